@@ -1,0 +1,82 @@
+import type { Address, Cidr, Hostname, PortList } from '../net/types.ts'
+
+/** The accepted configuration: every value parsed, every default filled in, files and shorthands expanded. */
+export interface Config {
+  readonly mode: 'enforce'
+  readonly denyWith: 'drop' | 'reject'
+  readonly docker: { readonly socket: string }
+  readonly guard: GuardConfig
+  readonly resolver: ResolverConfig
+  /** Whom containers may ask; empty: the servers of the host and of the engine. */
+  readonly dns: { readonly servers: readonly Address[] }
+  readonly allow: readonly AllowEntry[]
+  readonly never: readonly Cidr[]
+  readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
+  readonly smtp: SmtpConfig | undefined
+  readonly log: { readonly level: LogLevel; readonly blocked: boolean }
+  readonly metrics: { readonly listen: { readonly host: string; readonly port: number } }
+  /** Directory of everything that outlives the process. */
+  readonly state: string
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+export interface GuardConfig {
+  /** Docker network names to guard, or all. */
+  readonly networks: 'all' | readonly string[]
+  /** Docker network names left alone. */
+  readonly except: readonly string[]
+  /** Bridge interface names that are not Docker's and are none of our business; a trailing `*` stands for any ending. */
+  readonly ignoreInterfaces: readonly string[]
+  /** One packet-mark bit. */
+  readonly mark: number
+}
+
+export interface ResolverConfig {
+  /** Name servers as `address` or `address:port` / `[v6]:port`; empty: the host's. */
+  readonly servers: readonly string[]
+  readonly timeoutMs: number
+  readonly refresh: { readonly minMs: number; readonly maxMs: number }
+  /** A cron expression of five or six fields, UTC. */
+  readonly sweep: string
+  readonly maxQueriesPerSecond: number
+  readonly retainMs: number
+  readonly maxStaleMs: number
+  readonly maxAddressesPerName: number
+}
+
+/** One target with its ports: `domains:` and `file:` entries are flattened, one entry each. */
+export interface AllowEntry {
+  readonly target: AllowTarget
+  readonly ports: PortList
+  /** May answers be RFC 1918 / ULA? */
+  readonly private: boolean
+  /** Epoch milliseconds after which the entry no longer counts. */
+  readonly untilMs: number | undefined
+  readonly comment: string | undefined
+  /** `file:line:col` for people. */
+  readonly where: string
+}
+
+export type AllowTarget =
+  | { readonly kind: 'domain'; readonly name: Hostname }
+  | { readonly kind: 'cidr'; readonly cidr: Cidr }
+  | { readonly kind: 'internet' }
+
+export interface SmtpConfig {
+  readonly ports: readonly number[]
+  readonly rate: { readonly count: number; readonly per: 'second' | 'minute' | 'hour' | 'day' }
+  readonly burst: number
+  readonly per: 'container' | 'host'
+  readonly destinations: 'allowed' | 'any'
+}
+
+/** One thing wrong with a config, with its place. */
+export interface Problem {
+  readonly severity: 'error' | 'warning'
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** What is wrong and what to do, without the place. */
+  readonly message: string
+}

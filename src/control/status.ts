@@ -1,0 +1,50 @@
+import type { NameStatus } from '../resolve/model.ts'
+import type { Unprotected } from '../workloads/model.ts'
+
+/** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
+export interface StatusReport {
+  /** `running` comes from the daemon; `not-running` is put together from the kernel and the state directory. */
+  readonly daemon: 'running' | 'not-running'
+  readonly health: 'healthy' | 'degraded'
+  /** Why it is degraded, in sentences. */
+  readonly problems: readonly string[]
+  readonly version: string
+  readonly pid: number | undefined
+  readonly startedAtMs: number | undefined
+  readonly config: {
+    readonly file: string
+    readonly loadedAtMs: number | undefined
+    /** False when the file on disk was refused and the last accepted one is enforced. */
+    readonly lastReloadSuccessful: boolean
+  }
+  readonly backend: { readonly flavour: 'nft' | 'legacy' | 'unknown'; readonly engine: string }
+  readonly docker: { readonly connected: boolean; readonly error: string | undefined }
+  /** rules: the verdict in DOCKER-USER's path; backstop: the independent table behind it. */
+  readonly guards: readonly { readonly guard: 'rules' | 'backstop'; readonly enforcing: boolean; readonly detail: string }[]
+  readonly networks: readonly {
+    readonly name: string
+    readonly bridge: string
+    readonly guarded: boolean
+    readonly why: string
+    readonly deniedPackets: number
+  }[]
+  readonly policies: readonly {
+    readonly policy: string
+    readonly addresses: { readonly ipv4: number; readonly ipv6: number }
+    readonly entries: number
+  }[]
+  readonly names: readonly NameStatus[]
+  readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
+  readonly counters: readonly {
+    readonly family: 'ipv4' | 'ipv6'
+    readonly policy: string
+    readonly rule: string
+    readonly action: string
+    readonly packets: number
+    readonly bytes: number
+  }[]
+  readonly drift: { readonly repairs: Readonly<Record<string, number>>; readonly lastRepairMs: number | undefined }
+  readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined
+  readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined
+  readonly unprotected: readonly Unprotected[]
+}

@@ -1,0 +1,40 @@
+import type { Address, Family, Hostname } from '../net/types.ts'
+
+/** What one question (one name, one family) brought. Only `addresses` is news; everything else keeps what was known. */
+export type Lookup =
+  | { readonly kind: 'addresses'; readonly records: readonly { readonly address: Address; readonly ttlMs: number }[] }
+  /** No data, or a CNAME chain that ends without an address. */
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'nxdomain' | 'servfail' | 'refused' | 'timeout' | 'malformed' | 'error'; readonly detail: string }
+
+/** How a name may be used: the union over all entries that mention it. */
+export interface NameUse {
+  /** At least one entry lets it resolve to RFC 1918 / ULA. */
+  readonly private: boolean
+}
+
+/** One live address of a name. */
+export interface HeldAddress {
+  readonly address: Address
+  readonly family: Family
+  /** RFC 1918 or ULA: usable only by entries with `private: true`. */
+  readonly private: boolean
+  /** Epoch ms of the last answer that contained it. */
+  readonly seenAtMs: number
+  /** Epoch ms from which a successful answer without it removes it: seen + min(TTL, refresh.max) + retain. */
+  readonly expiresAtMs: number
+}
+
+/** fresh: the last look-up of every family that ever answered succeeded; stale: living on old answers; failing: nothing known at all. */
+export type NameState = 'fresh' | 'stale' | 'failing'
+
+export interface NameStatus {
+  readonly name: Hostname
+  readonly state: NameState
+  readonly addresses: readonly HeldAddress[]
+  /** Epoch ms of the last successful look-up, undefined when there never was one. */
+  readonly lastSuccessMs: number | undefined
+  readonly lastError: string | undefined
+  /** Answers refused because of their range. */
+  readonly refused: readonly Address[]
+}

@@ -1,0 +1,72 @@
+import { execa, ExecaError } from 'execa'
+
+export interface RunOptions {
+  readonly input?: string
+  /** Default 10 seconds; the child is killed then. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Exit codes beside 0 that are an answer and not a failure. */
+  readonly okExitCodes?: readonly number[]
+}
+
+export interface RunResult {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exitCode: number
+}
+
+/** The one door to other programs: no shell, `LC_ALL=C`, a time limit. Rejects with {@link ToolError}. */
+export type Run = (argv: readonly [string, ...string[]], options?: RunOptions) => Promise<RunResult>
+
+/** A program that could not be started, failed, or did not end in time. */
+export class ToolError extends Error {
+  override readonly name = 'ToolError'
+  constructor(
+    message: string,
+    /** `missing`: no such program; `timeout`: killed by our limit; `failed`: a bad exit code or a signal. */
+    readonly kind: 'missing' | 'timeout' | 'failed',
+    readonly argv: readonly string[],
+    readonly exitCode: number | undefined,
+    readonly stderr: string,
+    /** The last 2,000 characters of what it was given to read. */
+    readonly inputTail: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export const run: Run = async (argv, options = {}) => {
+  const [file, ...args] = argv
+  try {
+    const result = await execa(file, args, {
+      input: options.input ?? '',
+      timeout: options.timeoutMs ?? 10_000,
+      killSignal: 'SIGKILL',
+      maxBuffer: 512 * 1024 * 1024,
+      stripFinalNewline: false,
+      env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? SEARCH_PATH },
+      ...(options.signal ? { cancelSignal: options.signal } : {}),
+    })
+    return { stdout: result.stdout, stderr: result.stderr, exitCode: 0 }
+  } catch (error) {
+    if (!(error instanceof ExecaError)) throw error
+    const exitCode = error.exitCode
+    const stdout = typeof error.stdout === 'string' ? error.stdout : ''
+    const stderr = typeof error.stderr === 'string' ? error.stderr : ''
+    if (exitCode !== undefined && options.okExitCodes?.includes(exitCode)) return { stdout, stderr, exitCode }
+    const kind = error.code === 'ENOENT' ? 'missing' : error.timedOut ? 'timeout' : 'failed'
+    const detail = stderr.trim().split('\n').slice(0, 5).join('; ')
+    throw new ToolError(
+      kind === 'missing' ? `${file}: no such program` : `${argv.slice(0, 6).join(' ')}: ${detail || error.shortMessage}`,
+      kind,
+      argv,
+      exitCode,
+      stderr,
+      (options.input ?? '').slice(-2000),
+      { cause: error },
+    )
+  }
+}

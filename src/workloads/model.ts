@@ -1,0 +1,77 @@
+import type { Address, Cidr } from '../net/types.ts'
+
+/** What Docker says there is, reduced to what a firewall needs. Names are as Docker gave them: hostile text until sanitised. */
+export interface Inventory {
+  readonly networks: readonly Network[]
+  readonly containers: readonly Container[]
+}
+
+export interface Network {
+  readonly id: string
+  readonly name: string
+  readonly driver: string
+  /** Bridge interface on the host, for drivers that have one; undefined when Docker gave an unusable name. */
+  readonly bridge: string | undefined
+  readonly subnets: readonly Cidr[]
+  readonly gateways: readonly Address[]
+  readonly internal: boolean
+  readonly ipv6: boolean
+}
+
+export interface Container {
+  readonly id: string
+  readonly name: string
+  readonly running: boolean
+  readonly networkMode: string
+  readonly privileged: boolean
+  readonly capAdd: readonly string[]
+  /** Host paths that are mounted, with whether read-only. */
+  readonly mounts: readonly { readonly source: string; readonly readOnly: boolean }[]
+  /** The container's own `--dns` servers. */
+  readonly dns: readonly string[]
+  readonly publishedPorts: readonly { readonly hostIp: string; readonly hostPort: number; readonly protocol: string }[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly endpoints: readonly Endpoint[]
+}
+
+export interface Endpoint {
+  readonly networkId: string
+  readonly networkName: string
+  readonly addresses: readonly Address[]
+  readonly mac: string | undefined
+}
+
+/** Facts of the engine that decide what can be guarded. */
+export interface Engine {
+  readonly version: string
+  readonly apiVersion: string
+  /** `FirewallBackend.Driver` of /info, from API 1.49; undefined on older engines (then it is iptables). */
+  readonly firewallBackend: string | undefined
+  readonly rootless: boolean
+  readonly swarm: boolean
+}
+
+export type UnprotectedReason =
+  | 'host-network'
+  | 'macvlan'
+  | 'ipvlan'
+  | 'rootless'
+  | 'docker-socket-mounted'
+  | 'privileged'
+  | 'netadmin-on-host'
+  | 'bridge-uplink'
+  | 'mixed-bridge'
+  | 'dns-tunnel'
+  | 'smtp-any'
+  | 'published-inbound'
+  | 'no-second-guard'
+  | 'engine-backend'
+  | 'foreign-bridge'
+
+/** One thing on this host that the firewall does not hold, and what to do about it. */
+export interface Unprotected {
+  readonly reason: UnprotectedReason
+  /** Container, network or interface name; empty when the whole host is meant. */
+  readonly subject: string
+  readonly advice: string
+}
