@@ -20,7 +20,11 @@ export interface StatusReport {
   readonly backend: { readonly flavour: 'nft' | 'legacy' | 'unknown'; readonly engine: string }
   readonly docker: { readonly connected: boolean; readonly error: string | undefined }
   /** rules: the verdict in DOCKER-USER's path; backstop: the independent table behind it. */
-  readonly guards: readonly { readonly guard: 'rules' | 'backstop'; readonly enforcing: boolean; readonly detail: string }[]
+  readonly guards: readonly {
+    readonly guard: 'rules' | 'backstop'
+    readonly enforcing: boolean
+    readonly detail: string
+  }[]
   readonly networks: readonly {
     readonly name: string
     readonly bridge: string
@@ -43,7 +47,10 @@ export interface StatusReport {
     readonly packets: number
     readonly bytes: number
   }[]
-  readonly drift: { readonly repairs: Readonly<Record<string, number>>; readonly lastRepairMs: number | undefined }
+  readonly drift: {
+    readonly repairs: Readonly<Record<string, number>>
+    readonly lastRepairMs: number | undefined
+  }
   readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined
   readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined
   readonly unprotected: readonly Unprotected[]

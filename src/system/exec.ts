@@ -60,7 +60,9 @@ export const run: Run = async (argv, options = {}) => {
     const kind = error.code === 'ENOENT' ? 'missing' : error.timedOut ? 'timeout' : 'failed'
     const detail = stderr.trim().split('\n').slice(0, 5).join('; ')
     throw new ToolError(
-      kind === 'missing' ? `${file}: no such program` : `${argv.slice(0, 6).join(' ')}: ${detail || error.shortMessage}`,
+      kind === 'missing'
+        ? `${file}: no such program`
+        : `${argv.slice(0, 6).join(' ')}: ${detail || error.shortMessage}`,
       kind,
       argv,
       exitCode,
