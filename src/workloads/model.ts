@@ -22,15 +22,23 @@ export interface Container {
   readonly id: string
   readonly name: string
   readonly running: boolean
+  /** `bridge`, `host`, `none`, `container:ID` or a network's name; the engine's `default` is given as `bridge`. */
   readonly networkMode: string
   readonly privileged: boolean
+  /** Upper case, without `CAP_`: `NET_ADMIN`, `ALL`. */
   readonly capAdd: readonly string[]
   /** Host paths that are mounted, with whether read-only. */
   readonly mounts: readonly { readonly source: string; readonly readOnly: boolean }[]
   /** The container's own `--dns` servers. */
   readonly dns: readonly string[]
-  readonly publishedPorts: readonly { readonly hostIp: string; readonly hostPort: number; readonly protocol: string }[]
+  readonly publishedPorts: readonly {
+    readonly hostIp: string
+    readonly hostPort: number
+    readonly protocol: string
+  }[]
   readonly labels: Readonly<Record<string, string>>
+  /** Where the engine keeps the container's resolv.conf on the host; undefined before its first start. The container can write to that file. */
+  readonly resolvConfPath: string | undefined
   readonly endpoints: readonly Endpoint[]
 }
 

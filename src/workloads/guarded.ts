@@ -1,0 +1,94 @@
+import type { GuardConfig } from '../config/model.ts'
+import type { Cidr } from '../net/types.ts'
+import type { HostInterface } from '../system/host.ts'
+import { isGeneratedBridgeName, isUsableInterfaceName } from './bridge-name.ts'
+import type { Inventory, Network } from './model.ts'
+
+/** Which interfaces the firewall holds and which it lets through. A bridge in neither list is closed by the backstop. */
+export interface InterfacePlan {
+  readonly guarded: readonly GuardedInterface[]
+  readonly open: readonly OpenInterface[]
+  /** `br-…` bridges that nobody vouches for: open as `not a Docker bridge`, and worth a line to the operator. */
+  readonly foreign: readonly string[]
+}
+
+export interface GuardedInterface {
+  readonly bridge: string
+  /** Undefined while the engine has not told whose it is. Hostile text. */
+  readonly networkName: string | undefined
+  readonly networkId: string | undefined
+  readonly subnets: readonly Cidr[]
+  readonly internal: boolean
+}
+
+export interface OpenInterface {
+  readonly name: string
+  readonly why: 'excepted network' | 'ignored interface' | 'not a Docker bridge'
+}
+
+/** Bridges of Docker's own naming: guarded before any event, whether or not they exist yet. */
+const WELL_KNOWN = ['docker0', 'docker_gwbridge'] as const
+
+/**
+ * Opening needs a reason, guarding needs none. A network of the engine's list is guarded unless the config excepts it; a bridge of Docker's naming
+ * is guarded unless that list says that it belongs to an excepted network; any other bridge of the host is opened only when
+ * the operator ignores it, or when there is a list and the bridge is not on it.
+ *
+ * @param inventory undefined when the engine has not been heard yet: then only ignored interfaces are opened
+ * @param settling bridges that appeared so recently that the engine may not list them yet: neither open nor foreign
+ */
+export const decideInterfaces = (
+  inventory: Inventory | undefined,
+  hostInterfaces: readonly HostInterface[],
+  guard: GuardConfig,
+  settling: ReadonlySet<string> = new Set(),
+): InterfacePlan => {
+  const guarded = new Map<string, GuardedInterface>()
+  const excepted = new Set<string>()
+  for (const network of inventory?.networks ?? []) {
+    if (network.bridge === undefined) continue
+    if (isGuarded(network.name, guard)) guarded.set(network.bridge, guardedInterface(network.bridge, network))
+    else excepted.add(network.bridge)
+  }
+  const bridges = hostInterfaces.filter((one) => one.isBridge).map((one) => one.name)
+  for (const bridge of [...WELL_KNOWN, ...bridges.filter(isGeneratedBridgeName)]) {
+    if (!guarded.has(bridge) && !excepted.has(bridge))
+      guarded.set(bridge, guardedInterface(bridge, undefined))
+  }
+  const open = new Map<string, OpenInterface['why']>()
+  // Two networks may claim one bridge: the guarded one wins.
+  for (const name of excepted) if (!guarded.has(name)) open.set(name, 'excepted network')
+  for (const name of bridges) {
+    if (guarded.has(name) || open.has(name) || !isUsableInterfaceName(name)) continue
+    if (guard.ignoreInterfaces.some((pattern) => matchesInterface(pattern, name)))
+      open.set(name, 'ignored interface')
+    else if (inventory !== undefined && !settling.has(name)) open.set(name, 'not a Docker bridge')
+  }
+  return {
+    guarded: [...guarded.values()].toSorted((left, right) => compare(left.bridge, right.bridge)),
+    open: [...open]
+      .map(([name, why]) => ({ name, why }))
+      .toSorted((left, right) => compare(left.name, right.name)),
+    foreign: [...open]
+      .filter(([name, why]) => why === 'not a Docker bridge' && name.startsWith('br-'))
+      .map(([name]) => name)
+      .toSorted(compare),
+  }
+}
+
+export const isGuarded = (networkName: string, guard: GuardConfig): boolean =>
+  !guard.except.includes(networkName) && (guard.networks === 'all' || guard.networks.includes(networkName))
+
+/** A trailing `*` stands for any ending. */
+export const matchesInterface = (pattern: string, name: string): boolean =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
+
+const guardedInterface = (bridge: string, network: Network | undefined): GuardedInterface => ({
+  bridge,
+  networkName: network?.name,
+  networkId: network?.id,
+  subnets: network?.subnets ?? [],
+  internal: network?.internal ?? false,
+})
+
+const compare = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0)

@@ -1,0 +1,139 @@
+import { parseAddress } from '../net/address.ts'
+import type { Address, Cidr } from '../net/types.ts'
+import { bridgeNameOf, isUsableInterfaceName } from './bridge-name.ts'
+import { isObject, listOf, objectOf, textOf, textRecordOf, textsOf } from './json.ts'
+import type { JsonObject } from './json.ts'
+import type { Container, Endpoint, Inventory, Network } from './model.ts'
+import { parseSubnet } from './subnet.ts'
+
+/** What was understood, and in sentences what was not. `undefined`: without an identity there is nothing to guard by. */
+export interface Parsed<T> {
+  readonly value: T
+  readonly problems: readonly string[]
+}
+
+/**
+ * `GET /networks` (or inspections) and container inspections → inventory, sorted by id so that equal facts give equal values.
+ * Never throws: an element that makes no sense is left out and named in `problems`.
+ */
+export const parseInventory = (json: {
+  readonly networks: unknown
+  readonly containers: unknown
+}): Parsed<Inventory> => {
+  const problems: string[] = []
+  const keep = <T>(parsed: Parsed<T | undefined>): T[] => {
+    problems.push(...parsed.problems)
+    return parsed.value === undefined ? [] : [parsed.value]
+  }
+  if (!Array.isArray(json.networks)) problems.push('the list of networks is no list')
+  if (!Array.isArray(json.containers)) problems.push('the list of containers is no list')
+  const networks = listOf(json.networks).flatMap((item) => keep(parseNetwork(item)))
+  const containers = listOf(json.containers).flatMap((item) => keep(parseContainer(item)))
+  return { value: { networks: sortById(networks), containers: sortById(containers) }, problems }
+}
+
+/** An element of `GET /networks`, or `GET /networks/{id}`: both have what is needed here. */
+export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
+  const facts = objectOf(json)
+  const id = textOf(facts['Id'])
+  const name = textOf(facts['Name'])
+  if (id === '' || name === '') {
+    return { value: undefined, problems: ['a network without id or name was left out'] }
+  }
+  const problems: string[] = []
+  const driver = textOf(facts['Driver'])
+  const bridge =
+    driver === 'bridge' ? bridgeNameOf({ id, name, options: objectOf(facts['Options']) }) : undefined
+  if (bridge !== undefined && !isUsableInterfaceName(bridge)) {
+    problems.push(
+      `network ${quoted(name)}: its interface name ${quoted(bridge)} cannot stand in a rule; the network stays closed`,
+    )
+  }
+  const subnets: Cidr[] = []
+  const gateways: Address[] = []
+  for (const pool of listOf(objectOf(facts['IPAM'])['Config'])) {
+    const subnetText = textOf(objectOf(pool)['Subnet'])
+    const subnet = parseSubnet(subnetText)
+    if (subnet) subnets.push(subnet)
+    else if (subnetText !== '') problems.push(`network ${quoted(name)}: ${quoted(subnetText)} is no subnet`)
+    // Some engines write the gateway with the prefix length.
+    const gateway = parseAddress(textOf(objectOf(pool)['Gateway']).replace(/\/\d+$/, ''))
+    if (gateway) gateways.push(gateway)
+  }
+  const value: Network = {
+    id,
+    name,
+    driver,
+    bridge: bridge !== undefined && isUsableInterfaceName(bridge) ? bridge : undefined,
+    subnets,
+    gateways,
+    internal: facts['Internal'] === true,
+    ipv6: facts['EnableIPv6'] === true,
+  }
+  return { value, problems }
+}
+
+/** `GET /containers/{id}/json`. */
+export const parseContainer = (json: unknown): Parsed<Container | undefined> => {
+  const facts = objectOf(json)
+  const id = textOf(facts['Id'])
+  if (id === '') return { value: undefined, problems: ['a container without id was left out'] }
+  const host = objectOf(facts['HostConfig'])
+  const network = objectOf(facts['NetworkSettings'])
+  const mode = textOf(host['NetworkMode'])
+  const value: Container = {
+    id,
+    name: textOf(facts['Name']).replace(/^\//, ''),
+    running: objectOf(facts['State'])['Running'] === true,
+    networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
+    privileged: host['Privileged'] === true,
+    capAdd: textsOf(host['CapAdd']).map((name) => name.toUpperCase().replace(/^CAP_/, '')),
+    mounts: mountsOf(facts),
+    dns: textsOf(host['Dns']),
+    publishedPorts: publishedPortsOf(network['Ports']),
+    labels: textRecordOf(objectOf(facts['Config'])['Labels']),
+    resolvConfPath: textOf(facts['ResolvConfPath']) || undefined,
+    endpoints: Object.entries(objectOf(network['Networks'])).map(([name, endpoint]) =>
+      endpointOf(name, objectOf(endpoint)),
+    ),
+  }
+  return {
+    value,
+    problems: isObject(facts['HostConfig']) ? [] : [`container ${id.slice(0, 12)} has no HostConfig`],
+  }
+}
+
+const mountsOf = (facts: JsonObject): Container['mounts'] =>
+  listOf(facts['Mounts']).flatMap((item) => {
+    const mount = objectOf(item)
+    const source = textOf(mount['Source'])
+    return source === '' ? [] : [{ source, readOnly: mount['RW'] !== true }]
+  })
+
+const publishedPortsOf = (ports: unknown): Container['publishedPorts'] =>
+  Object.entries(objectOf(ports)).flatMap(([inside, bindings]) =>
+    listOf(bindings).flatMap((item) => {
+      const binding = objectOf(item)
+      const hostPort = Number(binding['HostPort'])
+      if (!Number.isInteger(hostPort) || hostPort < 1 || hostPort > 65_535) return []
+      return [{ hostIp: textOf(binding['HostIp']), hostPort, protocol: inside.split('/')[1] ?? 'tcp' }]
+    }),
+  )
+
+const endpointOf = (networkName: string, endpoint: JsonObject): Endpoint => ({
+  networkId: textOf(endpoint['NetworkID']),
+  networkName,
+  addresses: [endpoint['IPAddress'], endpoint['GlobalIPv6Address']].flatMap(
+    (text) => parseAddress(textOf(text)) ?? [],
+  ),
+  mac: /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(textOf(endpoint['MacAddress']))
+    ? textOf(endpoint['MacAddress']).toLowerCase()
+    : undefined,
+})
+
+/** By code unit, not by locale. */
+const sortById = <T extends { readonly id: string }>(items: readonly T[]): T[] =>
+  items.toSorted((left, right) => (left.id < right.id ? -1 : left.id > right.id ? 1 : 0))
+
+/** Names are anybody's text: escaped for people, and short. */
+const quoted = (text: string): string => JSON.stringify(text.slice(0, 64))

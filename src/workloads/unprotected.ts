@@ -1,0 +1,179 @@
+import type { Config } from '../config/model.ts'
+import type { HostInterface } from '../system/host.ts'
+import { usesIptables } from './engine.ts'
+import type { InterfacePlan } from './guarded.ts'
+import { exposes } from './host-paths.ts'
+import type { Container, Engine, Inventory, Unprotected } from './model.ts'
+
+export interface HostFacts {
+  /** Undefined while the engine has not been heard. */
+  readonly inventory: Inventory | undefined
+  readonly engine: Engine | undefined
+  readonly interfaces: readonly HostInterface[]
+  readonly plan: InterfacePlan
+  readonly config: Pick<Config, 'docker' | 'smtp'>
+  /** Does the backstop stand behind the rules? */
+  readonly secondGuard: boolean
+  /** Are the containers' look-ups answered by our own DNS gateway? */
+  readonly dnsGateway: boolean
+}
+
+/** Everything on this host that the firewall does not hold: what applies to the whole host first, then by reason and subject. */
+export const findUnprotected = (facts: HostFacts): Unprotected[] => [
+  ...wholeHost(facts),
+  ...bridges(facts),
+  ...networks(facts),
+  ...containers(facts),
+]
+
+const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unprotected[] => {
+  const found: Unprotected[] = []
+  if (engine?.rootless) {
+    found.push({
+      reason: 'rootless',
+      subject: '',
+      advice:
+        'A rootless engine keeps its networks in a namespace of its own, out of reach of this firewall: use the rootful engine.',
+    })
+  }
+  if (engine && !usesIptables(engine)) {
+    found.push({
+      reason: 'engine-backend',
+      subject: '',
+      advice: `The engine keeps its rules in ${sayBackend(engine.firewallBackend)}, where DOCKER-USER is not asked: set "firewall-backend": "iptables" in daemon.json.`,
+    })
+  }
+  if (!secondGuard) {
+    found.push({
+      reason: 'no-second-guard',
+      subject: '',
+      advice:
+        'Only the rules stand: install nft and a kernel with nf_tables, so that the backstop holds while they are disturbed.',
+    })
+  }
+  if (!dnsGateway) {
+    found.push({
+      reason: 'dns-tunnel',
+      subject: '',
+      advice:
+        'Containers may ask the resolvers in use for any name, and data can leave in such names: let the resolvers answer only the names needed.',
+    })
+  }
+  if (config.smtp?.destinations === 'any') {
+    found.push({
+      reason: 'smtp-any',
+      subject: '',
+      advice:
+        'Mail may leave to any server within the rate: set smtp.destinations to allowed and name the mail servers.',
+    })
+  }
+  return found
+}
+
+const sayBackend = (driver: string | undefined): string =>
+  /^[a-z0-9+-]{1,32}$/.test(driver ?? '') ? `${driver}` : 'an unknown firewall'
+
+const bridges = ({ interfaces, plan }: HostFacts): Unprotected[] => {
+  const guarded = new Set(plan.guarded.map((one) => one.bridge))
+  const uplinks = interfaces
+    .filter((one) => guarded.has(one.name))
+    .flatMap((bridge) =>
+      bridge.ports.filter((port) => !isContainersEnd(port)).map((port) => ({ bridge, port })),
+    )
+  return [
+    ...plan.foreign.map((name): Unprotected => ({
+      reason: 'foreign-bridge',
+      subject: name,
+      advice:
+        "The bridge looks like a container network but is not the engine's: it is let through; list it in guard.ignoreInterfaces if that is right.",
+    })),
+    ...uplinks.map(({ bridge, port }): Unprotected => ({
+      reason: 'bridge-uplink',
+      subject: bridge.name,
+      advice: `Its port ${port.name} is no container's, and what leaves by it is bridged past the rules: take the port off the bridge.`,
+    })),
+  ]
+}
+
+/** The engine names the host's end of a container's pair `veth` and 7 hex digits. */
+const isContainersEnd = (port: HostInterface['ports'][number]): boolean =>
+  port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
+
+const networks = ({ inventory }: HostFacts): Unprotected[] =>
+  (inventory?.networks ?? []).flatMap(({ driver, name }): Unprotected[] =>
+    driver === 'macvlan' || driver === 'ipvlan'
+      ? [
+          {
+            reason: driver,
+            subject: name,
+            advice: `Containers on ${driver} networks send past the host's firewall: use a bridge network, or filter on the router.`,
+          },
+        ]
+      : [],
+  )
+
+const containers = ({ inventory, config }: HostFacts): Unprotected[] => {
+  const all = inventory?.containers ?? []
+  return all
+    .filter((container) => container.running)
+    .flatMap((container) => judgeContainer(container, onHostNetwork(container, all), config.docker.socket))
+    .toSorted((left, right) => (left.reason < right.reason ? -1 : left.reason > right.reason ? 1 : 0))
+}
+
+const judgeContainer = (container: Container, hostNetwork: boolean, socket: string): Unprotected[] => {
+  const subject = container.name || container.id.slice(0, 12)
+  const found: Unprotected[] = []
+  const add = (reason: Unprotected['reason'], advice: string) => found.push({ reason, subject, advice })
+  if (hostNetwork) {
+    add(
+      'host-network',
+      "It uses the host's network, which is not filtered: give it a bridge network and publish its ports.",
+    )
+    if (container.privileged || container.capAdd.some((capability) => OPENS_HOST_NETWORK.has(capability))) {
+      add(
+        'netadmin-on-host',
+        "It may change the host's firewall: take NET_ADMIN and privileged from it, or the host's network.",
+      )
+    }
+  }
+  if (container.privileged) {
+    add(
+      'privileged',
+      'A privileged container can load kernel modules and reach the host: grant the single capabilities it needs.',
+    )
+  }
+  if (container.mounts.some(({ source }) => engineSockets(socket).some((path) => exposes(source, path)))) {
+    add(
+      'docker-socket-mounted',
+      'Whoever can ask the engine is root on the host, read-only mount or not: put a filtering socket proxy before it.',
+    )
+  }
+  if (container.publishedPorts.length > 0) {
+    add(
+      'published-inbound',
+      'It answers whoever connects to its published ports, and answers may carry anything: bind them to an address that only its clients reach.',
+    )
+  }
+  return found
+}
+
+const OPENS_HOST_NETWORK = new Set(['NET_ADMIN', 'SYS_ADMIN', 'SYS_MODULE', 'ALL'])
+
+const engineSockets = (configured: string): string[] => [
+  configured,
+  '/run/docker.sock',
+  '/run/containerd/containerd.sock',
+]
+
+/** Follows `container:ID`: who joins a container of the host's network is on it as well. */
+const onHostNetwork = (container: Container, all: readonly Container[]): boolean => {
+  const seen = new Set<string>()
+  let current: Container | undefined = container
+  while (current && !seen.has(current.id)) {
+    if (current.networkMode === 'host') return true
+    seen.add(current.id)
+    const target: string | undefined = /^container:(.+)$/.exec(current.networkMode)?.[1]
+    current = target === undefined ? undefined : all.find(({ id, name }) => id === target || name === target)
+  }
+  return false
+}

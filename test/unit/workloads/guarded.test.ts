@@ -1,0 +1,170 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { GuardConfig } from '../../../src/config/model.ts'
+import type { HostInterface } from '../../../src/system/host.ts'
+import { decideInterfaces } from '../../../src/workloads/guarded.ts'
+import type { Inventory } from '../../../src/workloads/model.ts'
+import { parseInventory } from '../../../src/workloads/inventory.ts'
+import { SettlingBridges } from '../../../src/workloads/settling.ts'
+import { defaultBridgeJson, networkJson } from '../../support/docker-json.ts'
+
+const GUARD_ALL: GuardConfig = { networks: 'all', except: [], ignoreInterfaces: [], mark: 0x2000_0000 }
+const GENERATED = 'br-0123456789ab'
+
+const bridge = (name: string): HostInterface => ({
+  name,
+  kind: 'bridge',
+  isBridge: true,
+  ports: [],
+  addresses: [],
+})
+const hostWith = (...names: string[]): HostInterface[] => [
+  { name: 'eth0', kind: undefined, isBridge: false, ports: [], addresses: [] },
+  ...names.map(bridge),
+]
+const inventoryOf = (...networks: unknown[]): Inventory => parseInventory({ networks, containers: [] }).value
+const custom = (name: string, bridgeName: string) =>
+  networkJson({
+    Name: name,
+    Id: `${name}`.padEnd(64, '0'),
+    Options: { 'com.docker.network.bridge.name': bridgeName },
+  })
+
+const summary = (plan: ReturnType<typeof decideInterfaces>) => ({
+  guarded: plan.guarded.map((one) => one.bridge),
+  open: Object.fromEntries(plan.open.map((one) => [one.name, one.why])),
+  foreign: plan.foreign,
+})
+
+describe('before the engine is heard', () => {
+  test('bridges of its naming are guarded and nothing is opened', () => {
+    expect(
+      summary(decideInterfaces(undefined, hostWith('docker0', GENERATED, 'virbr0', 'br-lan'), GUARD_ALL)),
+    ).toEqual({
+      guarded: [GENERATED, 'docker0', 'docker_gwbridge'],
+      open: {},
+      foreign: [],
+    })
+  })
+
+  test('an ignored bridge is open, yet no pattern opens what bears a name of the engine', () => {
+    const guard = { ...GUARD_ALL, ignoreInterfaces: ['virbr*', 'br-*', 'docker0'] }
+    expect(
+      summary(
+        decideInterfaces(undefined, hostWith('docker0', GENERATED, 'virbr0', 'br-lan', 'lxcbr0'), guard),
+      ),
+    ).toEqual({
+      guarded: [GENERATED, 'docker0', 'docker_gwbridge'],
+      open: { virbr0: 'ignored interface', 'br-lan': 'ignored interface' },
+      foreign: [],
+    })
+  })
+
+  test('an exception by network name opens nothing: whose bridge it is, nobody has said', () => {
+    const guard = { ...GUARD_ALL, except: ['bridge', 'shop_default'] }
+    expect(summary(decideInterfaces(undefined, hostWith('docker0', GENERATED), guard)).open).toEqual({})
+  })
+})
+
+describe('with the list of the engine', () => {
+  test('a custom-named bridge is guarded, with its facts, before the host shows it', () => {
+    const plan = decideInterfaces(
+      inventoryOf(defaultBridgeJson(), custom('pay', 'paynet0')),
+      hostWith('docker0'),
+      GUARD_ALL,
+    )
+    expect(plan.guarded.find((one) => one.bridge === 'paynet0')).toMatchObject({
+      networkName: 'pay',
+      subnets: ['172.18.0.0/16'],
+      internal: false,
+    })
+  })
+
+  test('bridges of others are open; those that look like container networks are named', () => {
+    const hosts = hostWith('docker0', 'virbr0', 'lxcbr0', 'podman0', 'br-lan', GENERATED)
+    expect(summary(decideInterfaces(inventoryOf(defaultBridgeJson()), hosts, GUARD_ALL))).toEqual({
+      guarded: [GENERATED, 'docker0', 'docker_gwbridge'],
+      open: {
+        'br-lan': 'not a Docker bridge',
+        lxcbr0: 'not a Docker bridge',
+        podman0: 'not a Docker bridge',
+        virbr0: 'not a Docker bridge',
+      },
+      foreign: ['br-lan'],
+    })
+  })
+
+  test('excepted networks are open, also where their bridge bears a name of the engine', () => {
+    const list = inventoryOf(defaultBridgeJson(), networkJson(), custom('pay', 'paynet0'))
+    const hosts = hostWith('docker0', 'br-b0c1d2e3f4a5', 'paynet0')
+    expect(
+      summary(decideInterfaces(list, hosts, { ...GUARD_ALL, except: ['bridge', 'shop_default'] })),
+    ).toMatchObject({
+      guarded: ['docker_gwbridge', 'paynet0'],
+      open: { docker0: 'excepted network', 'br-b0c1d2e3f4a5': 'excepted network' },
+    })
+    expect(summary(decideInterfaces(list, hosts, { ...GUARD_ALL, networks: ['pay'] }))).toMatchObject({
+      guarded: ['docker_gwbridge', 'paynet0'],
+      open: { docker0: 'excepted network', 'br-b0c1d2e3f4a5': 'excepted network' },
+    })
+  })
+
+  test('a guarded network wins over an excepted one on the same bridge, and over an ignore pattern', () => {
+    const list = inventoryOf(custom('a', 'shared0'), custom('b', 'shared0'))
+    const guard = { ...GUARD_ALL, except: ['a'], ignoreInterfaces: ['shared*'] }
+    const plan = summary(decideInterfaces(list, hostWith('shared0'), guard))
+    expect(plan.guarded).toContain('shared0')
+    expect(plan.open).toEqual({})
+  })
+
+  test('a bridge whose name cannot stand in a rule is not opened', () => {
+    const plan = decideInterfaces(inventoryOf(custom('odd', 'odd+')), hostWith('odd+'), GUARD_ALL)
+    expect(plan.open).toEqual([])
+  })
+})
+
+test('a bridge that has just appeared is neither open nor foreign until the engine had time to list it', () => {
+  const settling = new SettlingBridges(10_000)
+  settling.appeared('br-new', 1_000)
+  const planAt = (nowMs: number) =>
+    summary(
+      decideInterfaces(
+        inventoryOf(defaultBridgeJson()),
+        hostWith('br-new'),
+        GUARD_ALL,
+        settling.names(nowMs),
+      ),
+    )
+  expect(planAt(10_999)).toMatchObject({ open: {}, foreign: [] })
+  expect(settling.nextSettledAtMs(10_999)).toBe(11_000)
+  expect(planAt(11_000)).toMatchObject({ open: { 'br-new': 'not a Docker bridge' }, foreign: ['br-new'] })
+  expect(settling.nextSettledAtMs(11_000)).toBeUndefined()
+})
+
+test('nothing is both guarded and open, and without a list only ignored bridges are open', () => {
+  const name = fc.constantFrom('docker0', 'docker_gwbridge', GENERATED, 'br-lan', 'virbr0', 'paynet0', 'odd+')
+  const networkName = fc.constantFrom<string[]>('bridge', 'pay', 'shop')
+  const guard = fc.record({
+    networks: fc.oneof(fc.constant('all' as const), fc.array(networkName)),
+    except: fc.array(networkName),
+    ignoreInterfaces: fc.array(fc.oneof(name, fc.constant('br-*'), fc.constant('*'))),
+    mark: fc.constant(1),
+  })
+  const list = fc.option(
+    fc.array(fc.tuple(networkName, name)).map((pairs) => inventoryOf(...pairs.map(([a, b]) => custom(a, b)))),
+    { nil: undefined },
+  )
+  fc.assert(
+    fc.property(list, fc.uniqueArray(name), guard, (inventory, bridges, config) => {
+      const { guarded, open } = summary(decideInterfaces(inventory, hostWith(...bridges), config))
+      for (const one of guarded) expect(open).not.toHaveProperty([one])
+      if (!inventory) expect(Object.values(open).every((why) => why === 'ignored interface')).toBe(true)
+      for (const network of inventory?.networks ?? []) {
+        const excepted =
+          config.except.includes(network.name) ||
+          (config.networks !== 'all' && !config.networks.includes(network.name))
+        if (!excepted && network.bridge) expect(guarded).toContain(network.bridge)
+      }
+    }),
+  )
+})

@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest'
+import type { Config } from '../../../src/config/model.ts'
+import type { HostInterface } from '../../../src/system/host.ts'
+import { parseEngine } from '../../../src/workloads/engine.ts'
+import { decideInterfaces } from '../../../src/workloads/guarded.ts'
+import { parseInventory } from '../../../src/workloads/inventory.ts'
+import { findUnprotected } from '../../../src/workloads/unprotected.ts'
+import type { EngineJson } from '../../support/docker-json.ts'
+import {
+  containerJson,
+  defaultBridgeJson,
+  ENGINE_20,
+  ENGINE_29_NFTABLES,
+  ENGINE_ROOTLESS,
+  networkJson,
+} from '../../support/docker-json.ts'
+
+const judge = ({
+  networks = [defaultBridgeJson(), networkJson()],
+  containers = [],
+  engine = ENGINE_20,
+  interfaces = [],
+  smtp,
+  socket = '/var/run/docker.sock',
+  secondGuard = true,
+  dnsGateway = true,
+}: {
+  networks?: unknown[]
+  containers?: unknown[]
+  engine?: EngineJson
+  interfaces?: HostInterface[]
+  smtp?: Config['smtp']
+  socket?: string
+  secondGuard?: boolean
+  dnsGateway?: boolean
+}) => {
+  const inventory = parseInventory({ networks, containers }).value
+  const guard = { networks: 'all' as const, except: [], ignoreInterfaces: [], mark: 1 }
+  const found = findUnprotected({
+    inventory,
+    engine: parseEngine(engine),
+    interfaces,
+    plan: decideInterfaces(inventory, interfaces, guard),
+    config: { smtp, docker: { socket } },
+    secondGuard,
+    dnsGateway,
+  })
+  // Whatever it is, an operator gets one sentence.
+  for (const { advice } of found) expect(advice).toMatch(/^[A-Z].{20,200}\.$/)
+  return found.map(({ reason, subject }) => (subject === '' ? reason : `${reason} ${subject}`))
+}
+
+const bridge = (name: string, ports: HostInterface['ports']): HostInterface => ({
+  name,
+  kind: 'bridge',
+  isBridge: true,
+  ports,
+  addresses: [],
+})
+const smtp = (destinations: 'allowed' | 'any'): Config['smtp'] => ({
+  ports: [25],
+  rate: { count: 5, per: 'minute' },
+  burst: 5,
+  per: 'container',
+  destinations,
+})
+
+test('an ordinary host with an ordinary container has nothing to tell', () => {
+  expect(judge({ containers: [containerJson()], smtp: smtp('allowed') })).toEqual([])
+})
+
+test.each([
+  ['no DNS gateway', { dnsGateway: false }, ['dns-tunnel']],
+  ['no backstop', { secondGuard: false }, ['no-second-guard']],
+  ['mail to anyone', { smtp: smtp('any') }, ['smtp-any']],
+  ['a rootless engine', { engine: ENGINE_ROOTLESS }, ['rootless']],
+  ['an engine on nftables', { engine: ENGINE_29_NFTABLES }, ['engine-backend']],
+  ['macvlan', { networks: [networkJson({ Name: 'lan', Driver: 'macvlan' })] }, ['macvlan lan']],
+  ['ipvlan', { networks: [networkJson({ Name: 'lan', Driver: 'ipvlan' })] }, ['ipvlan lan']],
+])('%s', (_title, facts, found) => {
+  expect(judge(facts)).toEqual(found)
+})
+
+describe('containers', () => {
+  const mount = (Source: string, RW = true) => ({ Mounts: [{ Type: 'bind', Source, Destination: '/x', RW }] })
+  const published = { network: { Ports: { '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '80' }] } } }
+  test.each([
+    ['on the host network', { host: { NetworkMode: 'host' } }, ['host-network web']],
+    [
+      'on the host network with NET_ADMIN',
+      { host: { NetworkMode: 'host', CapAdd: ['NET_ADMIN'] } },
+      ['host-network web', 'netadmin-on-host web'],
+    ],
+    [
+      'on the host network, privileged',
+      { host: { NetworkMode: 'host', Privileged: true } },
+      ['host-network web', 'netadmin-on-host web', 'privileged web'],
+    ],
+    ['with NET_ADMIN in its own network', { host: { CapAdd: ['NET_ADMIN'] } }, []],
+    ['privileged', { host: { Privileged: true } }, ['privileged web']],
+    ['with the socket', mount('/var/run/docker.sock'), ['docker-socket-mounted web']],
+    ['with the socket by its other name', mount('/run/docker.sock'), ['docker-socket-mounted web']],
+    ['with the socket, read-only', mount('/run/docker.sock', false), ['docker-socket-mounted web']],
+    ['with the directory of the socket', mount('/var/run/', false), ['docker-socket-mounted web']],
+    ['with the whole host', mount('/', false), ['docker-socket-mounted web']],
+    ['with the socket of containerd', mount('/run/containerd'), ['docker-socket-mounted web']],
+    ['with a neighbour of the socket', mount('/run/docker.sock.d'), []],
+    ['with a volume', mount('/var/lib/docker/volumes/x/_data'), []],
+    ['with a published port', published, ['published-inbound web']],
+    ['that is stopped', { running: false, host: { NetworkMode: 'host', Privileged: true } }, []],
+  ])('%s', (_title, fields, found) => {
+    expect(judge({ containers: [containerJson({ name: 'web', ...fields })] })).toEqual(found)
+  })
+
+  test('the socket of the config counts, wherever it is', () => {
+    const containers = [containerJson({ name: 'web', ...mount('/srv/engine') })]
+    expect(judge({ containers, socket: '/srv/engine/api.sock' })).toEqual(['docker-socket-mounted web'])
+  })
+
+  test('who joins the network of a container on the host network is on it too; a ring of joins is not', () => {
+    const id = (letter: string) => letter.repeat(64)
+    const joined = (letter: string, name: string, mode: string) =>
+      containerJson({ id: id(letter), name, host: { NetworkMode: mode } })
+    expect(
+      judge({
+        containers: [
+          joined('a', 'web', 'host'),
+          joined('b', 'sidecar', `container:${id('a')}`),
+          joined('c', 'ring', `container:${id('d')}`),
+          joined('d', 'ring2', `container:${id('c')}`),
+        ],
+      }),
+    ).toEqual(['host-network web', 'host-network sidecar'])
+  })
+})
+
+describe('bridges', () => {
+  test('a guarded bridge with a port that is no container', () => {
+    const ports = [
+      { name: 'veth0a1b2c3', kind: 'veth' },
+      { name: 'eth1', kind: undefined },
+    ]
+    expect(judge({ interfaces: [bridge('br-b0c1d2e3f4a5', ports)] })).toEqual([
+      'bridge-uplink br-b0c1d2e3f4a5',
+    ])
+  })
+
+  test('a pair to some other namespace is no container of the engine', () => {
+    expect(judge({ interfaces: [bridge('docker0', [{ name: 'uplink', kind: 'veth' }])] })).toEqual([
+      'bridge-uplink docker0',
+    ])
+  })
+
+  test('an uplink on a bridge of somebody else is nothing of ours, its name is', () => {
+    expect(judge({ interfaces: [bridge('br-lan', [{ name: 'eth0', kind: undefined }])] })).toEqual([
+      'foreign-bridge br-lan',
+    ])
+  })
+})
