@@ -1,0 +1,62 @@
+import type { Run } from '../system/exec.ts'
+import type { Address, Family } from '../net/types.ts'
+import { ToolError } from '../system/exec.ts'
+
+/** One tracked connection, as seen by the host before it rewrites the source. */
+export interface Flow {
+  readonly protocol: string
+  readonly source: Address
+  /** Where packets really go: behind any DNAT. */
+  readonly destination: Address
+  /** Undefined for protocols without ports. */
+  readonly port: number | undefined
+  readonly mark: number
+}
+
+/** Reads the kernel's connection table. */
+export class ConntrackDriver {
+  constructor(private readonly run: Run) {}
+
+  async flows(family: Family): Promise<Flow[]> {
+    try {
+      const { stdout } = await this.run(['conntrack', '-L', '-f', family === 4 ? 'ipv4' : 'ipv6'], {
+        timeoutMs: 60_000,
+      })
+      return parseFlows(stdout)
+    } catch (error) {
+      // It exits 1 where IPv6 is switched off in the kernel, and says so.
+      if (error instanceof ToolError && family === 6 && /not supported/i.test(error.stderr)) return []
+      throw error
+    }
+  }
+}
+
+const FIELD = /(\w+)=(\S+)/g
+
+/** Reads `conntrack -L`: two tuples a line, the second one as replies look. */
+export function parseFlows(text: string): Flow[] {
+  const flows: Flow[] = []
+  for (const line of text.split('\n')) {
+    const protocol = /^(\w+)/.exec(line)?.[1]
+    if (protocol === undefined) continue
+    const fields = new Map<string, string[]>()
+    for (const [, name = '', value = ''] of line.matchAll(FIELD)) {
+      const known = fields.get(name)
+      if (known) known.push(value)
+      else fields.set(name, [value])
+    }
+    const sources = fields.get('src')
+    const source = sources?.[0]
+    const destination = sources?.[1]
+    if (source === undefined || destination === undefined) continue
+    const port = fields.get('sport')?.[1]
+    flows.push({
+      protocol,
+      source: source as Address,
+      destination: destination as Address,
+      port: port === undefined ? undefined : Number(port),
+      mark: Number(fields.get('mark')?.[0] ?? 0),
+    })
+  }
+  return flows
+}

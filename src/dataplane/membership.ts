@@ -1,0 +1,190 @@
+import { splitForIpset } from '../net/cidr.ts'
+import { FAMILIES, familyOf, type Cidr, type Family, type Hostname } from '../net/types.ts'
+import type { Policies } from '../policy/model.ts'
+import type { HeldAddress } from '../resolve/model.ts'
+import { allowSet } from './names.ts'
+
+/** Elements of a set with what an operator reads beside them. */
+export type Elements = ReadonlyMap<string, string>
+
+/** Which elements changed since they were last asked for; `all`: anything may have. */
+export interface Dirty {
+  readonly all: boolean
+  readonly elements: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+interface Feed {
+  readonly sets: Readonly<Record<Family, string>>
+  readonly private: boolean
+}
+
+/**
+ * What every set has to hold: names' addresses, static networks, the host's own bookkeeping.
+ * An element stands as long as one owner wants it: two names on one address, or a name inside an allowed network.
+ * Kept up to date name by name, since a pass after one changed answer must not look at 100,000 others.
+ */
+export class Membership {
+  #feeds = new Map<Hostname, Feed[]>()
+  #owners = new Map<string, Map<string, Set<string>>>()
+  #ofName = new Map<Hostname, Map<string, Set<string>>>()
+  #dirty = new Map<string, Set<string>>()
+  #all = true
+  /** Names bring addresses only, so networks change with the policy alone. */
+  #networks = new Map<string, readonly Cidr[]>()
+
+  /** Starts over: after a change of policy or of the networks. */
+  rebuild(
+    policies: Policies,
+    statics: ReadonlyMap<string, Elements>,
+    held: (name: Hostname) => readonly HeldAddress[],
+  ): void {
+    this.#feeds = feedsOf(policies)
+    this.#owners = new Map()
+    this.#ofName = new Map()
+    this.#networks = new Map()
+    this.#dirty = new Map()
+    this.#all = true
+    for (const [set, elements] of statics) {
+      const owners = this.#set(set)
+      for (const [element, words] of elements) owners.set(element, new Set([words]))
+    }
+    for (const policy of policies.policies) {
+      for (const group of policy.groups) {
+        for (const family of FAMILIES) this.#set(allowSet(policy.id, group.ports, family))
+        for (const [cidr, words] of group.cidrs) {
+          const owners = this.#set(allowSet(policy.id, group.ports, familyOf(cidr)))
+          for (const part of splitForIpset(cidr)) own(owners, part, words)
+        }
+      }
+    }
+    for (const name of this.#feeds.keys()) this.refresh(name, held(name))
+  }
+
+  /** Takes over the addresses that a name has now. */
+  refresh(name: Hostname, held: readonly HeldAddress[]): void {
+    const before = this.#ofName.get(name)
+    const after = new Map<string, Set<string>>()
+    for (const feed of this.#feeds.get(name) ?? []) {
+      for (const { address, family, private: isPrivate } of held) {
+        if (isPrivate && !feed.private) continue
+        const set = feed.sets[family]
+        const elements = after.get(set)
+        if (elements) elements.add(address)
+        else after.set(set, new Set([address]))
+      }
+    }
+    for (const [set, elements] of before ?? []) {
+      for (const element of elements) if (!after.get(set)?.has(element)) this.#disown(set, element, name)
+    }
+    for (const [set, elements] of after) {
+      for (const element of elements) if (!before?.get(set)?.has(element)) this.#own(set, element, name)
+    }
+    if (after.size > 0) this.#ofName.set(name, after)
+    else this.#ofName.delete(name)
+  }
+
+  /** The elements of a set that are networks rather than addresses. */
+  networksOf(set: string): readonly Cidr[] {
+    let networks = this.#networks.get(set)
+    if (!networks) {
+      networks = [...this.elementsOf(set)].filter((element) => element.includes('/')) as Cidr[]
+      this.#networks.set(set, networks)
+    }
+    return networks
+  }
+
+  has(set: string, element: string): boolean {
+    return this.#owners.get(set)?.has(element) ?? false
+  }
+
+  /** The names and networks behind an element, empty when the set must not hold it. */
+  ownersOf(set: string, element: string): ReadonlySet<string> {
+    return this.#owners.get(set)?.get(element) ?? NOBODY
+  }
+
+  /** Undefined: the set must not hold the element. */
+  commentOf(set: string, element: string): string | undefined {
+    const owners = this.#owners.get(set)?.get(element)
+    return owners && commentOf(owners)
+  }
+
+  elementsOf(set: string): Iterable<string> {
+    return this.#owners.get(set)?.keys() ?? []
+  }
+
+  sizeOf(set: string): number {
+    return this.#owners.get(set)?.size ?? 0
+  }
+
+  takeDirty(): Dirty {
+    const dirty = { all: this.#all, elements: this.#dirty }
+    this.#all = false
+    this.#dirty = new Map()
+    return dirty
+  }
+
+  #set(name: string): Map<string, Set<string>> {
+    let owners = this.#owners.get(name)
+    if (!owners) this.#owners.set(name, (owners = new Map()))
+    return owners
+  }
+
+  #own(set: string, element: string, owner: string): void {
+    own(this.#set(set), element, owner)
+    this.#touch(set, element)
+  }
+
+  #disown(set: string, element: string, owner: string): void {
+    const owners = this.#set(set)
+    const left = owners.get(element)
+    left?.delete(owner)
+    if (left?.size === 0) owners.delete(element)
+    this.#touch(set, element)
+  }
+
+  #touch(set: string, element: string): void {
+    if (this.#all) return
+    const touched = this.#dirty.get(set)
+    if (touched) touched.add(element)
+    else this.#dirty.set(set, new Set([element]))
+  }
+}
+
+const NOBODY: ReadonlySet<string> = new Set()
+
+function own(owners: Map<string, Set<string>>, element: string, owner: string): void {
+  const present = owners.get(element)
+  if (present) present.add(owner)
+  else owners.set(element, new Set([owner]))
+}
+
+/** At most what fits: the first owners by name, and how many more there are. */
+function commentOf(owners: ReadonlySet<string>): string {
+  if (owners.size === 1) for (const owner of owners) return owner
+  const sorted = [...owners].toSorted()
+  const shown: string[] = []
+  let length = 0
+  for (const owner of sorted) {
+    if (length + owner.length > 180) break
+    shown.push(owner)
+    length += owner.length + 1
+  }
+  const hidden = sorted.length - shown.length
+  return hidden > 0 ? `${shown.join(' ')} +${hidden}` : shown.join(' ')
+}
+
+function feedsOf(policies: Policies): Map<Hostname, Feed[]> {
+  const feeds = new Map<Hostname, Feed[]>()
+  for (const policy of policies.policies) {
+    for (const group of policy.groups) {
+      const sets = { 4: allowSet(policy.id, group.ports, 4), 6: allowSet(policy.id, group.ports, 6) }
+      for (const [name, isPrivate] of group.names) {
+        const feed = { sets, private: isPrivate }
+        const known = feeds.get(name)
+        if (known) known.push(feed)
+        else feeds.set(name, [feed])
+      }
+    }
+  }
+  return feeds
+}

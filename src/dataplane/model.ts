@@ -1,0 +1,111 @@
+import type { Cidr, Family, Protocol } from '../net/types.ts'
+
+/** The firewall as data: what a backend has to put into the kernel. Nothing in here does I/O. */
+export interface Dataplane {
+  readonly rules: Readonly<Record<Family, Ruleset>>
+  /** Sets that rules name, without their elements. */
+  readonly sets: readonly SetSpec[]
+  readonly backstop: Backstop
+}
+
+export type Table = 'raw' | 'filter'
+
+export interface Ruleset {
+  readonly chains: readonly Chain[]
+  /** How built-in and Docker's chains reach ours. */
+  readonly hooks: readonly Hook[]
+}
+
+export interface Chain {
+  readonly table: Table
+  readonly name: string
+  readonly rules: readonly Rule[]
+}
+
+/** One jump of ours at the first place of a chain that is not ours. */
+export interface Hook {
+  readonly table: Table
+  /** The first of these that exists and is reached is used; the last always exists. */
+  readonly parents: readonly string[]
+  readonly rule: Rule
+}
+
+export interface Rule {
+  /** Identity over rewrites and restarts: counters are kept under it. `[a-z0-9.:/_-]+` */
+  readonly key: string
+  /** The policy it belongs to, or `host` for what holds for all. */
+  readonly policy: string
+  readonly matches: readonly Match[]
+  /** Undefined: the rule only counts. */
+  readonly target: Target | undefined
+  /** For operators, in the listing of the kernel's own tools. */
+  readonly words: string
+  /** What becomes of the packet, for metrics and listings. */
+  readonly action: Action
+}
+
+export type Action = 'allow' | 'drop' | 'reject' | 'return' | 'log' | 'count' | 'continue'
+
+export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED' | 'DNAT'
+
+export type Match =
+  /** A trailing `+` stands for any ending. */
+  | { readonly kind: 'in'; readonly name: string }
+  | { readonly kind: 'destination'; readonly cidr: Cidr }
+  /** The destination before any DNAT. */
+  | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
+  | { readonly kind: 'protocol'; readonly protocol: Protocol }
+  /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
+  | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortRange[] }
+  | { readonly kind: 'set'; readonly set: string; readonly fields: string }
+  | { readonly kind: 'state'; readonly states: readonly ConntrackState[]; readonly negate?: boolean }
+  | { readonly kind: 'direction'; readonly direction: 'ORIGINAL' | 'REPLY' }
+  | { readonly kind: 'connmark' | 'mark'; readonly value: number; readonly mask: number }
+  /** Bridged rather than routed; `out` narrows to a port name pattern. */
+  | { readonly kind: 'bridged'; readonly negate?: boolean; readonly out?: string }
+  /** The source does not route back through the interface it came from. */
+  | { readonly kind: 'forgedSource' }
+  | { readonly kind: 'hashlimit'; readonly limit: Hashlimit }
+
+export interface PortRange {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Hashlimit {
+  readonly name: string
+  readonly side: 'above' | 'upto'
+  readonly count: number
+  readonly per: 'second' | 'minute' | 'hour' | 'day'
+  readonly burst: number
+  /** bySource: one budget a source address; otherwise one for all. */
+  readonly bySource: boolean
+}
+
+export type Target =
+  | { readonly kind: 'jump' | 'goto'; readonly chain: string }
+  | { readonly kind: 'return' | 'drop' }
+  | { readonly kind: 'reject'; readonly how: 'reset' | 'prohibited' }
+  | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
+  | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }
+  | { readonly kind: 'setConnmark'; readonly value: number; readonly mask: number }
+
+export interface SetSpec {
+  readonly name: string
+  readonly family: Family
+  readonly type: SetType
+  /** Seconds that an element stands when none are given; never 0. */
+  readonly timeout: number
+  readonly maxelem: number
+}
+
+/** `hash:net`: addresses and networks; `hash:ip,port,ip`: flows; `hash:net,iface`: a network on an interface. */
+export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface'
+
+/** The table behind the rules: it drops what comes from a bridge and was not approved. */
+export interface Backstop {
+  readonly markBit: number
+  readonly generation: number
+  /** Bridges that are none of our business. */
+  readonly open: readonly string[]
+}

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import type { Family, PortList } from '../net/types.ts'
+
+/** Every chain of ours begins with it, no other does. */
+export const CHAIN_PREFIX = 'EMBARGOD'
+/** Every set of ours begins with it. */
+export const SET_PREFIX = 'embargod-'
+/** The nft table of the backstop, family inet. */
+export const BACKSTOP_TABLE = 'embargod-guard'
+/** Where denied packets are copied to for whoever listens. */
+export const NFLOG_GROUP = 61
+
+/** The bits of the connection mark that hold the generation in which a connection was admitted. */
+export const GENERATION_MASK = 0xff000000
+export const GENERATIONS = 255
+/** The generation as it stands in the connection mark, 1 to 255. */
+export const generationMark = (generation: number): number => (generation << 24) >>> 0
+
+export const CHAIN = {
+  forward: 'EMBARGOD',
+  judge: 'EMBARGOD-JUDGE',
+  input: 'EMBARGOD-INPUT',
+  host: 'EMBARGOD-HOST',
+  raw: 'EMBARGOD-RAW',
+  source: 'EMBARGOD-SOURCE',
+  dnat: 'EMBARGOD-DNAT',
+  internet: 'EMBARGOD-INTERNET',
+  ok: 'EMBARGOD-OK',
+} as const
+
+export const policyChain = (policy: string): string => `EMBARGOD-P-${policy.toUpperCase()}`
+
+export const DENY_REASONS = ['forged', 'revoked', 'metadata', 'never', 'smtp', 'policy'] as const
+export type DenyReason = (typeof DENY_REASONS)[number]
+
+/** `policy` distinguishes denials by policy; the other reasons hold for all. */
+export const denyChain = (reason: DenyReason): string => `EMBARGOD-D-${reason.toUpperCase()}`
+export const deniedSet = (reason: DenyReason, family: Family): string => `${SET_PREFIX}denied-${reason}-${family}`
+export const revokedSet = (family: Family): string => `${SET_PREFIX}revoked-${family}`
+export const lingerSet = (family: Family): string => `${SET_PREFIX}linger-${family}`
+
+/** `embargod-<policy>-<ports' hash>-<family>`, at most 31 characters. */
+export function allowSet(policy: string, ports: PortList, family: Family): string {
+  return `${SET_PREFIX}${policy.slice(0, 12)}-${shortHash(`${policy} ${ports.text}`, 6)}-${family}`
+}
+
+export const shortHash = (text: string, length = 8): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, length)

@@ -1,0 +1,29 @@
+import type { Run } from '../system/exec.ts'
+import { SET_PREFIX } from '../dataplane/names.ts'
+import { parseElements, parseHeaders, type SavedElement, type SetHeader } from './parse.ts'
+
+/** Reads and writes sets through `ipset`, many lines a process. */
+export class IpsetDriver {
+  constructor(private readonly run: Run) {}
+
+  /** Headers of our sets: cheap at any size. */
+  async headers(): Promise<SetHeader[]> {
+    const { stdout } = await this.run(['ipset', 'list', '-t'])
+    return parseHeaders(stdout).filter((header) => header.name.startsWith(SET_PREFIX))
+  }
+
+  /** All elements of one set. Never sorted by the tool: that takes minutes at 100,000. */
+  async elements(set: string): Promise<SavedElement[]> {
+    const { stdout } = await this.run(['ipset', 'save', set], { timeoutMs: 60_000 })
+    return parseElements(stdout)
+  }
+
+  /**
+   * Runs the lines in order in one process. It is no transaction: a bad line leaves the ones before it done,
+   * so after a failure the sets have to be read again.
+   */
+  async write(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return
+    await this.run(['ipset', '-exist', 'restore'], { input: `${lines.join('\n')}\n`, timeoutMs: 120_000 })
+  }
+}

@@ -1,0 +1,33 @@
+import type { SetSpec } from '../dataplane/model.ts'
+
+/** ipset's own bound: larger time-outs are refused, and 0 means for ever. */
+export const MAX_TIMEOUT_SECONDS = 2_147_483
+
+export interface ElementWrite {
+  readonly element: string
+  readonly timeoutSeconds: number
+  readonly comment: string
+  /** Given when the element moves from another set of ours. */
+  readonly packets?: number
+  readonly bytes?: number
+}
+
+export function renderCreate(spec: SetSpec): string {
+  const family = spec.family === 6 ? 'inet6' : 'inet'
+  return `create ${spec.name} ${spec.type} family ${family} maxelem ${spec.maxelem} timeout ${clampTimeout(spec.timeout)} counters comment`
+}
+
+/** An add renews the time-out, keeps the counters and would erase a comment that it does not repeat. */
+export function renderAdd(set: string, write: ElementWrite): string {
+  const counters = write.packets === undefined ? '' : ` packets ${write.packets} bytes ${write.bytes ?? 0}`
+  return `add ${set} ${write.element} timeout ${clampTimeout(write.timeoutSeconds)}${counters} comment "${safeComment(write.comment)}"`
+}
+
+export const renderDelete = (set: string, element: string): string => `del ${set} ${element}`
+
+/** Never 0: the kernel would keep the element for ever. */
+export const clampTimeout = (seconds: number): number =>
+  Math.min(MAX_TIMEOUT_SECONDS, Math.max(1, Math.floor(seconds)))
+
+/** The kernel takes 255 characters without quotes; the rest is for people. */
+export const safeComment = (text: string): string => text.replaceAll(/[^\x20-\x7e]|["\\]/g, '_').slice(0, 200)

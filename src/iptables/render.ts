@@ -1,0 +1,93 @@
+import type { Family } from '../net/types.ts'
+import { shortHash } from '../dataplane/names.ts'
+import type { Match, Rule, Target } from '../dataplane/model.ts'
+
+/** What follows `-A CHAIN` in the restore format, the comment with its fingerprint included. */
+export function renderRule(rule: Rule, family: Family): string {
+  const body = [...rule.matches.map((match) => renderMatch(match, family)), renderTarget(rule, family)]
+    .filter((part) => part !== '')
+    .join(' ')
+  const fingerprint = shortHash(`${body} ${rule.words} ${rule.key} ${rule.policy} ${rule.action}`)
+  return `-m comment --comment "${rule.words} [${rule.key} ${fingerprint}]" ${body}`.trimEnd()
+}
+
+/** The `[key fingerprint]` that ends every comment of ours. */
+export function fingerprintOf(text: string): { key: string; fingerprint: string } | undefined {
+  const found = /--comment "?[^"]*\[([a-z0-9.:/_-]+) ([0-9a-f]{8})\]"?/.exec(text)
+  return found ? { key: found[1] ?? '', fingerprint: found[2] ?? '' } : undefined
+}
+
+function renderMatch(match: Match, family: Family): string {
+  switch (match.kind) {
+    case 'in':
+      return `-i ${match.name}`
+    case 'destination':
+      return `-d ${match.cidr}`
+    case 'originalDestination':
+      return `-m conntrack --ctorigdst ${match.cidr}`
+    case 'protocol':
+      return `-p ${protocolName(match.protocol, family)}`
+    case 'ports':
+      return `-p ${match.protocol} -m multiport --dports ${match.ranges
+        .map(({ from, to }) => (from === to ? from : `${from}:${to}`))
+        .join(',')}`
+    case 'set':
+      return `-m set --match-set ${match.set} ${match.fields}`
+    case 'state':
+      return `-m conntrack ${match.negate ? '! ' : ''}--ctstate ${match.states.join(',')}`
+    case 'direction':
+      return `-m conntrack --ctdir ${match.direction}`
+    case 'connmark':
+    case 'mark':
+      return `-m ${match.kind} --mark ${hex(match.value)}/${hex(match.mask)}`
+    case 'bridged':
+      return `-m physdev ${match.negate ? '! ' : ''}--physdev-is-bridged${match.out ? ` --physdev-out ${match.out}` : ''}`
+    case 'forgedSource':
+      return '-m rpfilter --invert'
+    case 'hashlimit': {
+      const { name, side, count, per, burst, bySource } = match.limit
+      const mode = bySource ? ' --hashlimit-mode srcip' : ''
+      return `-m hashlimit --hashlimit-${side} ${count}/${per} --hashlimit-burst ${burst}${mode} --hashlimit-name ${name}`
+    }
+    default:
+      return match satisfies never
+  }
+}
+
+/** ICMP is another protocol with another name in the IPv6 family. */
+export const protocolName = (protocol: string, family: Family): string =>
+  protocol === 'icmp' && family === 6 ? 'ipv6-icmp' : protocol
+
+function renderTarget(rule: Rule, family: Family): string {
+  const { target } = rule
+  return target ? renderTargetOf(target, family) : ''
+}
+
+function renderTargetOf(target: Target, family: Family): string {
+  switch (target.kind) {
+    case 'jump':
+      return `-j ${target.chain}`
+    case 'goto':
+      return `-g ${target.chain}`
+    case 'return':
+      return '-j RETURN'
+    case 'drop':
+      return '-j DROP'
+    case 'reject':
+      if (target.how === 'reset') return '-j REJECT --reject-with tcp-reset'
+      return `-j REJECT --reject-with ${family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'}`
+    case 'log':
+      return `-j NFLOG --nflog-prefix "${target.prefix} " --nflog-group ${target.group}`
+    case 'setMark':
+      return `-j MARK --set-xmark ${hex(target.bit)}/${hex(target.bit)}`
+    case 'clearMark':
+      return `-j MARK --set-xmark 0x0/${hex(target.bit)}`
+    case 'setConnmark':
+      return `-j CONNMARK --set-xmark ${hex(target.value)}/${hex(target.mask)}`
+    default:
+      return target satisfies never
+  }
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`
+

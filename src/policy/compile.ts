@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import type { AllowEntry, Config } from '../config/model.ts'
+import type { Cidr, Hostname, PortList } from '../net/types.ts'
+import type { Group, Policies, Policy } from './model.ts'
+
+/** The id of the policy that every guarded container has. */
+export const COMMON = 'common'
+
+/**
+ * Config and temporary entries, as they stand at `nowMs`, to rights.
+ * Entries whose `until` has passed are left out; the next one to end is named in `nextEndMs`.
+ */
+export function compile(config: Config, temporary: readonly AllowEntry[], nowMs: number): Policies {
+  const all = [...config.allow, ...temporary]
+  const inForce = all.filter((entry) => entry.untilMs === undefined || entry.untilMs > nowMs)
+  const common = compilePolicy(COMMON, inForce)
+  const ends = inForce.flatMap((entry) => entry.untilMs ?? [])
+  return {
+    policies: [common],
+    names: namesOf([common]),
+    nextEndMs: ends.length > 0 ? Math.min(...ends) : undefined,
+    digest: digestOf([common], config),
+  }
+}
+
+interface OpenGroup extends Group {
+  readonly names: Map<Hostname, boolean>
+  readonly cidrs: Map<Cidr, string>
+}
+
+function compilePolicy(id: string, entries: readonly AllowEntry[]): Policy {
+  const groups = new Map<string, OpenGroup>()
+  const internet = new Map<string, PortList>()
+  for (const { target, ports, private: mayBePrivate, comment } of entries) {
+    if (target.kind === 'internet') {
+      internet.set(ports.text, ports)
+      continue
+    }
+    let group = groups.get(ports.text)
+    if (!group) groups.set(ports.text, (group = { ports, names: new Map(), cidrs: new Map() }))
+    if (target.kind === 'domain') {
+      group.names.set(target.name, mayBePrivate || (group.names.get(target.name) ?? false))
+    } else if (!group.cidrs.has(target.cidr)) {
+      group.cidrs.set(target.cidr, comment ?? 'static')
+    }
+  }
+  return { id, groups: [...groups.values()], internet: [...internet.values()] }
+}
+
+function namesOf(policies: readonly Policy[]): Map<Hostname, { private: boolean }> {
+  const names = new Map<Hostname, { private: boolean }>()
+  for (const policy of policies) {
+    for (const group of policy.groups) {
+      for (const [name, mayBePrivate] of group.names) {
+        names.set(name, { private: mayBePrivate || (names.get(name)?.private ?? false) })
+      }
+    }
+  }
+  return names
+}
+
+/** Everything of the config that can take a right away from a live connection. */
+function digestOf(policies: readonly Policy[], config: Config): string {
+  const rights = policies.map((policy) => [
+    policy.id,
+    policy.groups.map((group) => [group.ports.text, [...group.names].toSorted(), [...group.cidrs.keys()].toSorted()]),
+    policy.internet.map((ports) => ports.text),
+  ])
+  const limits = [config.never, config.metadata, config.smtp, config.dns.servers]
+  return createHash('sha256').update(JSON.stringify([rights, limits])).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,30 @@
+import type { Cidr, Hostname, PortList } from '../net/types.ts'
+
+/** What containers may do, free of files, times and Docker: the input of the dataplane. */
+export interface Policies {
+  /** Every policy that gives rights; `common` is the list of every guarded container. */
+  readonly policies: readonly Policy[]
+  /** Names to be resolved, over all policies. */
+  readonly names: ReadonlyMap<Hostname, { readonly private: boolean }>
+  /** Epoch ms at which an entry ends by itself and the policy has to be compiled again. */
+  readonly nextEndMs: number | undefined
+  /** Equal digests mean equal rights: a change of it puts every live connection to the test again. */
+  readonly digest: string
+}
+
+export interface Policy {
+  readonly id: string
+  /** One group a port list, in order of first mention. */
+  readonly groups: readonly Group[]
+  /** Port lists of `to: internet`. */
+  readonly internet: readonly PortList[]
+}
+
+/** All targets that share a port list: what becomes one set a family. */
+export interface Group {
+  readonly ports: PortList
+  /** The value says whether private addresses of the name count. */
+  readonly names: ReadonlyMap<Hostname, boolean>
+  /** The value is what an operator reads beside the element. */
+  readonly cidrs: ReadonlyMap<Cidr, string>
+}
