@@ -7,7 +7,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['config', 'resolve', 'workloads'],
   ['policy'],
   ['dataplane'],
-  ['ipset', 'iptables', 'nftables'],
+  ['ipset', 'iptables', 'nftables', 'conntrack'],
   ['reconcile'],
   ['observe'],
   ['control'],

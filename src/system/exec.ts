@@ -36,7 +36,8 @@ export class ToolError extends Error {
   }
 }
 
-const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Where programs are when the environment does not say. */
+export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export const run: Run = async (argv, options = {}) => {
   const [file, ...args] = argv

@@ -18,7 +18,7 @@ async function samples(metrics: Metrics, name: string): Promise<string[]> {
   return page
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .sort()
+    .toSorted()
 }
 
 function filled(): Metrics {

@@ -1,0 +1,131 @@
+import { mkdir, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { syncDirectory, writeAtomically } from './atomic-file.ts'
+
+/** Shape of a file's body, defined by whom it belongs to. Raise `version` when an older program would misread it. */
+export interface StateFormat<T> {
+  readonly version: number
+  /** Also reads what older versions wrote, or that is treated as corrupt. */
+  readonly schema: z.ZodType<T>
+}
+
+export type Loaded<T> =
+  | { readonly kind: 'loaded'; readonly value: T; readonly writtenAtMs: number }
+  | { readonly kind: 'absent' }
+  /** Not readable as what it should be; it was moved to `movedTo` and nothing is lost. */
+  | { readonly kind: 'corrupt'; readonly movedTo: string; readonly detail: string }
+  /** Written by a later embargod: left alone, and not overwritten by this one. */
+  | { readonly kind: 'newer'; readonly version: number }
+
+/** `full`: no space or quota left; `unwritable`: no permission or read-only; `newer`: the file on disk is of a later version. */
+export class StateError extends Error {
+  override readonly name = 'StateError'
+  constructor(
+    readonly kind: 'full' | 'unwritable' | 'newer' | 'failed',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+const envelope = z.object({ version: z.int().min(1), writtenAtMs: z.number(), body: z.unknown() })
+const header = z.object({ version: z.int().min(1) })
+
+/** A directory of small JSON files, `<name>.json`, that outlive the process. */
+export class StateStore {
+  /** Versions found on disk, so that a later one's file is never overwritten. */
+  readonly #versions = new Map<string, number>()
+
+  constructor(
+    readonly directory: string,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  /** Rejects with {@link StateError} when the file is there and cannot be read: that is not absence. */
+  async load<T>(name: string, format: StateFormat<T>): Promise<Loaded<T>> {
+    const text = await this.#read(name)
+    if (text === undefined) return { kind: 'absent' }
+    const json = parse(text)
+    const version = header.safeParse(json).data?.version ?? 0
+    this.#versions.set(name, version)
+    if (version > format.version) return { kind: 'newer', version }
+    const outer = envelope.safeParse(json)
+    if (!outer.success) return this.#setAside(name, json === undefined ? 'no JSON' : 'no state file')
+    const inner = format.schema.safeParse(outer.data.body)
+    if (!inner.success) return this.#setAside(name, z.prettifyError(inner.error).slice(0, 500))
+    return { kind: 'loaded', value: inner.data, writtenAtMs: outer.data.writtenAtMs }
+  }
+
+  /** Rejects with {@link StateError}; the file is then as it was. */
+  async save<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
+    const found = this.#versions.get(name) ?? (await this.#versionOnDisk(name))
+    if (found > format.version) {
+      throw new StateError(
+        'newer',
+        `${this.#path(name)} was written by a later embargod (version ${found}): left as it is`,
+      )
+    }
+    const content = JSON.stringify({ version: format.version, writtenAtMs: this.now(), body: value })
+    try {
+      await mkdir(this.directory, { recursive: true, mode: 0o700 })
+      await writeAtomically(this.#path(name), `${content}\n`)
+    } catch (error) {
+      throw stateError(`writing ${this.#path(name)}`, error)
+    }
+    this.#versions.set(name, format.version)
+  }
+
+  #path(name: string): string {
+    return join(this.directory, `${name}.json`)
+  }
+
+  async #versionOnDisk(name: string): Promise<number> {
+    const text = await this.#read(name)
+    return text === undefined ? 0 : (header.safeParse(parse(text)).data?.version ?? 0)
+  }
+
+  async #read(name: string): Promise<string | undefined> {
+    try {
+      return await readFile(this.#path(name), 'utf8')
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw stateError(`reading ${this.#path(name)}`, error)
+    }
+  }
+
+  async #setAside(name: string, detail: string): Promise<Loaded<never>> {
+    const time = new Date(this.now()).toISOString().replaceAll(':', '')
+    const movedTo = join(this.directory, `${name}.corrupt-${time}`)
+    try {
+      await rename(this.#path(name), movedTo)
+      await syncDirectory(this.directory)
+    } catch (error) {
+      throw stateError(`moving ${this.#path(name)} aside`, error)
+    }
+    this.#versions.delete(name)
+    return { kind: 'corrupt', movedTo, detail }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
+
+function stateError(doing: string, cause: unknown): StateError {
+  const code = String(codeOf(cause))
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new StateError('full', `${doing}: the disk is full`, { cause })
+  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR'].includes(code)) {
+    return new StateError('unwritable', `${doing}: not permitted (${code})`, { cause })
+  }
+  return new StateError('failed', `${doing}: ${cause instanceof Error ? cause.message : code}`, { cause })
+}

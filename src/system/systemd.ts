@@ -1,0 +1,54 @@
+import type { Run } from './exec.ts'
+
+/** What the service manager is told. Without a manager every method does nothing. */
+export interface ServiceManager {
+  /** Half of what the manager waits for; undefined when it does not watch us. */
+  readonly watchdogIntervalMs: number | undefined
+  ready(status: string): Promise<void>
+  status(status: string): Promise<void>
+  reloading(): Promise<void>
+  watchdog(): Promise<void>
+  stopping(): Promise<void>
+}
+
+export interface ServiceManagerOptions {
+  readonly run: Run
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly pid: number
+  /** A message that did not get through; the manager's own time limits decide what follows. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Node has no datagram sockets of the unix kind, so `systemd-notify` speaks for us; the unit needs `NotifyAccess=all`. */
+export function createServiceManager(options: ServiceManagerOptions): ServiceManager {
+  const { run, environment, pid, onError } = options
+  const send = async (...fields: string[]): Promise<void> => {
+    if (!environment['NOTIFY_SOCKET']) return
+    try {
+      await run(['systemd-notify', '--no-block', `--pid=${pid}`, ...fields])
+    } catch (error) {
+      onError(error)
+    }
+  }
+  return {
+    watchdogIntervalMs: watchdogInterval(environment, pid),
+    ready: (status) => send('READY=1', statusField(status)),
+    status: (status) => send(statusField(status)),
+    reloading: () => send('RELOADING=1', statusField('reloading')),
+    watchdog: () => send('WATCHDOG=1'),
+    stopping: () => send('STOPPING=1', statusField('stopping; the rules stay')),
+  }
+}
+
+/** One line: a line break would start another field. */
+const statusField = (status: string): string => `STATUS=${status.replace(/\p{Cc}+/gu, ' ').slice(0, 500)}`
+
+function watchdogInterval(
+  environment: ServiceManagerOptions['environment'],
+  pid: number,
+): number | undefined {
+  const watched = environment['WATCHDOG_PID']
+  if (watched !== undefined && watched !== String(pid)) return undefined
+  const usec = Number(environment['WATCHDOG_USEC'])
+  return Number.isSafeInteger(usec) && usec > 0 ? Math.max(1, Math.floor(usec / 2000)) : undefined
+}
