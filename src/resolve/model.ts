@@ -2,10 +2,16 @@ import type { Address, Family, Hostname } from '../net/types.ts'
 
 /** What one question (one name, one family) brought. Only `addresses` is news; everything else keeps what was known. */
 export type Lookup =
-  | { readonly kind: 'addresses'; readonly records: readonly { readonly address: Address; readonly ttlMs: number }[] }
+  | {
+      readonly kind: 'addresses'
+      readonly records: readonly { readonly address: Address; readonly ttlMs: number }[]
+    }
   /** No data, or a CNAME chain that ends without an address. */
   | { readonly kind: 'empty' }
-  | { readonly kind: 'nxdomain' | 'servfail' | 'refused' | 'timeout' | 'malformed' | 'error'; readonly detail: string }
+  | {
+      readonly kind: 'nxdomain' | 'servfail' | 'refused' | 'timeout' | 'malformed' | 'error'
+      readonly detail: string
+    }
 
 /** How a name may be used: the union over all entries that mention it. */
 export interface NameUse {
@@ -37,4 +43,27 @@ export interface NameStatus {
   readonly lastError: string | undefined
   /** Answers refused because of their range. */
   readonly refused: readonly Address[]
+}
+
+export interface LedgerLimits {
+  /** No TTL counts for more. */
+  readonly refreshMaxMs: number
+  /** How long an address stays after its TTL. */
+  readonly retainMs: number
+  /** For each family of a name. */
+  readonly maxAddressesPerName: number
+}
+
+export interface RecordResult {
+  readonly added: readonly Address[]
+  readonly removed: readonly Address[]
+  /** All that this answer had to be refused because of its range, for counting. */
+  readonly refused: readonly Address[]
+  /** Those of them that were not refused before, for the log. */
+  readonly refusedNow: readonly Address[]
+  /** Addresses that had no room under the cap: older ones that made room, and new ones that found none. */
+  readonly overCap: number
+  readonly state: NameState
+  /** A change of state, told once both families have been asked; `from` is undefined the first time. */
+  readonly transition: { readonly from: NameState | undefined; readonly to: NameState } | undefined
 }

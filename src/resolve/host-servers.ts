@@ -1,0 +1,33 @@
+import { parseServerAddress } from './server-address.ts'
+
+/** Reads a file as text; undefined when it does not exist. Rejects for every other failure. */
+export type ReadText = (path: string) => Promise<string | undefined>
+
+const HOST_FILE = '/etc/resolv.conf'
+/** What systemd-resolved itself asks, when the host's file names only its stub on 127.0.0.53. */
+const RESOLVED_FILE = '/run/systemd/resolve/resolv.conf'
+const STUBS: ReadonlySet<string> = new Set(['127.0.0.53', '127.0.0.54'])
+
+/** The name servers that the host uses, in its order; loopback ones only when there is nothing else, and none when nothing names any. */
+export async function hostNameServers(readText: ReadText): Promise<string[]> {
+  const own = nameServersIn((await readText(HOST_FILE)) ?? '')
+  const remote = own.filter((server) => !isLoopback(server))
+  if (remote.length > 0) return remote
+  if (!own.every((server) => STUBS.has(server))) return own
+  const behindStub = nameServersIn((await readText(RESOLVED_FILE)) ?? '').filter(
+    (server) => !isLoopback(server),
+  )
+  return behindStub.length > 0 ? behindStub : own
+}
+
+/** The `nameserver` lines of a resolv.conf, without doubles and without what is no address. */
+export function nameServersIn(text: string): string[] {
+  const servers = new Set<string>()
+  for (const line of text.split('\n')) {
+    const server = /^nameserver[ \t]+([^\s#;]+)/.exec(line)?.[1]
+    if (server !== undefined && parseServerAddress(server)?.host === server) servers.add(server)
+  }
+  return [...servers]
+}
+
+const isLoopback = (server: string): boolean => server.startsWith('127.') || server === '::1'

@@ -1,0 +1,155 @@
+import type { Address, Family, Hostname } from '../net/types.ts'
+import type { RangeClass } from '../net/ranges.ts'
+import { readSnapshot, type LedgerSnapshot } from './ledger-snapshot.ts'
+import type {
+  HeldAddress,
+  LedgerLimits,
+  Lookup,
+  NameState,
+  NameStatus,
+  NameUse,
+  RecordResult,
+} from './model.ts'
+import { NameRecord } from './name-record.ts'
+
+export interface LedgerOptions {
+  readonly limits: LedgerLimits
+  readonly classify: (address: Address) => RangeClass
+  readonly parseAddress: (text: string) => Address | undefined
+}
+
+/** Is this one of the host's own addresses? No name may lead there. */
+export type IsHostAddress = (address: Address) => boolean
+
+const NOTHING: readonly HeldAddress[] = []
+
+/**
+ * The live addresses of every configured name: the union of its answers over time. An address leaves for one reason only, a later
+ * answer without it after its time is up (or its name's removal from the config); no failure takes anything away. Pure: time is an
+ * argument, epoch milliseconds.
+ */
+export class Ledger {
+  #limits: LedgerLimits
+  readonly #options: LedgerOptions
+  readonly #names = new Map<Hostname, NameRecord>()
+  readonly #changed = new Set<Hostname>()
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+    this.#limits = options.limits
+  }
+
+  /** The names in force and how each may be used. New ones start empty; those that are missing here are forgotten with all they held, history too. */
+  configure(names: ReadonlyMap<Hostname, NameUse>, limits: LedgerLimits = this.#limits): void {
+    this.#limits = limits
+    for (const [name, record] of this.#names) {
+      if (names.has(name)) continue
+      this.#names.delete(name)
+      if (record.size > 0) this.#changed.add(name)
+    }
+    for (const [name, use] of names) {
+      const record = this.#names.get(name)
+      if (!record) this.#names.set(name, new NameRecord(name, use, this.#options.classify))
+      else if (record.setUse(use)) this.#changed.add(name)
+    }
+  }
+
+  /** Books one outcome. A name that is not (or no longer) configured changes nothing. */
+  record(
+    name: Hostname,
+    family: Family,
+    lookup: Lookup,
+    nowMs: number,
+    isHostAddress: IsHostAddress,
+  ): RecordResult {
+    const record = this.#names.get(name)
+    if (!record)
+      return {
+        added: [],
+        removed: [],
+        refused: [],
+        refusedNow: [],
+        overCap: 0,
+        state: 'failing',
+        transition: undefined,
+      }
+    const result = record.record(family, lookup, nowMs, isHostAddress, this.#limits)
+    if (result.added.length > 0 || result.removed.length > 0) this.#changed.add(name)
+    return result
+  }
+
+  /**
+   * Takes in an address that stands in the kernel under this name and is not known here. False: already held, the name is not
+   * configured or is full, or the address may not be held today.
+   */
+  adopt(
+    name: Hostname,
+    address: Address,
+    seenAtMs: number,
+    isHostAddress: IsHostAddress = () => false,
+  ): boolean {
+    const adopted = this.#names.get(name)?.adopt(address, seenAtMs, isHostAddress, this.#limits) ?? false
+    if (adopted) this.#changed.add(name)
+    return adopted
+  }
+
+  held(name: Hostname): readonly HeldAddress[] {
+    return this.#names.get(name)?.held() ?? NOTHING
+  }
+
+  /** Does the name hold this address, or did it since the name was configured (of the aged-out ones the newest 2,000 are remembered)? */
+  everHeld(name: Hostname, address: Address): boolean {
+    return this.#names.get(name)?.everHeld(address) ?? false
+  }
+
+  /** Are there names for {@link takeChanged}? */
+  get hasChanged(): boolean {
+    return this.#changed.size > 0
+  }
+
+  /** Names whose set of held addresses changed since the last call, removed names among them. */
+  takeChanged(): Hostname[] {
+    const names = [...this.#changed]
+    this.#changed.clear()
+    return names
+  }
+
+  state(name: Hostname): NameState | undefined {
+    return this.#names.get(name)?.state
+  }
+
+  status(name: Hostname): NameStatus | undefined {
+    return this.#names.get(name)?.status()
+  }
+
+  /** In the order of configuration. */
+  statuses(): NameStatus[] {
+    return Array.from(this.#names.values(), (record) => record.status())
+  }
+
+  counts(): Record<NameState, number> {
+    const counts = { fresh: 0, stale: 0, failing: 0 }
+    for (const record of this.#names.values()) counts[record.state]++
+    return counts
+  }
+
+  /** What a later process needs, ready for JSON.stringify. */
+  snapshot(): LedgerSnapshot {
+    const names: LedgerSnapshot['names'] = []
+    for (const record of this.#names.values()) if (record.worthSaving) names.push(record.snapshot())
+    return { version: 1, names }
+  }
+
+  /**
+   * Takes over what an earlier process held of names that are configured now: addresses keep their age and pass today's checks. What is
+   * known already is left as it is. Throws a {@link SnapshotError} for anything that is no snapshot, and has then changed nothing.
+   */
+  restore(snapshot: unknown, nowMs: number, isHostAddress: IsHostAddress = () => false): void {
+    const { names } = readSnapshot(snapshot)
+    for (const saved of names) {
+      const record = this.#names.get(saved.name)
+      if (record?.restore(saved, nowMs, isHostAddress, this.#limits, this.#options.parseAddress))
+        this.#changed.add(saved.name)
+    }
+  }
+}

@@ -1,0 +1,284 @@
+import { FAMILIES, familyOf, type Address, type Family, type Hostname } from '../net/types.ts'
+import type { RangeClass } from '../net/ranges.ts'
+import { FamilyRecord } from './family-record.ts'
+import type { SavedName } from './ledger-snapshot.ts'
+import type {
+  HeldAddress,
+  LedgerLimits,
+  Lookup,
+  NameState,
+  NameStatus,
+  NameUse,
+  RecordResult,
+} from './model.ts'
+import { PastAddresses } from './past-addresses.ts'
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** A name that answers with ever new refused addresses shall not fill the memory. */
+const MAX_REFUSED_REMEMBERED = 256
+
+/** Everything known of one name. Times are epoch ms. */
+export class NameRecord {
+  readonly #name: Hostname
+  #use: NameUse
+  readonly #classify: (address: Address) => RangeClass
+  readonly #held = new Map<Address, Mutable<HeldAddress>>()
+  readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
+  readonly #past = new PastAddresses()
+  readonly #families: Readonly<Record<Family, FamilyRecord>> = {
+    4: new FamilyRecord(4),
+    6: new FamilyRecord(6),
+  }
+  readonly #refusedBefore = new Set<Address>()
+  #told: NameState | undefined
+
+  constructor(name: Hostname, use: NameUse, classify: (address: Address) => RangeClass) {
+    this.#name = name
+    this.#use = use
+    this.#classify = classify
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  get state(): NameState {
+    if (this.#held.size === 0) return 'failing'
+    return this.#families[4].stale || this.#families[6].stale ? 'stale' : 'fresh'
+  }
+
+  held(): readonly HeldAddress[] {
+    return [...this.#held.values()]
+  }
+
+  everHeld(address: Address): boolean {
+    return this.#held.has(address) || this.#past.has(address)
+  }
+
+  /** Private addresses go, from the history too, when no entry lets the name have them any more: that is a revocation. True when any was held. */
+  setUse(use: NameUse): boolean {
+    const revoked = this.#use.private && !use.private
+    this.#use = use
+    if (!revoked) return false
+    const sizeBefore = this.#held.size
+    for (const held of this.#held.values()) if (held.private) this.#drop(held.address)
+    for (const address of this.#past) if (this.#classify(address) !== 'public') this.#past.delete(address)
+    return this.#held.size < sizeBefore
+  }
+
+  record(
+    family: Family,
+    lookup: Lookup,
+    nowMs: number,
+    isHostAddress: (address: Address) => boolean,
+    limits: LedgerLimits,
+  ): RecordResult {
+    const familyRecord = this.#families[family]
+    familyRecord.book(lookup, nowMs)
+    const records = lookup.kind === 'addresses' ? lookup.records : []
+    if (records.length === 0) return this.#result({})
+
+    const answered = new Set<Address>()
+    const refused = new Set<Address>()
+    const fresh: Mutable<HeldAddress>[] = []
+    for (const { address, ttlMs } of records) {
+      const range = this.#rangeOf(address, isHostAddress)
+      if (range === 'refused') {
+        refused.add(address)
+        continue
+      }
+      const life = Math.min(Math.max(ttlMs, 0), limits.refreshMaxMs) + limits.retainMs
+      const held = this.#held.get(address)
+      if (held) {
+        held.seenAtMs = nowMs
+        held.expiresAtMs = nowMs + life
+      } else if (!answered.has(address)) {
+        fresh.push({
+          address,
+          family,
+          private: range === 'private',
+          seenAtMs: nowMs,
+          expiresAtMs: nowMs + life,
+        })
+      }
+      answered.add(address)
+    }
+    familyRecord.refused = [...refused]
+    const removed = this.#removeExpired(family, answered, nowMs, limits)
+    const evicted = this.#makeRoom(family, answered, fresh.length, limits)
+    const room = Math.max(0, limits.maxAddressesPerName - this.#sizes[family])
+    const added = fresh.slice(0, room)
+    for (const item of added) this.#hold(item)
+    return this.#result({
+      added: added.map(({ address }) => address),
+      removed: [...removed, ...evicted],
+      refused: familyRecord.refused,
+      refusedNow: this.#rememberRefused(refused),
+      overCap: evicted.length + fresh.length - added.length,
+    })
+  }
+
+  adopt(
+    address: Address,
+    seenAtMs: number,
+    isHostAddress: (address: Address) => boolean,
+    limits: LedgerLimits,
+    expiresAtMs: number = seenAtMs + limits.retainMs,
+  ): boolean {
+    const family = familyOf(address)
+    const range = this.#rangeOf(address, isHostAddress)
+    if (this.#held.has(address) || range === 'refused') return false
+    if (this.#sizes[family] >= limits.maxAddressesPerName) return false
+    this.#hold({
+      address,
+      family,
+      private: range === 'private',
+      seenAtMs: Math.max(0, seenAtMs),
+      expiresAtMs,
+    })
+    this.#families[family].everAnswered = true
+    return true
+  }
+
+  status(): NameStatus {
+    const { 4: four, 6: six } = this.#families
+    const nothing = this.#held.size === 0
+    const errors = [four, six].filter((family) => nothing || family.stale).map(({ error }) => error)
+    const refused = [...four.refused, ...six.refused]
+    const known = errors.filter((error) => error !== undefined)
+    if (nothing && refused.length > 0) known.push('every address was refused because of its range')
+    const successes = [four.lastSuccessMs, six.lastSuccessMs].filter((ms) => ms !== undefined)
+    return {
+      name: this.#name,
+      state: this.state,
+      addresses: this.held(),
+      lastSuccessMs: successes.length > 0 ? Math.max(...successes) : undefined,
+      lastError: known.length > 0 ? known.join('; ') : undefined,
+      refused,
+    }
+  }
+
+  /** Is there anything that a later process would miss? */
+  get worthSaving(): boolean {
+    return this.#held.size > 0 || this.#past.size > 0
+  }
+
+  snapshot(): SavedName {
+    const held = this.held()
+    const { lastSuccessMs } = this.status()
+    return {
+      name: this.#name,
+      ...(lastSuccessMs === undefined ? {} : { lastSuccessMs }),
+      held: held.map(({ address }) => address),
+      seen: held.map(({ seenAtMs }) => seenAtMs),
+      expires: held.map(({ expiresAtMs }) => expiresAtMs),
+      past: [...this.#past],
+    }
+  }
+
+  /** Times from the future (the clock was wrong then or is now) are pulled back to `nowMs`. True when an address was taken over. */
+  restore(
+    saved: SavedName,
+    nowMs: number,
+    isHostAddress: (address: Address) => boolean,
+    limits: LedgerLimits,
+    parseAddress: (text: string) => Address | undefined,
+  ): boolean {
+    let restored = false
+    for (const text of saved.past) {
+      const address = parseAddress(text)
+      if (address !== undefined && this.#rangeOf(address, isHostAddress) !== 'refused')
+        this.#past.add(address)
+    }
+    saved.held.forEach((text, index) => {
+      const address = parseAddress(text)
+      if (address === undefined) return
+      const seenAtMs = Math.min(saved.seen[index] ?? 0, nowMs)
+      const latestMs = seenAtMs + limits.refreshMaxMs + limits.retainMs
+      const expiresAtMs = Math.min(saved.expires[index] ?? 0, latestMs)
+      if (this.adopt(address, seenAtMs, isHostAddress, limits, expiresAtMs)) restored = true
+    })
+    for (const family of FAMILIES) {
+      const record = this.#families[family]
+      if (record.everAnswered && saved.lastSuccessMs !== undefined) {
+        record.lastSuccessMs ??= Math.min(saved.lastSuccessMs, nowMs)
+      }
+    }
+    return restored
+  }
+
+  /** What may be held today; `private` only where an entry lets it. */
+  #rangeOf(address: Address, isHostAddress: (address: Address) => boolean): RangeClass {
+    if (isHostAddress(address)) return 'refused'
+    const held = this.#held.get(address)
+    const range = held ? (held.private ? 'private' : 'public') : this.#classify(address)
+    return range === 'private' && !this.#use.private ? 'refused' : range
+  }
+
+  #hold(item: Mutable<HeldAddress>): void {
+    this.#held.set(item.address, item)
+    this.#sizes[item.family]++
+    this.#past.delete(item.address)
+  }
+
+  #letGo(address: Address): void {
+    this.#drop(address)
+    this.#past.add(address)
+  }
+
+  #drop(address: Address): void {
+    this.#held.delete(address)
+    this.#sizes[familyOf(address)]--
+  }
+
+  #removeExpired(
+    family: Family,
+    answered: ReadonlySet<Address>,
+    nowMs: number,
+    limits: LedgerLimits,
+  ): Address[] {
+    const removed: Address[] = []
+    for (const held of this.#held.values()) {
+      if (held.family !== family || answered.has(held.address)) continue
+      // The clock was put back: without this the address would stay until the old time comes again.
+      if (held.seenAtMs > nowMs) {
+        held.seenAtMs = nowMs
+        held.expiresAtMs = Math.min(held.expiresAtMs, nowMs + limits.refreshMaxMs + limits.retainMs)
+      } else if (nowMs >= held.expiresAtMs && nowMs > held.seenAtMs) removed.push(held.address)
+    }
+    for (const address of removed) this.#letGo(address)
+    return removed
+  }
+
+  /** Lets the longest unseen go, so far as new ones need their room. What this answer holds stays. */
+  #makeRoom(family: Family, answered: ReadonlySet<Address>, needed: number, limits: LedgerLimits): Address[] {
+    const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
+    if (needed === 0 || excess <= 0) return []
+    const evicted = [...this.#held.values()]
+      .filter((held) => held.family === family && !answered.has(held.address))
+      .sort((a, b) => a.seenAtMs - b.seenAtMs)
+      .slice(0, excess)
+      .map(({ address }) => address)
+    for (const address of evicted) this.#letGo(address)
+    return evicted
+  }
+
+  #rememberRefused(refused: ReadonlySet<Address>): Address[] {
+    const fresh: Address[] = []
+    for (const address of refused) {
+      if (this.#refusedBefore.has(address) || this.#refusedBefore.size >= MAX_REFUSED_REMEMBERED) continue
+      this.#refusedBefore.add(address)
+      fresh.push(address)
+    }
+    return fresh
+  }
+
+  #result(changes: Partial<RecordResult>): RecordResult {
+    const state = this.state
+    const settled = this.#families[4].asked && this.#families[6].asked
+    const transition = settled && state !== this.#told ? { from: this.#told, to: state } : undefined
+    if (settled) this.#told = state
+    return { added: [], removed: [], refused: [], refusedNow: [], overCap: 0, ...changes, state, transition }
+  }
+}

@@ -1,0 +1,32 @@
+import type { Address } from '../net/types.ts'
+
+const MAX_PAST = 2_000
+
+/** Addresses that a name held once, in the order in which they left; beyond 2,000 the oldest are forgotten. */
+export class PastAddresses {
+  readonly #addresses = new Set<Address>()
+
+  add(address: Address): void {
+    this.#addresses.delete(address)
+    this.#addresses.add(address)
+    if (this.#addresses.size <= MAX_PAST) return
+    const [oldest] = this.#addresses
+    if (oldest !== undefined) this.#addresses.delete(oldest)
+  }
+
+  delete(address: Address): void {
+    this.#addresses.delete(address)
+  }
+
+  has(address: Address): boolean {
+    return this.#addresses.has(address)
+  }
+
+  get size(): number {
+    return this.#addresses.size
+  }
+
+  [Symbol.iterator](): IterableIterator<Address> {
+    return this.#addresses.values()
+  }
+}
