@@ -1,0 +1,85 @@
+import { cidrContains, prefixOf } from '../net/cidr.ts'
+import { METADATA } from '../net/metadata.ts'
+import { isAnyPort } from '../net/ports.ts'
+import { LOOPBACK } from '../net/ranges.ts'
+import { familyOf, type Cidr } from '../net/types.ts'
+import type { AllowEntry } from './model.ts'
+import { sharedSuffix } from './tenants.ts'
+
+export interface Finding {
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+}
+
+/** What the rules about one entry need to know of the rest of the config. */
+export interface EntrySurroundings {
+  readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
+  readonly never: readonly Cidr[]
+  readonly nowMs: number
+}
+
+/** What is wrong with or odd about one entry, whose values are all well-formed. */
+export function judgeEntry(entry: AllowEntry, around: EntrySurroundings): Finding[] {
+  return [...judgeTarget(entry, around), ...judgeTerms(entry, around.nowMs)]
+}
+
+function* judgeTarget({ target, ports }: AllowEntry, around: EntrySurroundings): Generator<Finding> {
+  if (target.kind === 'cidr') {
+    yield* judgeNetwork(target.cidr, around)
+    const above = around.never.find((never) => cidrContains(never, target.cidr))
+    if (above !== undefined)
+      yield warning(`${target.cidr} lies in never (${above}): this entry allows nothing`)
+    return
+  }
+  if (isAnyPort(ports)) {
+    const what = target.kind === 'domain' ? target.name : 'the internet'
+    yield warning(`ports: any opens every TCP and UDP port of ${what}: name those that are needed`)
+  }
+  if (target.kind !== 'domain') return
+  const suffix = sharedSuffix(target.name)
+  if (suffix === undefined) return
+  yield warning(
+    `${target.name}: addresses under ${suffix} serve many tenants: whoever rents a place there can be reached too`,
+  )
+}
+
+function* judgeNetwork(cidr: Cidr, around: EntrySurroundings): Generator<Finding> {
+  const family = familyOf(cidr)
+  if (prefixOf(cidr) === 0) {
+    yield warning(
+      `${cidr} allows every address; metadata and link-local stay refused, since they are judged first: "to: internet" leaves out private ones too`,
+    )
+    return
+  }
+  const extra = around.metadata.extra.filter((network) => familyOf(network) === family)
+  const metadata = around.metadata.block ? [...METADATA[family], ...extra] : []
+  const kinds = [
+    { networks: LOOPBACK[family], what: 'loopback' },
+    { networks: metadata, what: 'cloud metadata or link-local' },
+  ]
+  for (const { networks, what } of kinds) {
+    const inside = networks.find((network) => cidrContains(network, cidr))
+    if (inside !== undefined) {
+      yield error(`${cidr} lies in ${inside} (${what}), which no entry can allow`)
+      continue
+    }
+    const covered = networks.find((network) => cidrContains(cidr, network))
+    if (covered !== undefined) {
+      yield error(
+        `${cidr} covers ${covered} (${what}), which no entry can allow: name the networks beside it`,
+      )
+    }
+  }
+}
+
+function* judgeTerms(entry: AllowEntry, nowMs: number): Generator<Finding> {
+  if (entry.untilMs !== undefined && entry.untilMs <= nowMs) {
+    yield warning(`until is past (${new Date(entry.untilMs).toISOString()}): this entry allows nothing`)
+  }
+  if (entry.private && entry.target.kind === 'internet') {
+    yield error('"to: internet" is what is not private: private: true contradicts it')
+  }
+}
+
+const error = (message: string): Finding => ({ severity: 'error', message })
+const warning = (message: string): Finding => ({ severity: 'warning', message })

@@ -1,0 +1,170 @@
+import { dirname, isAbsolute, join } from 'node:path'
+import type { ConfigEnv } from './env.ts'
+import { expandEntries, type OpenList } from './expand.ts'
+import { mergeTrees } from './merge.ts'
+import type { AllowEntry, Config, Problem } from './model.ts'
+import { sortProblems } from './problem.ts'
+import { readTrusted, reasonOf } from './read-file.ts'
+import { judge } from './rules.ts'
+import type { ConfigOutput } from './schema.ts'
+import { makeSource, problemAt, type Source } from './source.ts'
+import type { Tree } from './tree.ts'
+import { validate } from './validate.ts'
+import { readYaml } from './yaml.ts'
+
+const MIB = 1024 * 1024
+const MAX_CONFIG_BYTES = MIB
+const MAX_LIST_BYTES = 16 * MIB
+
+export interface Loaded {
+  /** Absent when any problem is an error. */
+  readonly config?: Config
+  /** Every problem of every file, by place. */
+  readonly problems: readonly Problem[]
+  /** Every file that was read, list files included. */
+  readonly sources: readonly { readonly file: string; readonly text: string }[]
+}
+
+/**
+ * `file`, then `conf.d/*.yaml` beside it, to a {@link Config}. Never rejects for what the files are or hold: that is in `problems`.
+ * List files are relative to the folder of `file`.
+ */
+export async function loadConfig(file: string, env: ConfigEnv): Promise<Loaded> {
+  const loading = new Loading(file, env)
+  return loading.load()
+}
+
+class Loading {
+  readonly #problems: Problem[] = []
+  readonly #sources = new Map<string, Source>()
+
+  constructor(
+    private readonly file: string,
+    private readonly env: ConfigEnv,
+  ) {}
+
+  async load(): Promise<Loaded> {
+    const trees: Tree[] = []
+    for (const path of [this.file, ...(await this.#confD())]) {
+      const tree = await this.#readConfig(path)
+      if (tree !== undefined) trees.push(tree)
+    }
+    const merged = mergeTrees(trees)
+    this.#problems.push(...merged.problems)
+    const config = merged.tree === undefined ? undefined : await this.#judge(merged.tree)
+    const problems = sortProblems(this.#problems, [...this.#sources.keys()])
+    const sources = [...this.#sources.values()].map(({ file, text }) => ({ file, text }))
+    const refused = problems.some((problem) => problem.severity === 'error')
+    return refused || config === undefined ? { problems, sources } : { config, problems, sources }
+  }
+
+  async #confD(): Promise<string[]> {
+    const directory = join(dirname(this.file), 'conf.d')
+    try {
+      const names = await this.env.list(directory)
+      return names
+        .filter((name) => name.endsWith('.yaml') && !name.startsWith('.'))
+        .toSorted((a, b) => (a < b ? -1 : 1))
+        .map((name) => join(directory, name))
+    } catch (error) {
+      const reason = reasonOf(error)
+      if (reason !== 'does not exist') this.#problems.push(aboutFile(directory, reason))
+      return []
+    }
+  }
+
+  async #readConfig(path: string): Promise<Tree | undefined> {
+    const found = await readTrusted(this.env, path, MAX_CONFIG_BYTES)
+    if ('reasons' in found) {
+      this.#problems.push(...found.reasons.map((reason) => aboutFile(path, `the file ${reason}`)))
+      return undefined
+    }
+    const source = this.#keep(path, found.text)
+    const { tree, problems } = readYaml(source)
+    this.#problems.push(...problems)
+    if (tree === undefined || tree.kind === 'map') return tree
+    this.#problems.push(
+      problemAt(
+        tree.place,
+        `a config is a map of keys, like "allow:", and not a ${tree.kind === 'list' ? 'list' : 'single value'}`,
+      ),
+    )
+    return undefined
+  }
+
+  async #judge(whole: Tree): Promise<Config | undefined> {
+    const { config, tree, unusable, problems } = validate(whole)
+    this.#problems.push(...problems)
+    if (whole.kind === 'map' && whole.entries.size === 0) {
+      this.#problems.push(
+        problemAt(
+          whole.place,
+          'the config is empty: every network is guarded and nothing is allowed',
+          'warning',
+        ),
+      )
+    }
+    if (config === undefined) return undefined
+    const expanded = await expandEntries(config.allow, tree, this.#openList)
+    this.#problems.push(...expanded.problems)
+    const nowMs = this.env.nowMs()
+    this.#problems.push(...judge({ config, entries: expanded.entries, tree, unusable, nowMs }))
+    return toConfig(
+      config,
+      expanded.entries.map(({ entry }) => entry),
+    )
+  }
+
+  readonly #openList: OpenList = async (name, place, problems) => {
+    const path = isAbsolute(name) ? name : join(dirname(this.file), name)
+    const known = this.#sources.get(path)
+    if (known !== undefined) return known
+    const found = await readTrusted(this.env, path, MAX_LIST_BYTES)
+    if ('text' in found) return this.#keep(path, found.text)
+    problems.push(...found.reasons.map((reason) => problemAt(place, `the list file ${path} ${reason}`)))
+    return undefined
+  }
+
+  #keep(path: string, text: string): Source {
+    const source = makeSource(path, text)
+    this.#sources.set(path, source)
+    return source
+  }
+}
+
+const aboutFile = (file: string, message: string): Problem => ({
+  severity: 'error',
+  file,
+  line: 1,
+  column: 1,
+  message,
+})
+
+function toConfig(read: ConfigOutput, allow: readonly AllowEntry[]): Config {
+  const { resolver, smtp } = read
+  return {
+    mode: read.mode,
+    denyWith: read.denyWith,
+    docker: read.docker,
+    guard: read.guard,
+    resolver: {
+      servers: resolver.servers,
+      timeoutMs: resolver.timeout,
+      refresh: { minMs: resolver.refresh.min, maxMs: resolver.refresh.max },
+      sweep: resolver.sweep,
+      maxQueriesPerSecond: resolver.maxQueriesPerSecond,
+      retainMs: resolver.retain,
+      maxStaleMs: resolver.maxStale,
+      maxAddressesPerName: resolver.maxAddressesPerName,
+    },
+    dns: read.dns,
+    allow,
+    never: read.never,
+    metadata: read.metadata,
+    smtp:
+      smtp === undefined ? undefined : { ...smtp, ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b) },
+    log: read.log,
+    metrics: read.metrics,
+    state: read.state,
+  }
+}

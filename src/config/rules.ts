@@ -1,0 +1,130 @@
+import { formatDuration } from './duration.ts'
+import { judgeEntry } from './entry-rules.ts'
+import type { AllowEntry, Problem } from './model.ts'
+import type { ConfigOutput } from './schema.ts'
+import { problemAt, whereOf, type Place } from './source.ts'
+import { nodeAt, placeAt, type Path, type Tree } from './tree.ts'
+
+export interface PlacedEntry {
+  readonly entry: AllowEntry
+  readonly place: Place
+}
+
+/** What the rules look at: values that are well-formed one by one. */
+export interface Judged {
+  readonly config: ConfigOutput
+  readonly entries: readonly PlacedEntry[]
+  readonly tree: Tree
+  /** Values that were refused already: a rule that involves one has nothing to say. */
+  readonly unusable: readonly Path[]
+  readonly nowMs: number
+}
+
+/** The rules that span several values. Each is small, has its own function, and collects instead of throwing. */
+export function judge(judged: Judged): Problem[] {
+  return [
+    ...refreshOrder(judged),
+    ...staleLast(judged),
+    ...networkLists(judged),
+    ...openDoors(judged),
+    ...entries(judged),
+  ]
+}
+
+function* refreshOrder(judged: Judged): Generator<Problem> {
+  const { min, max } = judged.config.resolver.refresh
+  const paths = [
+    ['resolver', 'refresh', 'min'],
+    ['resolver', 'refresh', 'max'],
+  ]
+  if (min <= max || !usable(judged, paths)) return
+  const message = `refresh.min (${formatDuration(min)}) is more than refresh.max (${formatDuration(max)})`
+  yield problemAt(placeOfFirst(judged, paths), message)
+}
+
+function* staleLast(judged: Judged): Generator<Problem> {
+  const { maxStale, retain, refresh } = judged.config.resolver
+  const paths = [
+    ['resolver', 'maxStale'],
+    ['resolver', 'retain'],
+    ['resolver', 'refresh', 'max'],
+  ]
+  if (maxStale > refresh.max + retain || !usable(judged, paths)) return
+  yield problemAt(
+    placeOfFirst(judged, paths),
+    `maxStale (${formatDuration(maxStale)}) must be more than refresh.max and retain together (${formatDuration(refresh.max + retain)}): ` +
+      'the kernel would drop addresses that are still good',
+  )
+}
+
+function* networkLists(judged: Judged): Generator<Problem> {
+  const { networks, except } = judged.config.guard
+  const path = ['guard', 'networks']
+  if (networks === 'all' || !usable(judged, [path])) return
+  if (networks.length === 0) {
+    yield problemAt(
+      placeAt(judged.tree, path),
+      'guard.networks is an empty list: nothing is guarded',
+      'warning',
+    )
+  }
+  for (const [i, name] of except.entries()) {
+    if (!networks.includes(name)) continue
+    yield problemAt(
+      placeAt(judged.tree, ['guard', 'except', i]),
+      `${name} stands in guard.networks and in guard.except`,
+    )
+  }
+}
+
+function* openDoors(judged: Judged): Generator<Problem> {
+  const { smtp, metadata } = judged.config
+  const warn = (path: Path, message: string): Problem =>
+    problemAt(placeAt(judged.tree, path), message, 'warning')
+  if (smtp?.destinations === 'any') {
+    yield warn(
+      ['smtp', 'destinations'],
+      'smtp.destinations: any lets mail go to anyone, within the rate: data can leave by mail',
+    )
+  }
+  if (!metadata.block) {
+    yield warn(
+      ['metadata', 'block'],
+      'metadata.block: false leaves cloud metadata to the allow rules: credentials can be read there',
+    )
+  }
+}
+
+function* entries(judged: Judged): Generator<Problem> {
+  const { metadata, never } = judged.config
+  const seen = new Map<string, Place>()
+  for (const { entry, place } of judged.entries) {
+    for (const { severity, message } of judgeEntry(entry, { metadata, never, nowMs: judged.nowMs })) {
+      yield problemAt(place, message, severity)
+    }
+    const { target, ports } = entry
+    const name = target.kind === 'domain' ? target.name : target.kind === 'cidr' ? target.cidr : 'internet'
+    const key = `${name} ${ports.text} ${entry.private}`
+    const first = seen.get(key)
+    if (first === undefined) seen.set(key, place)
+    else
+      yield problemAt(
+        place,
+        `${name} with ports ${ports.text} stands already at ${whereOf(first)}`,
+        'warning',
+      )
+  }
+}
+
+/** None of the paths, nor a part or a whole of one, was refused. */
+const usable = (judged: Judged, paths: readonly Path[]): boolean =>
+  !judged.unusable.some((bad) =>
+    paths.some(
+      (path) =>
+        path.slice(0, bad.length).join('.') === bad.join('.') ||
+        bad.slice(0, path.length).join('.') === path.join('.'),
+    ),
+  )
+
+const placeOfFirst = (judged: Judged, paths: readonly Path[]): Place =>
+  placeAt(judged.tree, paths.find((path) => nodeAt(judged.tree, path) !== undefined) ?? [])

@@ -1,0 +1,220 @@
+import * as z from 'zod'
+import { parseAddress } from '../net/address.ts'
+import { parseCidr } from '../net/cidr.ts'
+import type { Address } from '../net/types.ts'
+import { parseCron } from './cron.ts'
+import { formatDuration, parseDuration } from './duration.ts'
+import { entrySchema } from './entry.ts'
+import { parsed } from './parsed.ts'
+import {
+  parseAbsolutePath,
+  parseInterfacePattern,
+  parseListen,
+  parseNetworkName,
+  parseRate,
+  parseServer,
+} from './values.ts'
+import { isOneBit } from './values.ts'
+
+const duration = (least: string, most: string) =>
+  parsed(
+    (text) => durationWithin(text, least, most),
+    (found) => found.ms,
+  )
+
+const wholeNumber = (least: number, most: number) =>
+  z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`)
+
+const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `must be ${values.join(' or ')}` })
+
+const cidr = parsed(parseCidr, (found) => found.cidr)
+const address = parsed(readAddress, (found) => found.address)
+const networkName = parsed(parseNetworkName, (found) => found.name)
+const interfacePattern = parsed(parseInterfacePattern, (found) => found.name)
+const server = parsed(parseServer, (found) => found.server)
+const absolutePath = parsed(parseAbsolutePath, (found) => found.path)
+
+const docker = z
+  .strictObject({
+    socket: absolutePath.prefault('/var/run/docker.sock').describe("The engine's socket."),
+  })
+  .prefault({})
+  .describe('Where the Docker engine is found.')
+
+const guard = z
+  .strictObject({
+    networks: z
+      .union([z.literal('all'), z.array(networkName)], { error: 'must be all or a list of network names' })
+      .prefault('all')
+      .describe('Docker networks to guard: `all`, or a list of names.'),
+    except: z.array(networkName).prefault([]).describe('Docker networks left alone.'),
+    ignoreInterfaces: z
+      .array(interfacePattern)
+      .prefault([])
+      .describe("Bridge interfaces that are not Docker's; a `*` at the end stands for any ending."),
+    mark: z
+      .number()
+      .refine(isOneBit, 'must be exactly one bit of 32, like 0x20000000')
+      .prefault(0x20000000)
+      .describe(
+        'The packet-mark bit of the second guard, should another tool use this one. Exactly one bit.',
+      ),
+  })
+  .prefault({})
+  .describe('What is guarded.')
+
+const resolver = z
+  .strictObject({
+    servers: z
+      .array(server)
+      .prefault([])
+      .describe(
+        'Name servers to ask: `address`, `address:port` or `[v6]:port`. Empty: those that the host uses.',
+      ),
+    timeout: duration('1s', '1m').prefault('3s').describe('How long one question may take.'),
+    refresh: z
+      .strictObject({
+        min: duration('1s', '1d').prefault('30s').describe('No sooner than this.'),
+        max: duration('1s', '1d').prefault('5m').describe('No later than this.'),
+      })
+      .prefault({})
+      .describe('A name is resolved again when its TTL, held between these two, is up.'),
+    sweep: parsed(parseCron, (found) => found.cron)
+      .prefault('*/15 * * * *')
+      .describe(
+        'Cron expression, UTC, five or six fields: every name is resolved, whatever its TTL. Must fire every year.',
+      ),
+    maxQueriesPerSecond: wholeNumber(1, 100_000).prefault(200).describe('Limit on questions sent.'),
+    retain: duration('0s', '7d')
+      .prefault('10m')
+      .describe(
+        'An address stays allowed for its TTL (at most `refresh.max`) and this much longer after it was last seen.',
+      ),
+    maxStale: duration('1m', '24d')
+      .prefault('1d')
+      .describe(
+        "The kernel's own time-out on every address, renewed while the daemon lives. More than `refresh.max` and `retain` together.",
+      ),
+    maxAddressesPerName: wholeNumber(1, 65_535)
+      .prefault(1000)
+      .describe('A name with more addresses keeps the newest.'),
+  })
+  .prefault({})
+  .describe('How allowed names are resolved.')
+
+const dns = z
+  .strictObject({
+    servers: z
+      .array(address)
+      .prefault([])
+      .describe(
+        "Name servers that containers may ask. Empty: the host's and the engine's. Others, set with `--dns`, are denied.",
+      ),
+  })
+  .prefault({})
+  .describe('DNS of containers.')
+
+const metadata = z
+  .strictObject({
+    block: z
+      .boolean()
+      .prefault(true)
+      .describe('Refuse cloud metadata and link-local addresses, ahead of every allow.'),
+    extra: z.array(cidr).prefault([]).describe('More networks to treat like cloud metadata.'),
+  })
+  .prefault({})
+  .describe('Cloud metadata services, which hand out credentials.')
+
+const smtp = z
+  .strictObject({
+    ports: z
+      .array(wholeNumber(1, 65_535))
+      .min(1, 'the list is empty: leave out smtp to have no limit')
+      .prefault([25, 465, 587])
+      .describe('TCP ports that mail leaves by.'),
+    rate: parsed(parseRate, (found) => found.rate)
+      .prefault('5/minute')
+      .describe(
+        'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
+      ),
+    burst: wholeNumber(1, 10_000).prefault(5).describe('So many may come at once.'),
+    per: oneOf('container', 'host')
+      .prefault('container')
+      .describe('A budget for each container, or one for the whole host (per address family).'),
+    destinations: oneOf('allowed', 'any')
+      .prefault('allowed')
+      .describe('`any`: within the rate, mail may go to anyone, and `status` lists it as unprotected.'),
+  })
+  .optional()
+  .describe('Limits on outgoing mail. Absent: mail ports are like any other. `{}`: the defaults.')
+
+const log = z
+  .strictObject({
+    level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal')
+      .prefault('info')
+      .describe('Least severity that is logged.'),
+    blocked: z.boolean().prefault(true).describe('Log denied packets, at a limited rate.'),
+  })
+  .prefault({})
+  .describe('Logging.')
+
+const metrics = z
+  .strictObject({
+    listen: parsed(parseListen, (found) => found)
+      .prefault('127.0.0.1:9464')
+      .describe('`address:port` of /metrics, /healthz and /readyz.'),
+  })
+  .prefault({})
+  .describe('Prometheus metrics and health.')
+
+/** The config file. Its input is what an operator writes; its output has every value parsed and every default filled in. */
+export const configSchema = z
+  .strictObject({
+    mode: oneOf('enforce').prefault('enforce').describe('`enforce`: what is not allowed is denied.'),
+    denyWith: oneOf('drop', 'reject')
+      .prefault('drop')
+      .describe('`drop`, or `reject` (ICMP admin-prohibited, TCP RST): clients fail at once.'),
+    docker,
+    guard,
+    resolver,
+    dns,
+    allow: z
+      .array(entrySchema)
+      .prefault([])
+      .describe('What every guarded container may reach: a list of texts and maps.'),
+    never: z
+      .array(cidr)
+      .prefault([])
+      .describe("Networks that win over every allow and every answer. The host's own addresses always are."),
+    metadata,
+    smtp,
+    log,
+    metrics,
+    state: absolutePath
+      .prefault('/var/lib/embargod')
+      .describe('Directory of everything that outlives the daemon.'),
+  })
+  .describe(
+    'Configuration of embargod: /etc/embargod/embargod.yaml, then /etc/embargod/conf.d/*.yaml, whose lists append.',
+  )
+
+export type ConfigOutput = z.output<typeof configSchema>
+
+function durationWithin(
+  text: string,
+  least: string,
+  most: string,
+): { readonly ms: number } | { readonly reason: string } {
+  const found = parseDuration(text)
+  if ('reason' in found) return found
+  const limits = [least, most].map(parseDuration).map((limit) => ('ms' in limit ? limit.ms : Number.NaN))
+  const [leastMs = 0, mostMs = 0] = limits
+  if (found.ms >= leastMs && found.ms <= mostMs) return found
+  return { reason: `${formatDuration(found.ms)} is out of bounds: it goes from ${least} to ${most}` }
+}
+
+function readAddress(text: string): { readonly address: Address } | { readonly reason: string } {
+  const found = parseAddress(text)
+  return found === undefined ? { reason: `"${text}" is no IPv4 or IPv6 address` } : { address: found }
+}

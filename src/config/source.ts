@@ -1,0 +1,44 @@
+import type { Problem } from './model.ts'
+
+/** One file that was read, able to say where in it something stands. */
+export interface Source {
+  readonly file: string
+  readonly text: string
+  /** 1-based line and column (in UTF-16 units) of an offset into the text. */
+  position(offset: number): { readonly line: number; readonly column: number }
+}
+
+/** A point in a source. */
+export interface Place {
+  readonly source: Source
+  readonly offset: number
+}
+
+export function makeSource(file: string, text: string): Source {
+  const lineStarts = [0]
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1)
+  return {
+    file,
+    text,
+    position(offset) {
+      let low = 0
+      let high = lineStarts.length - 1
+      while (low < high) {
+        const middle = (low + high + 1) >> 1
+        if ((lineStarts[middle] ?? 0) <= offset) low = middle
+        else high = middle - 1
+      }
+      return { line: low + 1, column: offset - (lineStarts[low] ?? 0) + 1 }
+    },
+  }
+}
+
+export function problemAt(place: Place, message: string, severity: Problem['severity'] = 'error'): Problem {
+  return { severity, file: place.source.file, ...place.source.position(place.offset), message }
+}
+
+/** `file:line:col` of a place. */
+export function whereOf(place: Place): string {
+  const { line, column } = place.source.position(place.offset)
+  return `${place.source.file}:${line}:${column}`
+}

@@ -1,0 +1,100 @@
+import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type ParsedNode } from 'yaml'
+import { WILDCARD_REASON } from './entry-text.ts'
+import type { Problem } from './model.ts'
+import { problemAt, type Place, type Source } from './source.ts'
+import type { MapTree, Tree } from './tree.ts'
+
+/** More nodes or more depth than any config has: an alias bomb. */
+const MAX_NODES = 500_000
+const MAX_DEPTH = 40
+
+const FRIENDLY: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'this key stands twice in the same map',
+  MULTIPLE_DOCS: 'a second document starts here (a line "---"): one file is one document',
+  TAB_AS_INDENT: 'tabs cannot indent YAML: use spaces',
+}
+
+/** Text to tree; an empty document is an empty map. Every syntax problem has its place, and then there may be no tree. */
+export function readYaml(source: Source): {
+  readonly tree: Tree | undefined
+  readonly problems: readonly Problem[]
+} {
+  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true })
+  const problems = [...document.errors, ...document.warnings].map((fault) =>
+    problemAt({ source, offset: fault.pos[0] }, FRIENDLY[fault.code] ?? `YAML: ${firstLine(fault.message)}`),
+  )
+  const onlyDuplicates = document.errors.every((fault) => fault.code === 'DUPLICATE_KEY')
+  if (!onlyDuplicates) return { tree: undefined, problems }
+  if (document.contents === null) return { tree: emptyMap(source), problems }
+  const reader = new TreeReader(source, document)
+  const tree = reader.read(document.contents, 0)
+  return { tree, problems: [...problems, ...reader.problems] }
+}
+
+export const emptyMap = (source: Source): MapTree => ({
+  kind: 'map',
+  place: { source, offset: 0 },
+  entries: new Map(),
+})
+
+class TreeReader {
+  readonly problems: Problem[] = []
+  #nodes = 0
+
+  constructor(
+    private readonly source: Source,
+    private readonly document: Document,
+  ) {}
+
+  read(node: ParsedNode | null, depth: number, fallback: Place = { source: this.source, offset: 0 }): Tree {
+    if (node === null) return { kind: 'scalar', place: fallback, value: null }
+    const place = { source: this.source, offset: node.range[0] }
+    this.#nodes++
+    if (this.#nodes > MAX_NODES || depth > MAX_DEPTH)
+      return this.#refuse(place, 'the file nests or repeats too much')
+    if (isAlias(node)) return this.#readAlias(node, place, depth)
+    if (isScalar(node)) return { kind: 'scalar', place, value: node.value }
+    if (isSeq(node))
+      return { kind: 'list', place, items: node.items.map((item) => this.read(item, depth + 1, place)) }
+    if (isMap(node)) return this.#readMap(node, place, depth)
+    return this.#refuse(place, 'this is no value that a config can hold')
+  }
+
+  #readMap(node: Extract<ParsedNode, { items: unknown[] }>, place: Place, depth: number): Tree {
+    const entries = new Map<string, { key: Place; value: Tree }>()
+    if (!isMap(node)) return { kind: 'map', place, entries }
+    for (const pair of node.items) {
+      const key = isScalar(pair.key) ? String(pair.key.value) : undefined
+      const keyNode = pair.key
+      const keyPlace = { source: this.source, offset: keyNode?.range?.[0] ?? place.offset }
+      if (key === undefined) this.problems.push(problemAt(keyPlace, 'a key is a plain word'))
+      else if (!entries.has(key))
+        entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
+    }
+    return { kind: 'map', place, entries }
+  }
+
+  /** The aliased value, placed where the alias stands. */
+  #readAlias(alias: Extract<ParsedNode, { source: string }>, place: Place, depth: number): Tree {
+    if (!isAlias(alias)) return this.#refuse(place, 'this is no value that a config can hold')
+    const target = alias.resolve(this.document)
+    if (target === undefined) {
+      const wildcard = alias.source.startsWith('.') || alias.source.startsWith('*')
+      return this.#refuse(
+        place,
+        wildcard
+          ? `"*${alias.source}": ${WILDCARD_REASON}`
+          : `"*${alias.source}" names an anchor that is not there`,
+      )
+    }
+    return { ...this.read(target as ParsedNode, depth + 1, place), place }
+  }
+
+  #refuse(place: Place, message: string): Tree {
+    if (!this.problems.some((problem) => problem.message === message))
+      this.problems.push(problemAt(place, message))
+    return { kind: 'scalar', place, value: undefined }
+  }
+}
+
+const firstLine = (text: string): string => text.split('\n')[0] ?? text
