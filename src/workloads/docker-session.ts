@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DockerApi } from './docker-api.ts'
+import { parseEngine } from './engine.ts'
+import type { DockerEvent } from './event-lines.ts'
+import { EventLines } from './event-lines.ts'
+import { InventoryCache } from './inventory-cache.ts'
+import { parseNetwork } from './inventory.ts'
+import { listOf } from './json.ts'
+import { mapBounded } from './map-bounded.ts'
+import type { Engine, Inventory, Network } from './model.ts'
+
+/** What is told while the engine is watched. Called synchronously: record and request, do not work here. */
+export interface SessionListener {
+  /** Everything there is, after the first listing and then whenever it changed. */
+  onInventory(inventory: Inventory, engine: Engine): void
+  /** A network that was not known before, as soon as it is: ahead of the inventory that holds it. */
+  onNetwork(network: Network): void
+  onEvent(type: string, action: string): void
+  /** Something of the engine's that was not understood, in a sentence. */
+  onProblem(sentence: string): void
+}
+
+export interface SessionTiming {
+  /** Pause after a look at the engine, in which events gather. */
+  readonly coalesceMs: number
+  /** Everything is listed again after this long, whatever the events said: the engine drops events for slow listeners. */
+  readonly relistMs: number
+}
+
+/** What has to be asked again. */
+interface Work {
+  everything: boolean
+  readonly networks: Set<string>
+  readonly containers: Set<string>
+}
+
+const NO_WORK = (): Work => ({ everything: false, networks: new Set(), containers: new Set() })
+
+/** One connection to the engine, from the first listing until the event stream or a question fails. Used once. */
+export class DockerSession {
+  readonly #api: DockerApi
+  readonly #listener: SessionListener
+  readonly #timing: SessionTiming
+  readonly #over = new AbortController()
+  readonly #cache = new InventoryCache()
+  #engine: Engine | undefined
+  #work = NO_WORK()
+  #working = false
+  /** A listing is under way, and what it brings may be older than what an event brought meanwhile. */
+  #listing = false
+  #changed = false
+  #failure: unknown
+
+  constructor(api: DockerApi, listener: SessionListener, timing: SessionTiming) {
+    this.#api = api
+    this.#listener = listener
+    this.#timing = timing
+  }
+
+  /**
+   * Watches until `signal` is aborted (then it resolves) or the connection is lost (then it rejects with why).
+   * @param sinceSeconds events from this moment on, so that none falls between this session and what came before
+   * @param onListed called once, after the first inventory
+   */
+  async run(sinceSeconds: number, signal: AbortSignal, onListed: () => void): Promise<void> {
+    const stop = () => this.#over.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    const over = new Promise<void>((resolve) => {
+      if (this.#over.signal.aborted) resolve()
+      else this.#over.signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    const relist = setInterval(() => this.#request((work) => (work.everything = true)), this.#timing.relistMs)
+    relist.unref()
+    try {
+      // Not awaited: the headers may be held back until something happens.
+      void this.#listen(sinceSeconds)
+      this.#request((work) => (work.everything = true), onListed)
+      await over
+      if (this.#failure !== undefined && !signal.aborted) throw this.#failure
+    } finally {
+      clearInterval(relist)
+      signal.removeEventListener('abort', stop)
+      this.#api.close()
+    }
+  }
+
+  async #listen(sinceSeconds: number): Promise<void> {
+    try {
+      const stream = await this.#api.events(sinceSeconds, this.#over.signal)
+      const lines = new EventLines()
+      const ended = () => this.#fail(new Error('the event stream of the engine ended'))
+      // Losing dockerd gives aborted, error and close, in no reliable order and never end; an error nobody hears ends the process.
+      stream.on('error', (cause) => this.#fail(new Error('the event stream of the engine broke', { cause })))
+      for (const ending of ['aborted', 'end', 'close']) stream.on(ending, ended)
+      stream.on('data', (chunk: Buffer) => this.#guarded(() => this.#hear(lines, chunk)))
+      if (this.#over.signal.aborted) stream.destroy()
+    } catch (cause) {
+      this.#fail(new Error('opening the event stream of the engine', { cause }))
+    }
+  }
+
+  #hear(lines: EventLines, chunk: Buffer): void {
+    const malformed = lines.malformed
+    for (const event of lines.push(chunk)) {
+      this.#listener.onEvent(event.type, event.action)
+      this.#note(event)
+    }
+    if (lines.malformed > malformed)
+      this.#listener.onProblem('the engine sent an event that is not understood')
+  }
+
+  #note({ type, action, id, container }: DockerEvent): void {
+    if (type === 'network' && action === 'create' && id !== '') void this.#lookAtNewNetwork(id)
+    else if (type === 'network' && (action === 'connect' || action === 'disconnect') && container) {
+      this.#request((work) => work.containers.add(container))
+    } else if (action === 'prune' || action === 'reload' || id === '') {
+      this.#request((work) => (work.everything = true))
+    } else if (type === 'network') this.#request((work) => work.networks.add(id))
+    else if (type === 'container') this.#request((work) => work.containers.add(id))
+  }
+
+  /** The one thing that cannot wait its turn: a container may start on the network in a moment. */
+  async #lookAtNewNetwork(id: string): Promise<void> {
+    try {
+      const { network, problems } = this.#cache.putNetwork(id, await this.#api.network(id))
+      if (this.#over.signal.aborted) return
+      for (const problem of problems) this.#listener.onProblem(problem)
+      if (network) this.#listener.onNetwork(network)
+      this.#changed = true
+      this.#request((work) => this.#listing && work.networks.add(id))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** The first request after a quiet time is served at once, those that follow together after the pause. */
+  #request(add: (work: Work) => unknown, onListed?: () => void): void {
+    add(this.#work)
+    if (!this.#working) void this.#serve(onListed)
+  }
+
+  async #serve(onListed: (() => void) | undefined): Promise<void> {
+    this.#working = true
+    try {
+      while (this.#hasWork() && !this.#over.signal.aborted) {
+        const work = this.#work
+        this.#work = NO_WORK()
+        await this.#perform(work)
+        if (this.#over.signal.aborted) return
+        this.#publish()
+        onListed?.()
+        onListed = undefined
+        await sleep(this.#timing.coalesceMs, undefined, { signal: this.#over.signal })
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#working = false
+    }
+  }
+
+  #hasWork(): boolean {
+    return (
+      this.#changed || this.#work.everything || this.#work.networks.size > 0 || this.#work.containers.size > 0
+    )
+  }
+
+  async #perform(work: Work): Promise<void> {
+    if (work.everything) await this.#listEverything()
+    const problems: string[] = []
+    for (const id of work.networks)
+      problems.push(...this.#cache.putNetwork(id, await this.#api.network(id)).problems)
+    await mapBounded([...work.containers], INSPECTIONS_AT_ONCE, async (id) => {
+      problems.push(...this.#cache.putContainer(id, await this.#api.container(id)))
+    })
+    for (const problem of problems) this.#listener.onProblem(problem)
+    this.#changed ||= work.networks.size > 0 || work.containers.size > 0
+  }
+
+  async #listEverything(): Promise<void> {
+    this.#listing = true
+    try {
+      const [info, version, networks] = await Promise.all([
+        this.#api.info(),
+        this.#api.version(),
+        this.#api.networks(),
+      ])
+      if (!Array.isArray(networks)) throw new Error('listing networks: no list')
+      this.#engine = parseEngine({ info, version })
+      const known = new Set(this.#cache.snapshot().networks.map((network) => network.id))
+      for (const { value: network } of listOf(networks).map(parseNetwork)) {
+        if (network && !known.has(network.id)) this.#listener.onNetwork(network)
+      }
+      const inspected = await mapBounded(await this.#api.containerIds(), INSPECTIONS_AT_ONCE, (id) =>
+        this.#api.container(id),
+      )
+      const containers = inspected.filter((container) => container !== undefined)
+      for (const problem of this.#cache.replaceAll({ networks, containers }))
+        this.#listener.onProblem(problem)
+      this.#changed = true
+    } finally {
+      this.#listing = false
+    }
+  }
+
+  #publish(): void {
+    if (!this.#changed || !this.#engine) return
+    this.#changed = false
+    this.#listener.onInventory(this.#cache.snapshot(), this.#engine)
+  }
+
+  /** For what is called by an emitter: a throw there would end the process. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    this.#over.abort()
+  }
+}
+
+const INSPECTIONS_AT_ONCE = 8

@@ -1,0 +1,287 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Backoff } from '../../../src/workloads/backoff.ts'
+import { connectDocker } from '../../../src/workloads/docker-api.ts'
+import type { DockerState } from '../../../src/workloads/docker-watcher.ts'
+import { DockerWatcher } from '../../../src/workloads/docker-watcher.ts'
+import type { Engine, Inventory } from '../../../src/workloads/model.ts'
+import {
+  containerJson,
+  defaultBridgeJson,
+  ENGINE_29_NFTABLES,
+  ENGINE_ROOTLESS,
+  networkJson,
+  SHOP_ID,
+} from '../../support/docker-json.ts'
+import { FakeDocker } from '../../support/fake-docker.ts'
+
+let docker: FakeDocker
+let watcher: DockerWatcher
+
+/** What the watcher said, in order. */
+let states: DockerState[]
+let inventories: { readonly inventory: Inventory; readonly engine: Engine }[]
+let networks: string[]
+let events: string[]
+let problems: string[]
+
+const watch = ({ timeoutMs = 10_000, relistMs = 300_000, coalesceMs = 20 } = {}) => {
+  watcher = new DockerWatcher({
+    connect: () => connectDocker(docker.socket, timeoutMs),
+    backoff: new Backoff({ firstMs: 5, lastMs: 40 }),
+    coalesceMs,
+    relistMs,
+    listener: {
+      onState: (state) => states.push(state),
+      onInventory: (inventory, engine) => inventories.push({ inventory, engine }),
+      onNetwork: (network) => networks.push(network.name),
+      onEvent: (type, action) => events.push(`${type} ${action}`),
+      onProblem: (sentence) => problems.push(sentence),
+    },
+  })
+  watcher.start()
+}
+
+const latest = () => ({
+  networks: inventories
+    .at(-1)
+    ?.inventory.networks.map((network) => network.name)
+    .toSorted(),
+  containers: inventories
+    .at(-1)
+    ?.inventory.containers.map((container) => container.name)
+    .toSorted(),
+})
+const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 5_000, interval: 5 })
+const listed = () => until(() => expect(states.at(-1)).toEqual({ connected: true, error: undefined }))
+
+beforeEach(async () => {
+  docker = await FakeDocker.create()
+  ;[states, inventories, networks, events, problems] = [[], [], [], [], []]
+})
+
+afterEach(async () => {
+  await watcher.stop()
+  await docker.remove()
+  vi.unstubAllEnvs()
+})
+
+const filled = () => {
+  docker.networks.set('bridge', defaultBridgeJson())
+  docker.networks.set(SHOP_ID, networkJson())
+  docker.containers.set('c1', containerJson({ id: 'c1', name: 'web' }))
+}
+
+describe('connecting', () => {
+  test('lists everything, and is connected once it has', async () => {
+    filled()
+    await docker.appear()
+    watch()
+    await listed()
+    expect(latest()).toEqual({ networks: ['bridge', 'shop_default'], containers: ['web'] })
+    expect(networks.toSorted()).toEqual(['bridge', 'shop_default'])
+  })
+
+  test('does not wait for the headers of the event stream', async () => {
+    docker.holdEventHeaders = true
+    await docker.appear()
+    watch()
+    await listed()
+    docker.addNetwork(networkJson())
+    await until(() => expect(latest().networks).toEqual(['shop_default']))
+  })
+
+  test.each([
+    ['nftables', ENGINE_29_NFTABLES, { firewallBackend: 'nftables' }],
+    ['rootless', ENGINE_ROOTLESS, { rootless: true }],
+  ])('tells of an engine that is %s', async (_title, engine, facts) => {
+    docker.engine = engine
+    await docker.appear()
+    watch()
+    await listed()
+    expect(inventories.at(-1)?.engine).toMatchObject(facts)
+  })
+
+  test.each(['tcp://203.0.113.9:2375', 'ssh://root@203.0.113.9', 'unix:///nowhere'])(
+    'asks the socket of the config, whatever DOCKER_HOST says (%s)',
+    async (host) => {
+      vi.stubEnv('DOCKER_HOST', host)
+      await docker.appear()
+      watch()
+      await listed()
+    },
+  )
+
+  test('an absent engine is a state, and it is found when it comes', async () => {
+    watch()
+    await until(() => expect(states).toHaveLength(1))
+    expect(states[0]).toMatchObject({ connected: false, error: expect.stringContaining('ENOENT') })
+    expect(inventories).toEqual([])
+    filled()
+    await docker.appear()
+    await listed()
+    expect(latest().networks).toEqual(['bridge', 'shop_default'])
+  })
+})
+
+describe('events', () => {
+  beforeEach(async () => {
+    filled()
+    await docker.appear()
+    watch()
+    await listed()
+    await until(() => expect(docker.listeners).toBe(1))
+    networks.length = 0
+  })
+
+  test('a new network is told ahead of the inventory that holds it', async () => {
+    const before = inventories.length
+    docker.addNetwork(networkJson({ Id: 'n2', Name: 'pay' }))
+    await until(() => expect(networks).toEqual(['pay']))
+    await until(() => expect(inventories.length).toBeGreaterThan(before))
+    expect(latest().networks).toContain('pay')
+  })
+
+  test('networks and containers that go are gone', async () => {
+    docker.removeNetwork(SHOP_ID)
+    docker.removeContainer('c1')
+    await until(() => expect(latest()).toEqual({ networks: ['bridge'], containers: [] }))
+  })
+
+  test('a container that starts, and one that joins a network', async () => {
+    docker.addContainer(containerJson({ id: 'c2', name: 'db' }))
+    await until(() => expect(latest().containers).toEqual(['db', 'web']))
+    docker.containers.set(
+      'c1',
+      containerJson({ id: 'c1', name: 'web', network: { Networks: { bridge: {}, shop_default: {} } } }),
+    )
+    docker.emit('network', 'connect', 'bridge', { container: 'c1' })
+    await until(() =>
+      expect(inventories.at(-1)?.inventory.containers.find(({ id }) => id === 'c1')?.endpoints).toHaveLength(
+        2,
+      ),
+    )
+  })
+
+  test('a burst is told in a few inventories, its networks each at once', async () => {
+    const before = inventories.length
+    const names = Array.from({ length: 50 }, (_, index) => `burst${index}`)
+    for (const name of names) docker.addNetwork(networkJson({ Id: name, Name: name }))
+    await until(() => expect(latest().networks).toHaveLength(52))
+    expect(networks.toSorted()).toEqual(names.toSorted())
+    expect(inventories.length - before).toBeLessThan(25)
+  })
+
+  test('a network that is gone before it is inspected is no failure', async () => {
+    docker.emit('network', 'create', 'n-gone')
+    docker.addNetwork(networkJson({ Id: 'n2', Name: 'pay' }))
+    await until(() => expect(latest().networks).toContain('pay'))
+    expect(networks).toEqual(['pay'])
+    expect(states).toHaveLength(1)
+  })
+
+  test('lines cut anywhere, two in one piece, and lines that are no events', async () => {
+    const line = (id: string) =>
+      `${JSON.stringify({ Type: 'network', Action: 'create', Actor: { ID: id } })}\n`
+    docker.networks.set('n1', networkJson({ Id: 'n1', Name: 'jürgen' }))
+    docker.networks.set('n2', networkJson({ Id: 'n2', Name: 'second' }))
+    docker.emitRaw('no json\n[]\n"text"\n{"Type":"network"}\n\n')
+    docker.emitRaw(line('n1').slice(0, 20))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    docker.emitRaw(line('n1').slice(20) + line('n2'))
+    await until(() => expect(networks.toSorted()).toEqual(['jürgen', 'second']))
+    expect(problems).toEqual(['the engine sent an event that is not understood'])
+    expect(states).toHaveLength(1)
+  })
+
+  test('each is counted with its bare action', async () => {
+    docker.emit('container', 'exec_start: sh -c secret', 'c1')
+    docker.emit('daemon', 'reload', 'engine')
+    await until(() => expect(events).toEqual(['container exec_start', 'daemon reload']))
+  })
+})
+
+describe('losing the engine', () => {
+  test('what happened while it was gone is found by listing again', async () => {
+    filled()
+    await docker.appear()
+    watch()
+    await listed()
+    await docker.disappear()
+    await until(() => expect(states.at(-1)?.connected).toBe(false))
+    docker.networks.set('n2', networkJson({ Id: 'n2', Name: 'pay' }))
+    docker.networks.delete(SHOP_ID)
+    await docker.appear()
+    await listed()
+    expect(latest().networks).toEqual(['bridge', 'pay'])
+  })
+
+  test('a cut event stream alone leads to a new listing', async () => {
+    await docker.appear()
+    watch()
+    await listed()
+    await until(() => expect(docker.listeners).toBe(1))
+    docker.networks.set('n2', networkJson({ Id: 'n2', Name: 'missed' }))
+    docker.cutConnections()
+    await until(() => expect(latest().networks).toEqual(['missed']))
+    expect(states.map((state) => state.connected)).toEqual([true, false, true])
+  })
+
+  test.each([
+    ['answers with an error', 500 as const],
+    ['does not answer', 'hang' as const],
+    ['dies in the middle of an answer', 'cut' as const],
+  ])('an engine that %s to the listing is not an engine without networks', async (_title, fault) => {
+    filled()
+    docker.faults.set('/networks', fault)
+    await docker.appear()
+    watch({ timeoutMs: 100 })
+    await until(() => expect(states.at(-1)?.connected).toBe(false))
+    expect(inventories).toEqual([])
+    docker.faults.clear()
+    await listed()
+    expect(latest().networks).toEqual(['bridge', 'shop_default'])
+  })
+
+  test('an engine that hangs later is noticed by the listing that comes of itself', async () => {
+    filled()
+    await docker.appear()
+    watch({ timeoutMs: 100, relistMs: 50 })
+    await listed()
+    docker.faults.set('/info', 'hang')
+    await until(() => expect(states.at(-1)?.connected).toBe(false))
+  })
+})
+
+test('a network whose event was lost is found by the listing that comes of itself', async () => {
+  await docker.appear()
+  watch({ relistMs: 50 })
+  await listed()
+  docker.networks.set('n2', networkJson({ Id: 'n2', Name: 'silent' }))
+  await until(() => expect(latest().networks).toEqual(['silent']))
+})
+
+test('an event during the first listing is not lost to the older list', async () => {
+  docker.containers.set('slow', containerJson({ id: 'slow' }))
+  docker.faults.set('/containers/slow/json', 'hang')
+  await docker.appear()
+  watch({ timeoutMs: 10_000 })
+  await until(() => expect(docker.requests).toContain('/containers/slow/json'))
+  await until(() => expect(docker.listeners).toBe(1))
+  docker.addNetwork(networkJson({ Id: 'n2', Name: 'pay' }))
+  await until(() => expect(networks).toEqual(['pay']))
+  expect(inventories).toEqual([])
+  docker.release()
+  await until(() => expect(latest().networks).toEqual(['pay']))
+  expect(docker.requests.filter((path) => path === '/networks')).toHaveLength(1)
+})
+
+test('stopping ends it at once, while connected and while waiting', async () => {
+  await docker.appear()
+  watch()
+  await listed()
+  await watcher.stop()
+  const before = docker.requests.length
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  expect(docker.requests.length).toBe(before)
+  expect(docker.listeners).toBe(0)
+})
