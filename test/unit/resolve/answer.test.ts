@@ -1,0 +1,83 @@
+import { encode, type Answer as Record } from 'dns-packet'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Hostname } from '../../../src/net/types.ts'
+import { readAnswer } from '../../../src/resolve/answer.ts'
+import { encodeQuestion, questionOf } from '../../../src/resolve/question.ts'
+import { decode } from 'dns-packet'
+
+const name = 'api.example.com' as Hostname
+const question = questionOf(name, 4)
+const message = (answers: Record[]): Buffer =>
+  encode({ type: 'response', id: 7, flags: 0x180, questions: [{ type: 'A', name }], answers })
+
+describe('a question', () => {
+  test.each([true, false])('is what another implementation reads (extended DNS: %s)', (edns) => {
+    const read = decode(encodeQuestion(questionOf(name, 6), 4711, edns))
+    expect(read).toMatchObject({
+      id: 4711,
+      type: 'query',
+      flag_rd: true,
+      questions: [{ name, type: 'AAAA', class: 'IN' }],
+    })
+    expect(read.additionals?.map(({ type }) => type)).toEqual(edns ? ['OPT'] : [])
+  })
+
+  test.each(['a..b', `${'x'.repeat(64)}.com`, `${'abcdefgh.'.repeat(29)}com`, 'a b.com', 'ä.com'])(
+    'cannot be made of %j',
+    (text) => expect(() => questionOf(text as Hostname, 4)).toThrow(RangeError),
+  )
+})
+
+describe('reading', () => {
+  test('never throws and never loops, whatever is broken in a good answer', () => {
+    const whole = message([
+      { type: 'CNAME', name, data: 'b.example.net', ttl: 5 },
+      { type: 'A', name: 'b.example.net', data: '198.51.100.7', ttl: 5 },
+    ])
+    const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 })
+    fc.assert(
+      fc.property(damage, fc.nat(whole.length), (changes, length) => {
+        const broken = Buffer.from(whole)
+        for (const [at, byte] of changes) broken[at] = byte
+        expect(readAnswer(broken.subarray(0, length), 7, question).kind).toBeTypeOf('string')
+        expect(readAnswer(broken, 7, question).kind).toBeTypeOf('string')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('never throws on any bytes after a good head', () => {
+    const head = message([]).subarray()
+    head.writeUInt16BE(3, 6)
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (tail) => {
+        expect(readAnswer(Buffer.concat([head, tail]), 7, question).kind).toBe('lookup')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('understands compressed names, as servers send them', () => {
+    const head = message([])
+    head.writeUInt16BE(2, 6)
+    const alias = Buffer.from('c00c00050001000000050004' + '0162c010', 'hex') // api.example.com → b.example.com
+    const address = Buffer.from(
+      `c0${(head.length + 12).toString(16)}0001000100000009` + '0004c6336407',
+      'hex',
+    )
+    expect(readAnswer(Buffer.concat([head, alias, address]), 7, question)).toEqual({
+      kind: 'lookup',
+      lookup: { kind: 'addresses', records: [{ address: '198.51.100.7', ttlMs: 5_000 }] },
+    })
+  })
+
+  test('refuses pointers that lead forwards or in circles', () => {
+    const head = message([])
+    head.writeUInt16BE(1, 6)
+    const self = Buffer.from(`c0${head.length.toString(16)}0001000100000009` + '0004c6336407', 'hex')
+    expect(readAnswer(Buffer.concat([head, self]), 7, question)).toMatchObject({
+      lookup: { kind: 'malformed' },
+    })
+  })
+})

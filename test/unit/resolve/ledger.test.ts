@@ -1,0 +1,397 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseAddress } from '../../../src/net/address.ts'
+import { classify } from '../../../src/net/ranges.ts'
+import { familyOf, type Address, type Family, type Hostname } from '../../../src/net/types.ts'
+import { Ledger } from '../../../src/resolve/ledger.ts'
+import { SnapshotError } from '../../../src/resolve/ledger-snapshot.ts'
+import type { Lookup, NameUse } from '../../../src/resolve/model.ts'
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const T0 = Date.UTC(2026, 0, 1)
+const LIMITS = { refreshMaxMs: 5 * MINUTE, retainMs: 10 * MINUTE, maxAddressesPerName: 1000 }
+const api = 'api.example.com' as Hostname
+const PUBLIC_USE: NameUse = { private: false }
+const PRIVATE_USE: NameUse = { private: true }
+const noHost = () => false
+const ip = (text: string) => text as Address
+const ips = (count: number, block = '198.18') =>
+  Array.from({ length: count }, (_, i) => ip(`${block}.${i >> 8}.${i & 255}`))
+const answer = (addresses: readonly string[], ttlMs = 60 * SECOND): Lookup => ({
+  kind: 'addresses',
+  records: addresses.map((address) => ({ address: ip(address), ttlMs })),
+})
+const FAILURES: Lookup[] = [
+  { kind: 'empty' },
+  answer([]),
+  ...(['nxdomain', 'servfail', 'refused', 'timeout', 'malformed', 'error'] as const).map((kind) => ({
+    kind,
+    detail: 'broken',
+  })),
+]
+
+function ledgerOf(uses: Record<string, NameUse> = { [api]: PUBLIC_USE }, limits = LIMITS): Ledger {
+  const ledger = new Ledger({ limits, classify, parseAddress })
+  ledger.configure(new Map(Object.entries(uses) as [Hostname, NameUse][]))
+  return ledger
+}
+
+const book = (ledger: Ledger, lookup: Lookup, atMs: number, family: Family = 4) =>
+  ledger.record(api, family, lookup, atMs, noHost)
+const heldBy = (ledger: Ledger, name = api) => ledger.held(name).map(({ address }) => address)
+
+describe('an address', () => {
+  test('stays for its TTL and the retention, and leaves with the first answer without it after that', () => {
+    const ledger = ledgerOf()
+    expect(book(ledger, answer(['198.51.100.1']), T0).added).toEqual(['198.51.100.1'])
+    const endMs = T0 + 11 * MINUTE
+    book(ledger, answer(['198.51.100.2']), endMs - 1)
+    expect(heldBy(ledger)).toEqual(['198.51.100.1', '198.51.100.2'])
+    expect(book(ledger, answer(['198.51.100.2']), endMs).removed).toEqual(['198.51.100.1'])
+    expect(heldBy(ledger)).toEqual(['198.51.100.2'])
+    expect(ledger.everHeld(api, ip('198.51.100.1'))).toBe(true)
+    expect(ledger.everHeld(api, ip('198.51.100.3'))).toBe(false)
+  })
+
+  test('that rotates in and out stays as long as it comes again in time', () => {
+    const ledger = ledgerOf()
+    const pool = ips(12)
+    for (let round = 0; round < 60; round++) {
+      const from = (round * 4) % 12
+      const { removed } = book(ledger, answer(pool.slice(from, from + 4)), T0 + round * MINUTE)
+      expect(removed).toEqual([])
+    }
+    expect(heldBy(ledger).sort()).toEqual([...pool].sort())
+  })
+
+  test.each([
+    [0, 10 * MINUTE],
+    [-5, 10 * MINUTE],
+    [2 ** 31 * SECOND, 15 * MINUTE],
+    [Number.POSITIVE_INFINITY, 15 * MINUTE],
+  ])('with a TTL of %d ms expires after %d ms', (ttlMs, lifeMs) => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1'], ttlMs), T0)
+    expect(ledger.held(api)[0]?.expiresAtMs).toBe(T0 + lifeMs)
+  })
+
+  test.each(FAILURES)('survives %j for ever', (failure) => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    for (const days of [1, 100, 1000]) {
+      const result = book(ledger, failure, T0 + days * 24 * 60 * MINUTE)
+      expect(result).toMatchObject({ removed: [], state: 'stale' })
+    }
+    expect(heldBy(ledger)).toEqual(['198.51.100.1'])
+  })
+
+  test('of one family is no business of an answer of the other', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    book(ledger, answer(['2001:db8::1']), T0 + 60 * MINUTE, 6)
+    expect(heldBy(ledger)).toEqual(['198.51.100.1', '2001:db8::1'])
+  })
+
+  test('seen before the clock was put back still leaves in time', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0 + 24 * 60 * MINUTE)
+    book(ledger, answer(['198.51.100.2']), T0)
+    book(ledger, answer(['198.51.100.2']), T0 + 20 * MINUTE)
+    expect(heldBy(ledger)).toEqual(['198.51.100.2'])
+  })
+
+  test('leaves for no reason but its own time and a later answer without it', () => {
+    const step = fc.record({
+      afterMs: fc.nat(20 * MINUTE),
+      family: fc.constantFrom<Family>(4, 6),
+      failure: fc.option(fc.constantFrom(...FAILURES)),
+      members: fc.subarray([1, 2, 3, 4, 5]),
+      ttlMs: fc.constantFrom(0, MINUTE, 60 * MINUTE),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const ledger = ledgerOf()
+        let nowMs = T0
+        for (const { afterMs, family, failure, members, ttlMs } of steps) {
+          nowMs += afterMs
+          const before = ledger.held(api)
+          const lookup =
+            failure ??
+            answer(
+              members.map((n) => (family === 4 ? `198.51.100.${n}` : `2001:db8::${n}`)),
+              ttlMs,
+            )
+          const answered = lookup.kind === 'addresses' ? lookup.records.map(({ address }) => address) : []
+          const { removed, added } = book(ledger, lookup, nowMs, family)
+          for (const held of before) {
+            const mayGo =
+              answered.length > 0 &&
+              held.family === family &&
+              nowMs >= held.expiresAtMs &&
+              !answered.includes(held.address)
+            expect(removed.includes(held.address)).toBe(mayGo)
+          }
+          expect(heldBy(ledger).sort()).toEqual(
+            [
+              ...before.map(({ address }) => address).filter((address) => !removed.includes(address)),
+              ...added,
+            ].sort(),
+          )
+          for (const address of answered) expect(heldBy(ledger)).toContain(address)
+          expect(ledger.held(api).every((held) => held.family === familyOf(held.address))).toBe(true)
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
+
+describe('the cap', () => {
+  const limits = { ...LIMITS, maxAddressesPerName: 4 }
+
+  test('lets the longest unseen go for newer ones, and counts them', () => {
+    const ledger = ledgerOf({ [api]: PUBLIC_USE }, limits)
+    const [one, two, three, four, five, six] = ips(6).map(String)
+    book(ledger, answer([one!, two!]), T0)
+    book(ledger, answer([three!, four!]), T0 + 1)
+    book(ledger, answer([one!]), T0 + 2)
+    const result = book(ledger, answer([five!, six!]), T0 + 3)
+    expect(result).toMatchObject({ added: [five, six], overCap: 2 })
+    expect(heldBy(ledger)).toEqual([one, four, five, six])
+    expect(ledger.everHeld(api, ip(two!))).toBe(true)
+  })
+
+  test('keeps what it has when one answer alone is too much, in whatever order it comes', () => {
+    const ledger = ledgerOf({ [api]: PUBLIC_USE }, limits)
+    const all = ips(9)
+    expect(book(ledger, answer(all), T0)).toMatchObject({ added: all.slice(0, 4), overCap: 5 })
+    expect(book(ledger, answer([...all].reverse()), T0 + 1)).toMatchObject({
+      added: [],
+      removed: [],
+      overCap: 5,
+    })
+    expect(heldBy(ledger)).toEqual(all.slice(0, 4))
+  })
+
+  test('holds whatever comes', () => {
+    const answers = fc.array(fc.subarray(ips(12).map(String)), { maxLength: 30 })
+    fc.assert(
+      fc.property(answers, (all) => {
+        const ledger = ledgerOf({ [api]: PUBLIC_USE }, limits)
+        all.forEach((addresses, index) => {
+          book(ledger, answer(addresses), T0 + index)
+          expect(heldBy(ledger).length).toBeLessThanOrEqual(4)
+          if (addresses.length <= 4) expect(heldBy(ledger)).toEqual(expect.arrayContaining(addresses))
+        })
+      }),
+    )
+  })
+})
+
+describe('ranges', () => {
+  test('that no name may lead to are refused, and news only once', () => {
+    const ledger = ledgerOf()
+    const lie = answer(['169.254.169.254', '127.0.0.1', '10.0.0.1', '198.51.100.1'])
+    const refused = ['169.254.169.254', '127.0.0.1', '10.0.0.1']
+    expect(book(ledger, lie, T0)).toMatchObject({ added: ['198.51.100.1'], refused, refusedNow: refused })
+    expect(book(ledger, lie, T0 + 1)).toMatchObject({ refused, refusedNow: [] })
+    expect(ledger.status(api)?.refused).toEqual(refused)
+    expect(heldBy(ledger)).toEqual(['198.51.100.1'])
+  })
+
+  test('private ones are held where an entry asks for them, metadata is not even then', () => {
+    const ledger = ledgerOf({ [api]: PRIVATE_USE })
+    expect(book(ledger, answer(['10.0.0.1', '169.254.169.254']), T0)).toMatchObject({
+      added: ['10.0.0.1'],
+      refused: ['169.254.169.254'],
+    })
+    expect(ledger.held(api)[0]?.private).toBe(true)
+  })
+
+  test("the host's own addresses are refused", () => {
+    const ledger = ledgerOf()
+    const result = ledger.record(
+      api,
+      4,
+      answer(['198.51.100.2']),
+      T0,
+      (address) => address === '198.51.100.2',
+    )
+    expect(result).toMatchObject({ added: [], refused: ['198.51.100.2'], state: 'failing' })
+    expect(ledger.status(api)?.lastError).toMatch(/refused/)
+  })
+
+  test('a name that answers publicly and privately in turn keeps its public address in time', () => {
+    const ledger = ledgerOf()
+    for (let round = 0; round < 30; round++) {
+      book(ledger, answer([round % 2 === 0 ? '198.51.100.1' : '10.0.0.1']), T0 + round * MINUTE)
+      expect(heldBy(ledger)).toEqual(['198.51.100.1'])
+    }
+  })
+
+  test('private ones go, from the history too, when no entry wants them any more', () => {
+    const ledger = ledgerOf({ [api]: PRIVATE_USE })
+    book(ledger, answer(['10.0.0.1', '198.51.100.1'], 0), T0)
+    book(ledger, answer(['10.0.0.2', '198.51.100.1'], 0), T0 + 20 * MINUTE)
+    expect(ledger.everHeld(api, ip('10.0.0.1'))).toBe(true)
+    ledger.takeChanged()
+    ledger.configure(new Map([[api, PUBLIC_USE]]))
+    expect(heldBy(ledger)).toEqual(['198.51.100.1'])
+    expect(ledger.takeChanged()).toEqual([api])
+    expect(ledger.everHeld(api, ip('10.0.0.1'))).toBe(false)
+    expect(ledger.everHeld(api, ip('10.0.0.2'))).toBe(false)
+  })
+})
+
+describe('the state of a name', () => {
+  const failure: Lookup = { kind: 'servfail', detail: 'broken' }
+
+  test('with IPv4 alone is fresh, whatever becomes of AAAA', () => {
+    const ledger = ledgerOf()
+    expect(book(ledger, answer(['198.51.100.1']), T0).transition).toBeUndefined()
+    expect(book(ledger, { kind: 'empty' }, T0, 6).transition).toEqual({ from: undefined, to: 'fresh' })
+    expect(book(ledger, { kind: 'timeout', detail: '' }, T0 + 1, 6)).toMatchObject({
+      state: 'fresh',
+      transition: undefined,
+    })
+    expect(ledger.status(api)).toMatchObject({ state: 'fresh', lastSuccessMs: T0, lastError: undefined })
+  })
+
+  test('turns stale with the first failure and fresh with the next answer, each told once', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    book(ledger, { kind: 'empty' }, T0, 6)
+    expect(book(ledger, failure, T0 + 1).transition).toEqual({ from: 'fresh', to: 'stale' })
+    expect(book(ledger, failure, T0 + 2).transition).toBeUndefined()
+    expect(ledger.status(api)).toMatchObject({ lastError: 'A: broken', lastSuccessMs: T0 })
+    expect(book(ledger, answer(['198.51.100.1']), T0 + 3).transition).toEqual({ from: 'stale', to: 'fresh' })
+  })
+
+  test('is failing when nothing was ever known, told once both families were asked', () => {
+    const ledger = ledgerOf()
+    expect(ledger.counts()).toEqual({ fresh: 0, stale: 0, failing: 1 })
+    expect(book(ledger, failure, T0).transition).toBeUndefined()
+    expect(book(ledger, failure, T0, 6).transition).toEqual({ from: undefined, to: 'failing' })
+  })
+})
+
+describe('changed names', () => {
+  test('are told once, for members only', () => {
+    const ledger = ledgerOf({ [api]: PUBLIC_USE, 'other.example.com': PUBLIC_USE })
+    book(ledger, answer(['198.51.100.1']), T0)
+    expect(ledger.takeChanged()).toEqual([api])
+    book(ledger, answer(['198.51.100.1']), T0 + 1)
+    book(ledger, { kind: 'empty' }, T0 + 2)
+    expect(ledger.takeChanged()).toEqual([])
+    ledger.configure(new Map())
+    expect(ledger.takeChanged()).toEqual([api])
+    expect(ledger.statuses()).toEqual([])
+    expect(book(ledger, answer(['198.51.100.1']), T0 + 3)).toMatchObject({ added: [] })
+  })
+
+  test('a name that left the config and came back has no past', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    ledger.configure(new Map())
+    ledger.configure(new Map([[api, PUBLIC_USE]]))
+    expect(ledger.everHeld(api, ip('198.51.100.1'))).toBe(false)
+  })
+})
+
+test('of aged-out addresses the newest 2,000 are remembered', () => {
+  const ledger = ledgerOf({ [api]: PUBLIC_USE }, { ...LIMITS, maxAddressesPerName: 3000 })
+  const [first, ...others] = ips(2100)
+  book(ledger, answer([first!], 0), T0)
+  book(ledger, answer(others, 0), T0 + 20 * MINUTE)
+  expect(ledger.everHeld(api, first!)).toBe(true)
+  book(ledger, answer(['203.0.113.1'], 0), T0 + 40 * MINUTE)
+  expect(ledger.everHeld(api, first!)).toBe(false)
+  expect(others.filter((address) => ledger.everHeld(api, address))).toEqual(others.slice(-2000))
+})
+
+describe('adopting from the kernel', () => {
+  test('takes what today may be held, with its age', () => {
+    const ledger = ledgerOf()
+    expect(ledger.adopt(api, ip('198.51.100.1'), T0)).toBe(true)
+    expect(ledger.held(api)).toEqual([
+      { address: '198.51.100.1', family: 4, private: false, seenAtMs: T0, expiresAtMs: T0 + 10 * MINUTE },
+    ])
+    expect(ledger.status(api)?.state).toBe('stale')
+    expect(ledger.takeChanged()).toEqual([api])
+  })
+
+  test('refuses the rest', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    expect(ledger.adopt(api, ip('198.51.100.1'), T0)).toBe(false)
+    expect(ledger.adopt(api, ip('10.0.0.1'), T0)).toBe(false)
+    expect(ledger.adopt(api, ip('169.254.169.254'), T0)).toBe(false)
+    expect(ledger.adopt('gone.example.com' as Hostname, ip('198.51.100.2'), T0)).toBe(false)
+    expect(ledger.adopt(api, ip('198.51.100.2'), T0, () => true)).toBe(false)
+  })
+})
+
+describe('a snapshot', () => {
+  const saved = (ledger: Ledger): unknown => JSON.parse(JSON.stringify(ledger.snapshot()))
+
+  test('brings back addresses, ages, last success and past', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1'], 0), T0)
+    book(ledger, answer(['198.51.100.2']), T0 + 20 * MINUTE)
+    book(ledger, answer(['2001:db8::1']), T0 + 20 * MINUTE, 6)
+    const next = ledgerOf()
+    next.restore(saved(ledger), T0 + 21 * MINUTE)
+    expect(next.held(api)).toEqual(ledger.held(api))
+    expect(next.everHeld(api, ip('198.51.100.1'))).toBe(true)
+    expect(next.status(api)).toMatchObject({ state: 'stale', lastSuccessMs: T0 + 20 * MINUTE })
+    expect(next.takeChanged()).toEqual([api])
+  })
+
+  test('gives only to names that are configured, and only what may be held today', () => {
+    const ledger = ledgerOf({ [api]: PRIVATE_USE, 'gone.example.com': PUBLIC_USE })
+    book(ledger, answer(['198.51.100.1', '198.51.100.2', '10.0.0.1']), T0)
+    ledger.record('gone.example.com' as Hostname, 4, answer(['198.51.100.9']), T0, noHost)
+    const next = ledgerOf()
+    next.restore(saved(ledger), T0, (address) => address === '198.51.100.2')
+    expect(heldBy(next)).toEqual(['198.51.100.1'])
+    expect(next.statuses()).toHaveLength(1)
+  })
+
+  test('cannot smuggle in what is no address, or a time from the future', () => {
+    const hostile = {
+      version: 1,
+      names: [
+        {
+          name: api,
+          held: ['0.0.0.0/0', '010.0.0.1', '198.51.100.1', '169.254.169.254'],
+          seen: [1, 1, T0 * 2, 1],
+          expires: [1e300, 1e300, 1e300, 1e300],
+          past: ['x; rm', '10.0.0.9'],
+        },
+      ],
+    }
+    const next = ledgerOf()
+    next.restore(hostile, T0)
+    expect(next.held(api)).toMatchObject([
+      { address: '198.51.100.1', seenAtMs: T0, expiresAtMs: T0 + 15 * MINUTE },
+    ])
+    expect(next.everHeld(api, ip('10.0.0.9'))).toBe(false)
+  })
+
+  test.each([
+    ['nothing', null],
+    ['a text', 'x'],
+    ['a later version', { version: 2, names: [] }],
+    [
+      'columns of different lengths',
+      { version: 1, names: [{ name: api, held: ['198.51.100.1'], seen: [], expires: [1], past: [] }] },
+    ],
+    ['another shape', { version: 1, names: [{ name: 5 }] }],
+  ])('that is %s is refused whole, with a reason', (_, broken) => {
+    const ledger = ledgerOf()
+    expect(() => ledger.restore(broken, T0)).toThrow(SnapshotError)
+    expect(() => ledger.restore(broken, T0)).toThrow(/saved addresses cannot be read/)
+    expect(heldBy(ledger)).toEqual([])
+  })
+})
