@@ -62,10 +62,12 @@ class Loading {
     const directory = join(dirname(this.file), 'conf.d')
     try {
       const names = await this.env.list(directory)
-      return names
-        .filter((name) => name.endsWith('.yaml') && !name.startsWith('.'))
-        .toSorted((a, b) => (a < b ? -1 : 1))
-        .map((name) => join(directory, name))
+      const visible = names.filter((name) => !name.startsWith('.')).toSorted((a, b) => (a < b ? -1 : 1))
+      for (const name of visible.filter((other) => !other.endsWith('.yaml'))) {
+        const message = 'the file is not read: in conf.d only *.yaml is'
+        this.#problems.push({ ...aboutFile(join(directory, name), message), severity: 'warning' })
+      }
+      return visible.filter((name) => name.endsWith('.yaml')).map((name) => join(directory, name))
     } catch (error) {
       const reason = reasonOf(error)
       if (reason !== 'does not exist') this.#problems.push(aboutFile(directory, reason))
@@ -94,7 +96,7 @@ class Loading {
 
   async #judge(whole: Tree): Promise<Config | undefined> {
     const { config, tree, unusable, problems } = validate(whole)
-    this.#problems.push(...problems)
+    this.#problems.push(...problems.filter((problem) => !this.#isReported(problem)))
     if (whole.kind === 'map' && whole.entries.size === 0) {
       this.#problems.push(
         problemAt(
@@ -112,6 +114,14 @@ class Loading {
     return toConfig(
       config,
       expanded.entries.map(({ entry }) => entry),
+    )
+  }
+
+  /** A node that YAML could not give a value to was named already. */
+  #isReported(problem: Problem): boolean {
+    return this.#problems.some(
+      (known) =>
+        known.file === problem.file && known.line === problem.line && known.column === problem.column,
     )
   }
 

@@ -20,6 +20,7 @@ const duration = (least: string, most: string) =>
   parsed(
     (text) => durationWithin(text, least, most),
     (found) => found.ms,
+    'a duration like 30s or 1h30m',
   )
 
 const wholeNumber = (least: number, most: number) =>
@@ -80,7 +81,7 @@ const resolver = z
       })
       .prefault({})
       .describe('A name is resolved again when its TTL, held between these two, is up.'),
-    sweep: parsed(parseCron, (found) => found.cron)
+    sweep: parsed(parseCron, (found) => found.cron, 'a cron expression in quotes')
       .prefault('*/15 * * * *')
       .describe(
         'Cron expression, UTC, five or six fields: every name is resolved, whatever its TTL. Must fire every year.',
@@ -131,9 +132,10 @@ const smtp = z
     ports: z
       .array(wholeNumber(1, 65_535))
       .min(1, 'the list is empty: leave out smtp to have no limit')
+      .max(15, 'at most 15 ports: one rule of the kernel holds no more')
       .prefault([25, 465, 587])
       .describe('TCP ports that mail leaves by.'),
-    rate: parsed(parseRate, (found) => found.rate)
+    rate: parsed(parseRate, (found) => found.rate, 'a rate like 5/minute')
       .prefault('5/minute')
       .describe(
         'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
@@ -161,7 +163,7 @@ const log = z
 
 const metrics = z
   .strictObject({
-    listen: parsed(parseListen, (found) => found)
+    listen: parsed(parseListen, (found) => found, 'address:port, like 127.0.0.1:9464')
       .prefault('127.0.0.1:9464')
       .describe('`address:port` of /metrics, /healthz and /readyz.'),
   })
@@ -211,7 +213,7 @@ function durationWithin(
   const limits = [least, most].map(parseDuration).map((limit) => ('ms' in limit ? limit.ms : Number.NaN))
   const [leastMs = 0, mostMs = 0] = limits
   if (found.ms >= leastMs && found.ms <= mostMs) return found
-  return { reason: `${formatDuration(found.ms)} is out of bounds: it goes from ${least} to ${most}` }
+  return { reason: `${formatDuration(found.ms)} is out of bounds: from ${least} to ${most}` }
 }
 
 function readAddress(text: string): { readonly address: Address } | { readonly reason: string } {

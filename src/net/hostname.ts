@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import type { Hostname } from './types.ts'
 
@@ -15,6 +16,7 @@ export function parseHostname(text: string): { readonly hostname: Hostname } | {
   const shown = text.length > 80 ? `${text.slice(0, 77)}...` : text
   if (written === '') return { reason: 'the name is empty' }
   if (written.length > 1000) return { reason: `"${shown}" is longer than 253 characters` }
+  if (isIP(written) !== 0) return { reason: `"${shown}" is an address, not a host name` }
   if (written.includes('*')) return { reason: `"${shown}" is a wildcard, not a name` }
   for (const label of written.split('.')) {
     const reason = faultOfLabel(label)
