@@ -81,11 +81,11 @@ export class Engine {
     const { cgroup, dns, flags, ipv6 } = this.options
     return [
       'dockerd',
-      ...['--data-root', join(this.directory, 'data')],
-      ...['--exec-root', join(this.directory, 'exec')],
-      ...['--pidfile', join(this.directory, 'docker.pid')],
-      ...['--host', `unix://${this.socket}`],
-      ...['--cgroup-parent', cgroup],
+      `--data-root=${join(this.directory, 'data')}`,
+      `--exec-root=${join(this.directory, 'exec')}`,
+      `--pidfile=${join(this.directory, 'docker.pid')}`,
+      `--host=unix://${this.socket}`,
+      `--cgroup-parent=${cgroup}`,
       ...(dns === 'flag' ? ['--dns', INET.dns] : []),
       ...(ipv6 ? ['--ipv6', '--fixed-cidr-v6', DEFAULT_BRIDGE_SUBNET6] : []),
       ...flags,

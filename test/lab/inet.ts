@@ -110,8 +110,11 @@ export const DEFAULT_NAMES = {
   'lying.example': { a: ['169.254.169.254'], aaaa: ['fd00:ec2::254'] },
 } as const satisfies Record<string, DnsScript>
 
-const DEAD_DNS = `table inet dead-dns { chain in { type filter hook input priority -300
-  udp dport 53 drop
-  tcp dport 53 drop
-} }
+const DEAD_DNS = `table inet dead-dns {
+  chain in {
+    type filter hook input priority -300
+    udp dport 53 drop
+    tcp dport 53 drop
+  }
+}
 `

@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # Sends packets from raw sockets, as a hostile container would (NET_RAW is among the default capabilities).
 #
-#   sender flood --proto udp|syn --dst A [--port P] --rate R --seconds S
+#   sender flood --proto=udp|syn --dst=A [--port=P] --rate=R --seconds=S
 #       R packets a second, each from a fresh source port; prints {"sent":N}
-#   sender odd --dst BASE4 [--dst6 BASE6] [--only kind,kind] [--count N]
+#   sender odd --dst=BASE4 [--dst6=BASE6] [--only=kind,kind] [--count=N]
 #       each odd packet N times, the k-th kind to BASE + k; prints [{"kind":…,"dst":…,"proto":…,"sent":N},…]
 #   sender kinds
 use strict;
@@ -21,10 +21,9 @@ use constant { SOL_IP => 0, IP_NODEFRAG => 22 };
 
 my $command = shift // '';
 my %option = (proto => 'udp', port => 9999, rate => 1000, seconds => 1, count => 1, only => '');
-while (@ARGV) {
-    my $name = shift;
-    $name =~ /^--([a-z0-9]+)$/ && @ARGV or die "sender: what is $name?\n";
-    $option{$1} = shift;
+for (@ARGV) {
+    /^--([a-z0-9]+)=(.*)$/ or die "sender: what is $_?\n";
+    $option{$1} = $2;
 }
 my $text = 'secret that must not leave';
 my ($raw4, $raw6);

@@ -36,7 +36,7 @@ export async function connect(inet: Box, host: Box): Promise<void> {
         `addr add ${INET.gateway6}/64 dev host0 nodad`,
         // To bind an IPv6 address needs the address itself; a local route is enough for all else.
         `addr add ${INET.otherDns6}/128 dev lo nodad`,
-        ...[INET.servers, ...METADATA_V4].map((net) => `route add local ${net} dev lo`),
+        ...[INET.servers, '198.18.0.0/15', ...METADATA_V4].map((net) => `route add local ${net} dev lo`),
         ...[INET.servers6, ...METADATA_V6].map((net) => `route add local ${net} dev lo`),
         ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(
           (net) => `route add ${net} via ${HOST.address}`,
