@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest'
+import { hostNameServers } from '../../../src/resolve/host-servers.ts'
+import { parseServerAddress } from '../../../src/resolve/server-address.ts'
+
+test.each([
+  ['192.0.2.1', { host: '192.0.2.1', port: 53 }],
+  ['192.0.2.1:5353', { host: '192.0.2.1', port: 5353 }],
+  ['2001:db8::1', { host: '2001:db8::1', port: 53 }],
+  ['[2001:db8::1]', { host: '2001:db8::1', port: 53 }],
+  ['[2001:db8::1]:5353', { host: '2001:db8::1', port: 5353 }],
+  ['fe80::1%eth0', { host: 'fe80::1%eth0', port: 53 }],
+  ['dns.example.com', undefined],
+  ['192.0.2.1:0', undefined],
+  ['192.0.2.1:65536', undefined],
+  ['[192.0.2.1]:53', undefined],
+  ['010.0.0.1', undefined],
+  ['', undefined],
+])('the server %j is %j', (text, address) => expect(parseServerAddress(text)).toEqual(address))
+
+describe("the host's name servers", () => {
+  const of = (files: Record<string, string>) => hostNameServers(async (path) => files[path])
+  const HOST = '/etc/resolv.conf'
+  const RESOLVED = '/run/systemd/resolve/resolv.conf'
+
+  test('are those of resolv.conf, without doubles, comments and rubbish', async () => {
+    const text =
+      '# nameserver 192.0.2.9\nsearch example.com\nnameserver 192.0.2.1\nnameserver\t2001:db8::1 # x\nnameserver 192.0.2.1\nnameserver evil;\n'
+    expect(await of({ [HOST]: text })).toEqual(['192.0.2.1', '2001:db8::1'])
+  })
+
+  test('are not the loopback ones where there are others', async () => {
+    expect(await of({ [HOST]: 'nameserver 127.0.0.1\nnameserver 192.0.2.1\n' })).toEqual(['192.0.2.1'])
+  })
+
+  test('are those behind systemd-resolved when only its stub is named', async () => {
+    expect(await of({ [HOST]: 'nameserver 127.0.0.53\n', [RESOLVED]: 'nameserver 192.0.2.1\n' })).toEqual([
+      '192.0.2.1',
+    ])
+  })
+
+  test('are loopback ones when there is nothing else', async () => {
+    expect(await of({ [HOST]: 'nameserver 127.0.0.53\n' })).toEqual(['127.0.0.53'])
+    expect(await of({ [HOST]: 'nameserver 127.0.0.1\n', [RESOLVED]: 'nameserver 192.0.2.1\n' })).toEqual([
+      '127.0.0.1',
+    ])
+  })
+
+  test('are none when nothing names any', async () => expect(await of({})).toEqual([]))
+})
