@@ -81,6 +81,10 @@ const longEntry = z
     comment: z
       .string()
       .max(200, 'a comment has at most 200 characters')
+      .refine(
+        (text) => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text),
+        'a comment is one line, without invisible characters',
+      )
       .optional()
       .describe('Why, for those who read it later.'),
   })

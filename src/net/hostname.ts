@@ -22,12 +22,12 @@ export function parseHostname(text: string): { readonly hostname: Hostname } | {
     const reason = faultOfLabel(label)
     if (reason !== undefined) return { reason: `"${shown}" is not a host name: ${reason}` }
   }
+  const numeric = { reason: `"${shown}" is not a host name: it reads as an address, but is not one` }
+  if (endsInNumber(written.toLowerCase())) return numeric
   const ascii = domainToASCII(written).toLowerCase()
   if (ascii === '') return { reason: `"${shown}" is not a host name: its spelling is not valid IDNA` }
   const labels = ascii.split('.')
-  const last = labels.at(-1) ?? ''
-  if (NUMERIC_LABEL.test(last))
-    return { reason: `"${shown}" is not a host name: it reads as an address, but is not one` }
+  if (endsInNumber(ascii)) return numeric
   if (labels.length < 2)
     return { reason: `"${shown}" is a single label: write the full name, like host.example.com` }
   if (ascii.length > 253) return { reason: `"${shown}" is longer than 253 characters` }
@@ -36,6 +36,8 @@ export function parseHostname(text: string): { readonly hostname: Hostname } | {
   if (!labels.every((label) => ASCII_LABEL.test(label))) return { reason: `"${shown}" is not a host name` }
   return { hostname: ascii as Hostname }
 }
+
+const endsInNumber = (name: string): boolean => NUMERIC_LABEL.test(name.slice(name.lastIndexOf('.') + 1))
 
 function faultOfLabel(label: string): string | undefined {
   if (label === '') return 'it has an empty label (two dots in a row, or one at its start)'
