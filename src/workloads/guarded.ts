@@ -1,4 +1,3 @@
-import type { GuardConfig } from '../config/model.ts'
 import type { Cidr } from '../net/types.ts'
 import type { HostInterface } from '../system/host.ts'
 import { isGeneratedBridgeName, isUsableInterfaceName } from './bridge-name.ts'
@@ -10,6 +9,14 @@ export interface InterfacePlan {
   readonly open: readonly OpenInterface[]
   /** `br-…` bridges that nobody vouches for: open as `not a Docker bridge`, and worth a line to the operator. */
   readonly foreign: readonly string[]
+}
+
+/** The part of the config that chooses: names of networks, and patterns of bridges that are nobody's business here. */
+export interface GuardChoice {
+  readonly networks: 'all' | readonly string[]
+  readonly except: readonly string[]
+  /** A trailing `*` stands for any ending. */
+  readonly ignoreInterfaces: readonly string[]
 }
 
 export interface GuardedInterface {
@@ -40,7 +47,7 @@ const WELL_KNOWN = ['docker0', 'docker_gwbridge'] as const
 export const decideInterfaces = (
   inventory: Inventory | undefined,
   hostInterfaces: readonly HostInterface[],
-  guard: GuardConfig,
+  guard: GuardChoice,
   settling: ReadonlySet<string> = new Set(),
 ): InterfacePlan => {
   const guarded = new Map<string, GuardedInterface>()
@@ -76,10 +83,9 @@ export const decideInterfaces = (
   }
 }
 
-export const isGuarded = (networkName: string, guard: GuardConfig): boolean =>
+export const isGuarded = (networkName: string, guard: GuardChoice): boolean =>
   !guard.except.includes(networkName) && (guard.networks === 'all' || guard.networks.includes(networkName))
 
-/** A trailing `*` stands for any ending. */
 export const matchesInterface = (pattern: string, name: string): boolean =>
   pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
 

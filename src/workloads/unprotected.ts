@@ -1,4 +1,3 @@
-import type { Config } from '../config/model.ts'
 import type { HostInterface } from '../system/host.ts'
 import { usesIptables } from './engine.ts'
 import type { InterfacePlan } from './guarded.ts'
@@ -11,7 +10,10 @@ export interface HostFacts {
   readonly engine: Engine | undefined
   readonly interfaces: readonly HostInterface[]
   readonly plan: InterfacePlan
-  readonly config: Pick<Config, 'docker' | 'smtp'>
+  readonly config: {
+    readonly docker: { readonly socket: string }
+    readonly smtp: { readonly destinations: 'allowed' | 'any' } | undefined
+  }
   /** Does the backstop stand behind the rules? */
   readonly secondGuard: boolean
   /** Are the containers' look-ups answered by our own DNS gateway? */

@@ -26,7 +26,7 @@ const inventoryOf = (...networks: unknown[]): Inventory => parseInventory({ netw
 const custom = (name: string, bridgeName: string) =>
   networkJson({
     Name: name,
-    Id: `${name}`.padEnd(64, '0'),
+    Id: name.padEnd(64, '0'),
     Options: { 'com.docker.network.bridge.name': bridgeName },
   })
 

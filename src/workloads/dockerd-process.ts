@@ -1,0 +1,62 @@
+import { canonicalPath } from './host-paths.ts'
+
+/** A dockerd of this host, by its command line. */
+export interface DockerdProcess {
+  /** `--host`, `-H`; none: the engine's default. */
+  readonly hosts: readonly string[]
+  readonly dns: readonly string[]
+  readonly configFile: string | undefined
+}
+
+/** A process as /proc shows it. */
+export interface ProcessFacts {
+  readonly comm: string
+  readonly argv: readonly string[]
+  /** /proc/PID/cgroup. */
+  readonly cgroup: string
+  /** Where /proc/PID/ns/pid points. */
+  readonly pidNamespace: string
+}
+
+/**
+ * The engines among `processes`. A container could call its process dockerd and name a server of its own with --dns, so a process counts only
+ * when it is in our PID namespace and in no container's cgroup (the engine puts a container's 64 hex digits there, whatever the driver).
+ */
+export const visibleDockerds = (
+  processes: readonly ProcessFacts[],
+  ours: { readonly cgroup: string; readonly pidNamespace: string },
+): DockerdProcess[] =>
+  processes
+    .filter(({ comm }) => comm === 'dockerd')
+    .filter(({ pidNamespace }) => pidNamespace === ours.pidNamespace)
+    .filter(({ cgroup }) => containerIdsIn(cgroup).every((id) => ours.cgroup.includes(id)))
+    .map(({ argv }) => parseDockerdArgv(argv))
+
+/** Our own may be in there, when this daemon runs in a container that sees the host's processes. */
+const containerIdsIn = (cgroup: string): string[] => cgroup.match(/[0-9a-f]{64}/g) ?? []
+
+/** As dockerd's own flag parser reads it: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each again and again. */
+export const parseDockerdArgv = (argv: readonly string[]): DockerdProcess => {
+  const values = (flag: string, short?: string): string[] =>
+    argv.flatMap((argument, index): string[] => {
+      if (argument === flag || argument === short)
+        return argv[index + 1] === undefined ? [] : [`${argv[index + 1]}`]
+      if (argument.startsWith(`${flag}=`)) return [argument.slice(flag.length + 1)]
+      if (short !== undefined && argument.startsWith(short))
+        return [argument.slice(short.length).replace(/^=/, '')]
+      return []
+    })
+  return { hosts: values('--host', '-H'), dns: values('--dns'), configFile: values('--config-file').at(-1) }
+}
+
+const DEFAULT_SOCKET = '/run/docker.sock'
+
+/** `fd://` is the socket that systemd made, which is the default one; an engine told of no host may have them in its daemon.json. */
+export const servesSocket = (dockerd: DockerdProcess, socket: string): boolean => {
+  const paths = dockerd.hosts.flatMap((host) => {
+    if (host.startsWith('unix://')) return [canonicalPath(host.slice('unix://'.length) || DEFAULT_SOCKET)]
+    return host.startsWith('fd://') ? [DEFAULT_SOCKET] : []
+  })
+  if (dockerd.hosts.length === 0) paths.push(DEFAULT_SOCKET)
+  return paths.includes(canonicalPath(socket))
+}

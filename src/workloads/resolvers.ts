@@ -1,0 +1,103 @@
+import { parseAddress } from '../net/address.ts'
+import type { Address } from '../net/types.ts'
+import type { DockerdProcess } from './dockerd-process.ts'
+import { servesSocket } from './dockerd-process.ts'
+import { engineResolvConf } from './engine-resolv-conf.ts'
+import { isObject, textsOf } from './json.ts'
+import type { Inventory } from './model.ts'
+
+/** Whom containers may ask, each with who named it first, for people. */
+export interface ContainerResolvers {
+  readonly servers: readonly Address[]
+  readonly origins: readonly { readonly server: Address; readonly origin: ResolverOrigin }[]
+  /** What could not be read or trusted, in sentences. The servers found elsewhere still stand. */
+  readonly problems: readonly string[]
+}
+
+export type ResolverOrigin =
+  'host' | 'daemon.json' | 'dockerd --dns' | "engine's resolv.conf" | "engine's default"
+
+export interface ResolverSources {
+  /** The host's own servers; loopback ones only when it has no others. */
+  readonly hostNameServers: () => Promise<readonly string[]>
+  /** A file's text; undefined when there is none. Rejects when it cannot be read. */
+  readonly readText: (path: string) => Promise<string | undefined>
+  /** The engines of this host that can be seen: `visibleDockerds`. */
+  readonly dockerds: () => Promise<readonly DockerdProcess[]>
+}
+
+const DAEMON_JSON = '/etc/docker/daemon.json'
+
+/** What the engine gives to containers when the host names no server that they could reach. */
+const ENGINE_DEFAULT = { 4: ['8.8.8.8', '8.8.4.4'], 6: ['2001:4860:4860::8888', '2001:4860:4860::8844'] }
+
+/**
+ * The servers that the engine hands to containers without a `--dns` of their own. Never rejects: a source that cannot be read is a problem, and leaves
+ * fewer servers. Loopback servers are left out: a container cannot reach them, the engine asks those on its behalf.
+ */
+export const containerResolvers = async (
+  inventory: Inventory | undefined,
+  socket: string,
+  sources: ResolverSources,
+): Promise<ContainerResolvers> => {
+  const found = new Map<Address, ResolverOrigin>()
+  const problems: string[] = []
+  const attempt = async <T>(what: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read()
+    } catch (error) {
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+      return undefined
+    }
+  }
+  /** Returns how many of them containers can use. */
+  const add = (servers: readonly string[], origin: ResolverOrigin): number => {
+    const usable = servers
+      .flatMap((text) => parseAddress(text.trim()) ?? [])
+      .filter((one) => !isLoopback(one))
+    for (const server of usable) if (!found.has(server)) found.set(server, origin)
+    return usable.length
+  }
+
+  const host = await attempt("reading the host's name servers", sources.hostNameServers)
+  const hostUsable = add(host ?? [], 'host')
+
+  const running = (await attempt('looking for dockerd', sources.dockerds)) ?? []
+  const ours = running.filter((dockerd) => servesSocket(dockerd, socket))
+  const configFiles = new Set(ours.map((dockerd) => dockerd.configFile ?? DAEMON_JSON))
+  if (configFiles.size === 0) configFiles.add(DAEMON_JSON)
+  let chosen = 0
+  for (const dockerd of ours) chosen += add(dockerd.dns, 'dockerd --dns')
+  for (const path of configFiles) {
+    const servers = await attempt(`reading ${path}`, async () =>
+      dnsOfDaemonJson(await sources.readText(path)),
+    )
+    chosen += add(servers ?? [], 'daemon.json')
+  }
+
+  for (const container of inventory?.containers ?? []) {
+    if (!container.running || container.dns.length > 0 || container.resolvConfPath === undefined) continue
+    const path = container.resolvConfPath
+    const written = await attempt('reading what the engine wrote for a container', () =>
+      engineResolvConf(path, sources.readText),
+    )
+    if (written) add(written, "engine's resolv.conf")
+  }
+
+  // Only when the host was read and has nothing to hand on: not knowing is no reason to open two servers more.
+  if (host !== undefined && hostUsable === 0 && chosen === 0) {
+    add(ENGINE_DEFAULT[4], "engine's default")
+    if (inventory?.networks.some((network) => network.ipv6)) add(ENGINE_DEFAULT[6], "engine's default")
+  }
+  const origins = [...found].map(([server, origin]) => ({ server, origin }))
+  return { servers: origins.map(({ server }) => server), origins, problems: [...new Set(problems)] }
+}
+
+const dnsOfDaemonJson = (text: string | undefined): string[] => {
+  if (text === undefined || text.trim() === '') return []
+  const json: unknown = JSON.parse(text)
+  if (!isObject(json)) throw new Error('not an object')
+  return textsOf(json['dns'])
+}
+
+const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'
