@@ -24,7 +24,7 @@ describe('the lock', () => {
 })
 
 /** A service manager that notes what it is told. */
-function manager(environment: Record<string, string>, fails = false) {
+function manager(environment: Record<string, string | undefined>, fails = false) {
   const told: string[][] = []
   const errors: unknown[] = []
   const service = createServiceManager({
@@ -75,7 +75,7 @@ describe('the service manager', () => {
     [{ WATCHDOG_USEC: 'soon' }, undefined],
     [{}, undefined],
   ])('%j feeds the watchdog every %s ms', (environment, expected) =>
-    expect(manager({ ...environment } as Record<string, string>).service.watchdogIntervalMs).toBe(expected),
+    expect(manager(environment).service.watchdogIntervalMs).toBe(expected),
   )
 })
 

@@ -1,0 +1,48 @@
+import { allowAction } from './cli/allow.ts'
+import { checkAction } from './cli/check.ts'
+import { EXIT } from './cli/command.ts'
+import type { Action } from './cli/command.ts'
+import type { Actions } from './cli/program.ts'
+import { reloadAction } from './cli/reload.ts'
+import { schemaAction } from './cli/schema.ts'
+import { statusAction } from './cli/status.ts'
+import { hostConfigEnv } from './config/env.ts'
+import { configJsonSchema } from './config/json-schema.ts'
+import { loadConfig } from './config/load.ts'
+import { callDaemon } from './control/client.ts'
+import type { CallDaemon } from './control/client.ts'
+import { ControlError } from './control/error.ts'
+import { runtimeDirectory } from './control/place.ts'
+import type { StatusReport } from './control/status.ts'
+import type { Signals } from './signals.ts'
+
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly pid: number
+  readonly signals: Signals
+}
+
+/** Every command with what it needs of this host. */
+export function composeActions({ environment }: Surroundings): Actions {
+  const directory = runtimeDirectory(environment)
+  const ask: CallDaemon = (name, body) => callDaemon(name, body, { directory })
+  return {
+    run: unbuilt,
+    check: checkAction((file) => loadConfig(file, hostConfigEnv)),
+    plan: unbuilt,
+    status: statusAction({
+      fromDaemon: () => ask<StatusReport>('status'),
+      fromHost: () => Promise.reject(new ControlError('the daemon is not running', EXIT.notRunning)),
+      now: Date.now,
+    }),
+    rules: unbuilt,
+    explain: unbuilt,
+    allow: allowAction(ask, Date.now),
+    verify: unbuilt,
+    reload: reloadAction(ask),
+    cleanup: unbuilt,
+    schema: schemaAction(configJsonSchema),
+  }
+}
+
+const unbuilt: Action<unknown> = () => Promise.reject(new Error('this command is not built yet'))

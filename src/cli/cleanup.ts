@@ -1,0 +1,49 @@
+import type { Command } from 'commander'
+import { EXIT, explainUse } from './command.ts'
+import type { Action, Bind } from './command.ts'
+
+export interface CleanupArgs {
+  /** Stop a running daemon first, instead of refusing. */
+  readonly stop: boolean
+}
+
+interface CleanupOptions extends CleanupArgs {
+  readonly yes: boolean
+}
+
+/** Asks before it opens the host, unless told not to. */
+const asking =
+  (action: Action<CleanupArgs>): Action<CleanupOptions> =>
+  async ({ stop, yes }, io) => {
+    if (!yes) {
+      if (io.confirm === undefined) {
+        io.stderr.write('embargod: cleanup opens this host; without a terminal to ask on, say --yes\n')
+        return EXIT.misuse
+      }
+      if (
+        !(await io.confirm(
+          'Remove every rule, chain and set of embargod? Containers can then reach anything.',
+        ))
+      ) {
+        return EXIT.failed
+      }
+    }
+    return action({ stop }, io)
+  }
+
+export function defineCleanup(program: Command, action: Action<CleanupArgs>, bind: Bind): void {
+  const command = program
+    .command('cleanup')
+    .description(
+      'Remove every rule, chain and set that is ours, and nothing else. Refuses while the daemon runs.',
+    )
+    .option('--stop', 'stop a running daemon first')
+    .option('-y, --yes', 'do not ask')
+    .action((options: { readonly stop?: true; readonly yes?: true }) =>
+      bind(asking(action), { stop: options.stop === true, yes: options.yes === true }),
+    )
+  explainUse(command, ['embargod cleanup', 'embargod cleanup --stop --yes'], {
+    0: 'nothing of ours is left',
+    1: 'refused, or something could not be removed',
+  })
+}

@@ -1,0 +1,54 @@
+import type { Command } from 'commander'
+
+/** Where a command speaks, and to whom. */
+export interface Io {
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+  /** Whether a person reads stdout. */
+  readonly isTTY: boolean
+  readonly color: boolean
+  /** Columns of the terminal; undefined where there is none. */
+  readonly columns?: number
+  /** Asks a person yes or no; undefined where nobody can answer. */
+  readonly confirm?: (question: string) => Promise<boolean>
+}
+
+/** What a command does, given its parsed arguments; resolves to the exit code. */
+export type Action<Args> = (args: Args, io: Io) => Promise<number>
+
+/** Runs an action and hands its exit code on. */
+export type Bind = <Args>(action: Action<Args>, args: Args) => Promise<void>
+
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  badConfig: 2,
+  changes: 3,
+  degraded: 4,
+  notRunning: 5,
+  denied: 6,
+  unproven: 7,
+  misuse: 64,
+} as const
+
+export const DEFAULT_CONFIG_FILE = '/etc/embargod/embargod.yaml'
+
+export interface ConfigArgs {
+  readonly config: string
+}
+
+export type NoArgs = Readonly<Record<string, never>>
+
+export const configOption = (command: Command): Command =>
+  command.option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+
+/** Examples and exit codes below the help of a command. */
+export function explainUse(
+  command: Command,
+  examples: readonly string[],
+  exitCodes: Readonly<Record<number, string>>,
+): Command {
+  const codes = Object.entries(exitCodes).map(([code, meaning]) => `  ${code.padStart(2)}  ${meaning}`)
+  const lines = ['', 'Examples:', ...examples.map((example) => `  ${example}`), '', 'Exit codes:', ...codes]
+  return command.addHelpText('after', lines.join('\n'))
+}

@@ -1,0 +1,44 @@
+import type { Command } from 'commander'
+import { formatProblem } from '../config/problem.ts'
+import type { CallDaemon } from '../control/client.ts'
+import type { ReloadAnswer } from '../control/protocol.ts'
+import { sanitise } from '../observe/sanitise.ts'
+import { EXIT, explainUse } from './command.ts'
+import type { Action, Bind, NoArgs } from './command.ts'
+
+export const reloadAction =
+  (ask: CallDaemon): Action<NoArgs> =>
+  async (_args, io) => {
+    const answer = await ask<ReloadAnswer>('reload')
+    if (answer === undefined) {
+      io.stderr.write('embargod: the daemon is not running\n')
+      return EXIT.failed
+    }
+    for (const problem of answer.problems) io.stdout.write(`${formatProblem(problem)}\n`)
+    switch (answer.outcome) {
+      case 'applied':
+        io.stdout.write('reloaded\n')
+        return EXIT.ok
+      case 'unchanged':
+        io.stdout.write('reloaded; nothing changed\n')
+        return EXIT.ok
+      case 'refused':
+        io.stderr.write('embargod: refused; the configuration accepted last stays in force\n')
+        return EXIT.badConfig
+      case 'failed':
+        io.stderr.write(`embargod: the kernel did not take it: ${sanitise(answer.detail ?? 'see the log')}\n`)
+        return EXIT.failed
+    }
+  }
+
+export function defineReload(program: Command, action: Action<NoArgs>, bind: Bind): void {
+  const command = program
+    .command('reload')
+    .description('Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome.')
+    .action(() => bind(action, {}))
+  explainUse(command, ['embargod reload'], {
+    0: 'the new configuration is in force',
+    1: 'the daemon is not running, or the kernel did not take it',
+    2: 'bad configuration; the one before stays in force',
+  })
+}

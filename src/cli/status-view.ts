@@ -1,0 +1,177 @@
+import type { StatusReport } from '../control/status.ts'
+import { sanitise } from '../observe/sanitise.ts'
+import { renderTable } from './table.ts'
+import { formatAgo, formatBytes, formatCount, formatSpan } from './units.ts'
+
+export interface StatusViewOptions {
+  readonly nowMs: number
+  readonly color: boolean
+}
+
+/** The report for people: what is wrong first, then what is held, then what is not. */
+export function renderStatus(report: StatusReport, options: StatusViewOptions): string {
+  const { nowMs } = options
+  const sections: [title: string, body: string][] = [
+    ['problems', bullets(report.problems)],
+    ['guards', guards(report)],
+    ['networks', networks(report)],
+    ['policies', policies(report)],
+    ['temporary', temporary(report, nowMs)],
+    ['names', names(report, nowMs)],
+    ['counters', counters(report)],
+    ['drift', drift(report, nowMs)],
+    ['not protected', unprotected(report)],
+  ]
+  return [
+    summary(report, options),
+    ...sections
+      .filter(([, body]) => body !== '')
+      .map(([title, body]) => `\n${heading(title, options)}\n${body}`),
+  ].join('')
+}
+
+function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): string {
+  const { config, docker, backend } = report
+  const state = report.daemon === 'running' ? report.health : 'not running'
+  const code = state === 'healthy' ? 32 : state === 'degraded' ? 33 : 31
+  const process = [
+    report.pid === undefined ? '' : `pid ${report.pid}`,
+    report.startedAtMs === undefined ? '' : `up ${formatSpan(nowMs - report.startedAtMs)}`,
+  ].filter(Boolean)
+  const loaded = config.loadedAtMs === undefined ? '' : `, loaded ${formatAgo(config.loadedAtMs, nowMs)}`
+  const refused = config.lastReloadSuccessful
+    ? ''
+    : '; the file as it is now was REFUSED, the one before is in force'
+  const engine = docker.connected
+    ? 'connected'
+    : `not connected${docker.error === undefined ? '' : `: ${docker.error}`}`
+  const lines: [string, string][] = [
+    ['config', `${config.file}${loaded}${refused}`],
+    ['docker', `${engine} (engine ${backend.engine}, iptables ${backend.flavour})`],
+    ['last pass', stamp(report.lastReconcile, nowMs, ({ outcome }) => outcome)],
+    ['verified', stamp(report.lastVerified, nowMs, ({ passed }) => (passed ? 'passed' : 'FAILED'))],
+  ]
+  const title = `embargod ${sanitise(report.version)}: ${paint(state, code, color)}`
+  return `${title}${process.length === 0 ? '' : ` (${process.join(', ')})`}\n${lines
+    .map(([name, value]) => `  ${`${name}:`.padEnd(11)} ${sanitise(value)}\n`)
+    .join('')}`
+}
+
+const stamp = <T extends { readonly atMs: number }>(
+  event: T | undefined,
+  nowMs: number,
+  word: (event: T) => string,
+): string => (event === undefined ? 'never' : `${word(event)}, ${formatAgo(event.atMs, nowMs)}`)
+
+const guards = ({ guards }: StatusReport): string =>
+  guards.length === 0
+    ? ''
+    : renderTable(
+        ['guard', 'enforcing', 'detail'],
+        guards.map(({ guard, enforcing, detail }) => [guard, enforcing ? 'yes' : 'NO', detail]),
+      )
+
+const networks = ({ networks }: StatusReport): string =>
+  networks.length === 0
+    ? ''
+    : renderTable(
+        ['network', 'bridge', 'guarded', 'denied packets', 'why'],
+        networks.map(({ name, bridge, guarded, deniedPackets, why }) => [
+          name,
+          bridge,
+          guarded ? 'yes' : 'NO',
+          formatCount(deniedPackets),
+          why,
+        ]),
+      )
+
+const policies = ({ policies }: StatusReport): string =>
+  policies.length === 0
+    ? ''
+    : renderTable(
+        ['policy', 'entries', 'IPv4', 'IPv6'],
+        policies.map(({ policy, entries, addresses }) => [
+          policy,
+          formatCount(entries),
+          formatCount(addresses.ipv4),
+          formatCount(addresses.ipv6),
+        ]),
+      )
+
+const temporary = ({ temporary }: StatusReport, nowMs: number): string =>
+  temporary.length === 0
+    ? ''
+    : renderTable(
+        ['entry', 'remaining', 'until'],
+        temporary.map(({ entry, untilMs }) => [
+          entry,
+          formatSpan(untilMs - nowMs),
+          new Date(untilMs).toISOString(),
+        ]),
+      )
+
+/** One line an address; what is said of the name itself stands on its first line. */
+function names({ names }: StatusReport, nowMs: number): string {
+  if (names.length === 0) return ''
+  const rows = names.flatMap(({ name, state, addresses, lastSuccessMs, lastError, refused }) => {
+    const notes = [
+      lastError === undefined ? '' : lastError,
+      refused.length === 0 ? '' : `refused ${refused.join(', ')}`,
+    ].filter(Boolean)
+    const about = [name, state, lastSuccessMs === undefined ? 'never' : formatAgo(lastSuccessMs, nowMs)]
+    const held = addresses.map(({ address, seenAtMs, expiresAtMs }) => [
+      address,
+      formatSpan(nowMs - seenAtMs),
+      expiresAtMs > nowMs ? formatSpan(expiresAtMs - nowMs) : 'kept',
+    ])
+    return (held.length === 0 ? [['-', '', '']] : held).map((cells, index) =>
+      index === 0 ? [...about, ...cells, notes.join('; ')] : ['', '', '', ...cells, ''],
+    )
+  })
+  return renderTable(['name', 'state', 'answered', 'address', 'age', 'remaining', 'note'], rows)
+}
+
+function counters({ counters }: StatusReport): string {
+  const counted = counters.filter(({ packets }) => packets > 0)
+  if (counted.length === 0) return ''
+  return renderTable(
+    ['policy', 'rule', 'action', 'family', 'packets', 'bytes'],
+    counted.map(({ policy, rule, action, family, packets, bytes }) => [
+      policy,
+      rule,
+      action,
+      family,
+      formatCount(packets),
+      formatBytes(bytes),
+    ]),
+  )
+}
+
+function drift({ drift }: StatusReport, nowMs: number): string {
+  const repairs = Object.entries(drift.repairs).filter(([, count]) => count > 0)
+  if (repairs.length === 0) return ''
+  const last = drift.lastRepairMs === undefined ? '' : `last repair ${formatAgo(drift.lastRepairMs, nowMs)}\n`
+  return renderTable(
+    ['put right', 'times'],
+    repairs.map(([kind, count]) => [kind, formatCount(count)]),
+  ).concat(last)
+}
+
+const unprotected = ({ unprotected }: StatusReport): string =>
+  unprotected.length === 0
+    ? ''
+    : renderTable(
+        ['reason', 'subject', 'what to do'],
+        unprotected.map(({ reason, subject, advice }) => [
+          reason,
+          subject === '' ? 'this host' : subject,
+          advice,
+        ]),
+      )
+
+const bullets = (lines: readonly string[]): string => lines.map((line) => `- ${sanitise(line)}\n`).join('')
+
+const heading = (title: string, { color }: StatusViewOptions): string => paint(title.toUpperCase(), 1, color)
+
+const paint = (text: string, code: number, color: boolean): string =>
+  color ? `\x1b[${code}m${text}\x1b[0m` : text

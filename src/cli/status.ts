@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import type { StatusReport } from '../control/status.ts'
+import { EXIT, explainUse } from './command.ts'
+import type { Action, Bind } from './command.ts'
+import { renderStatus } from './status-view.ts'
+
+export interface StatusArgs {
+  readonly json: boolean
+}
+
+export interface StatusSources {
+  /** The daemon's own report; undefined when none runs. */
+  readonly fromDaemon: () => Promise<StatusReport | undefined>
+  /** What kernel and state directory tell when no daemon does. */
+  readonly fromHost: () => Promise<StatusReport>
+  readonly now: () => number
+}
+
+export const statusAction =
+  (sources: StatusSources): Action<StatusArgs> =>
+  async ({ json }, io) => {
+    const report = (await sources.fromDaemon()) ?? (await sources.fromHost())
+    io.stdout.write(
+      json
+        ? `${JSON.stringify(report, undefined, 2)}\n`
+        : renderStatus(report, { nowMs: sources.now(), color: io.color }),
+    )
+    if (report.daemon === 'not-running') return EXIT.notRunning
+    return report.health === 'healthy' ? EXIT.ok : EXIT.degraded
+  }
+
+export function defineStatus(program: Command, action: Action<StatusArgs>, bind: Bind): void {
+  const command = program
+    .command('status')
+    .description(
+      'Show networks, policies, names with their addresses, counters, drift, both guards, and what is not protected.',
+    )
+    .option('--json', 'as JSON')
+    .action((options: { readonly json?: true }) => bind(action, { json: options.json === true }))
+  explainUse(command, ['embargod status', "embargod status --json | jq '.unprotected[].reason'"], {
+    0: 'healthy',
+    4: 'degraded',
+    5: 'the daemon is not running; what kernel and state directory tell is shown',
+  })
+}

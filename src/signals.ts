@@ -1,0 +1,7 @@
+/** What an operator or the service manager wants of a running daemon. */
+export interface Signals {
+  /** SIGTERM, SIGINT. */
+  readonly onStop: (listener: () => void) => void
+  /** SIGHUP. Without a listener it ends the process, as for any program. */
+  readonly onReload: (listener: () => void) => void
+}

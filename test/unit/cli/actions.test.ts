@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { allowAction } from '../../../src/cli/allow.ts'
+import { checkAction } from '../../../src/cli/check.ts'
+import type { Action, Io } from '../../../src/cli/command.ts'
+import { reloadAction } from '../../../src/cli/reload.ts'
+import { schemaAction } from '../../../src/cli/schema.ts'
+import { statusAction } from '../../../src/cli/status.ts'
+import type { Config, Problem } from '../../../src/config/model.ts'
+import type { CallDaemon } from '../../../src/control/client.ts'
+import { healthyReport } from '../../support/status-report.ts'
+
+async function act<Args>(action: Action<Args>, args: Args) {
+  const out = { stdout: '', stderr: '' }
+  const io: Io = {
+    stdout: { write: (text) => (out.stdout += text) },
+    stderr: { write: (text) => (out.stderr += text) },
+    isTTY: false,
+    color: false,
+  }
+  return { exitCode: await action(args, io), ...out }
+}
+
+const problem = (severity: Problem['severity'], message: string): Problem => ({
+  severity,
+  file: 'a.yaml',
+  line: 3,
+  column: 5,
+  message,
+})
+
+/** Only what `check` looks at. */
+const config = { allow: [{}] } as unknown as Config
+
+describe('check', () => {
+  it('prints every problem with its place', async () => {
+    const load = async () => ({
+      problems: [problem('error', 'unknown key "alow"'), problem('warning', 'odd')],
+    })
+    expect(await act(checkAction(load), { config: 'a.yaml' })).toEqual({
+      exitCode: 2,
+      stdout:
+        'a.yaml:3:5: unknown key "alow"\na.yaml:3:5: warning: odd\na.yaml: refused: 1 error, 1 warning\n',
+      stderr: '',
+    })
+  })
+
+  it('lets warnings pass', async () => {
+    const load = async () => ({ config, problems: [problem('warning', 'ports: any on a name')] })
+    expect(await act(checkAction(load), { config: 'a.yaml' })).toMatchObject({
+      exitCode: 0,
+      stdout: 'a.yaml:3:5: warning: ports: any on a name\na.yaml: accepted with 1 warning; 1 entry\n',
+    })
+  })
+})
+
+/** A daemon that gives one answer, and notes what it was asked. */
+function daemon(answer: unknown) {
+  const asked: unknown[] = []
+  const ask: CallDaemon = async <T>(name: string, body?: unknown) => {
+    asked.push([name, body])
+    return answer as T | undefined
+  }
+  return { ask, asked }
+}
+
+describe('reload', () => {
+  it.each([
+    [{ outcome: 'applied', problems: [] }, 0, 'reloaded\n', ''],
+    [{ outcome: 'unchanged', problems: [] }, 0, 'reloaded; nothing changed\n', ''],
+    [{ outcome: 'refused', problems: [problem('error', 'bad')] }, 2, 'a.yaml:3:5: bad\n', 'accepted last'],
+    [{ outcome: 'failed', problems: [], detail: 'set full\x1b' }, 1, '', 'set full\\x1b'],
+    [undefined, 1, '', 'not running'],
+  ])('%j', async (answer, exitCode, stdout, stderr) => {
+    const result = await act(reloadAction(daemon(answer).ask), {})
+    expect(result).toMatchObject({ exitCode, stdout })
+    expect(result.stderr).toContain(stderr)
+  })
+})
+
+describe('allow', () => {
+  const NOW = Date.UTC(2026, 0, 1)
+  it('hands the wish on and lists what is open now', async () => {
+    const { ask, asked } = daemon({ temporary: [{ entry: 'a.example:443', untilMs: NOW + 3_600_000 }] })
+    const wish = { action: 'add', entry: 'a.example:443', forMs: 3_600_000 } as const
+    const result = await act(
+      allowAction(ask, () => NOW),
+      wish,
+    )
+    expect(asked).toEqual([['allow', wish]])
+    expect(result.exitCode).toBe(0)
+    expect(result.stdout).toContain('a.example:443    2026-01-01T01:00:00.000Z  1h')
+  })
+
+  it.each([
+    [{ temporary: [] }, 0, 'nothing is allowed temporarily\n'],
+    [undefined, 5, ''],
+  ])('--list with %j', async (answer, exitCode, stdout) =>
+    expect(
+      await act(
+        allowAction(daemon(answer).ask, () => NOW),
+        { action: 'list' },
+      ),
+    ).toMatchObject({ exitCode, stdout }),
+  )
+})
+
+describe('status', () => {
+  const stopped = { ...healthyReport, daemon: 'not-running' as const }
+  const degraded = { ...healthyReport, health: 'degraded' as const }
+  it.each([
+    ['healthy', healthyReport, 0],
+    ['degraded', degraded, 4],
+    ['no daemon', undefined, 5],
+  ])('%s', async (_case, report, exitCode) => {
+    const sources = { fromDaemon: async () => report, fromHost: async () => stopped, now: () => 0 }
+    const result = await act(statusAction(sources), { json: true })
+    expect(result.exitCode).toBe(exitCode)
+    expect(JSON.parse(result.stdout)).toEqual(JSON.parse(JSON.stringify(report ?? stopped)))
+  })
+})
+
+it('schema prints JSON', async () => {
+  const { stdout, exitCode } = await act(
+    schemaAction(() => ({ type: 'object' })),
+    {},
+  )
+  expect([exitCode, JSON.parse(stdout)]).toEqual([0, { type: 'object' }])
+})
