@@ -16,8 +16,8 @@ export interface Try {
   readonly question: Question
   readonly edns: boolean
   readonly timeoutMs: number
-  /** Ends the try early, with `silence`. */
-  readonly signal: AbortSignal
+  /** Any of them ends the try early, with `silence`. (Not AbortSignal.any: on a signal that lives for days Node 20 keeps a trace of each.) */
+  readonly signals: readonly AbortSignal[]
 }
 
 /** A fresh id and the message that bears it. */
@@ -39,8 +39,10 @@ export class Waiting {
     private readonly finish: (result: ExchangeResult) => void,
   ) {
     this.#timer = setTimeout(this.#onAbort, attempt.timeoutMs)
-    attempt.signal.addEventListener('abort', this.#onAbort, { once: true })
-    if (attempt.signal.aborted) queueMicrotask(this.#onAbort)
+    for (const signal of attempt.signals) {
+      signal.addEventListener('abort', this.#onAbort, { once: true })
+      if (signal.aborted) queueMicrotask(this.#onAbort)
+    }
   }
 
   received(message: Buffer): void {
@@ -54,7 +56,7 @@ export class Waiting {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
-    this.attempt.signal.removeEventListener('abort', this.#onAbort)
+    for (const signal of this.attempt.signals) signal.removeEventListener('abort', this.#onAbort)
     this.finish(result)
   }
 }

@@ -257,7 +257,7 @@ export class NameRecord {
     if (needed === 0 || excess <= 0) return []
     const evicted = [...this.#held.values()]
       .filter((held) => held.family === family && !answered.has(held.address))
-      .sort((a, b) => a.seenAtMs - b.seenAtMs)
+      .toSorted((a, b) => a.seenAtMs - b.seenAtMs)
       .slice(0, excess)
       .map(({ address }) => address)
     for (const address of evicted) this.#letGo(address)

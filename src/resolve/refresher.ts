@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { schedule as scheduleCron, type ScheduledTask } from 'node-cron'
 import { FAMILIES, type Address, type Family, type Hostname } from '../net/types.ts'
 import type { Ledger } from './ledger.ts'
@@ -86,6 +87,8 @@ export class Refresher {
   start(): void {
     if (this.#running) return
     this.#running = new AbortController()
+    // One listener a question on its way.
+    setMaxListeners(0, this.#running.signal)
     this.#armSweep()
     this.#pump()
   }

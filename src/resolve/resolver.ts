@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Family, Hostname } from '../net/types.ts'
 import type { Lookup } from './model.ts'
 import type { ExchangeResult, Try } from './exchange.ts'
@@ -32,6 +33,7 @@ export class Resolver {
 
   /** Throws a TypeError for a server that is none. */
   constructor(options: ResolverOptions) {
+    setMaxListeners(0, this.#closing.signal)
     this.#servers = new ServerOrder(parseServers(options.servers))
     this.#timeoutMs = options.timeoutMs
     this.#slots = new Slots(options.concurrency ?? 256)
@@ -46,7 +48,7 @@ export class Resolver {
 
   /** Never rejects: what goes wrong is part of the result. NXDOMAIN and an answer without addresses are final; after anything else the next server is asked. */
   async lookup(name: Hostname, family: Family, signal?: AbortSignal): Promise<Lookup> {
-    const stop = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
+    const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal]
     let question: Question
     try {
       question = questionOf(name, family)
@@ -55,7 +57,7 @@ export class Resolver {
     }
     await this.#slots.take()
     try {
-      return await this.#ask(question, stop)
+      return await this.#ask(question, signals)
     } finally {
       this.#slots.give()
     }
@@ -66,7 +68,7 @@ export class Resolver {
     this.#closing.abort()
   }
 
-  async #ask(question: Question, signal: AbortSignal): Promise<Lookup> {
+  async #ask(question: Question, signals: readonly AbortSignal[]): Promise<Lookup> {
     const order = this.#servers
     const ranked = order.ranked(this.#nowMs())
     if (ranked.length === 0) return { kind: 'error', detail: 'there is no name server to ask' }
@@ -79,21 +81,21 @@ export class Resolver {
       const leftMs = deadlineMs - this.#nowMs()
       if (leftMs <= 0) break
       const timeoutMs = Math.ceil(leftMs / Math.min(3, queue.length - index))
-      const result = await this.#tryServer({ server, order, question, timeoutMs, signal })
-      if (signal.aborted) break
+      const result = await this.#tryServer({ server, order, question, timeoutMs, signals })
+      if (calledOff(signals)) break
       const lookup = asLookup(result)
       if (lookup.kind === 'addresses' || lookup.kind === 'empty' || lookup.kind === 'nxdomain') return lookup
       if (lookup.kind !== 'timeout') failure = lookup
       if (lone && result.kind !== 'silence') break
     }
-    return signal.aborted ? { kind: 'error', detail: 'the look-up was called off' } : failure
+    return calledOff(signals) ? { kind: 'error', detail: 'the look-up was called off' } : failure
   }
 
-  async #tryServer({ server, order, question, timeoutMs, signal }: ServerTry): Promise<ExchangeResult> {
+  async #tryServer({ server, order, question, timeoutMs, signals }: ServerTry): Promise<ExchangeResult> {
     const endMs = this.#nowMs() + timeoutMs
     const attempt = (): Try => {
       const leftMs = Math.max(1, endMs - this.#nowMs())
-      return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signal }
+      return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signals }
     }
     let result = await exchangeUdp(attempt())
     if (result.kind === 'format-error' && !server.plain) {
@@ -101,7 +103,7 @@ export class Resolver {
       result = await exchangeUdp(attempt())
     }
     if (result.kind === 'silence' || result.kind === 'unreachable') {
-      if (!signal.aborted) order.silent(server, this.#nowMs())
+      if (!calledOff(signals)) order.silent(server, this.#nowMs())
     } else order.answered(server)
     return result.kind === 'truncated' ? exchangeTcp(attempt()) : result
   }
@@ -112,8 +114,10 @@ interface ServerTry {
   readonly order: ServerOrder
   readonly question: Question
   readonly timeoutMs: number
-  readonly signal: AbortSignal
+  readonly signals: readonly AbortSignal[]
 }
+
+const calledOff = (signals: readonly AbortSignal[]): boolean => signals.some(({ aborted }) => aborted)
 
 function parseServers(servers: readonly string[]) {
   return servers.map((text) => {

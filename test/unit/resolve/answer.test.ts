@@ -61,11 +61,8 @@ describe('reading', () => {
   test('understands compressed names, as servers send them', () => {
     const head = message([])
     head.writeUInt16BE(2, 6)
-    const alias = Buffer.from('c00c00050001000000050004' + '0162c010', 'hex') // api.example.com → b.example.com
-    const address = Buffer.from(
-      `c0${(head.length + 12).toString(16)}0001000100000009` + '0004c6336407',
-      'hex',
-    )
+    const alias = Buffer.from('c00c000500010000000500040162c010', 'hex') // api.example.com → b.example.com
+    const address = Buffer.from(`c0${(head.length + 12).toString(16)}00010001000000090004c6336407`, 'hex')
     expect(readAnswer(Buffer.concat([head, alias, address]), 7, question)).toEqual({
       kind: 'lookup',
       lookup: { kind: 'addresses', records: [{ address: '198.51.100.7', ttlMs: 5_000 }] },
@@ -75,7 +72,7 @@ describe('reading', () => {
   test('refuses pointers that lead forwards or in circles', () => {
     const head = message([])
     head.writeUInt16BE(1, 6)
-    const self = Buffer.from(`c0${head.length.toString(16)}0001000100000009` + '0004c6336407', 'hex')
+    const self = Buffer.from(`c0${head.length.toString(16)}00010001000000090004c6336407`, 'hex')
     expect(readAnswer(Buffer.concat([head, self]), 7, question)).toMatchObject({
       lookup: { kind: 'malformed' },
     })

@@ -62,7 +62,7 @@ describe('an address', () => {
       const { removed } = book(ledger, answer(pool.slice(from, from + 4)), T0 + round * MINUTE)
       expect(removed).toEqual([])
     }
-    expect(heldBy(ledger).sort()).toEqual([...pool].sort())
+    expect(heldBy(ledger).toSorted()).toEqual(pool.toSorted())
   })
 
   test.each([
@@ -132,11 +132,11 @@ describe('an address', () => {
               !answered.includes(held.address)
             expect(removed.includes(held.address)).toBe(mayGo)
           }
-          expect(heldBy(ledger).sort()).toEqual(
+          expect(heldBy(ledger).toSorted()).toEqual(
             [
               ...before.map(({ address }) => address).filter((address) => !removed.includes(address)),
               ...added,
-            ].sort(),
+            ].toSorted(),
           )
           for (const address of answered) expect(heldBy(ledger)).toContain(address)
           expect(ledger.held(api).every((held) => held.family === familyOf(held.address))).toBe(true)
@@ -166,7 +166,7 @@ describe('the cap', () => {
     const ledger = ledgerOf({ [api]: PUBLIC_USE }, limits)
     const all = ips(9)
     expect(book(ledger, answer(all), T0)).toMatchObject({ added: all.slice(0, 4), overCap: 5 })
-    expect(book(ledger, answer([...all].reverse()), T0 + 1)).toMatchObject({
+    expect(book(ledger, answer(all.toReversed()), T0 + 1)).toMatchObject({
       added: [],
       removed: [],
       overCap: 5,

@@ -162,7 +162,7 @@ test('a schedule loses no name, whatever happens to it', () => {
           expect(schedule.size).toBe(pool.length)
         }
         const rest = schedule.takeDue(nowMs + 400 * SECOND, 100)
-        expect([...rest, ...taken].sort()).toEqual([...pool].sort())
+        expect([...rest, ...taken].toSorted()).toEqual(pool.toSorted())
       },
     ),
   )
@@ -186,7 +186,7 @@ test('a heap gives names in the order of their times, after any changes', () => 
       }
       const popped: number[] = []
       while (heap.size > 0) popped.push(model.get(heap.pop() ?? -1) ?? Number.NaN)
-      expect(popped).toEqual([...model.values()].sort((one, other) => one - other))
+      expect(popped).toEqual([...model.values()].toSorted((one, other) => one - other))
     }),
   )
 })
