@@ -11,9 +11,15 @@ import type { Engine, Inventory, Network } from './model.ts'
 
 /** What is told while the engine is watched. Called synchronously: record and request, do not work here. */
 export interface SessionListener {
-  /** Everything there is, after the first listing and then whenever it changed. */
-  onInventory(inventory: Inventory, engine: Engine): void
-  /** A network that was not known before, as soon as it is: ahead of the inventory that holds it. */
+  /**
+   * Everything there is: after each listing, and whenever events changed something of it.
+   * @param listedAtMs when the latest full listing began, epoch milliseconds: what came into being before and is not in it is not the engine's
+   */
+  onInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void
+  /**
+   * A network that was not known before, as soon as it is: ahead of the inventory that holds it. Never before the session's first inventory:
+   * whoever took a few networks for all of them would open the bridges of the others.
+   */
   onNetwork(network: Network): void
   onEvent(type: string, action: string): void
   /** Something of the engine's that was not understood, in a sentence. */
@@ -25,6 +31,7 @@ export interface SessionTiming {
   readonly coalesceMs: number
   /** Everything is listed again after this long, whatever the events said: the engine drops events for slow listeners. */
   readonly relistMs: number
+  readonly nowMs: () => number
 }
 
 /** What has to be asked again. */
@@ -49,6 +56,8 @@ export class DockerSession {
   /** A listing is under way, and what it brings may be older than what an event brought meanwhile. */
   #listing = false
   #changed = false
+  #published = false
+  #listedAtMs = 0
   #failure: unknown
 
   constructor(api: DockerApi, listener: SessionListener, timing: SessionTiming) {
@@ -70,7 +79,7 @@ export class DockerSession {
       if (this.#over.signal.aborted) resolve()
       else this.#over.signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    const relist = setInterval(() => this.#request((work) => (work.everything = true)), this.#timing.relistMs)
+    const relist = setInterval(() => this.relist(), this.#timing.relistMs)
     relist.unref()
     try {
       // Not awaited: the headers may be held back until something happens.
@@ -83,6 +92,11 @@ export class DockerSession {
       signal.removeEventListener('abort', stop)
       this.#api.close()
     }
+  }
+
+  /** Asks for a full listing now, or as soon as the one under way is done. */
+  relist(): void {
+    this.#request((work) => (work.everything = true))
   }
 
   async #listen(sinceSeconds: number): Promise<void> {
@@ -126,7 +140,7 @@ export class DockerSession {
       const { network, problems } = this.#cache.putNetwork(id, await this.#api.network(id))
       if (this.#over.signal.aborted) return
       for (const problem of problems) this.#listener.onProblem(problem)
-      if (network) this.#listener.onNetwork(network)
+      if (network && this.#published) this.#listener.onNetwork(network)
       this.#changed = true
       this.#request((work) => this.#listing && work.networks.add(id))
     } catch (error) {
@@ -180,6 +194,7 @@ export class DockerSession {
 
   async #listEverything(): Promise<void> {
     this.#listing = true
+    const beganAtMs = this.#timing.nowMs()
     try {
       const [info, version, networks] = await Promise.all([
         this.#api.info(),
@@ -190,7 +205,7 @@ export class DockerSession {
       this.#engine = parseEngine({ info, version })
       const known = new Set(this.#cache.snapshot().networks.map((network) => network.id))
       for (const { value: network } of listOf(networks).map(parseNetwork)) {
-        if (network && !known.has(network.id)) this.#listener.onNetwork(network)
+        if (network && this.#published && !known.has(network.id)) this.#listener.onNetwork(network)
       }
       const inspected = await mapBounded(await this.#api.containerIds(), INSPECTIONS_AT_ONCE, (id) =>
         this.#api.container(id),
@@ -198,6 +213,7 @@ export class DockerSession {
       const containers = inspected.filter((container) => container !== undefined)
       for (const problem of this.#cache.replaceAll({ networks, containers }))
         this.#listener.onProblem(problem)
+      this.#listedAtMs = beganAtMs
       this.#changed = true
     } finally {
       this.#listing = false
@@ -207,7 +223,8 @@ export class DockerSession {
   #publish(): void {
     if (!this.#changed || !this.#engine) return
     this.#changed = false
-    this.#listener.onInventory(this.#cache.snapshot(), this.#engine)
+    this.#published = true
+    this.#listener.onInventory(this.#cache.snapshot(), this.#engine, this.#listedAtMs)
   }
 
   /** For what is called by an emitter: a throw there would end the process. */

@@ -36,6 +36,7 @@ export class DockerWatcher {
   readonly #stopping = new AbortController()
   readonly #reported = new Set<string>()
   #state: DockerState | undefined
+  #session: DockerSession | undefined
   #done: Promise<void> | undefined
 
   constructor(options: DockerWatcherOptions) {
@@ -52,6 +53,11 @@ export class DockerWatcher {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#done
+  }
+
+  /** Asks for a full listing; without an engine nothing happens, for the next connection begins with one. */
+  relist(): void {
+    this.#session?.relist()
   }
 
   async #keepWatching(): Promise<void> {
@@ -71,16 +77,16 @@ export class DockerWatcher {
 
   async #watch(signal: AbortSignal): Promise<void> {
     const { connect, listener, coalesceMs = 100, relistMs = 300_000 } = this.#options
-    const session = new DockerSession(
+    const session = (this.#session = new DockerSession(
       connect(),
       {
-        onInventory: (inventory, engine) => listener.onInventory(inventory, engine),
+        onInventory: (...told) => listener.onInventory(...told),
         onNetwork: (network) => listener.onNetwork(network),
         onEvent: (type, action) => listener.onEvent(type, action),
         onProblem: (sentence) => this.#reportOnce(sentence),
       },
-      { coalesceMs, relistMs },
-    )
+      { coalesceMs, relistMs, nowMs: this.#nowMs },
+    ))
     // The engine counts whole seconds; a second back, because a repeated event does no harm and a missed one does.
     const sinceSeconds = Math.floor(this.#nowMs() / 1000) - 1
     await session.run(sinceSeconds, signal, () => this.#become({ connected: true, error: undefined }))

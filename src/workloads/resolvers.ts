@@ -22,7 +22,7 @@ export interface ResolverSources {
   readonly hostNameServers: () => Promise<readonly string[]>
   /** A file's text; undefined when there is none. Rejects when it cannot be read. */
   readonly readText: (path: string) => Promise<string | undefined>
-  /** The engines of this host that can be seen: `visibleDockerds`. */
+  /** The engines of this host that can be seen: `findDockerds`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
 }
 

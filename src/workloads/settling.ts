@@ -1,6 +1,7 @@
 /**
- * Bridges too young to be called somebody else's. The kernel shows a Docker network's bridge before the engine lists the network (some 50-80 ms,
- * longer on a busy host), and whoever trusted that list in between would open the bridge.
+ * Bridges too young to be called somebody else's. The kernel shows a Docker network's bridge before the engine lists the network (50-80 ms, longer on
+ * a busy host), and whoever trusted the list in between would open the bridge. It has settled once a listing was begun a while after it appeared;
+ * while the engine is away, none settles.
  */
 export class SettlingBridges {
   readonly #appearedAtMs = new Map<string, number>()
@@ -10,7 +11,7 @@ export class SettlingBridges {
     this.#settleMs = settleMs
   }
 
-  /** A bridge was seen to come into being. Bridges found at start need no call: they stood before we looked. */
+  /** A bridge was seen to come into being. Bridges found at start need no call: they stood before the first listing. */
   appeared(name: string, nowMs: number): void {
     if (!this.#appearedAtMs.has(name)) this.#appearedAtMs.set(name, nowMs)
   }
@@ -19,18 +20,21 @@ export class SettlingBridges {
     this.#appearedAtMs.delete(name)
   }
 
-  /** For `decideInterfaces`. */
-  names(nowMs: number): ReadonlySet<string> {
-    return new Set(
-      [...this.#appearedAtMs].filter(([, atMs]) => nowMs - atMs < this.#settleMs).map(([name]) => name),
-    )
+  /** The engine listed everything; `beganAtMs` is what `onInventory` says. */
+  listed(beganAtMs: number): void {
+    for (const [name, atMs] of this.#appearedAtMs) {
+      if (atMs + this.#settleMs <= beganAtMs) this.#appearedAtMs.delete(name)
+    }
   }
 
-  /** When the next bridge will have settled, epoch milliseconds: the moment to decide again. */
-  nextSettledAtMs(nowMs: number): number | undefined {
-    const pending = [...this.#appearedAtMs.values()]
-      .map((atMs) => atMs + this.#settleMs)
-      .filter((atMs) => atMs > nowMs)
-    return pending.length === 0 ? undefined : Math.min(...pending)
+  /** For `decideInterfaces`. */
+  names(): ReadonlySet<string> {
+    return new Set(this.#appearedAtMs.keys())
+  }
+
+  /** The moment to ask for a listing (epoch milliseconds, past when it is overdue); undefined when no bridge waits for one. */
+  nextListingAtMs(): number | undefined {
+    const appearances = [...this.#appearedAtMs.values()]
+    return appearances.length === 0 ? undefined : Math.min(...appearances) + this.#settleMs
   }
 }

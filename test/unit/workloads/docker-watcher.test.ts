@@ -20,6 +20,7 @@ let watcher: DockerWatcher
 /** What the watcher said, in order. */
 let states: DockerState[]
 let inventories: { readonly inventory: Inventory; readonly engine: Engine }[]
+let listedAtMs: number
 let networks: string[]
 let events: string[]
 let problems: string[]
@@ -32,7 +33,10 @@ const watch = ({ timeoutMs = 10_000, relistMs = 300_000, coalesceMs = 20 } = {})
     relistMs,
     listener: {
       onState: (state) => states.push(state),
-      onInventory: (inventory, engine) => inventories.push({ inventory, engine }),
+      onInventory: (inventory, engine, beganAtMs) => {
+        inventories.push({ inventory, engine })
+        listedAtMs = beganAtMs
+      },
       onNetwork: (network) => networks.push(network.name),
       onEvent: (type, action) => events.push(`${type} ${action}`),
       onProblem: (sentence) => problems.push(sentence),
@@ -78,7 +82,6 @@ describe('connecting', () => {
     watch()
     await listed()
     expect(latest()).toEqual({ networks: ['bridge', 'shop_default'], containers: ['web'] })
-    expect(networks.toSorted()).toEqual(['bridge', 'shop_default'])
   })
 
   test('does not wait for the headers of the event stream', async () => {
@@ -260,6 +263,15 @@ test('a network whose event was lost is found by the listing that comes of itsel
   await until(() => expect(latest().networks).toEqual(['silent']))
 })
 
+test('a listing that was asked for says when it began', async () => {
+  await docker.appear()
+  watch()
+  await listed()
+  const askedAtMs = Date.now()
+  watcher.relist()
+  await until(() => expect(listedAtMs).toBeGreaterThanOrEqual(askedAtMs))
+})
+
 test('an event during the first listing is not lost to the older list', async () => {
   docker.containers.set('slow', containerJson({ id: 'slow' }))
   docker.faults.set('/containers/slow/json', 'hang')
@@ -268,8 +280,8 @@ test('an event during the first listing is not lost to the older list', async ()
   await until(() => expect(docker.requests).toContain('/containers/slow/json'))
   await until(() => expect(docker.listeners).toBe(1))
   docker.addNetwork(networkJson({ Id: 'n2', Name: 'pay' }))
-  await until(() => expect(networks).toEqual(['pay']))
-  expect(inventories).toEqual([])
+  await until(() => expect(docker.requests).toContain('/networks/n2'))
+  expect([inventories, networks]).toEqual([[], []])
   docker.release()
   await until(() => expect(latest().networks).toEqual(['pay']))
   expect(docker.requests.filter((path) => path === '/networks')).toHaveLength(1)

@@ -123,22 +123,30 @@ describe('with the list of the engine', () => {
   })
 })
 
-test('a bridge that has just appeared is neither open nor foreign until the engine had time to list it', () => {
+test('a bridge that has just appeared is neither open nor foreign until a listing that the engine had time for', () => {
   const settling = new SettlingBridges(10_000)
   settling.appeared('br-new', 1_000)
-  const planAt = (nowMs: number) =>
+  const plan = () =>
     summary(
-      decideInterfaces(
-        inventoryOf(defaultBridgeJson()),
-        hostWith('br-new'),
-        GUARD_ALL,
-        settling.names(nowMs),
-      ),
+      decideInterfaces(inventoryOf(defaultBridgeJson()), hostWith('br-new'), GUARD_ALL, settling.names()),
     )
-  expect(planAt(10_999)).toMatchObject({ open: {}, foreign: [] })
-  expect(settling.nextSettledAtMs(10_999)).toBe(11_000)
-  expect(planAt(11_000)).toMatchObject({ open: { 'br-new': 'not a Docker bridge' }, foreign: ['br-new'] })
-  expect(settling.nextSettledAtMs(11_000)).toBeUndefined()
+  expect(plan()).toMatchObject({ open: {}, foreign: [] })
+  expect(settling.nextListingAtMs()).toBe(11_000)
+  settling.listed(10_999)
+  expect(plan()).toMatchObject({ open: {}, foreign: [] })
+  settling.listed(11_000)
+  expect(plan()).toMatchObject({ open: { 'br-new': 'not a Docker bridge' }, foreign: ['br-new'] })
+  expect(settling.nextListingAtMs()).toBeUndefined()
+})
+
+test('a bridge that went and came again is young again; one that changes is not', () => {
+  const settling = new SettlingBridges(10_000)
+  settling.appeared('br-new', 1_000)
+  settling.appeared('br-new', 5_000)
+  expect(settling.nextListingAtMs()).toBe(11_000)
+  settling.vanished('br-new')
+  settling.appeared('br-new', 6_000)
+  expect(settling.nextListingAtMs()).toBe(16_000)
 })
 
 test('nothing is both guarded and open, and without a list only ignored bridges are open', () => {
