@@ -44,4 +44,13 @@ for (const stream of [stdout, stderr]) {
 }
 
 const actions = composeActions({ environment: env, pid: process.pid, signals })
-void runCommandLine(process.argv.slice(2), actions, VERSION, io).then((exitCode) => process.exit(exitCode))
+/** A function, since the bundle is CommonJS, which has no await at its top. */
+async function main(): Promise<never> {
+  const exitCode = await runCommandLine(process.argv.slice(2), actions, VERSION, io)
+  // A pipe may still hold back what was written; leftovers of a command (sockets, timers) shall not keep the process.
+  for (const stream of [stdout, stderr])
+    await new Promise<void>((resolve) => void stream.write('', () => resolve()))
+  process.exit(exitCode)
+}
+
+void main()
