@@ -14,6 +14,7 @@ import type { CallDaemon } from './control/client.ts'
 import { ControlError } from './control/error.ts'
 import { runtimeDirectory } from './control/place.ts'
 import type { StatusReport } from './control/status.ts'
+import { runAction } from './daemon/run.ts'
 import type { Signals } from './signals.ts'
 
 export interface Surroundings {
@@ -23,11 +24,11 @@ export interface Surroundings {
 }
 
 /** Every command with what it needs of this host. */
-export function composeActions({ environment }: Surroundings): Actions {
+export function composeActions({ environment, pid, signals }: Surroundings): Actions {
   const directory = runtimeDirectory(environment)
   const ask: CallDaemon = (name, body) => callDaemon(name, body, { directory })
   return {
-    run: unbuilt,
+    run: runAction({ environment, pid, signals, runtimeDirectory: directory }),
     check: checkAction((file) => loadConfig(file, hostConfigEnv)),
     plan: unbuilt,
     status: statusAction({

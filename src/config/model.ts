@@ -80,3 +80,6 @@ export interface Problem {
   /** What is wrong and what to do, without the place. */
   readonly message: string
 }
+
+/** The packet-mark bit of the second guard, unless the config names another. */
+export const DEFAULT_MARK = 0x20000000

@@ -23,7 +23,7 @@ export interface BuildInput {
   /** 1 to 255: connections admitted under another one are judged again. */
   readonly generation: number
   /** Elements that a set has to hold; absent: few. */
-  readonly setSizes: ReadonlyMap<string, number>
+  readonly setSizes: Pick<ReadonlyMap<string, number>, 'get'>
 }
 
 export interface Interfaces {

@@ -116,6 +116,11 @@ export class Membership {
     return this.#owners.get(set)?.size ?? 0
   }
 
+  /** After a failed write, or a look that wrote nothing: what was taken counts as not taken. */
+  touchAll(): void {
+    this.#all = true
+  }
+
   takeDirty(): Dirty {
     const dirty = { all: this.#all, elements: this.#dirty }
     this.#all = false

@@ -3,7 +3,7 @@ import { bytesOf } from '../net/address.ts'
 import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
 import type { Policies } from '../policy/model.ts'
-import type { Flow } from '../conntrack/flows.ts'
+import type { Flow } from './flow.ts'
 import { allowSet, lingerSet, revokedSet } from './names.ts'
 import type { Membership } from './membership.ts'
 

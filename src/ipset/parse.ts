@@ -43,17 +43,25 @@ export function parseHeaders(text: string): SetHeader[] {
     })
 }
 
-/** Reads the `add` lines of `ipset save SET`; made for 100,000 of them. */
-export function parseElements(text: string): SavedElement[] {
-  const elements: SavedElement[] = []
+/** Reads what `save` printed for one set or several, prompts included; made for 100,000 elements. */
+export function parseElements(text: string): Map<string, SavedElement[]> {
+  const sets = new Map<string, SavedElement[]>()
+  let current: SavedElement[] | undefined
+  let currentName = ''
   let start = 0
   while (start < text.length) {
     let end = text.indexOf('\n', start)
     if (end === -1) end = text.length
-    if (text.startsWith('add ', start)) elements.push(parseAdd(text.slice(start, end)))
+    if (text.startsWith('ipset> ', start)) start += 7
+    if (text.startsWith('create ', start)) {
+      currentName = text.slice(start + 7, text.indexOf(' ', start + 7))
+      sets.set(currentName, (current = []))
+    } else if (current && text.startsWith(`add ${currentName} `, start)) {
+      current.push(parseAdd(text.slice(start, end)))
+    }
     start = end + 1
   }
-  return elements
+  return sets
 }
 
 function parseAdd(line: string): SavedElement {

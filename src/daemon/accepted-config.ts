@@ -1,0 +1,30 @@
+import { loadConfig, type Loaded } from '../config/load.ts'
+import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
+import type { AcceptedConfig } from './saved.ts'
+
+/** Reads a config from the texts that were accepted earlier, by today's rules. */
+export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
+  return loadConfig(accepted.file, remembered(accepted))
+}
+
+/** The files as they were. Who may write them was checked when they were read. */
+function remembered({ sources }: AcceptedConfig): ConfigEnv {
+  const texts = new Map(sources.map(({ file, text }) => [file, text]))
+  const textOf = (path: string): string => {
+    const text = texts.get(path)
+    if (text === undefined) throw Object.assign(new Error(`${path} was not part of it`), { code: 'ENOENT' })
+    return text
+  }
+  return {
+    readFile: (path) => Promise.resolve().then(() => Buffer.from(textOf(path))),
+    stat: (path) =>
+      Promise.resolve().then(() => ({ kind: 'file' as const, size: textOf(path).length, mode: 0o600, uid: 0 })),
+    list: (directory) =>
+      Promise.resolve(
+        [...texts.keys()]
+          .filter((file) => file.startsWith(`${directory}/`) && !file.slice(directory.length + 1).includes('/'))
+          .map((file) => file.slice(directory.length + 1)),
+      ),
+    nowMs: () => hostConfigEnv.nowMs(),
+  }
+}

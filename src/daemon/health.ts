@@ -1,0 +1,28 @@
+/** What is wrong at present, by what it concerns. Empty: healthy. */
+export class Health {
+  readonly #problems = new Map<string, string>()
+  readonly #onChange: (key: string, problem: string | undefined) => void
+
+  /** Told of transitions only. */
+  constructor(onChange: (key: string, problem: string | undefined) => void) {
+    this.#onChange = onChange
+  }
+
+  bad(key: string, problem: string): void {
+    if (this.#problems.get(key) === problem) return
+    this.#problems.set(key, problem)
+    this.#onChange(key, problem)
+  }
+
+  good(key: string): void {
+    if (this.#problems.delete(key)) this.#onChange(key, undefined)
+  }
+
+  has(key: string): boolean {
+    return this.#problems.has(key)
+  }
+
+  get problems(): readonly string[] {
+    return [...this.#problems.values()]
+  }
+}

@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises'
+import type { Config } from '../config/model.ts'
+import type { Address } from '../net/types.ts'
+import { parseAddress } from '../net/address.ts'
+import { hostNameServers } from '../resolve/host-servers.ts'
+import { hostAddresses, readHostInterfaces, type HostInterface } from '../system/host.ts'
+import type { Run } from '../system/exec.ts'
+import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
+import type { Engine, Inventory, Network } from '../workloads/model.ts'
+import { containerResolvers } from '../workloads/resolvers.ts'
+import { findDockerds } from '../workloads/find-dockerds.ts'
+import { SettlingBridges } from '../workloads/settling.ts'
+
+/** How long after its birth a bridge that the engine does not list is taken for somebody else's. Closed until then. */
+const SETTLE_MS = 1_000
+
+/** What is known of this host: its interfaces, and what the engine said last. An engine that is gone changes nothing of it. */
+export class HostView {
+  readonly #run: Run
+  readonly #settling = new SettlingBridges(SETTLE_MS)
+  #inventory: Inventory | undefined
+  #engine: Engine | undefined
+  #interfaces: readonly HostInterface[] = []
+  #addresses: ReadonlySet<Address> = new Set()
+  #resolvers: readonly Address[] = []
+  #resolverProblems: readonly string[] = []
+
+  constructor(run: Run) {
+    this.#run = run
+  }
+
+  get inventory(): Inventory | undefined {
+    return this.#inventory
+  }
+
+  get engine(): Engine | undefined {
+    return this.#engine
+  }
+
+  get interfaces(): readonly HostInterface[] {
+    return this.#interfaces
+  }
+
+  get resolvers(): readonly Address[] {
+    return this.#resolvers
+  }
+
+  get resolverProblems(): readonly string[] {
+    return this.#resolverProblems
+  }
+
+  readonly isHostAddress = (address: Address): boolean => this.#addresses.has(address)
+
+  setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void {
+    this.#inventory = inventory
+    this.#engine = engine
+    this.#settling.listed(listedAtMs)
+  }
+
+  /** A network ahead of the inventory that holds it. */
+  addNetwork(network: Network): void {
+    // Half a list would open the bridges that are not on it.
+    if (!this.#inventory) return
+    const others = this.#inventory.networks.filter((one) => one.id !== network.id)
+    this.#inventory = { ...this.#inventory, networks: [...others, network] }
+  }
+
+  /** A bridge changed or came up: until the engine had time to claim a new one, it is nobody's. */
+  bridgeSeen(name: string, nowMs: number): void {
+    if (this.#interfaces.some((one) => one.name === name)) return
+    this.#settling.appeared(name, nowMs)
+  }
+
+  bridgeVanished(name: string): void {
+    this.#settling.vanished(name)
+  }
+
+  /** When the engine has to be asked whether a new bridge is its own, epoch ms. */
+  nextListingAtMs(): number | undefined {
+    return this.#settling.nextListingAtMs()
+  }
+
+  /** Rejects when the kernel does not answer: the interfaces are then as they were. */
+  async readInterfaces(): Promise<void> {
+    this.#interfaces = await readHostInterfaces(this.#run)
+    this.#addresses = hostAddresses(this.#interfaces)
+  }
+
+  async readResolvers(config: Config): Promise<void> {
+    if (config.dns.servers.length > 0) {
+      this.#resolvers = config.dns.servers
+      this.#resolverProblems = []
+      return
+    }
+    const found = await containerResolvers(this.#inventory, config.docker.socket, {
+      hostNameServers: () => hostNameServers(readText),
+      readText,
+      dockerds: findDockerds,
+    })
+    this.#resolvers = found.servers
+    this.#resolverProblems = found.problems
+  }
+
+  plan(config: Config): InterfacePlan {
+    return decideInterfaces(this.#inventory, this.#interfaces, config.guard, this.#settling.names())
+  }
+}
+
+/** The servers that our own look-ups go to. */
+export async function ownServers(config: Config): Promise<readonly string[]> {
+  if (config.resolver.servers.length > 0) return config.resolver.servers
+  const servers = await hostNameServers(readText)
+  return servers.filter((server) => parseAddress(server) !== undefined)
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

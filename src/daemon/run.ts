@@ -1,0 +1,76 @@
+import type { Action, ConfigArgs } from '../cli/command.ts'
+import { EXIT } from '../cli/command.ts'
+import { formatProblem } from '../config/problem.ts'
+import { createLogger } from '../observe/logger.ts'
+import { BackstopDriver, renderBackstop } from '../nftables/backstop.ts'
+import { DEFAULT_MARK } from '../config/model.ts'
+import type { Signals } from '../signals.ts'
+import { checkPrivileges } from '../system/capabilities.ts'
+import { run } from '../system/exec.ts'
+import { acquireLock } from '../system/lock.ts'
+import { createServiceManager } from '../system/systemd.ts'
+import { Daemon, NoConfigError } from './daemon.ts'
+
+export interface RunSurroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly pid: number
+  readonly signals: Signals
+  readonly runtimeDirectory: string
+}
+
+/** The daemon in the foreground, until it is told to stop. */
+export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
+  return async ({ config }, io) => {
+    const missing = await checkPrivileges()
+    for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
+    if (missing.some(({ required }) => required)) return EXIT.failed
+    const lock = await acquireLock()
+    const log = createLogger({ level: 'info', pretty: io.isTTY, color: io.color })
+    const service = createServiceManager({
+      run,
+      environment: surroundings.environment,
+      pid: surroundings.pid,
+      onError: (error) => log.warn({ err: error }, 'the service manager could not be told'),
+    })
+    const daemon = new Daemon({
+      configFile: config,
+      runtimeDirectory: surroundings.runtimeDirectory,
+      run,
+      log,
+      service,
+    })
+    const stopped = new Promise<void>((resolve) => surroundings.signals.onStop(resolve))
+    let reloading = Promise.resolve()
+    surroundings.signals.onReload(() => {
+      reloading = reloading
+        .then(() => daemon.reload())
+        .then(
+          () => undefined,
+          (error: unknown) => log.error({ err: error }, 'reload failed'),
+        )
+    })
+    try {
+      const started = daemon.start()
+      await Promise.race([started, stopped])
+      await stopped
+      await daemon.stop()
+      return EXIT.ok
+    } catch (error) {
+      if (!(error instanceof NoConfigError)) throw error
+      for (const problem of error.problems) io.stderr.write(`${formatProblem(problem)}\n`)
+      await closeHost()
+      log.error({}, 'no usable config: the host is closed')
+      return EXIT.badConfig
+    } finally {
+      await lock.release()
+    }
+  }
+}
+
+/** Nothing may pass: there is no policy that would say what. A backstop that stands is narrower already. */
+async function closeHost(): Promise<void> {
+  const backstop = new BackstopDriver(run)
+  if ((await backstop.read()) === undefined) {
+    await backstop.write(renderBackstop({ markBit: DEFAULT_MARK, generation: 1, open: [] }))
+  }
+}

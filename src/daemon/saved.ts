@@ -1,0 +1,32 @@
+import * as z from 'zod'
+import { countersSnapshot } from '../reconcile/counters.ts'
+import type { StateFormat } from '../system/state.ts'
+
+/** Files of the state directory: each with its shape and version. */
+
+/** The texts of the last accepted config: read again by today's rules when the file on disk is bad. */
+export const acceptedConfig = {
+  version: 1,
+  schema: z.strictObject({
+    file: z.string(),
+    sources: z.array(z.strictObject({ file: z.string(), text: z.string() })),
+  }),
+} satisfies StateFormat<unknown>
+export type AcceptedConfig = z.output<typeof acceptedConfig.schema>
+
+/** The generation that live connections bear. */
+export const savedGeneration = {
+  version: 1,
+  schema: z.strictObject({ generation: z.int().min(1).max(255), digest: z.string() }),
+} satisfies StateFormat<unknown>
+
+export const savedCounters = { version: 1, schema: countersSnapshot } satisfies StateFormat<unknown>
+
+/** Addresses of names. Checked by the ledger itself. */
+export const savedLedger: StateFormat<unknown> = { version: 1, schema: z.unknown() }
+
+/** Break-glass entries, as they were typed. */
+export const savedTemporary = {
+  version: 1,
+  schema: z.array(z.strictObject({ entry: z.string(), untilMs: z.number() })),
+} satisfies StateFormat<unknown>

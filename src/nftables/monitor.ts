@@ -1,0 +1,23 @@
+import { LineProcess } from '../system/line-process.ts'
+import { BACKSTOP_TABLE, CHAIN_PREFIX } from '../dataplane/names.ts'
+
+/**
+ * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
+ * Legacy iptables is silent here. Rules of other chains are none of our business, and a busy host changes many.
+ */
+export const watchRules = (listener: { onChange(): void; onStart(): void; onEnd(error: Error): void }): LineProcess =>
+  new LineProcess({
+    argv: ['nft', 'monitor'],
+    onLine: (line) => {
+      if (concernsUs(line)) listener.onChange()
+    },
+    onStart: () => listener.onStart(),
+    onEnd: (error) => listener.onEnd(error),
+  })
+
+const OURS = new RegExp(`\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`)
+
+/** A line of `nft monitor`, such as `delete rule ip filter DOCKER-USER handle 7`. */
+export const concernsUs = (line: string): boolean =>
+  /^(add|insert|delete|replace|flush|destroy) (rule|chain|table) /.test(line) &&
+  (OURS.test(line) || /^(delete|destroy|flush) table (ip|ip6|inet) (filter|raw|embargod-guard)/.test(line))

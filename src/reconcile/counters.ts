@@ -1,0 +1,137 @@
+import { z } from 'zod'
+import type { Dataplane } from '../dataplane/model.ts'
+import { allowSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
+import type { Membership } from '../dataplane/membership.ts'
+import type { KnownSet } from '../ipset/sync.ts'
+import type { SavedFamilies } from '../iptables/driver.ts'
+import { FAMILIES } from '../net/types.ts'
+import type { Policies } from '../policy/model.ts'
+import { Totals, totalsSnapshot } from './totals.ts'
+
+export const countersSnapshot = z.object({
+  rules: totalsSnapshot,
+  elements: totalsSnapshot,
+  denied: totalsSnapshot,
+  domains: z.record(z.string(), z.number().nonnegative()),
+})
+export type CountersSnapshot = z.output<typeof countersSnapshot>
+
+type IpFamily = 'ipv4' | 'ipv6'
+
+export interface RuleCount {
+  readonly family: IpFamily
+  readonly policy: string
+  readonly rule: string
+  readonly action: string
+  readonly packets: number
+  readonly bytes: number
+}
+
+/** What the rules and sets have counted since the first start ever. */
+export class Counters {
+  readonly #rules = new Totals()
+  readonly #elements = new Totals()
+  readonly #denied = new Totals()
+  readonly #domains = new Map<string, number>()
+
+  readRules(dataplane: Dataplane, saved: SavedFamilies): void {
+    for (const family of FAMILIES) {
+      for (const { table, name, rules } of dataplane.rules[family].chains) {
+        const present = new Map(saved[family].tables.get(table)?.chains.get(name)?.rules.map((rule) => [rule.key, rule]))
+        for (const { key } of rules) {
+          const rule = present.get(key)
+          if (rule) this.#rules.read(ruleKey(family, name, key), rule)
+        }
+      }
+    }
+  }
+
+  /** Rows of the rules that are in force. */
+  ruleCounts(dataplane: Dataplane): RuleCount[] {
+    return FAMILIES.flatMap((family) =>
+      dataplane.rules[family].chains.flatMap(({ name, rules }) =>
+        rules.map(({ key, policy, action }) => ({
+          family: ipFamily(family),
+          policy,
+          rule: `${name.toLowerCase()}/${key}`,
+          action,
+          ...this.#rules.of(ruleKey(family, name, key)),
+        })),
+      ),
+    )
+  }
+
+  /** `networkOf` names the network of a bridge. */
+  readSets(known: ReadonlyMap<string, KnownSet>, read: readonly string[], policies: Policies, membership: Membership): void {
+    const wanted = new Set(read)
+    for (const family of FAMILIES) {
+      for (const reason of DENY_REASONS) {
+        const set = deniedSet(reason, family)
+        if (!wanted.has(set)) continue
+        for (const [element, counts] of known.get(set)?.elements ?? []) {
+          this.#denied.read(`${reason} ${family} ${element} ${bridgeOf(element)}`, counts)
+        }
+      }
+      for (const policy of policies.policies) {
+        for (const group of policy.groups) {
+          const set = allowSet(policy.id, group.ports, family)
+          if (!wanted.has(set)) continue
+          for (const [element, counts] of known.get(set)?.elements ?? []) {
+            if (counts.packets === 0) continue
+            const { packets } = this.#elements.read(`${set} ${element}`, counts)
+            if (packets === 0) continue
+            for (const owner of membership.ownersOf(set, element)) {
+              const key = `${policy.id} ${family} ${owner}`
+              this.#domains.set(key, (this.#domains.get(key) ?? 0) + packets)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** Denied packets by network; `networkOf` names the network that a bridge belongs to, undefined when it is gone. */
+  deniedCounts(
+    networkOf: (bridge: string) => string | undefined,
+  ): { policy: string; network: string; reason: string; packets: number }[] {
+    const rows = new Map<string, { policy: string; network: string; reason: string; packets: number }>()
+    for (const [key, { packets }] of this.#denied.entries()) {
+      const [reason = '', , , bridge = ''] = key.split(' ')
+      const network = networkOf(bridge)
+      if (network === undefined) continue
+      const row = rows.get(`${reason} ${network}`)
+      if (row) row.packets += packets
+      else rows.set(`${reason} ${network}`, { policy: reason === 'policy' ? 'common' : 'host', network, reason, packets })
+    }
+    return [...rows.values()]
+  }
+
+  /** Connections by name, for names that are configured. */
+  domainCounts(policies: Policies): { policy: string; domain: string; family: IpFamily; connections: number }[] {
+    const configured = new Set<string>(policies.names.keys())
+    return [...this.#domains].flatMap(([key, connections]) => {
+      const [policy = '', family = '', domain = ''] = key.split(' ')
+      return configured.has(domain) ? [{ policy, domain, family: ipFamily(Number(family)), connections }] : []
+    })
+  }
+
+  snapshot(): CountersSnapshot {
+    return {
+      rules: this.#rules.snapshot(),
+      elements: this.#elements.snapshot(),
+      denied: this.#denied.snapshot(),
+      domains: Object.fromEntries(this.#domains),
+    }
+  }
+
+  restore(snapshot: CountersSnapshot): void {
+    this.#rules.restore(snapshot.rules)
+    this.#elements.restore(snapshot.elements)
+    this.#denied.restore(snapshot.denied)
+    for (const [key, connections] of Object.entries(snapshot.domains)) this.#domains.set(key, connections)
+  }
+}
+
+const ruleKey = (family: number, chain: string, key: string): string => `${family} ${chain} ${key}`
+const ipFamily = (family: number): IpFamily => (family === 6 ? 'ipv6' : 'ipv4')
+const bridgeOf = (element: string): string => element.slice(element.lastIndexOf(',') + 1)

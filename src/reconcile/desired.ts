@@ -1,0 +1,132 @@
+import type { Config } from '../config/model.ts'
+import { buildDataplane } from '../dataplane/build.ts'
+import { Membership, type Elements } from '../dataplane/membership.ts'
+import type { Dataplane } from '../dataplane/model.ts'
+import { deniedSet, DENY_REASONS } from '../dataplane/names.ts'
+import { maxelemFor } from '../dataplane/set-size.ts'
+import { FAMILIES, familyOf, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import type { Policies } from '../policy/model.ts'
+import type { HeldAddress } from '../resolve/model.ts'
+import type { InterfacePlan } from '../workloads/guarded.ts'
+
+/** Everything outside the policy that shapes the rules. */
+export interface Surroundings {
+  readonly plan: InterfacePlan
+  /** Whom containers may ask. */
+  readonly resolvers: readonly Address[]
+}
+
+/**
+ * What the kernel ought to hold, kept between passes: the dataplane is built anew only when its inputs changed,
+ * so that the same object twice means that every difference found is drift.
+ */
+export class Desired {
+  readonly membership = new Membership()
+  #dataplane: Dataplane | undefined
+  #config: Config
+  #policies: Policies
+  #surroundings: Surroundings
+  #generation: number
+  readonly #held: (name: Hostname) => readonly HeldAddress[]
+
+  constructor(options: {
+    readonly config: Config
+    readonly policies: Policies
+    readonly surroundings: Surroundings
+    readonly generation: number
+    readonly held: (name: Hostname) => readonly HeldAddress[]
+  }) {
+    this.#config = options.config
+    this.#policies = options.policies
+    this.#surroundings = options.surroundings
+    this.#generation = options.generation
+    this.#held = options.held
+    this.#rebuildMembership()
+  }
+
+  get policies(): Policies {
+    return this.#policies
+  }
+
+  get config(): Config {
+    return this.#config
+  }
+
+  get surroundings(): Surroundings {
+    return this.#surroundings
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  setPolicy(config: Config, policies: Policies): void {
+    this.#config = config
+    this.#policies = policies
+    this.#dataplane = undefined
+    this.#rebuildMembership()
+  }
+
+  /** Nothing is rebuilt when the surroundings are what they were. */
+  setSurroundings(surroundings: Surroundings): void {
+    const before = shapeOf(this.#surroundings)
+    this.#surroundings = surroundings
+    if (shapeOf(surroundings) === before) return
+    this.#dataplane = undefined
+    this.#rebuildMembership()
+  }
+
+  setGeneration(generation: number): void {
+    if (generation === this.#generation) return
+    this.#generation = generation
+    this.#dataplane = undefined
+  }
+
+  refreshNames(names: readonly Hostname[]): void {
+    for (const name of names) this.membership.refresh(name, this.#held(name))
+  }
+
+  /** The same object as long as nothing changed. */
+  dataplane(): Dataplane {
+    if (this.#dataplane && this.#outgrown(this.#dataplane)) this.#dataplane = undefined
+    this.#dataplane ??= buildDataplane({
+      config: this.#config,
+      policies: this.#policies,
+      interfaces: {
+        guarded: this.#surroundings.plan.guarded.map((one) => one.bridge),
+        open: this.#surroundings.plan.open,
+      },
+      resolvers: this.#surroundings.resolvers,
+      generation: this.#generation,
+      setSizes: { get: (set: string) => this.membership.sizeOf(set) },
+    })
+    return this.#dataplane
+  }
+
+  #outgrown(dataplane: Dataplane): boolean {
+    return dataplane.sets.some((set) => maxelemFor(this.membership.sizeOf(set.name)) > set.maxelem)
+  }
+
+  #rebuildMembership(): void {
+    this.membership.rebuild(this.#policies, countedNetworks(this.#surroundings.plan), this.#held)
+  }
+}
+
+/** One element a guarded subnet in each set of denials: its counter is the network's. */
+function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
+  const sets = new Map<string, Elements>()
+  for (const family of FAMILIES) {
+    const elements = new Map(
+      plan.guarded.flatMap(({ bridge, networkName, subnets }) =>
+        subnets
+          .filter((subnet: Cidr) => familyOf(subnet) === family)
+          .map((subnet: Cidr): [string, string] => [`${subnet},${bridge}`, networkName ?? bridge]),
+      ),
+    )
+    for (const reason of DENY_REASONS) sets.set(deniedSet(reason, family), elements)
+  }
+  return sets
+}
+
+const shapeOf = ({ plan, resolvers }: Surroundings): string =>
+  JSON.stringify([plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]), plan.open, resolvers])

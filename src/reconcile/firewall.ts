@@ -1,0 +1,161 @@
+import { METADATA } from '../net/metadata.ts'
+import { FAMILIES, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import { GENERATIONS, GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
+import type { Dataplane } from '../dataplane/model.ts'
+import type { ConntrackDriver } from '../conntrack/driver.ts'
+import type { Flow } from '../dataplane/flow.ts'
+import type { KnownSet } from '../ipset/sync.ts'
+import type { Desired } from './desired.ts'
+import { BackstopError, type Change, type Drivers, type Observed, Reconciler, type Scope } from './reconciler.ts'
+import { rejudge } from './rejudge.ts'
+
+/** What of an earlier pass has to outlive the process. */
+export interface Generation {
+  readonly generation: number
+  /** Digest of the policy under which the generation began. */
+  readonly digest: string
+}
+
+export interface PassResult {
+  readonly outcome: 'unchanged' | 'changed' | 'partial'
+  readonly summary: readonly string[]
+  readonly observed: Observed
+  /** What of the change nobody asked for, by kind. */
+  readonly drift: readonly DriftKind[]
+  /** Why the outcome is partial. */
+  readonly backstopError: unknown
+}
+
+export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop'
+
+/** One pass from what is desired to what the kernel holds, with the change of generation that a change of rights needs. */
+export class Firewall {
+  readonly reconciler: Reconciler
+  #applied: Dataplane | undefined
+  #generation: Generation
+  #adopted = false
+
+  constructor(
+    private readonly desired: Desired,
+    drivers: Drivers,
+    private readonly conntrack: ConntrackDriver,
+    generation: Generation,
+    private readonly everHeld: (name: Hostname, address: Address) => boolean,
+    /** Called before the kernel is written when the generation changes: it must not be used twice. */
+    private readonly keepGeneration: (generation: Generation) => Promise<void>,
+    /** Told once what an earlier process left in the sets, before anything is compared. */
+    private readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void,
+    /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
+    private readonly onBlind: (error: unknown) => void,
+  ) {
+    this.reconciler = new Reconciler(drivers)
+    this.#generation = generation
+  }
+
+  get generation(): Generation {
+    return this.#generation
+  }
+
+  /** Nothing is believed applied any more. */
+  forget(): void {
+    this.reconciler.forget()
+    this.desired.membership.touchAll()
+  }
+
+  /**
+   * Looks, compares, writes. Rejects when the rules or sets are not as desired; a missing second guard alone is a partial outcome.
+   */
+  async pass(scope: Scope, nowMs: number): Promise<PassResult> {
+    if (!this.#adopted) {
+      await this.reconciler.readSets(nowMs)
+      this.adopt(this.reconciler.known, nowMs)
+      this.#adopted = true
+    }
+    const next = this.#nextGeneration()
+    this.desired.setGeneration(next.generation)
+    const dataplane = this.desired.dataplane()
+    const isNew = next !== this.#generation
+    const wide = dataplane === this.#applied ? scope : { ...scope, rules: true }
+    let change = await this.#plan(dataplane, wide, nowMs)
+    if (isNew) change = await this.#withFlows(change, next)
+    const drift = dataplane === this.#applied ? driftOf(change) : []
+    let backstopError: unknown
+    try {
+      await this.reconciler.apply(change)
+    } catch (error) {
+      if (!(error instanceof BackstopError)) {
+        this.#applied = undefined
+        this.desired.membership.touchAll()
+        throw error
+      }
+      backstopError = error
+    }
+    this.#applied = dataplane
+    this.#generation = next
+    const { summary, observed } = change
+    const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
+    return { outcome, summary, observed, drift, backstopError }
+  }
+
+  /** What a pass would write. */
+  async plan(nowMs: number): Promise<Change> {
+    const next = this.#nextGeneration()
+    this.desired.setGeneration(next.generation)
+    try {
+      return await this.#plan(this.desired.dataplane(), { rules: true, headers: true, read: [], everything: true }, nowMs)
+    } finally {
+      this.desired.membership.touchAll()
+    }
+  }
+
+  #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
+    return this.reconciler.plan(dataplane, this.desired.membership, scope, nowMs)
+  }
+
+  /** Another digest of rights begins another generation: every live connection is judged again by its next packet. */
+  #nextGeneration(): Generation {
+    const { digest } = this.desired.policies
+    if (digest === this.#generation.digest) return this.#generation
+    return { generation: (this.#generation.generation % GENERATIONS) + 1, digest }
+  }
+
+  async #withFlows(change: Change, next: Generation): Promise<Change> {
+    await this.keepGeneration(next)
+    const flows = await this.#flows(next).catch((error: unknown) => {
+      this.onBlind(error)
+      return []
+    })
+    const flowSets = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
+    await this.reconciler.refresh(flowSets)
+    const { config, policies, surroundings, membership } = this.desired
+    const lines = rejudge(flows, this.reconciler.known, {
+      policies,
+      membership,
+      resolvers: surroundings.resolvers,
+      sources: surroundings.plan.guarded.flatMap((one) => one.subnets),
+      everHeld: this.everHeld,
+      smtpAnywhere: config.smtp?.destinations === 'any' ? config.smtp.ports : [],
+      forbidden: [...metadataOf(config.metadata), ...config.never],
+    })
+    return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
+  }
+
+  async #flows(next: Generation): Promise<Flow[]> {
+    // Connections that bear the new mark from 255 generations ago must not pass for admitted.
+    await this.conntrack.deleteMarked(generationMark(next.generation), GENERATION_MASK)
+    return (await Promise.all(FAMILIES.map((family) => this.conntrack.flows(family)))).flat()
+  }
+}
+
+const metadataOf = (metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }): readonly Cidr[] =>
+  metadata.block ? [...METADATA[4], ...METADATA[6], ...metadata.extra] : []
+
+function driftOf(change: Change): DriftKind[] {
+  const kinds = new Set<DriftKind>()
+  for (const { summary } of change.rules) {
+    for (const line of summary) kinds.add(line.includes('jump') ? 'jump' : 'rules')
+  }
+  if (change.backstop !== undefined) kinds.add('backstop')
+  if (change.surprises.length > 0) kinds.add('set')
+  return [...kinds]
+}

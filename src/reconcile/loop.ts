@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Why a pass is asked for. */
+export type Trigger = 'start' | 'answer' | 'docker' | 'link' | 'drift' | 'reload' | 'timer' | 'until' | 'retry'
+
+/** Runs passes one at a time. Triggers that come during a pass are gathered into the next; a failed pass is tried again, ever later. */
+export class Loop {
+  readonly #pass: (triggers: ReadonlySet<Trigger>) => Promise<void>
+  readonly #backoff: { readonly firstMs: number; readonly mostMs: number }
+  #wanted = new Set<Trigger>()
+  #waiters: (() => void)[] = []
+  #running: Promise<void> | undefined
+  #failures = 0
+  readonly #stopped = new AbortController()
+
+  /** `pass` rejects when the kernel is not as desired. */
+  constructor(
+    pass: (triggers: ReadonlySet<Trigger>) => Promise<void>,
+    backoff = { firstMs: 200, mostMs: 15_000 },
+  ) {
+    this.#pass = pass
+    this.#backoff = backoff
+  }
+
+  /** Returns at once. */
+  request(trigger: Trigger): void {
+    if (this.#stopped.signal.aborted) return
+    this.#wanted.add(trigger)
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined
+      if (this.#wanted.size > 0) this.request('retry')
+    })
+  }
+
+  /** Resolves when a pass that began after this call has ended, well or not. */
+  async requestAndWait(trigger: Trigger): Promise<void> {
+    if (this.#stopped.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      this.#waiters.push(resolve)
+      this.request(trigger)
+    })
+  }
+
+  /** Runs something that writes to the kernel between two passes. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#running) await this.#running
+    let result: T | undefined
+    const working = work().then((value) => void (result = value))
+    this.#running = working
+      .catch(() => undefined)
+      .finally(() => {
+        this.#running = undefined
+        if (this.#wanted.size > 0) this.request('retry')
+      })
+    await working
+    return result as T
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#wanted.clear()
+    await this.#running
+    for (const waiter of this.#waiters.splice(0)) waiter()
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the event loop gathers what came together.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#wanted.size > 0 && !this.#stopped.signal.aborted) {
+      const triggers = this.#wanted
+      const waiters = this.#waiters.splice(0)
+      this.#wanted = new Set()
+      try {
+        await this.#pass(triggers)
+        this.#failures = 0
+      } catch {
+        // The pass has told why. Its triggers stand until one succeeds.
+        this.#failures++
+        for (const trigger of triggers) this.#wanted.add(trigger)
+        this.#wanted.add('retry')
+        for (const waiter of waiters) waiter()
+        await this.#wait()
+        continue
+      }
+      for (const waiter of waiters) waiter()
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const { firstMs, mostMs } = this.#backoff
+    const waitMs = Math.min(mostMs, firstMs * 2 ** (this.#failures - 1))
+    await sleep(waitMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined)
+  }
+}

@@ -1,0 +1,210 @@
+import type { Dataplane } from '../dataplane/model.ts'
+import type { Membership } from '../dataplane/membership.ts'
+import type { IpsetDriver } from '../ipset/driver.ts'
+import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
+import { diffRules, type RulesChange } from '../iptables/diff.ts'
+import type { IptablesDriver, SavedFamilies } from '../iptables/driver.ts'
+import { FAMILIES } from '../net/types.ts'
+import { backstopInSync, renderBackstop, type BackstopDriver, type SavedBackstop } from '../nftables/backstop.ts'
+
+export interface Drivers {
+  readonly ipset: IpsetDriver
+  readonly iptables: IptablesDriver
+  readonly backstop: BackstopDriver
+}
+
+/** How much of the kernel a pass looks at. Nothing at all when only answers came: the sets are known. */
+export interface Scope {
+  readonly rules: boolean
+  readonly headers: boolean
+  /** Sets to be read whole, element by element. */
+  readonly read: readonly string[]
+  /** Compares every element, to renew what is half-way to its time-out. */
+  readonly everything: boolean
+}
+
+/** What the kernel held when the pass looked, for counters and reports. Undefined: it did not look. */
+export interface Observed {
+  readonly rules: SavedFamilies | undefined
+  readonly backstop: SavedBackstop | undefined
+  /** Sets that were read whole in this pass. */
+  readonly sets: readonly string[]
+}
+
+/** Everything that would have to be written, as data. */
+export interface Change {
+  readonly sets: SetsChange
+  readonly rules: readonly RulesChange[]
+  /** Text of the backstop; undefined: it stands. */
+  readonly backstop: string | undefined
+  readonly summary: readonly string[]
+  readonly observed: Observed
+  /** Sets that were found other than they were left. */
+  readonly surprises: readonly string[]
+}
+
+/** The second guard could not be read or written; the first one stands. */
+export class BackstopError extends Error {
+  override readonly name = 'BackstopError'
+}
+
+/**
+ * Makes the kernel hold what is desired. A pass is: look → difference → sets → rules → backstop → deletions.
+ * Sets come before the rules that name them and deletions come last, because the kernel refuses anything else.
+ */
+export class Reconciler {
+  /** What the kernel is known to hold; dropped when a write fails, so that nothing is believed. */
+  readonly known = new Map<string, KnownSet>()
+  #complete = false
+  #backstopFailed = false
+
+  constructor(private readonly drivers: Drivers) {}
+
+  /** Nothing that was known is believed any more: the next pass reads every set. */
+  forget(): void {
+    this.#complete = false
+  }
+
+  /** Reads every set of ours, whole. */
+  async readSets(nowMs: number): Promise<void> {
+    const headers = await this.drivers.ipset.headers()
+    const filled = headers.filter((header) => header.entries > 0).map((header) => header.name)
+    const elements = await this.drivers.ipset.elements(filled)
+    this.known.clear()
+    for (const header of headers) {
+      this.known.set(header.name, knownFrom(header, elements.get(header.name) ?? [], nowMs))
+    }
+    this.#complete = true
+  }
+
+  /** Looks at the kernel and computes what to write; writes nothing. */
+  async plan(desired: Dataplane, membership: Membership, scope: Scope, nowMs: number): Promise<Change> {
+    const read: string[] = []
+    let surprises: string[] = []
+    let all = false
+    if (!this.#complete) {
+      await this.readSets(nowMs)
+      read.push(...this.known.keys())
+      all = true
+    } else {
+      read.push(...(scope.headers ? await this.#suspects() : []), ...scope.read)
+      surprises = await this.#readAgain([...new Set(read)], nowMs)
+      all = scope.everything || surprises.length > 0
+    }
+    const observed: Observed = {
+      rules: scope.rules ? await this.drivers.iptables.read() : undefined,
+      backstop: scope.rules ? await this.#readBackstop() : undefined,
+      sets: read,
+    }
+    const dirty = membership.takeDirty()
+    const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
+    const { rules: saved } = observed
+    const rules = saved ? FAMILIES.flatMap((family) => diffRules(desired.rules[family], saved[family], family)) : []
+    const backstop =
+      !scope.rules || (!this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop))
+        ? undefined
+        : renderBackstop(desired.backstop, {
+            packets: observed.backstop?.droppedPackets ?? 0,
+            bytes: observed.backstop?.droppedBytes ?? 0,
+          })
+    const summary = [
+      ...sets.summary,
+      ...rules.flatMap((change) =>
+        change.summary.map((line) => `IPv${change.family} ${change.table}: ${line}`),
+      ),
+      ...(backstop === undefined ? [] : ['write the backstop table']),
+    ]
+    return { sets, rules, backstop, summary, observed, surprises }
+  }
+
+  /**
+   * Writes a change. After any failure the sets are read again by the next pass.
+   * @throws BackstopError when everything but the second guard stands.
+   */
+  async apply(change: Change): Promise<void> {
+    try {
+      const { before, after } = change.sets
+      if (change.rules.length === 0) {
+        await this.drivers.ipset.write([...before, ...after])
+      } else {
+        await this.drivers.ipset.write(before)
+        for (const rules of change.rules) await this.drivers.iptables.write(rules)
+        await this.drivers.ipset.write(after)
+      }
+      change.sets.remember()
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+    if (change.backstop !== undefined) {
+      try {
+        await this.drivers.backstop.write(change.backstop)
+        this.#backstopFailed = false
+      } catch (error) {
+        this.#backstopFailed = true
+        throw new BackstopError('writing the backstop table', { cause: error })
+      }
+    }
+  }
+
+  /** Takes the elements of these sets as they are now. */
+  async refresh(sets: readonly string[], nowMs = Date.now()): Promise<void> {
+    await this.#readAgain(sets.filter((set) => this.known.has(set)), nowMs)
+  }
+
+  /** Sets whose header is not what was last known: flushed, missing, or with a number of elements that we did not write. */
+  async #suspects(): Promise<string[]> {
+    const headers = new Map((await this.drivers.ipset.headers()).map((header) => [header.name, header]))
+    const suspects: string[] = []
+    for (const [name, set] of this.known) {
+      const header = headers.get(name)
+      if (!header) {
+        this.known.delete(name)
+        suspects.push(name)
+      } else if (isManaged(set) && header.entries !== set.elements.size) {
+        suspects.push(name)
+      }
+    }
+    return suspects
+  }
+
+  /** Names those that are not as they were left. */
+  async #readAgain(sets: readonly string[], nowMs: number): Promise<string[]> {
+    const present = sets.filter((name) => this.known.has(name))
+    const elements = await this.drivers.ipset.elements(present)
+    const surprises = sets.filter((name) => !this.known.has(name))
+    for (const name of present) {
+      const set = this.known.get(name)
+      const found = elements.get(name)
+      if (!set) continue
+      if (!found) {
+        this.known.delete(name)
+        surprises.push(name)
+        continue
+      }
+      const fresh = knownFrom(set.header, found, nowMs)
+      if (isManaged(set) && !sameElements(set, fresh)) surprises.push(name)
+      this.known.set(name, fresh)
+    }
+    return surprises
+  }
+
+  async #readBackstop(): Promise<SavedBackstop | undefined> {
+    try {
+      return await this.drivers.backstop.read()
+    } catch {
+      // Unreadable is not absent, but writing it anew is right in both cases, and the write tells what is wrong.
+      return undefined
+    }
+  }
+}
+
+/** Flow sets empty themselves. */
+const isManaged = (set: KnownSet): boolean => set.header.type !== 'hash:ip,port,ip'
+
+function sameElements(a: KnownSet, b: KnownSet): boolean {
+  if (a.elements.size !== b.elements.size) return false
+  for (const [element, { comment }] of a.elements) if (b.elements.get(element)?.comment !== comment) return false
+  return true
+}
+

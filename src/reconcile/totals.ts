@@ -1,0 +1,65 @@
+import { z } from 'zod'
+
+/** Packets and bytes, or any pair that only grows. */
+export interface Count {
+  readonly packets: number
+  readonly bytes: number
+}
+
+interface Entry {
+  total: Count
+  last: Count
+}
+
+const count = z.object({ packets: z.number().nonnegative(), bytes: z.number().nonnegative() })
+
+export const totalsSnapshot = z.record(z.string(), z.object({ total: count, last: count }))
+export type TotalsSnapshot = z.output<typeof totalsSnapshot>
+
+const NOTHING: Count = { packets: 0, bytes: 0 }
+
+/**
+ * Counters that never go backwards, made of kernel counters that do: a rewritten rule or a set made anew starts from nothing.
+ * A reading below the last one is taken for such a new start.
+ */
+export class Totals {
+  readonly #entries = new Map<string, Entry>()
+
+  /** Books what the kernel shows now; returns what came on top since the last reading. */
+  read(key: string, now: Count): Count {
+    const entry = this.#entries.get(key)
+    const last = entry?.last ?? NOTHING
+    const restarted = now.packets < last.packets
+    const gained = restarted ? now : { packets: now.packets - last.packets, bytes: Math.max(0, now.bytes - last.bytes) }
+    if (!entry) {
+      this.#entries.set(key, { total: gained, last: now })
+      return gained
+    }
+    entry.total = sum(entry.total, gained)
+    entry.last = now
+    return gained
+  }
+
+  of(key: string): Count {
+    return this.#entries.get(key)?.total ?? NOTHING
+  }
+
+  *entries(): Iterable<readonly [string, Count]> {
+    for (const [key, { total }] of this.#entries) yield [key, total]
+  }
+
+  /** Forgets what `keep` does not want. */
+  retain(keep: (key: string) => boolean): void {
+    for (const key of this.#entries.keys()) if (!keep(key)) this.#entries.delete(key)
+  }
+
+  snapshot(): TotalsSnapshot {
+    return Object.fromEntries(this.#entries)
+  }
+
+  restore(snapshot: TotalsSnapshot): void {
+    for (const [key, entry] of Object.entries(snapshot)) this.#entries.set(key, entry)
+  }
+}
+
+const sum = (a: Count, b: Count): Count => ({ packets: a.packets + b.packets, bytes: a.bytes + b.bytes })
