@@ -5,7 +5,7 @@ import { problemAt, type Place, type Source } from './source.ts'
 import type { MapTree, Tree } from './tree.ts'
 
 /** More nodes or more depth than any config has: an alias bomb. */
-const MAX_NODES = 500_000
+const MAX_NODES = 200_000
 const MAX_DEPTH = 40
 
 const FRIENDLY: Readonly<Record<string, string>> = {

@@ -1,0 +1,243 @@
+import { describe, expect, it } from 'vitest'
+import { load, problemsIn } from './files.ts'
+
+/** [what is written, where and what the complaint is] */
+type Case = [yaml: string, ...problems: string[]]
+
+const startsWith = (problems: readonly string[], expected: readonly string[]): void => {
+  expect(problems.map((problem, i) => problem.slice(0, expected[i]?.length ?? problem.length))).toEqual(
+    expected,
+  )
+}
+
+describe('YAML', () => {
+  it.each<Case>([
+    ['a: [1,\nb: 2\n', 'embargod.yaml:2:1: YAML: '],
+    ['denyWith: drop\ndenyWith: reject\n', 'embargod.yaml:2:1: this key stands twice in the same map'],
+    ['log: { level: info, level: warn }\n', 'embargod.yaml:1:21: this key stands twice in the same map'],
+    ['log:\n\tlevel: info\n', 'embargod.yaml:2:1: tabs cannot indent YAML'],
+    ['log: {}\n---\nlog: {}\n', 'embargod.yaml:2:1: a second document starts here'],
+    ['allow:\n  - !secret a.example\n', 'embargod.yaml:2:5: YAML: Unresolved tag: !secret'],
+    [
+      'allow:\n  - *.example.com\n',
+      'embargod.yaml:2:5: "*.example.com": a wildcard cannot be allowed by resolving names',
+    ],
+    ['allow: *nowhere\n', 'embargod.yaml:1:8: "*nowhere" names an anchor that is not there'],
+    ['- a.example\n', 'embargod.yaml:1:1: a config is a map of keys, like "allow:", and not a list'],
+    ['hello\n', 'embargod.yaml:1:1: a config is a map of keys, like "allow:", and not a single value'],
+  ])('%j', async (yaml, ...expected) => {
+    startsWith(await problemsIn(yaml), expected)
+  })
+
+  it('refuses an alias bomb in no time and with one problem', async () => {
+    const levels = Array.from(
+      { length: 30 },
+      (_, i) => `x${i}: &a${i} [${`${i === 0 ? 'x' : `*a${i - 1}`}, `.repeat(9)}]`,
+    )
+    const problems = await problemsIn(levels.join('\n'))
+    expect(problems.filter((problem) => problem.includes('nests or repeats too much'))).toHaveLength(1)
+  })
+
+  it('understands anchors', async () => {
+    const { config } = await load(
+      'allow:\n  - { domain: a.example, ports: &web [443] }\n  - { domain: b.example, ports: *web }\n',
+    )
+    expect(config?.allow.map(({ ports }) => ports.text)).toEqual(['443/tcp', '443/tcp'])
+  })
+})
+
+describe('keys and values', () => {
+  it.each<Case>([
+    ['denywith: drop\n', 'embargod.yaml:1:1: unknown key "denywith": did you mean denyWith?'],
+    ['guard:\n  netwroks: all\n', 'embargod.yaml:2:3: unknown key "netwroks": did you mean networks?'],
+    ['frobnicate: 1\n', 'embargod.yaml:1:1: unknown key "frobnicate"'],
+    ['__proto__: { a: 1 }\n', 'embargod.yaml:1:1: unknown key "__proto__"'],
+    ['policies: {}\n', 'embargod.yaml:1:1: policies is not supported by this version'],
+    [
+      'guard: { hostServices: [icmp] }\n',
+      'embargod.yaml:1:10: guard.hostServices is not supported by this version',
+    ],
+    [
+      'guard: { hostNetwork: true }\n',
+      'embargod.yaml:1:10: guard.hostNetwork is not supported by this version',
+    ],
+    ['guard: { unknown: deny }\n', 'embargod.yaml:1:10: guard.unknown is not supported by this version'],
+    ['guard: { labels: honour }\n', 'embargod.yaml:1:10: guard.labels is not supported by this version'],
+    ['dns: { gateway: false }\n', 'embargod.yaml:1:8: dns.gateway is not supported by this version'],
+    ['mode: audit\n', 'embargod.yaml:1:7: mode: audit is not supported by this version'],
+    ['mode: observe\n', 'embargod.yaml:1:7: mode must be enforce'],
+    ['mode:\n', 'embargod.yaml:1:6: mode must be enforce'],
+    ['denyWith: deny\n', 'embargod.yaml:1:11: denyWith must be drop or reject'],
+    ['docker: { socket: docker.sock }\n', 'embargod.yaml:1:19: "docker.sock" is no absolute path'],
+    ['guard: { networks: shop }\n', 'embargod.yaml:1:20: guard.networks must be all or a list'],
+    ['guard: { networks: [a, "b c"] }\n', 'embargod.yaml:1:24: "b c" is no Docker network name'],
+    ['guard: { ignoreInterfaces: [eth+] }\n', 'embargod.yaml:1:29: "eth+" is no interface name'],
+    ['guard: { mark: 0x30000000 }\n', 'embargod.yaml:1:16: guard.mark must be exactly one bit'],
+    ['guard: { mark: 0 }\n', 'embargod.yaml:1:16: guard.mark must be exactly one bit'],
+    ['guard: { mark: one }\n', 'embargod.yaml:1:16: guard.mark must be a number'],
+    ['guard: []\n', 'embargod.yaml:1:8: guard must be a map of keys'],
+    ['resolver: { timeout: 3 }\n', 'embargod.yaml:1:22: resolver.timeout must be a duration like 30s'],
+    ['resolver: { timeout: 3 seconds }\n', 'embargod.yaml:1:22: "3 seconds" is no duration'],
+    ['resolver: { timeout: 2h }\n', 'embargod.yaml:1:22: 2h is out of bounds: from 1s to 1m'],
+    ['resolver: { maxStale: 30s }\n', 'embargod.yaml:1:23: 30s is out of bounds: from 1m to 24d'],
+    ['resolver: { maxStale: 25d }\n', 'embargod.yaml:1:23: 25d is out of bounds: from 1m to 24d'],
+    ['resolver: { sweep: "0 0 31 2 *" }\n', 'embargod.yaml:1:20: "0 0 31 2 *" never fires'],
+    ['resolver: { servers: [dns.example] }\n', 'embargod.yaml:1:23: "dns.example" is no name server'],
+    [
+      'resolver: { maxQueriesPerSecond: 0 }\n',
+      'embargod.yaml:1:34: resolver.maxQueriesPerSecond must be at least 1',
+    ],
+    [
+      'resolver: { maxQueriesPerSecond: 1.5 }\n',
+      'embargod.yaml:1:34: resolver.maxQueriesPerSecond must be a whole number',
+    ],
+    ['dns: { servers: ["9.9.9.9:53"] }\n', 'embargod.yaml:1:18: "9.9.9.9:53" is no IPv4 or IPv6 address'],
+    [
+      'never: [10.1.2.3/8]\n',
+      'embargod.yaml:1:9: "10.1.2.3/8" has bits behind its prefix: the network is 10.0.0.0/8',
+    ],
+    ['never: 10.0.0.0/8\n', 'embargod.yaml:1:8: never must be a list'],
+    ['metadata: { block: "no" }\n', 'embargod.yaml:1:20: metadata.block must be true or false'],
+    ['smtp:\n', 'embargod.yaml:1:6: smtp must be a map of keys, and has no value'],
+    ['smtp: { ports: [] }\n', 'embargod.yaml:1:16: the list is empty'],
+    ['smtp: { ports: [0] }\n', 'embargod.yaml:1:17: smtp.ports[0] must be at least 1'],
+    ['smtp: { rate: 5/fortnight }\n', 'embargod.yaml:1:15: "5/fortnight" is no rate'],
+    ['smtp: { burst: 10001 }\n', 'embargod.yaml:1:16: smtp.burst must be at most 10000'],
+    ['smtp: { per: network }\n', 'embargod.yaml:1:14: smtp.per must be container or host'],
+    ['log: { level: loud }\n', 'embargod.yaml:1:15: log.level must be trace or debug'],
+    ['metrics: { listen: 9464 }\n', 'embargod.yaml:1:20: metrics.listen must be address:port'],
+    ['state: ../state\n', 'embargod.yaml:1:8: "../state" is no absolute path'],
+  ])('%j', async (yaml, ...expected) => {
+    startsWith(await problemsIn(yaml), expected)
+    expect((await load(yaml)).config).toBeUndefined()
+  })
+})
+
+describe('entries', () => {
+  it.each<Case>([
+    [
+      '  - "*.example.com"',
+      '2:5: "*.example.com": a wildcard cannot be allowed by resolving names again and again',
+    ],
+    ['  - "*"', '2:5: "*": a wildcard cannot be allowed'],
+    ['  - { domain: "*.com" }', '2:15: "*.com": a wildcard cannot be allowed'],
+    ['  - a..b', '2:5: "a..b" is not a host name: it has an empty label'],
+    ['  - -x.example', '2:5: "-x.example" is not a host name: the label "-x" starts or ends with a hyphen'],
+    ['  - localhost', '2:5: "localhost" is a single label'],
+    ['  - 127.1', '2:5: an entry is a text like api.example.com:443, or a map'],
+    ['  - "127.1"', '2:5: "127.1" is not a host name: it reads as an address'],
+    ['  - https://a.example/x', '2:5: "https://a.example/x" is a URL'],
+    ['  - a.example:', '2:5: unknown key "a.example"', '2:5: an entry has exactly one of domain'],
+    ['  - "a.example:"', '2:5: "a.example:" ends in a colon'],
+    ['  - a.example:0', '2:5: "0": ports go from 1 to 65535'],
+    ['  - a.example:65536/udp', '2:5: "65536/udp": ports go from 1 to 65535'],
+    ['  - a.example:90-80', '2:5: "90-80" runs backwards: write 80-90/tcp'],
+    ['  - a.example:http', '2:5: "http" is no port'],
+    ['  - 10.1.2.3/8', '2:5: "10.1.2.3/8" has bits behind its prefix'],
+    ['  - 10.0.0.0/33:443', '2:5: "/33" is not a prefix length'],
+    ['  - "[2001:db8::1/64]:443"', '2:5: "2001:db8::1/64" has bits behind its prefix'],
+    ['  - 5', '2:5: an entry is a text like'],
+    ['  -', '2:4: an entry is a text like'],
+    ['  - [a.example]', '2:5: an entry is a text like'],
+    ['  - {}', '2:5: an entry has exactly one of domain, domains, cidr, cidrs, file, to'],
+    ['  - { domain: a.example, cidr: 1.2.3.4 }', '2:5: an entry has exactly one of'],
+    ['  - { domain: 1.2.3.4 }', '2:15: "1.2.3.4" is an address, not a host name'],
+    ['  - { domains: [] }', '2:16: the list is empty'],
+    ['  - { domains: [a.example, b..example] }', '2:28: "b..example" is not a host name'],
+    ['  - { cidr: a.example }', '2:13: "a.example" is not an address or a network'],
+    ['  - { to: intranet }', '2:11: the one value of "to" is internet'],
+    ['  - { to: internet, private: true }', '2:11: "to: internet" is what is not private'],
+    ['  - { domain: a.example, ports: [443, 0] }', '2:39: "0": ports go from 1 to 65535'],
+    ['  - { domain: a.example, ports: [] }', '2:33: the list of ports is empty'],
+    ['  - { domain: a.example, port: 443 }', '2:26: unknown key "port": did you mean ports?'],
+    ['  - { domain: a.example, until: 2027-02-30 }', '2:33: "2027-02-30" is no date'],
+    ['  - { domain: a.example, private: maybe }', '2:35: allow[0].private must be true or false'],
+    ['  - { domain: a.example, comment: "a\\nb" }', '2:35: a comment is one line'],
+    ['  - 169.254.169.254', '2:5: 169.254.169.254 lies in 169.254.0.0/16 (cloud metadata or link-local)'],
+    ['  - 169.254.0.0/16', '2:5: 169.254.0.0/16 lies in 169.254.0.0/16 (cloud metadata or link-local)'],
+    ['  - fe80::/64', '2:5: fe80::/64 lies in fe80::/10'],
+    ['  - fd00::/8', '2:5: fd00::/8 covers fd00:ec2::254 (cloud metadata or link-local)'],
+    ['  - 100.0.0.0/8', '2:5: 100.0.0.0/8 covers 100.100.100.200'],
+    ['  - 127.0.0.0/8', '2:5: 127.0.0.0/8 lies in 127.0.0.0/8 (loopback)'],
+    ['  - "::1"', '2:5: ::1 lies in ::1 (loopback)'],
+  ])('%j', async (yaml, ...expected) => {
+    const problems = await problemsIn(`allow:\n${yaml}\n`)
+    startsWith(
+      problems,
+      expected.map((text) => `embargod.yaml:${text}`),
+    )
+  })
+
+  it('are held to what metadata.extra adds', async () => {
+    const yaml = 'metadata: { extra: [203.0.113.0/24] }\nallow: [203.0.113.7, 198.51.100.7]\n'
+    startsWith(await problemsIn(yaml), [
+      'embargod.yaml:2:9: 203.0.113.7 lies in 203.0.113.0/24 (cloud metadata',
+    ])
+  })
+})
+
+describe('rules across values', () => {
+  it.each<Case>([
+    [
+      'resolver: { refresh: { min: 10m } }\n',
+      'embargod.yaml:1:29: refresh.min (10m) is more than refresh.max (5m)',
+    ],
+    [
+      'resolver: { refresh: { max: 10s } }\n',
+      'embargod.yaml:1:29: refresh.min (30s) is more than refresh.max (10s)',
+    ],
+    [
+      'resolver: { maxStale: 15m }\n',
+      'embargod.yaml:1:23: maxStale (15m) must be more than refresh.max and retain together (15m)',
+    ],
+    [
+      'resolver: { retain: 1d }\n',
+      'embargod.yaml:1:21: maxStale (1d) must be more than refresh.max and retain together (1d5m)',
+    ],
+    [
+      'guard: { networks: [a, b], except: [c, b] }\n',
+      'embargod.yaml:1:40: b stands in guard.networks and in guard.except',
+    ],
+  ])('%j', async (yaml, ...expected) => {
+    startsWith(await problemsIn(yaml), expected)
+  })
+
+  it('have nothing to say about a value that is wrong in itself', async () => {
+    startsWith(await problemsIn('resolver: { refresh: { min: soon, max: 2s } }\n'), [
+      'embargod.yaml:1:29: "soon" is no duration',
+    ])
+  })
+})
+
+it('all problems come at once, in the order of the file', async () => {
+  const yaml = `mode: audit
+guard: { mark: 3, labels: honour }
+resolver:
+  refresh: { min: 10m, max: 5m }
+  sweep: never
+allow:
+  - a.example
+  - "*.b.example"
+  - 10.1.2.3/8
+  - 169.254.169.254
+  - { domains: [c.example, -d.example], ports: [0], until: later, colour: red }
+smtp: { burst: 0, destinations: any }
+`
+  const places = (await problemsIn(yaml)).map((problem) => problem.split(':').slice(1, 3).join(':'))
+  expect(places).toEqual([
+    '1:7',
+    '2:16',
+    '2:19',
+    '4:19',
+    '5:10',
+    '8:5',
+    '9:5',
+    '10:5',
+    '11:28',
+    '11:49',
+    '11:60',
+    '11:67',
+    '12:16',
+    '12:33',
+  ])
+})
