@@ -5,12 +5,10 @@ import { arrivedKinds, flood, sendOdd } from './packets.ts'
 import { insertRules, rulesOf } from './rules.ts'
 import { useLab } from './shared-lab.ts'
 import { HOST, INET } from './topology.ts'
+import { fetchPage, LiveConnection } from './web.ts'
 
 /** The lab without the program: what the guards must stop does get out here. */
 const lab = useLab({ name: 'self' })
-
-const fetchPage = (from: LabContainer, url: string, family: 4 | 6 = 4) =>
-  from.exec(['curl', '-sS', '-g', `-${family}`, '--max-time', '5', url])
 
 async function withContainer<T>(
   host: Lab,
@@ -40,19 +38,19 @@ describe.each(NETWORKS)('from network %s, unguarded', (network, options) => {
   test('a page by name, metadata, every odd packet, and a flood counted to the last packet', async () => {
     if (options) await lab().network(network, options)
     await withContainer(lab(), network, async (container) => {
-      const v4 = await fetchPage(container, 'http://allowed.example/')
+      const v4 = await fetchPage(container, 'http://allowed.example/', { family: 4 })
       expect(v4).toMatchObject({
         code: 0,
         stdout: expect.stringContaining('hello from 203.0.113.10 port 80'),
       })
-      const v6 = await fetchPage(container, 'http://allowed.example/', 6)
+      const v6 = await fetchPage(container, 'http://allowed.example/', { family: 6 })
       expect(v6).toMatchObject({
         code: 0,
         stdout: expect.stringContaining('hello from 2001:db8:f::10 port 80'),
       })
       const metadata = await fetchPage(container, `http://${INET.metadata}/latest/`)
       expect(metadata.stdout).toContain(`hello from ${INET.metadata} port 80 to ${HOST.address}`)
-      const metadata6 = await fetchPage(container, `http://[${INET.metadata6}]/latest/`, 6)
+      const metadata6 = await fetchPage(container, `http://[${INET.metadata6}]/latest/`, { family: 6 })
       expect(metadata6.stdout).toContain(`hello from ${INET.metadata6} port 80`)
 
       await lab().farEnd.reset()
@@ -153,15 +151,28 @@ test('the engine restarts and crashes, and with live-restore its containers stay
   const container = await lab().container()
   await lab().killEngine()
   await lab().engine.start(['--live-restore'])
-  expect(await fetchPage(container, 'http://allowed.example/')).toMatchObject({ code: 0 })
+  expect(await fetchPage(container, 'http://allowed.example/', { family: 4 })).toMatchObject({ code: 0 })
   const pid = await container.pid()
   await lab().restartEngine(['--live-restore'])
   expect(await container.pid()).toBe(pid)
-  expect(await fetchPage(container, 'http://allowed.example/')).toMatchObject({ code: 0 })
+  expect(await fetchPage(container, 'http://allowed.example/', { family: 4 })).toMatchObject({ code: 0 })
   await container.stop()
 })
 
+test('a live connection flows until it is cut', async () => {
+  await withContainer(lab(), 'bridge', async (container) => {
+    const live = await LiveConnection.open(container, 'http://203.0.113.10:443')
+    expect(await live.flows()).toBe(true)
+    await insertRules(lab(), 4, 'DOCKER-USER', ['-d 203.0.113.10 -j DROP', '-s 203.0.113.10 -j DROP'])
+    expect(await live.flows()).toBe(false)
+    await lab().host(['iptables', '-F', 'DOCKER-USER'])
+  })
+})
+
 test('the host has its own files and its own view of the engine', async () => {
+  const links = (await lab().host(['ls', '/sys/class/net'])).stdout.split(/\s+/)
+  expect(links).toEqual(expect.arrayContaining(['docker0', HOST.uplink, 'my-bridge.7']))
+  expect(links).not.toContain('ifb0')
   await lab().writeHostFile('/etc/lab-was-here', 'yes')
   expect((await lab().host(['cat', '/etc/lab-was-here'])).stdout).toBe('yes')
   expect((await lab().host(['docker', 'version', '--format', '{{.Server.Version}}'])).stdout).toMatch(
