@@ -7,8 +7,6 @@ import { reloadAction } from './cli/reload.ts'
 import { schemaAction } from './cli/schema.ts'
 import { statusAction } from './cli/status.ts'
 import { hostConfigEnv } from './config/env.ts'
-import { configJsonSchema } from './config/json-schema.ts'
-import { loadConfig } from './config/load.ts'
 import { callDaemon } from './control/client.ts'
 import type { CallDaemon } from './control/client.ts'
 import { ControlError } from './control/error.ts'
@@ -29,7 +27,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
   const ask: CallDaemon = (name, body) => callDaemon(name, body, { directory })
   return {
     run: runAction({ environment, pid, signals, runtimeDirectory: directory }),
-    check: checkAction((file) => loadConfig(file, hostConfigEnv)),
+    check: checkAction(hostConfigEnv),
     plan: unbuilt,
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
@@ -42,7 +40,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     verify: unbuilt,
     reload: reloadAction(ask),
     cleanup: unbuilt,
-    schema: schemaAction(configJsonSchema),
+    schema: schemaAction,
   }
 }
 

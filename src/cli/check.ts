@@ -1,32 +1,35 @@
 import type { Command } from 'commander'
-import type { Config, Problem } from '../config/model.ts'
+import type { ConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import { configOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfigArgs } from './command.ts'
 
-export type LoadConfig = (
-  file: string,
-) => Promise<{ readonly config?: Config; readonly problems: readonly Problem[] }>
-
-/** Every problem on a line of its own, then the verdict: what the daemon would say of this file. Warnings alone do not refuse it. */
-export const checkAction =
-  (load: LoadConfig): Action<ConfigArgs> =>
-  async ({ config: file }, io) => {
-    const { config, problems } = await load(file)
-    for (const problem of problems) io.stdout.write(`${formatProblem(problem)}\n`)
-    const errors = problems.filter(({ severity }) => severity === 'error').length
-    const found = [count(errors, 'error'), count(problems.length - errors, 'warning')]
-      .filter(Boolean)
-      .join(', ')
-    if (config === undefined) {
-      io.stdout.write(`${sanitise(file)}: refused: ${found}\n`)
-      return EXIT.badConfig
-    }
-    const entries = count(config.allow.length, 'entry', 'entries') || 'no entries'
-    io.stdout.write(`${sanitise(file)}: accepted${found === '' ? '' : ` with ${found}`}; ${entries}\n`)
-    return EXIT.ok
+/**
+ * Every problem on a line of its own, then the verdict: what the daemon would say of this file. Exit code 0, or 2 when it would refuse it;
+ * warnings alone do not.
+ */
+export async function check(file: string, env: ConfigEnv, print: (line: string) => void): Promise<0 | 2> {
+  const { config, problems } = await loadConfig(file, env)
+  for (const problem of problems) print(formatProblem(problem))
+  const errors = problems.filter(({ severity }) => severity === 'error').length
+  const found = [count(errors, 'error'), count(problems.length - errors, 'warning')]
+    .filter(Boolean)
+    .join(', ')
+  if (config === undefined) {
+    print(sanitise(`${file}: refused: ${found}`))
+    return EXIT.badConfig
   }
+  const entries = count(config.allow.length, 'entry', 'entries') || 'no entries'
+  print(sanitise(`${file}: accepted${found === '' ? '' : ` with ${found}`}; ${entries}`))
+  return EXIT.ok
+}
+
+export const checkAction =
+  (env: ConfigEnv): Action<ConfigArgs> =>
+  ({ config }, io) =>
+    check(config, env, (line) => io.stdout.write(`${line}\n`))
 
 /** Empty for none. */
 const count = (n: number, one: string, many = `${one}s`): string =>

@@ -1,13 +1,14 @@
 import type { Command } from 'commander'
+import { configJsonSchema } from '../config/json-schema.ts'
 import { EXIT, explainUse } from './command.ts'
 import type { Action, Bind, NoArgs } from './command.ts'
 
-export const schemaAction =
-  (jsonSchema: () => object): Action<NoArgs> =>
-  async (_args, io) => {
-    io.stdout.write(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
-    return EXIT.ok
-  }
+export const schemaText = (): string => `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`
+
+export const schemaAction: Action<NoArgs> = async (_args, io) => {
+  io.stdout.write(schemaText())
+  return EXIT.ok
+}
 
 export function defineSchema(program: Command, action: Action<NoArgs>, bind: Bind): void {
   const command = program

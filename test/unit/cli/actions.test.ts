@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { allowAction } from '../../../src/cli/allow.ts'
-import { checkAction } from '../../../src/cli/check.ts'
 import type { Action, Io } from '../../../src/cli/command.ts'
 import { reloadAction } from '../../../src/cli/reload.ts'
-import { schemaAction } from '../../../src/cli/schema.ts'
 import { statusAction } from '../../../src/cli/status.ts'
-import type { Config, Problem } from '../../../src/config/model.ts'
+import type { Problem } from '../../../src/config/model.ts'
 import type { CallDaemon } from '../../../src/control/client.ts'
 import { healthyReport } from '../../support/status-report.ts'
 
@@ -26,31 +24,6 @@ const problem = (severity: Problem['severity'], message: string): Problem => ({
   line: 3,
   column: 5,
   message,
-})
-
-/** Only what `check` looks at. */
-const config = { allow: [{}] } as unknown as Config
-
-describe('check', () => {
-  it('prints every problem with its place', async () => {
-    const load = async () => ({
-      problems: [problem('error', 'unknown key "alow"'), problem('warning', 'odd')],
-    })
-    expect(await act(checkAction(load), { config: 'a.yaml' })).toEqual({
-      exitCode: 2,
-      stdout:
-        'a.yaml:3:5: unknown key "alow"\na.yaml:3:5: warning: odd\na.yaml: refused: 1 error, 1 warning\n',
-      stderr: '',
-    })
-  })
-
-  it('lets warnings pass', async () => {
-    const load = async () => ({ config, problems: [problem('warning', 'ports: any on a name')] })
-    expect(await act(checkAction(load), { config: 'a.yaml' })).toMatchObject({
-      exitCode: 0,
-      stdout: 'a.yaml:3:5: warning: ports: any on a name\na.yaml: accepted with 1 warning; 1 entry\n',
-    })
-  })
 })
 
 /** A daemon that gives one answer, and notes what it was asked. */
@@ -117,12 +90,4 @@ describe('status', () => {
     expect(result.exitCode).toBe(exitCode)
     expect(JSON.parse(result.stdout)).toEqual(JSON.parse(JSON.stringify(report ?? stopped)))
   })
-})
-
-it('schema prints JSON', async () => {
-  const { stdout, exitCode } = await act(
-    schemaAction(() => ({ type: 'object' })),
-    {},
-  )
-  expect([exitCode, JSON.parse(stdout)]).toEqual([0, { type: 'object' }])
 })
