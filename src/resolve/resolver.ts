@@ -3,11 +3,11 @@ import type { Family, Hostname } from '../net/types.ts'
 import type { Lookup } from './model.ts'
 import type { ExchangeResult, Try } from './exchange.ts'
 import { exchangeTcp } from './exchange-tcp.ts'
-import { exchangeUdp } from './exchange-udp.ts'
 import { questionOf, type Question } from './question.ts'
 import { parseServerAddress } from './server-address.ts'
 import { ServerOrder, type RankedServer } from './server-order.ts'
 import { Slots } from './slots.ts'
+import { UdpPorts } from './udp-ports.ts'
 
 export interface ResolverOptions {
   /** `address`, `address:port` or `[v6]:port`, in the order of preference. */
@@ -28,6 +28,7 @@ export class Resolver {
   #servers: ServerOrder
   #timeoutMs: number
   readonly #slots: Slots
+  readonly #udp = new UdpPorts()
   readonly #nowMs: () => number
   readonly #closing = new AbortController()
 
@@ -97,10 +98,10 @@ export class Resolver {
       const leftMs = Math.max(1, endMs - this.#nowMs())
       return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signals }
     }
-    let result = await exchangeUdp(attempt())
+    let result = await this.#udp.ask(attempt())
     if (result.kind === 'format-error' && !server.plain) {
       server.plain = true
-      result = await exchangeUdp(attempt())
+      result = await this.#udp.ask(attempt())
     }
     if (result.kind === 'silence' || result.kind === 'unreachable') {
       if (!calledOff(signals)) order.silent(server, this.#nowMs())
