@@ -7,7 +7,7 @@ export interface SchemaNode {
   readonly type?: string
   readonly default?: unknown
   readonly enum?: readonly unknown[]
-  readonly const?: unknown
+  readonly const?: string
   readonly minimum?: number
   readonly maximum?: number
   readonly properties?: Readonly<Record<string, SchemaNode>>

@@ -60,7 +60,7 @@ const defaultText = (name: string, value: unknown): string =>
       : JSON.stringify(value)
 
 function kindOf(node: SchemaNode): string {
-  if (node.const !== undefined) return `\`${String(node.const)}\``
+  if (node.const !== undefined) return `\`${node.const}\``
   if (node.enum !== undefined) return node.enum.map((value) => `\`${String(value)}\``).join(' or ')
   if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(kindOf))].join(' or ')
   if (node.type === 'array') return `list of ${node.items === undefined ? 'values' : kindOf(node.items)}`

@@ -1,4 +1,5 @@
-import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type ParsedNode } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import type { Alias, Document, ParsedNode, YAMLMap } from 'yaml'
 import { WILDCARD_REASON } from './entry-text.ts'
 import type { Problem } from './model.ts'
 import { problemAt, type Place, type Source } from './source.ts'
@@ -40,6 +41,7 @@ export const emptyMap = (source: Source): MapTree => ({
 class TreeReader {
   readonly problems: Problem[] = []
   #nodes = 0
+  #gaveUp = false
 
   constructor(
     private readonly source: Source,
@@ -50,8 +52,7 @@ class TreeReader {
     if (node === null) return { kind: 'scalar', place: fallback, value: null }
     const place = { source: this.source, offset: node.range[0] }
     this.#nodes++
-    if (this.#nodes > MAX_NODES || depth > MAX_DEPTH)
-      return this.#refuse(place, 'the file nests or repeats too much')
+    if (this.#nodes > MAX_NODES || depth > MAX_DEPTH) return this.#giveUp(place)
     if (isAlias(node)) return this.#readAlias(node, place, depth)
     if (isScalar(node)) return { kind: 'scalar', place, value: node.value }
     if (isSeq(node))
@@ -60,13 +61,11 @@ class TreeReader {
     return this.#refuse(place, 'this is no value that a config can hold')
   }
 
-  #readMap(node: Extract<ParsedNode, { items: unknown[] }>, place: Place, depth: number): Tree {
+  #readMap(node: YAMLMap.Parsed, place: Place, depth: number): Tree {
     const entries = new Map<string, { key: Place; value: Tree }>()
-    if (!isMap(node)) return { kind: 'map', place, entries }
     for (const pair of node.items) {
       const key = isScalar(pair.key) ? String(pair.key.value) : undefined
-      const keyNode = pair.key
-      const keyPlace = { source: this.source, offset: keyNode?.range?.[0] ?? place.offset }
+      const keyPlace = { source: this.source, offset: pair.key.range[0] }
       if (key === undefined) this.problems.push(problemAt(keyPlace, 'a key is a plain word'))
       else if (!entries.has(key))
         entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
@@ -75,8 +74,7 @@ class TreeReader {
   }
 
   /** The aliased value, placed where the alias stands. */
-  #readAlias(alias: Extract<ParsedNode, { source: string }>, place: Place, depth: number): Tree {
-    if (!isAlias(alias)) return this.#refuse(place, 'this is no value that a config can hold')
+  #readAlias(alias: Alias.Parsed, place: Place, depth: number): Tree {
     const target = alias.resolve(this.document)
     if (target === undefined) {
       const wildcard = alias.source.startsWith('.') || alias.source.startsWith('*')
@@ -90,9 +88,15 @@ class TreeReader {
     return { ...this.read(target as ParsedNode, depth + 1, place), place }
   }
 
+  /** Said once: a bomb has a million places. */
+  #giveUp(place: Place): Tree {
+    if (!this.#gaveUp) this.problems.push(problemAt(place, 'the file nests or repeats too much'))
+    this.#gaveUp = true
+    return { kind: 'scalar', place, value: undefined }
+  }
+
   #refuse(place: Place, message: string): Tree {
-    if (!this.problems.some((problem) => problem.message === message))
-      this.problems.push(problemAt(place, message))
+    this.problems.push(problemAt(place, message))
     return { kind: 'scalar', place, value: undefined }
   }
 }

@@ -24,7 +24,10 @@ export class ConntrackDriver {
   async deleteMarked(mark: number, mask: number): Promise<void> {
     for (const family of ['ipv4', 'ipv6']) {
       // It exits 1 when there was none, or no such family.
-      await this.run(['conntrack', '-D', '-f', family, '--mark', `${mark}/${mask}`], { okExitCodes: [1], timeoutMs: 60_000 })
+      await this.run(['conntrack', '-D', '-f', family, '--mark', `${mark}/${mask}`], {
+        okExitCodes: [1],
+        timeoutMs: 60_000,
+      })
     }
   }
 }

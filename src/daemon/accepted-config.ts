@@ -18,11 +18,18 @@ function remembered({ sources }: AcceptedConfig): ConfigEnv {
   return {
     readFile: (path) => Promise.resolve().then(() => Buffer.from(textOf(path))),
     stat: (path) =>
-      Promise.resolve().then(() => ({ kind: 'file' as const, size: textOf(path).length, mode: 0o600, uid: 0 })),
+      Promise.resolve().then(() => ({
+        kind: 'file' as const,
+        size: textOf(path).length,
+        mode: 0o600,
+        uid: 0,
+      })),
     list: (directory) =>
       Promise.resolve(
         [...texts.keys()]
-          .filter((file) => file.startsWith(`${directory}/`) && !file.slice(directory.length + 1).includes('/'))
+          .filter(
+            (file) => file.startsWith(`${directory}/`) && !file.slice(directory.length + 1).includes('/'),
+          )
           .map((file) => file.slice(directory.length + 1)),
       ),
     nowMs: () => hostConfigEnv.nowMs(),

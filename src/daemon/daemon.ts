@@ -142,10 +142,9 @@ export class Daemon {
     await this.#restoreState()
     await this.#serveControl()
     this.#serveHttp()
-    const engine = this.#watchEngine()
-    this.#watchKernel()
-    await engine
+    await this.#watchEngine()
     await this.#loop.requestAndWait('start')
+    this.#watchKernel()
     this.#refresher.start()
     this.#startTimers()
     await this.#whenEnforcing()
@@ -183,7 +182,10 @@ export class Daemon {
     if (!loaded.config) {
       this.#reloadSuccessful = false
       this.#metrics.setConfigReload(false)
-      this.#health.bad('config', `${this.#options.configFile} is refused: the last accepted config is enforced`)
+      this.#health.bad(
+        'config',
+        `${this.#options.configFile} is refused: the last accepted config is enforced`,
+      )
       return { outcome: 'refused', problems }
     }
     const before = this.#desired.policies.digest
@@ -267,7 +269,12 @@ export class Daemon {
 
   #tellProblems(problems: readonly Problem[]): void {
     for (const problem of problems) {
-      const fields = { file: problem.file, line: problem.line, column: problem.column, problem: formatProblem(problem) }
+      const fields = {
+        file: problem.file,
+        line: problem.line,
+        column: problem.column,
+        problem: formatProblem(problem),
+      }
       if (problem.severity === 'error') this.#log.error(fields, 'config refused')
       else this.#log.warn(fields, 'config warning')
     }
@@ -279,7 +286,11 @@ export class Daemon {
     await this.#restoreTemporary()
     const policies = this.#compile(config)
     this.#ledger = new Ledger({
-      limits: { refreshMaxMs: config.resolver.refresh.maxMs, retainMs: config.resolver.retainMs, maxAddressesPerName: config.resolver.maxAddressesPerName },
+      limits: {
+        refreshMaxMs: config.resolver.refresh.maxMs,
+        retainMs: config.resolver.retainMs,
+        maxAddressesPerName: config.resolver.maxAddressesPerName,
+      },
       classify,
       parseAddress,
     })
@@ -314,7 +325,11 @@ export class Daemon {
       (name, address) => this.#ledger.everHeld(name, address),
       (next) => this.#save('generation', next, saved.savedGeneration),
       (known, nowMs) => this.#adopt(known, nowMs),
-      (error) => this.#log.warn({ err: error }, 'live connections could not be read: those on expired addresses may break'),
+      (error) =>
+        this.#log.warn(
+          { err: error },
+          'live connections could not be read: those on expired addresses may break',
+        ),
     )
     this.#ledgerSaves = new SaveQueue({
       delayMs: 1_000,
@@ -372,19 +387,31 @@ export class Daemon {
     }
   }
 
-  async #load<T>(name: string, format: { version: number; schema: import('zod').ZodType<T> }): Promise<T | undefined> {
+  async #load<T>(
+    name: string,
+    format: { version: number; schema: import('zod').ZodType<T> },
+  ): Promise<T | undefined> {
     try {
       const loaded = await this.#state.load(name, format)
       if (loaded.kind === 'loaded') return loaded.value
-      if (loaded.kind === 'corrupt') this.#log.error({ movedTo: loaded.movedTo, detail: loaded.detail }, 'state file was corrupt and is moved aside')
-      if (loaded.kind === 'newer') this.#health.bad('state', `the state file ${name} was written by a later version and is left alone`)
+      if (loaded.kind === 'corrupt')
+        this.#log.error(
+          { movedTo: loaded.movedTo, detail: loaded.detail },
+          'state file was corrupt and is moved aside',
+        )
+      if (loaded.kind === 'newer')
+        this.#health.bad('state', `the state file ${name} was written by a later version and is left alone`)
     } catch (error) {
       this.#health.bad('state', `state cannot be read: ${messageOf(error)}`)
     }
     return undefined
   }
 
-  async #save<T>(name: string, value: T, format: { version: number; schema: import('zod').ZodType<T> }): Promise<void> {
+  async #save<T>(
+    name: string,
+    value: T,
+    format: { version: number; schema: import('zod').ZodType<T> },
+  ): Promise<void> {
     try {
       await this.#state.save(name, value, format)
       this.#health.good('state')
@@ -434,7 +461,10 @@ export class Daemon {
           this.#metrics.setDockerConnected(state.connected)
           if (state.connected) this.#health.good('docker')
           else {
-            this.#health.bad('docker', `the Docker engine cannot be reached at ${this.#config.docker.socket}: ${state.error ?? ''}`)
+            this.#health.bad(
+              'docker',
+              `the Docker engine cannot be reached at ${this.#config.docker.socket}: ${state.error ?? ''}`,
+            )
             this.#engineHeard()
           }
         },
@@ -508,7 +538,8 @@ export class Daemon {
       this.#booked(result, triggers)
       await this.#keepClosedGuard()
     } catch (error) {
-      this.#guards.rules = this.#guards.rules && this.#lastReconcile?.outcome !== 'failed' ? this.#guards.rules : false
+      this.#guards.rules =
+        this.#guards.rules && this.#lastReconcile?.outcome !== 'failed' ? this.#guards.rules : false
       this.#health.bad('kernel', `the kernel does not hold the policy: ${chainOf(error)}`)
       this.#log.error({ err: error, triggers: [...triggers] }, 'pass failed')
       throw error
@@ -551,13 +582,18 @@ export class Daemon {
   #setsDue(nowMs: number): string[] {
     const known = this.#firewall.reconciler.known
     const due = [...known].filter(([name, set]) => {
-      const everyMs = Math.min(READ_AT_MOST_MS, Math.max(READ_AT_LEAST_MS, set.elements.size * READ_MS_PER_ELEMENT))
+      const everyMs = Math.min(
+        READ_AT_MOST_MS,
+        Math.max(READ_AT_LEAST_MS, set.elements.size * READ_MS_PER_ELEMENT),
+      )
       return set.elements.size > 0 && nowMs - (this.#setReadAtMs.get(name) ?? 0) >= everyMs
     })
     // One large set a pass: several would hold up answers.
     let budget = 20_000
     const names: string[] = []
-    for (const [name, set] of due.toSorted((a, b) => (this.#setReadAtMs.get(a[0]) ?? 0) - (this.#setReadAtMs.get(b[0]) ?? 0))) {
+    for (const [name, set] of due.toSorted(
+      (a, b) => (this.#setReadAtMs.get(a[0]) ?? 0) - (this.#setReadAtMs.get(b[0]) ?? 0),
+    )) {
       if (names.length > 0 && set.elements.size > budget) continue
       budget -= set.elements.size
       names.push(name)
@@ -583,8 +619,17 @@ export class Daemon {
       this.#counters.readRules(dataplane, observed.rules)
       this.#counterSaves.request()
     }
-    this.#counters.readSets(this.#firewall.reconciler.known, observed.sets, this.#desired.policies, this.#desired.membership)
-    if (summary.length > 0) this.#log.info({ triggers: [...triggers], changes: summary.slice(0, 20), count: summary.length }, 'kernel changed')
+    this.#counters.readSets(
+      this.#firewall.reconciler.known,
+      observed.sets,
+      this.#desired.policies,
+      this.#desired.membership,
+    )
+    if (summary.length > 0)
+      this.#log.info(
+        { triggers: [...triggers], changes: summary.slice(0, 20), count: summary.length },
+        'kernel changed',
+      )
     for (const kind of drift) {
       this.#metrics.countDriftRepair(kind)
       this.#repairs[kind] = (this.#repairs[kind] ?? 0) + 1
@@ -621,7 +666,10 @@ export class Daemon {
     const stale = this.#ledger.statuses().filter((status) => status.state === 'stale')
     this.#metrics.setNames(
       this.#ledger.counts(),
-      stale.map(({ name, lastSuccessMs }) => ({ domain: name, seconds: (nowMs - (lastSuccessMs ?? nowMs)) / 1000 })),
+      stale.map(({ name, lastSuccessMs }) => ({
+        domain: name,
+        seconds: (nowMs - (lastSuccessMs ?? nowMs)) / 1000,
+      })),
     )
     this.#unprotected = findUnprotected({
       inventory: this.#host.inventory,
@@ -651,7 +699,9 @@ export class Daemon {
   }
 
   #networkOf(): (bridge: string) => string | undefined {
-    const names = new Map(this.#desired.surroundings.plan.guarded.map((one) => [one.bridge, one.networkName ?? one.bridge]))
+    const names = new Map(
+      this.#desired.surroundings.plan.guarded.map((one) => [one.bridge, one.networkName ?? one.bridge]),
+    )
     return (bridge) => names.get(bridge)
   }
 
@@ -661,7 +711,10 @@ export class Daemon {
       FAMILIES.map((family) => ({
         policy: policy.id,
         family: family === 4 ? ('ipv4' as const) : ('ipv6' as const),
-        count: policy.groups.reduce((sum, group) => sum + membership.sizeOf(allowSet(policy.id, group.ports, family)), 0),
+        count: policy.groups.reduce(
+          (sum, group) => sum + membership.sizeOf(allowSet(policy.id, group.ports, family)),
+          0,
+        ),
       })),
     )
   }
@@ -700,11 +753,22 @@ export class Daemon {
         loadedAtMs: this.#configLoadedAtMs,
         lastReloadSuccessful: this.#reloadSuccessful,
       },
-      backend: { flavour: this.#iptables.flavour ?? 'unknown', engine: this.#host.engine?.version ?? 'unknown' },
+      backend: {
+        flavour: this.#iptables.flavour ?? 'unknown',
+        engine: this.#host.engine?.version ?? 'unknown',
+      },
       docker: this.#docker,
       guards: [
-        { guard: 'rules', enforcing: this.#guards.rules, detail: 'the verdict, first in DOCKER-USER or FORWARD' },
-        { guard: 'backstop', enforcing: this.#guards.backstop, detail: 'drops what the rules did not approve' },
+        {
+          guard: 'rules',
+          enforcing: this.#guards.rules,
+          detail: 'the verdict, first in DOCKER-USER or FORWARD',
+        },
+        {
+          guard: 'backstop',
+          enforcing: this.#guards.backstop,
+          detail: 'drops what the rules did not approve',
+        },
       ],
       networks: [
         ...surroundings.plan.guarded.map((one) => ({
@@ -714,12 +778,21 @@ export class Daemon {
           why: one.internal ? 'internal: the engine lets nothing out' : 'guarded',
           deniedPackets: deniedBy(one.networkName ?? one.bridge),
         })),
-        ...surroundings.plan.open.map((one) => ({ name: '', bridge: one.name, guarded: false, why: one.why, deniedPackets: 0 })),
+        ...surroundings.plan.open.map((one) => ({
+          name: '',
+          bridge: one.name,
+          guarded: false,
+          why: one.why,
+          deniedPackets: 0,
+        })),
       ],
       policies: policies.policies.map((policy) => ({
         policy: policy.id,
         addresses: { ipv4: addressesOf(policy.id, 'ipv4'), ipv6: addressesOf(policy.id, 'ipv6') },
-        entries: policy.groups.reduce((sum, group) => sum + group.names.size + group.cidrs.size, policy.internet.length),
+        entries: policy.groups.reduce(
+          (sum, group) => sum + group.names.size + group.cidrs.size,
+          policy.internet.length,
+        ),
       })),
       names: this.#ledger.statuses(),
       temporary: this.#temporary.list(),
@@ -736,7 +809,8 @@ export class Daemon {
       status: async () => this.status(),
       reload: () => this.reload(),
       allow: (body) => this.#allow(body),
-      addresses: async (body) => this.#ledger.held(String((body as { name?: unknown }).name ?? '') as Hostname),
+      addresses: async (body) =>
+        this.#ledger.held(String((body as { name?: unknown }).name ?? '') as Hostname),
       stop: async () => {
         setImmediate(() => process.kill(process.pid, 'SIGTERM'))
         return { pid: process.pid }
@@ -775,7 +849,9 @@ export class Daemon {
   }
 
   #notReady(): readonly string[] {
-    return this.#guards.rules ? this.#health.problems : ['the policy is not in the kernel yet', ...this.#health.problems]
+    return this.#guards.rules
+      ? this.#health.problems
+      : ['the policy is not in the kernel yet', ...this.#health.problems]
   }
 }
 
@@ -783,7 +859,11 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 function chainOf(error: unknown): string {
   const messages: string[] = []
-  for (let current: unknown = error; current instanceof Error && messages.length < 5; current = current.cause) {
+  for (
+    let current: unknown = error;
+    current instanceof Error && messages.length < 5;
+    current = current.cause
+  ) {
     if (!messages.some((earlier) => earlier.includes(messageOf(current)))) messages.push(messageOf(current))
   }
   return messages.join(': ')

@@ -60,16 +60,16 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
-    ...input.policies.policies.map(
-      (policy): Chain => ({
-        table: 'filter',
-        name: names.policyChain(policy.id),
-        rules: policyRules(input, policy, family),
-      }),
-    ),
-    ...names.DENY_REASONS.filter((reason) => reason !== 'forged').map(
-      (reason): Chain => ({ table: 'filter', name: names.denyChain(reason), rules: denyRules(input, reason, family) }),
-    ),
+    ...input.policies.policies.map((policy): Chain => ({
+      table: 'filter',
+      name: names.policyChain(policy.id),
+      rules: policyRules(input, policy, family),
+    })),
+    ...names.DENY_REASONS.filter((reason) => reason !== 'forged').map((reason): Chain => ({
+      table: 'filter',
+      name: names.denyChain(reason),
+      rules: denyRules(input, reason, family),
+    })),
   ]
   return { chains, hooks: HOOKS }
 }
@@ -77,20 +77,33 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
 const HOOKS: readonly Hook[] = [
   hook('raw', ['PREROUTING'], CHAIN.raw, 'forged sources are dropped'),
   hook('filter', ['INPUT'], CHAIN.input, 'no metadata by way of the host'),
-  hook('filter', ['DOCKER-USER', 'FORWARD'], CHAIN.forward, 'containers reach what is allowed and nothing else'),
+  hook(
+    'filter',
+    ['DOCKER-USER', 'FORWARD'],
+    CHAIN.forward,
+    'containers reach what is allowed and nothing else',
+  ),
 ]
 
 function hook(table: Hook['table'], parents: readonly string[], chain: string, text: string): Hook {
   return {
     table,
     parents,
-    rule: rule({ key: `hook.${chain.toLowerCase()}`, target: { kind: 'jump', chain }, action: 'continue', words: text }),
+    rule: rule({
+      key: `hook.${chain.toLowerCase()}`,
+      target: { kind: 'jump', chain },
+      action: 'continue',
+      words: text,
+    }),
   }
 }
 
 /** From any packet to those of guarded networks. What is left alone comes first, since `br-+` is wider than Docker's names. */
 function dispatch(input: BuildInput, chain: string): Rule[] {
-  const judged = [...ALWAYS_GUARDED, ...input.interfaces.guarded.filter((name) => !isAlwaysGuarded(name)).toSorted()]
+  const judged = [
+    ...ALWAYS_GUARDED,
+    ...input.interfaces.guarded.filter((name) => !isAlwaysGuarded(name)).toSorted(),
+  ]
   return [
     ...input.interfaces.open.map((open) =>
       rule({
@@ -135,7 +148,11 @@ function judgeRules(input: BuildInput, family: Family): Rule[] {
   const metadata = metadataOf(input, family)
   return [
     // A far end that re-creates a revoked connection the other way round would make its packets replies: hence first.
-    denied('revoked', [{ kind: 'set', set: names.revokedSet(family), fields: 'src,dst,dst' }], 'revoked flow'),
+    denied(
+      'revoked',
+      [{ kind: 'set', set: names.revokedSet(family), fields: 'src,dst,dst' }],
+      'revoked flow',
+    ),
     rule({
       key: 'reply',
       matches: [
@@ -232,7 +249,12 @@ function metadataRules(metadata: readonly Cidr[]): Rule[] {
 
 function dnatRules(input: BuildInput, family: Family): Rule[] {
   return metadataOf(input, family).map((cidr) =>
-    denied('metadata', [{ kind: 'originalDestination', cidr }], `cloud metadata ${cidr} before DNAT`, `dnat.${cidr}`),
+    denied(
+      'metadata',
+      [{ kind: 'originalDestination', cidr }],
+      `cloud metadata ${cidr} before DNAT`,
+      `dnat.${cidr}`,
+    ),
   )
 }
 
@@ -286,13 +308,22 @@ function smtpRules(smtp: NonNullable<Config['smtp']>): Rule[] {
         { kind: 'state', states: ['ESTABLISHED', 'RELATED'], negate: true },
         {
           kind: 'hashlimit',
-          limit: { name: table, side: 'above', count, per, burst: smtp.burst, bySource: smtp.per === 'container' },
+          limit: {
+            name: table,
+            side: 'above',
+            count,
+            per,
+            burst: smtp.burst,
+            bySource: smtp.per === 'container',
+          },
         },
       ],
       `mail over ${budget}`,
       'smtp.over',
     ),
-    ...(smtp.destinations === 'any' ? [approved('smtp.any', 'mail within the budget, to anyone', [ports])] : []),
+    ...(smtp.destinations === 'any'
+      ? [approved('smtp.any', 'mail within the budget, to anyone', [ports])]
+      : []),
   ]
 }
 
@@ -335,7 +366,8 @@ function policyRules(input: BuildInput, policy: Policy, family: Family): Rule[] 
   ]
 }
 
-const shorten = (ports: PortList): string => (ports.text.length > 60 ? `${ports.text.slice(0, 57)}...` : ports.text)
+const shorten = (ports: PortList): string =>
+  ports.text.length > 60 ? `${ports.text.slice(0, 57)}...` : ports.text
 
 /** Returns on private and odd space, approves the rest. */
 function internetRules(family: Family): Rule[] {
@@ -377,7 +409,8 @@ function okRules(input: BuildInput): Rule[] {
 /** Counted by network, told to who listens, refused. Reached by goto only: nothing comes back from here. */
 function denyRules(input: BuildInput, reason: DenyReason, family: Family): Rule[] {
   const prefix = `embargod deny ${reason}`
-  const rejects = reason === 'metadata' || (reason !== 'forged' && reason !== 'smtp' && input.config.denyWith === 'reject')
+  const rejects =
+    reason === 'metadata' || (reason !== 'forged' && reason !== 'smtp' && input.config.denyWith === 'reject')
   const last = (key: string, target: Target, matches: readonly Match[] = []): Rule =>
     rule({
       key: `deny.${reason}.${key}`,
@@ -416,13 +449,33 @@ function denyRules(input: BuildInput, reason: DenyReason, family: Family): Rule[
 }
 
 const logLimit = (reason: DenyReason) =>
-  ({ name: `embargod-log-${reason}`, side: 'upto', count: 10, per: 'second', burst: 20, bySource: true }) as const
+  ({
+    name: `embargod-log-${reason}`,
+    side: 'upto',
+    count: 10,
+    per: 'second',
+    burst: 20,
+    bySource: true,
+  }) as const
 
 function approved(key: string, text: string, matches: readonly Match[], policy = 'host'): Rule {
-  return rule({ key, policy, matches, target: { kind: 'goto', chain: CHAIN.ok }, action: 'allow', words: text })
+  return rule({
+    key,
+    policy,
+    matches,
+    target: { kind: 'goto', chain: CHAIN.ok },
+    action: 'allow',
+    words: text,
+  })
 }
 
-function denied(reason: DenyReason, matches: readonly Match[], text: string, key: string = reason, policy = 'host'): Rule {
+function denied(
+  reason: DenyReason,
+  matches: readonly Match[],
+  text: string,
+  key: string = reason,
+  policy = 'host',
+): Rule {
   return rule({
     key,
     policy,
@@ -444,12 +497,12 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
   const maxStaleSeconds = Math.floor(input.config.resolver.maxStaleMs / 1000)
   return [
     ...input.policies.policies.flatMap((policy) =>
-      policy.groups.map((group) => spec(names.allowSet(policy.id, group.ports, family), 'hash:net', maxStaleSeconds)),
+      policy.groups.map((group) =>
+        spec(names.allowSet(policy.id, group.ports, family), 'hash:net', maxStaleSeconds),
+      ),
     ),
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
-    ...names.DENY_REASONS.map((reason) =>
-      spec(names.deniedSet(reason, family), 'hash:net,iface', 2_147_483),
-    ),
+    ...names.DENY_REASONS.map((reason) => spec(names.deniedSet(reason, family), 'hash:net,iface', 2_147_483)),
   ]
 }

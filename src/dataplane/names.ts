@@ -35,7 +35,8 @@ export type DenyReason = (typeof DENY_REASONS)[number]
 
 /** `policy` distinguishes denials by policy; the other reasons hold for all. */
 export const denyChain = (reason: DenyReason): string => `EMBARGOD-D-${reason.toUpperCase()}`
-export const deniedSet = (reason: DenyReason, family: Family): string => `${SET_PREFIX}denied-${reason}-${family}`
+export const deniedSet = (reason: DenyReason, family: Family): string =>
+  `${SET_PREFIX}denied-${reason}-${family}`
 export const revokedSet = (family: Family): string => `${SET_PREFIX}revoked-${family}`
 export const lingerSet = (family: Family): string => `${SET_PREFIX}linger-${family}`
 

@@ -16,12 +16,18 @@ export function matchesOfPorts(ports: PortList, family: Family): { key: string; 
       continue
     }
     chunk(ranges).forEach((part, index) => {
-      rules.push({ key: index === 0 ? protocol : `${protocol}${index + 1}`, matches: [{ kind: 'ports', protocol, ranges: part }] })
+      rules.push({
+        key: index === 0 ? protocol : `${protocol}${index + 1}`,
+        matches: [{ kind: 'ports', protocol, ranges: part }],
+      })
     })
   }
   for (const { protocol } of ports.specs) {
     if (protocol === 'tcp' || protocol === 'udp') continue
-    rules.push({ key: family === 6 && protocol === 'icmp' ? 'icmpv6' : protocol, matches: [{ kind: 'protocol', protocol }] })
+    rules.push({
+      key: family === 6 && protocol === 'icmp' ? 'icmpv6' : protocol,
+      matches: [{ kind: 'protocol', protocol }],
+    })
   }
   return rules
 }

@@ -41,7 +41,11 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
     const forbidden = isForbidden(flow.destination)
     if (!forbidden && isAllowed(flow, input)) continue
     const lingers =
-      !forbidden && history.some(({ ports, names }) => covers(ports, flow) && names.some((name) => input.everHeld(name, flow.destination)))
+      !forbidden &&
+      history.some(
+        ({ ports, names }) =>
+          covers(ports, flow) && names.some((name) => input.everHeld(name, flow.destination)),
+      )
     push(lingers ? linger : revoked, lingers ? lingerSet(family) : revokedSet(family), tuple)
   }
   return { linger, revoked }
@@ -50,14 +54,18 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
 /** Is a flow that was revoked earlier within the rules again? */
 export function isAllowed(flow: Flow, input: RevokeInput): boolean {
   if (flow.port === 53 && input.resolvers.includes(flow.destination)) return true
-  if (flow.protocol === 'tcp' && flow.port !== undefined && input.smtpAnywhere.includes(flow.port)) return true
+  if (flow.protocol === 'tcp' && flow.port !== undefined && input.smtpAnywhere.includes(flow.port))
+    return true
   const family = familyOf(flow.destination)
   return input.policies.policies.some(
     (policy) =>
       policy.groups.some(
-        (group) => covers(group.ports, flow) && inSet(input.membership, allowSet(policy.id, group.ports, family), flow.destination),
+        (group) =>
+          covers(group.ports, flow) &&
+          inSet(input.membership, allowSet(policy.id, group.ports, family), flow.destination),
       ) ||
-      (policy.internet.some((ports) => covers(ports, flow)) && !anyOf(PRIVATE_RANGES[family])(flow.destination)),
+      (policy.internet.some((ports) => covers(ports, flow)) &&
+        !anyOf(PRIVATE_RANGES[family])(flow.destination)),
   )
 }
 
@@ -76,7 +84,10 @@ function inSet(membership: Membership, set: string, address: Address): boolean {
 function covers(ports: PortList, flow: Flow): boolean {
   return ports.specs.some((spec) =>
     'from' in spec
-      ? spec.protocol === flow.protocol && flow.port !== undefined && flow.port >= spec.from && flow.port <= spec.to
+      ? spec.protocol === flow.protocol &&
+        flow.port !== undefined &&
+        flow.port >= spec.from &&
+        flow.port <= spec.to
       : spec.protocol === flow.protocol || (spec.protocol === 'icmp' && flow.protocol === 'icmpv6'),
   )
 }

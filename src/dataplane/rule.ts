@@ -9,7 +9,10 @@ export function rule(draft: Draft): Rule {
     matches: [],
     target: undefined,
     ...draft,
-    key: draft.key.toLowerCase().replaceAll(/[^a-z0-9.:/_-]/g, '_').slice(0, 80),
+    key: draft.key
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9.:/_-]/g, '_')
+      .slice(0, 80),
     words: words(draft.words),
   }
 }

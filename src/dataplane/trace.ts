@@ -43,7 +43,12 @@ const DEEPEST = 16
 export function trace(chain: string, packet: Packet, input: TraceInput): Trace {
   const state = { mark: 0, path: [] as string[], provisos: [] as string[] }
   const end = walk(chain, packet, input, state, 0)
-  return { verdict: end ?? 'returned', approved: state.mark !== 0, path: state.path, provisos: state.provisos }
+  return {
+    verdict: end ?? 'returned',
+    approved: state.mark !== 0,
+    path: state.path,
+    provisos: state.provisos,
+  }
 }
 
 interface Walk {
@@ -52,7 +57,13 @@ interface Walk {
   readonly provisos: string[]
 }
 
-function walk(chain: string, packet: Packet, input: TraceInput, state: Walk, depth: number): 'dropped' | 'rejected' | undefined {
+function walk(
+  chain: string,
+  packet: Packet,
+  input: TraceInput,
+  state: Walk,
+  depth: number,
+): 'dropped' | 'rejected' | undefined {
   const rules = input.chains.get(chain)
   if (!rules) throw new Error(`chain ${chain} is missing`)
   if (depth > DEEPEST) throw new Error(`chain ${chain} is reached over more than ${DEEPEST} others`)
@@ -100,7 +111,9 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
     case 'ports':
       return (
         match.protocol === packet.protocol &&
-        match.ranges.some(({ from, to }) => packet.port !== undefined && packet.port >= from && packet.port <= to)
+        match.ranges.some(
+          ({ from, to }) => packet.port !== undefined && packet.port >= from && packet.port <= to,
+        )
       )
     case 'set':
       return input.inSet(match.set, match.fields)

@@ -98,7 +98,12 @@ function fits(spec: SetSpec, header: SetHeader): boolean {
   )
 }
 
-function createSet(spec: SetSpec, membership: Membership, current: KnownSet | undefined, nowMs: number): ElementWork {
+function createSet(
+  spec: SetSpec,
+  membership: Membership,
+  current: KnownSet | undefined,
+  nowMs: number,
+): ElementWork {
   const sameKind = current?.header.type === spec.type && current.header.hasCounters
   const adds: ElementWrite[] = []
   for (const element of membership.elementsOf(spec.name)) {
@@ -150,7 +155,8 @@ function changeElements(
     return work
   }
   for (const element of membership.elementsOf(spec.name)) check(element)
-  for (const element of current.elements.keys()) if (!membership.has(spec.name, element)) work.deletes.push(element)
+  for (const element of current.elements.keys())
+    if (!membership.has(spec.name, element)) work.deletes.push(element)
   return work
 }
 
@@ -158,7 +164,11 @@ function changeElements(
 function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readonly ElementWrite[]): string[] {
   if (!current) return [renderCreate(spec), ...adds.map((write) => renderAdd(spec.name, write))]
   const name = successor(spec.name)
-  const fresh = [renderCreate({ ...spec, name }), `flush ${name}`, ...adds.map((write) => renderAdd(name, write))]
+  const fresh = [
+    renderCreate({ ...spec, name }),
+    `flush ${name}`,
+    ...adds.map((write) => renderAdd(name, write)),
+  ]
   if (swappable(spec, current)) return [...fresh, `swap ${name} ${spec.name}`]
   // The kernel swaps only like with like, and destroys only what no rule names: a stranger in use is reported by the failure.
   return [`destroy ${spec.name}`, ...fresh, `rename ${name} ${spec.name}`]
@@ -203,9 +213,10 @@ const headerOf = (spec: SetSpec): SetHeader => ({
 
 function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean, work: ElementWork): string {
   const verb = usable ? 'change' : current ? 'replace' : 'create'
-  const sample = work.adds.length + work.deletes.length <= 4
-    ? `: ${[...work.adds.map((write) => `+${write.element}`), ...work.deletes.map((element) => `-${element}`)].join(' ')}`
-    : ''
+  const sample =
+    work.adds.length + work.deletes.length <= 4
+      ? `: ${[...work.adds.map((write) => `+${write.element}`), ...work.deletes.map((element) => `-${element}`)].join(' ')}`
+      : ''
   return `${verb} set ${spec.name} (${work.adds.length} added, ${work.deletes.length} removed)${sample}`
 }
 

@@ -34,8 +34,14 @@ export function diffRules(desired: Ruleset, actual: Saved, family: Family): Rule
       const current = saved.chains.get(chain.name)
       if (current && inSync(rendered, current.rules)) continue
       lines.push(`:${chain.name} - [0:0]`)
-      body.push(...rendered.map((text, index) => `${counted(counters, chain.name, chain.rules[index])} -A ${chain.name} ${text}`))
-      summary.push(`${current ? 'rewrite' : 'create'} chain ${chain.name} (${describe(current?.rules, rendered)})`)
+      body.push(
+        ...rendered.map(
+          (text, index) => `${counted(counters, chain.name, chain.rules[index])} -A ${chain.name} ${text}`,
+        ),
+      )
+      summary.push(
+        `${current ? 'rewrite' : 'create'} chain ${chain.name} (${describe(current?.rules, rendered)})`,
+      )
     }
     const moves = hookMoves(hooks, saved, family, counters)
     summary.push(...moves.summary)
@@ -63,7 +69,8 @@ export function removeRules(actual: Saved, family: Family): RulesChange[] {
   return diffRules({ chains: [], hooks: [] }, actual, family)
 }
 
-export const isOurs = (chain: string): boolean => chain === CHAIN_PREFIX || chain.startsWith(`${CHAIN_PREFIX}-`)
+export const isOurs = (chain: string): boolean =>
+  chain === CHAIN_PREFIX || chain.startsWith(`${CHAIN_PREFIX}-`)
 
 function inSync(rendered: readonly string[], rules: readonly SavedRule[]): boolean {
   return (
@@ -77,7 +84,9 @@ function describe(current: readonly SavedRule[] | undefined, rendered: readonly 
   const before = new Set(current.map((rule) => rule.fingerprint))
   const after = new Set(rendered.map((text) => fingerprintOf(text)?.fingerprint))
   const added = [...after].filter((fingerprint) => !before.has(fingerprint)).length
-  const removed = current.filter((rule) => rule.fingerprint === undefined || !after.has(rule.fingerprint)).length
+  const removed = current.filter(
+    (rule) => rule.fingerprint === undefined || !after.has(rule.fingerprint),
+  ).length
   return `${added} rules added, ${removed} removed`
 }
 
@@ -110,7 +119,13 @@ function hookMoves(hooks: readonly Hook[], saved: SavedTable, family: Family, co
     if (isOurs(name)) continue
     const ours = chain.rules.filter((rule) => rule.target !== undefined && isOurs(rule.target))
     const hook = wanted.get(name)
-    if (hook && ours.length === 1 && ours[0] && chain.rules[0] === ours[0] && sameRule(hook.rule, ours[0], family)) {
+    if (
+      hook &&
+      ours.length === 1 &&
+      ours[0] &&
+      chain.rules[0] === ours[0] &&
+      sameRule(hook.rule, ours[0], family)
+    ) {
       wanted.delete(name)
       continue
     }
@@ -118,7 +133,9 @@ function hookMoves(hooks: readonly Hook[], saved: SavedTable, family: Family, co
     if (ours.length > 0) moves.summary.push(`remove ${ours.length} jump from ${name}`)
   }
   for (const [name, hook] of wanted) {
-    moves.insertions.push(`${counted(counters, name, hook.rule)} -I ${name} 1 ${renderRule(hook.rule, family)}`)
+    moves.insertions.push(
+      `${counted(counters, name, hook.rule)} -I ${name} 1 ${renderRule(hook.rule, family)}`,
+    )
     moves.summary.push(`jump first from ${name}`)
   }
   return moves
@@ -132,5 +149,8 @@ function sameRule(rule: Rule, saved: SavedRule, family: Family): boolean {
 export function parentOf(hook: Hook, saved: SavedTable): string {
   const root = hook.parents.at(-1) ?? ''
   const reached = new Set(saved.chains.get(root)?.rules.map((rule) => rule.target))
-  return hook.parents.find((parent) => saved.chains.has(parent) && (parent === root || reached.has(parent))) ?? root
+  return (
+    hook.parents.find((parent) => saved.chains.has(parent) && (parent === root || reached.has(parent))) ??
+    root
+  )
 }

@@ -35,7 +35,8 @@ export class IptablesDriver {
       throw error
     })
     if (nft && hasDocker(nft)) return 'nft'
-    if (/^filter$/m.test(await this.legacyTables()) && hasDocker(await this.#saveOf('legacy', 4))) return 'legacy'
+    if (/^filter$/m.test(await this.legacyTables()) && hasDocker(await this.#saveOf('legacy', 4)))
+      return 'legacy'
     const { stdout } = await this.run(['iptables', '-V'])
     return stdout.includes('legacy') ? 'legacy' : 'nft'
   }

@@ -54,7 +54,10 @@ export function parseSave(text: string, family: Family): Saved {
     } else if (line.startsWith('[') && chains) {
       const found = /^\[(\d+):(\d+)\] -A (\S+) ?(.*)$/.exec(line)
       const chain = found && chains.get(found[3] ?? '')
-      if (!found || !chain) throw new SaveFormatError(`reading the IPv${family} ${table} table: unexpected line ${JSON.stringify(line.slice(0, 200))}`)
+      if (!found || !chain)
+        throw new SaveFormatError(
+          `reading the IPv${family} ${table} table: unexpected line ${JSON.stringify(line.slice(0, 200))}`,
+        )
       chain.rules.push(parseRule(found[4] ?? '', Number(found[1]), Number(found[2])))
     } else if (/table .* is incompatible/i.test(line)) {
       // The tool skips such a table and exits 0. Only ours matter: filter and raw.
@@ -77,4 +80,5 @@ function parseRule(text: string, packets: number, bytes: number): SavedRule {
 }
 
 /** A comment is free text: it may contain what looks like a target. */
-export const withoutComment = (text: string): string => text.replace(/--comment (?:"(?:[^"\\]|\\.)*"|\S+)/, '')
+export const withoutComment = (text: string): string =>
+  text.replace(/--comment (?:"(?:[^"\\]|\\.)*"|\S+)/, '')

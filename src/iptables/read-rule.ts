@@ -46,7 +46,10 @@ export function readRule(text: string): ReadRule {
         const ranges = next().split(',').map(readRange)
         // A port match stands for its protocol too: the model has one match for both.
         if (protocol === 'tcp' || protocol === 'udp') {
-          matches.splice(matches.findIndex((match) => match.kind === 'protocol'), 1)
+          matches.splice(
+            matches.findIndex((match) => match.kind === 'protocol'),
+            1,
+          )
           matches.push({ kind: 'ports', protocol, ranges })
         } else unknown.push(word)
         break
@@ -87,7 +90,12 @@ export function readRule(text: string): ReadRule {
       case '--hashlimit-above':
       case '--hashlimit-upto': {
         const [count = '0', per = 'sec'] = next().split('/')
-        Object.assign(limit, { side: word.slice(12), count: Number(count), per: UNITS[per] ?? per, bySource: false })
+        Object.assign(limit, {
+          side: word.slice(12),
+          count: Number(count),
+          per: UNITS[per] ?? per,
+          bySource: false,
+        })
         break
       }
       case '--hashlimit-burst':
@@ -116,7 +124,12 @@ export function readRule(text: string): ReadRule {
   return { matches, target, unknown }
 }
 
-const UNITS: Readonly<Record<string, Hashlimit['per']>> = { sec: 'second', min: 'minute', hour: 'hour', day: 'day' }
+const UNITS: Readonly<Record<string, Hashlimit['per']>> = {
+  sec: 'second',
+  min: 'minute',
+  hour: 'hour',
+  day: 'day',
+}
 
 function readTarget(name: string, options: readonly string[]): Target {
   const option = (flag: string): string => options[options.indexOf(flag) + 1] ?? ''
@@ -131,7 +144,9 @@ function readTarget(name: string, options: readonly string[]): Target {
     case 'NFLOG':
       return { kind: 'log', prefix: option('--nflog-prefix').trim(), group: Number(option('--nflog-group')) }
     case 'MARK':
-      return Number(value) === 0 ? { kind: 'clearMark', bit: Number(mask) } : { kind: 'setMark', bit: Number(value) }
+      return Number(value) === 0
+        ? { kind: 'clearMark', bit: Number(mask) }
+        : { kind: 'setMark', bit: Number(value) }
     case 'CONNMARK':
       return { kind: 'setConnmark', value: Number(value), mask: Number(mask) }
     default:
@@ -140,11 +155,14 @@ function readTarget(name: string, options: readonly string[]): Target {
 }
 
 function tokenize(text: string): string[] {
-  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bareWord]) => quoted ?? bareWord ?? '')
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+    ([, quoted, bareWord]) => quoted ?? bareWord ?? '',
+  )
 }
 
 /** The tool prints a full-length prefix where we write a bare address. */
-const bare = (text: string): Cidr => text.replace(/\/(32|128)$/, (all, length) => ((length === '128') === text.includes(':') ? '' : all)) as Cidr
+const bare = (text: string): Cidr =>
+  text.replace(/\/(32|128)$/, (all, length) => ((length === '128') === text.includes(':') ? '' : all)) as Cidr
 
 function readRange(text: string): { from: number; to: number } {
   const [from, to] = text.split(':').map(Number)

@@ -90,4 +90,3 @@ function renderTargetOf(target: Target, family: Family): string {
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`
-

@@ -64,7 +64,8 @@ function partsOf(cidr: Cidr | Address): { bytes: number[]; prefix: number } {
 
 function formatCidr(network: readonly number[], prefix: number): Cidr {
   const address = formatAddress(network)
-  return (prefix === network.length * 8 ? address : `${address}/${prefix}`) as string as Cidr
+  const text: string = prefix === network.length * 8 ? address : `${address}/${prefix}`
+  return text as Cidr
 }
 
 const maskByte = (prefix: number, index: number): number =>

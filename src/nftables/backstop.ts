@@ -35,7 +35,8 @@ export function renderBackstop(backstop: Backstop, counters = { packets: 0, byte
   ].join('\n')
 }
 
-export const removeBackstop = (): string => `table inet ${BACKSTOP_TABLE} {}\ndelete table inet ${BACKSTOP_TABLE}\n`
+export const removeBackstop = (): string =>
+  `table inet ${BACKSTOP_TABLE} {}\ndelete table inet ${BACKSTOP_TABLE}\n`
 
 /** Is what the kernel holds what would be written? */
 export function backstopInSync(desired: Backstop, saved: SavedBackstop | undefined): boolean {
@@ -92,7 +93,8 @@ export class BackstopDriver {
       const { stdout } = await this.run(['nft', 'list', 'table', 'inet', BACKSTOP_TABLE])
       return parseBackstop(stdout)
     } catch (error) {
-      if (error instanceof ToolError && /No such file or directory|does not exist/.test(error.stderr)) return undefined
+      if (error instanceof ToolError && /No such file or directory|does not exist/.test(error.stderr))
+        return undefined
       throw error
     }
   }
@@ -111,7 +113,8 @@ export function parseBackstop(text: string): SavedBackstop {
   if (hook === -1 && !text.includes('hook forward priority 10;')) fingerprints.push(undefined)
   for (const line of text.split('\n')) {
     const rule = line.trim()
-    if (!/ (return|drop|accept|jump|goto|reject)\b|^(return|drop|accept|jump|goto|reject)\b/.test(rule)) continue
+    if (!/ (return|drop|accept|jump|goto|reject)\b|^(return|drop|accept|jump|goto|reject)\b/.test(rule))
+      continue
     if (rule.startsWith('type ')) continue
     fingerprints.push(/comment "[^"]*\[([0-9a-f]{8})\]"$/.exec(rule)?.[1])
     const counter = /counter packets (\d+) bytes (\d+) drop/.exec(rule)

@@ -5,7 +5,11 @@ import { BACKSTOP_TABLE, CHAIN_PREFIX } from '../dataplane/names.ts'
  * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
  * Legacy iptables is silent here. Rules of other chains are none of our business, and a busy host changes many.
  */
-export const watchRules = (listener: { onChange(): void; onStart(): void; onEnd(error: Error): void }): LineProcess =>
+export const watchRules = (listener: {
+  onChange(): void
+  onStart(): void
+  onEnd(error: Error): void
+}): LineProcess =>
   new LineProcess({
     argv: ['nft', 'monitor'],
     onLine: (line) => {

@@ -63,9 +63,16 @@ function namesOf(policies: readonly Policy[]): Map<Hostname, { private: boolean 
 function digestOf(policies: readonly Policy[], config: Config): string {
   const rights = policies.map((policy) => [
     policy.id,
-    policy.groups.map((group) => [group.ports.text, [...group.names].toSorted(), [...group.cidrs.keys()].toSorted()]),
+    policy.groups.map((group) => [
+      group.ports.text,
+      [...group.names].toSorted(),
+      [...group.cidrs.keys()].toSorted(),
+    ]),
     policy.internet.map((ports) => ports.text),
   ])
   const limits = [config.never, config.metadata, config.smtp, config.dns.servers]
-  return createHash('sha256').update(JSON.stringify([rights, limits])).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(JSON.stringify([rights, limits]))
+    .digest('hex')
+    .slice(0, 16)
 }

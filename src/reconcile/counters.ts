@@ -37,7 +37,12 @@ export class Counters {
   readRules(dataplane: Dataplane, saved: SavedFamilies): void {
     for (const family of FAMILIES) {
       for (const { table, name, rules } of dataplane.rules[family].chains) {
-        const present = new Map(saved[family].tables.get(table)?.chains.get(name)?.rules.map((rule) => [rule.key, rule]))
+        const present = new Map(
+          saved[family].tables
+            .get(table)
+            ?.chains.get(name)
+            ?.rules.map((rule) => [rule.key, rule]),
+        )
         for (const { key } of rules) {
           const rule = present.get(key)
           if (rule) this.#rules.read(ruleKey(family, name, key), rule)
@@ -62,7 +67,12 @@ export class Counters {
   }
 
   /** `networkOf` names the network of a bridge. */
-  readSets(known: ReadonlyMap<string, KnownSet>, read: readonly string[], policies: Policies, membership: Membership): void {
+  readSets(
+    known: ReadonlyMap<string, KnownSet>,
+    read: readonly string[],
+    policies: Policies,
+    membership: Membership,
+  ): void {
     const wanted = new Set(read)
     for (const family of FAMILIES) {
       for (const reason of DENY_REASONS) {
@@ -101,13 +111,21 @@ export class Counters {
       if (network === undefined) continue
       const row = rows.get(`${reason} ${network}`)
       if (row) row.packets += packets
-      else rows.set(`${reason} ${network}`, { policy: reason === 'policy' ? 'common' : 'host', network, reason, packets })
+      else
+        rows.set(`${reason} ${network}`, {
+          policy: reason === 'policy' ? 'common' : 'host',
+          network,
+          reason,
+          packets,
+        })
     }
     return [...rows.values()]
   }
 
   /** Connections by name, for names that are configured. */
-  domainCounts(policies: Policies): { policy: string; domain: string; family: IpFamily; connections: number }[] {
+  domainCounts(
+    policies: Policies,
+  ): { policy: string; domain: string; family: IpFamily; connections: number }[] {
     const configured = new Set<string>(policies.names.keys())
     return [...this.#domains].flatMap(([key, connections]) => {
       const [policy = '', family = '', domain = ''] = key.split(' ')

@@ -129,4 +129,8 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
 }
 
 const shapeOf = ({ plan, resolvers }: Surroundings): string =>
-  JSON.stringify([plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]), plan.open, resolvers])
+  JSON.stringify([
+    plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
+    plan.open,
+    resolvers,
+  ])

@@ -6,7 +6,14 @@ import type { ConntrackDriver } from '../conntrack/driver.ts'
 import type { Flow } from '../dataplane/flow.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Desired } from './desired.ts'
-import { BackstopError, type Change, type Drivers, type Observed, Reconciler, type Scope } from './reconciler.ts'
+import {
+  BackstopError,
+  type Change,
+  type Drivers,
+  type Observed,
+  Reconciler,
+  type Scope,
+} from './reconciler.ts'
 import { rejudge } from './rejudge.ts'
 
 /** What of an earlier pass has to outlive the process. */
@@ -102,7 +109,11 @@ export class Firewall {
     const next = this.#nextGeneration()
     this.desired.setGeneration(next.generation)
     try {
-      return await this.#plan(this.desired.dataplane(), { rules: true, headers: true, read: [], everything: true }, nowMs)
+      return await this.#plan(
+        this.desired.dataplane(),
+        { rules: true, headers: true, read: [], everything: true },
+        nowMs,
+      )
     } finally {
       this.desired.membership.touchAll()
     }
@@ -147,8 +158,10 @@ export class Firewall {
   }
 }
 
-const metadataOf = (metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }): readonly Cidr[] =>
-  metadata.block ? [...METADATA[4], ...METADATA[6], ...metadata.extra] : []
+const metadataOf = (metadata: {
+  readonly block: boolean
+  readonly extra: readonly Cidr[]
+}): readonly Cidr[] => (metadata.block ? [...METADATA[4], ...METADATA[6], ...metadata.extra] : [])
 
 function driftOf(change: Change): DriftKind[] {
   const kinds = new Set<DriftKind>()

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Why a pass is asked for. */
-export type Trigger = 'start' | 'answer' | 'docker' | 'link' | 'drift' | 'reload' | 'timer' | 'until' | 'retry'
+export type Trigger =
+  'start' | 'answer' | 'docker' | 'link' | 'drift' | 'reload' | 'timer' | 'until' | 'retry'
 
 /** Runs passes one at a time. Triggers that come during a pass are gathered into the next; a failed pass is tried again, ever later. */
 export class Loop {

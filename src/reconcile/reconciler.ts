@@ -5,7 +5,12 @@ import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sy
 import { diffRules, type RulesChange } from '../iptables/diff.ts'
 import type { IptablesDriver, SavedFamilies } from '../iptables/driver.ts'
 import { FAMILIES } from '../net/types.ts'
-import { backstopInSync, renderBackstop, type BackstopDriver, type SavedBackstop } from '../nftables/backstop.ts'
+import {
+  backstopInSync,
+  renderBackstop,
+  type BackstopDriver,
+  type SavedBackstop,
+} from '../nftables/backstop.ts'
 
 export interface Drivers {
   readonly ipset: IpsetDriver
@@ -99,7 +104,9 @@ export class Reconciler {
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
     const { rules: saved } = observed
-    const rules = saved ? FAMILIES.flatMap((family) => diffRules(desired.rules[family], saved[family], family)) : []
+    const rules = saved
+      ? FAMILIES.flatMap((family) => diffRules(desired.rules[family], saved[family], family))
+      : []
     const backstop =
       !scope.rules || (!this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop))
         ? undefined
@@ -149,7 +156,10 @@ export class Reconciler {
 
   /** Takes the elements of these sets as they are now. */
   async refresh(sets: readonly string[], nowMs = Date.now()): Promise<void> {
-    await this.#readAgain(sets.filter((set) => this.known.has(set)), nowMs)
+    await this.#readAgain(
+      sets.filter((set) => this.known.has(set)),
+      nowMs,
+    )
   }
 
   /** Sets whose header is not what was last known: flushed, missing, or with a number of elements that we did not write. */
@@ -204,7 +214,7 @@ const isManaged = (set: KnownSet): boolean => set.header.type !== 'hash:ip,port,
 
 function sameElements(a: KnownSet, b: KnownSet): boolean {
   if (a.elements.size !== b.elements.size) return false
-  for (const [element, { comment }] of a.elements) if (b.elements.get(element)?.comment !== comment) return false
+  for (const [element, { comment }] of a.elements)
+    if (b.elements.get(element)?.comment !== comment) return false
   return true
 }
-

@@ -16,12 +16,21 @@ const MOST_FLOWS = 50_000
  * The set lines that go with a new generation: what lingers, what is revoked, and what was revoked and is allowed again.
  * They have to stand before the rules of that generation do.
  */
-export function rejudge(flows: readonly Flow[], known: ReadonlyMap<string, KnownSet>, input: RevokeInput): string[] {
+export function rejudge(
+  flows: readonly Flow[],
+  known: ReadonlyMap<string, KnownSet>,
+  input: RevokeInput,
+): string[] {
   const { linger, revoked } = judgeFlows(flows, input)
   const lines: string[] = []
-  const add = (sets: ReadonlyMap<string, readonly string[]>, timeoutSeconds: number, comment: string): void => {
+  const add = (
+    sets: ReadonlyMap<string, readonly string[]>,
+    timeoutSeconds: number,
+    comment: string,
+  ): void => {
     for (const [set, elements] of sets) {
-      for (const element of elements.slice(0, MOST_FLOWS)) lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
+      for (const element of elements.slice(0, MOST_FLOWS))
+        lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
     }
   }
   add(linger, LINGER_SECONDS, 'live when its address expired')
@@ -41,5 +50,11 @@ function flowOf(element: string): Flow | undefined {
   const found = /^([^,]+),(\w+):(\d+),([^,]+)$/.exec(element)
   if (!found) return undefined
   const [, source = '', protocol = '', port = '', destination = ''] = found
-  return { source: source as Address, protocol, port: Number(port), destination: destination as Address, mark: 0 }
+  return {
+    source: source as Address,
+    protocol,
+    port: Number(port),
+    destination: destination as Address,
+    mark: 0,
+  }
 }

@@ -30,7 +30,9 @@ export class Totals {
     const entry = this.#entries.get(key)
     const last = entry?.last ?? NOTHING
     const restarted = now.packets < last.packets
-    const gained = restarted ? now : { packets: now.packets - last.packets, bytes: Math.max(0, now.bytes - last.bytes) }
+    const gained = restarted
+      ? now
+      : { packets: now.packets - last.packets, bytes: Math.max(0, now.bytes - last.bytes) }
     if (!entry) {
       this.#entries.set(key, { total: gained, last: now })
       return gained
