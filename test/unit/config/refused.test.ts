@@ -22,6 +22,11 @@ describe('YAML', () => {
       'allow:\n  - *.example.com\n',
       'embargod.yaml:2:5: "*.example.com": a wildcard cannot be allowed by resolving names',
     ],
+    [
+      'allow:\n  - *.x.example\n  - *.x.example\n',
+      'embargod.yaml:2:5: "*.x.example": a wildcard',
+      'embargod.yaml:3:5: "*.x.example": a wildcard',
+    ],
     ['allow: *nowhere\n', 'embargod.yaml:1:8: "*nowhere" names an anchor that is not there'],
     ['- a.example\n', 'embargod.yaml:1:1: a config is a map of keys, like "allow:", and not a list'],
     ['hello\n', 'embargod.yaml:1:1: a config is a map of keys, like "allow:", and not a single value'],
