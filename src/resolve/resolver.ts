@@ -67,6 +67,7 @@ export class Resolver {
   /** Ends every look-up on the way, as an `error`. */
   close(): void {
     this.#closing.abort()
+    this.#udp.close()
   }
 
   async #ask(question: Question, signals: readonly AbortSignal[]): Promise<Lookup> {
@@ -80,7 +81,7 @@ export class Resolver {
     let failure: Lookup = { kind: 'timeout', detail: 'no answer in time' }
     for (const [index, server] of queue.entries()) {
       const leftMs = deadlineMs - this.#nowMs()
-      if (leftMs <= 0) break
+      if (leftMs <= 0 || calledOff(signals)) break
       const timeoutMs = Math.ceil(leftMs / Math.min(3, queue.length - index))
       const result = await this.#tryServer({ server, order, question, timeoutMs, signals })
       if (calledOff(signals)) break
@@ -94,19 +95,21 @@ export class Resolver {
 
   async #tryServer({ server, order, question, timeoutMs, signals }: ServerTry): Promise<ExchangeResult> {
     const endMs = this.#nowMs() + timeoutMs
-    const attempt = (): Try => {
+    // close() ends what is on the way by UDP itself: a listener a question on one signal is dear.
+    const forUdp = signals.filter((signal) => signal !== this.#closing.signal)
+    const attempt = (listenTo: readonly AbortSignal[]): Try => {
       const leftMs = Math.max(1, endMs - this.#nowMs())
-      return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signals }
+      return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signals: listenTo }
     }
-    let result = await this.#udp.ask(attempt())
+    let result = await this.#udp.ask(attempt(forUdp))
     if (result.kind === 'format-error' && !server.plain) {
       server.plain = true
-      result = await this.#udp.ask(attempt())
+      result = await this.#udp.ask(attempt(forUdp))
     }
     if (result.kind === 'silence' || result.kind === 'unreachable') {
       if (!calledOff(signals)) order.silent(server, this.#nowMs())
     } else order.answered(server)
-    return result.kind === 'truncated' ? exchangeTcp(attempt()) : result
+    return result.kind === 'truncated' ? exchangeTcp(attempt(signals)) : result
   }
 }
 

@@ -11,7 +11,10 @@ const QUESTIONS_PER_PORT = 64
  * that is a port a question; in a rush sockets are too dear for that (50 µs each).
  */
 export class UdpPorts {
+  /** The newest port to each server. */
   readonly #open = new Map<string, UdpPort>()
+  /** Ports with questions on the way, the newest among them. */
+  readonly #busy = new Set<UdpPort>()
 
   /** Never rejects. */
   ask(attempt: Try): Promise<ExchangeResult> {
@@ -19,10 +22,17 @@ export class UdpPorts {
     const key = `${server.host}#${server.port}`
     let port = this.#open.get(key)
     if (!port?.usable) {
-      port = new UdpPort(server)
-      this.#open.set(key, port)
+      const opened = new UdpPort(server, () => this.#busy.delete(opened))
+      this.#busy.add(opened)
+      this.#open.set(key, opened)
+      port = opened
     }
     return port.ask(attempt)
+  }
+
+  /** Ends all that is on the way. */
+  close(): void {
+    for (const port of this.#busy) port.fail(new Error('closed'))
   }
 }
 
@@ -38,9 +48,12 @@ class UdpPort {
   /** Messages from before the socket was connected. */
   #unsent: Buffer[] | undefined = []
 
-  constructor(server: ServerAddress) {
+  readonly #onClose: () => void
+
+  constructor(server: ServerAddress, onClose: () => void) {
+    this.#onClose = onClose
     this.#socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4')
-    this.#socket.on('error', (error) => this.#fail(error))
+    this.#socket.on('error', (error) => this.fail(error))
     this.#socket.on('message', (message) => this.#receive(message))
     this.#socket.connect(server.port, server.host, () => {
       const messages = this.#unsent ?? []
@@ -71,7 +84,7 @@ class UdpPort {
 
   #send(message: Buffer): void {
     if (this.#closed) return
-    this.#socket.send(message, (error) => error && this.#fail(error))
+    this.#socket.send(message, (error) => error && this.fail(error))
   }
 
   #receive(message: Buffer): void {
@@ -80,7 +93,7 @@ class UdpPort {
     if (message.length < 12) for (const waiting of this.#waiting.values()) waiting.received(message)
   }
 
-  #fail(error: Error): void {
+  fail(error: Error): void {
     for (const waiting of this.#waiting.values())
       waiting.settle({ kind: 'unreachable', detail: error.message })
     this.#close()
@@ -90,5 +103,6 @@ class UdpPort {
     if (this.#closed) return
     this.#closed = true
     this.#socket.close()
+    this.#onClose()
   }
 }
