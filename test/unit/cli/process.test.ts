@@ -52,8 +52,8 @@ describe('the process', () => {
       status: async () => ({ ...healthyReport, names }),
     })
     try {
-      const { exitCode, stdout } = await embargod(['status', '--json'], { runtimeDirectory })
-      expect(exitCode).toBe(0)
+      const { exitCode, stdout, stderr } = await embargod(['status', '--json'], { runtimeDirectory })
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
       expect(JSON.parse(stdout)).toMatchObject({ daemon: 'running', pid: 4711 })
       expect((JSON.parse(stdout) as { names: unknown[] }).names).toHaveLength(20_000)
     } finally {
