@@ -13,7 +13,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['observe'],
   ['control'],
   ['cli'],
-  ['daemon'],
+  ['host'],
+  ['daemon', 'inspect'],
 ]
 
 /** Files at the top that import nothing of ours and that anybody may import. */

@@ -38,12 +38,12 @@ import { DockerWatcher } from '../workloads/docker-watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import { reloadAccepted } from './accepted-config.ts'
-import { writeClosedGuard } from './closed-guard.ts'
+import { reloadAccepted } from '../host/accepted-config.ts'
+import { writeClosedGuard } from '../host/closed-guard.ts'
 import { Health } from './health.ts'
-import { HostView, ownServers } from './host-view.ts'
-import * as saved from './saved.ts'
-import { TemporaryAllows } from './temporary.ts'
+import { HostView, ownServers } from '../host/host-view.ts'
+import * as saved from '../host/saved.ts'
+import { TemporaryAllows } from '../host/temporary.ts'
 
 export interface DaemonOptions {
   readonly configFile: string
