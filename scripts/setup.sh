@@ -26,7 +26,11 @@ restore_policy() {
   if [ -e "$policy.embargod" ]; then mv "$policy.embargod" "$policy"; fi
 }
 
+packages() { dpkg-query -W -f='${Package}\n' | sort -u; }
+
 install_packages() {
+  local before
+  before=$(packages)
   say "installing $*"
   if [ -e "$policy" ]; then mv "$policy" "$policy.embargod"; fi
   trap restore_policy EXIT
@@ -36,9 +40,11 @@ install_packages() {
     { tail -n 30 "$log" >&2; fail 'apt-get install failed'; }
   restore_policy
   trap - EXIT
-  # Not at the next boot either. A unit that was not there before has nobody who relies on it.
-  units=$(dpkg -L "$@" | sed -n 's#^\(/usr\)\?/lib/systemd/system/\([A-Za-z0-9_-]*\.\(service\|socket\|timer\)\)$#\2#p' | grep -v '^\(systemd\|dbus\)' || true)
-  for unit in $units containerd.service; do systemctl disable "$unit" >/dev/null 2>&1 || true; done
+  # Not at the next boot either: a unit that was not there before has nobody who relies on it.
+  local added units
+  added=$(comm -13 <(printf '%s\n' "$before") <(packages) | grep -v '^\(lib\)\?\(systemd\|dbus\)' || true)
+  units=$(for name in $added; do dpkg -L "$name"; done | sed -n 's#^\(/usr\)\?/lib/systemd/system/\([A-Za-z0-9_-]*\.\(service\|socket\|timer\)\)$#\2#p')
+  for unit in $units; do systemctl disable "$unit" >/dev/null 2>&1 || true; done
 }
 
 mkdir -p .cache

@@ -28,17 +28,20 @@ export class Box {
       ...(options.mounts ? ['--mount', '--mount-proc'] : []),
     ]
     const holder = spawn('unshare', [...flags, 'perl', HOLDER], {
-      stdio: ['pipe', 'pipe', 'ignore'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     })
     holder.stdin.on('error', () => undefined)
+    let complaint = ''
+    holder.stderr.on('data', (chunk) => (complaint += String(chunk)))
     const ready = await Promise.race([
       once(holder.stdout, 'data').then(() => true),
-      once(holder, 'exit').then(() => false),
+      once(holder, 'close').then(() => false),
     ])
     const pid = holder.pid === undefined ? undefined : onlyChild(holder.pid)
-    if (!ready || pid === undefined) throw new Error('making namespaces: are we root?')
+    if (!ready || pid === undefined) throw new Error(`making namespaces: ${complaint}`)
     holder.stdout.destroy()
+    holder.stderr.destroy()
     holder.unref()
     return new Box(holder, pid, options.mounts)
   }

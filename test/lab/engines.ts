@@ -9,9 +9,9 @@ export type EngineVersion = (typeof ENGINE_VERSIONS)[number]
 
 export const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url))
 
-/** Debian's suite that carries an engine; undefined: the one that is installed. */
-const SUITE: Readonly<Record<EngineVersion, string | undefined>> = {
-  '20.10': undefined,
+/** Debian's suite that carries an engine. */
+const SUITE: Readonly<Record<EngineVersion, string>> = {
+  '20.10': 'bookworm',
   '26.1': 'trixie',
   '28.5': 'forky',
 }
@@ -26,10 +26,10 @@ export function chosenEngine(): EngineVersion {
 
 /** The folder to put in front of PATH for this engine; undefined for the installed one. Fetched once. */
 export async function engineBinaries(version: EngineVersion): Promise<string | undefined> {
-  const suite = SUITE[version]
-  if (suite === undefined) return undefined
+  const installed = await run(['dockerd', '--version'])
+  if (installed.stdout.includes(` ${version}.`)) return undefined
   const folder = join(CACHE, 'engines', version)
-  if (!existsSync(folder)) await fetchEngine(suite, folder)
+  if (!existsSync(folder)) await fetchEngine(SUITE[version], folder)
   return join(folder, 'bin')
 }
 

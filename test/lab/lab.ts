@@ -74,7 +74,10 @@ export class Lab {
     const name = `${process.pid}-${(started += 1)}${options.name === undefined ? '' : `-${options.name}`}`
     const directory = directoryOf(name)
     mkdirSync(directory, { mode: 0o700 })
-    const [hostBox, inetBox] = await Promise.all([Box.open({ mounts: true }), Box.open({ mounts: false })])
+    const [hostBox, inetBox] = await openBoxes().catch((cause: unknown) => {
+      removeLab(name, [])
+      throw new Error('starting the lab', { cause })
+    })
     const engine = new Engine(hostBox, directory, {
       binaries,
       ipv6: options.ipv6 ?? true,
@@ -225,6 +228,8 @@ export class Lab {
     writeRecord({ name: this.name, owner: process.pid, kept: this.kept, hostPid, inetPid: this.inetBox.pid })
   }
 }
+
+const openBoxes = () => Promise.all([Box.open({ mounts: true }), Box.open({ mounts: false })])
 
 let started = 0
 const running = new Set<Lab>()
