@@ -13,6 +13,11 @@ import { ControlError } from './control/error.ts'
 import { runtimeDirectory } from './control/place.ts'
 import type { StatusReport } from './control/status.ts'
 import { runAction } from './daemon/run.ts'
+import { cleanupAction } from './inspect/cleanup.ts'
+import { explainAction } from './inspect/explain.ts'
+import { planAction } from './inspect/plan.ts'
+import { rulesAction } from './inspect/rules.ts'
+import { run } from './system/exec.ts'
 import type { Signals } from './signals.ts'
 
 export interface Surroundings {
@@ -28,18 +33,18 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
   return {
     run: runAction({ environment, pid, signals, runtimeDirectory: directory }),
     check: checkAction(hostConfigEnv),
-    plan: unbuilt,
+    plan: planAction(ask, run),
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
       fromHost: () => Promise.reject(new ControlError('the daemon is not running', EXIT.notRunning)),
       now: Date.now,
     }),
-    rules: unbuilt,
-    explain: unbuilt,
+    rules: rulesAction(run),
+    explain: explainAction(ask, run),
     allow: allowAction(ask, Date.now),
     verify: unbuilt,
     reload: reloadAction(ask),
-    cleanup: unbuilt,
+    cleanup: cleanupAction(ask, run),
     schema: schemaAction,
   }
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { EXIT, explainUse } from './command.ts'
-import type { Action, Bind } from './command.ts'
+import { configOption, EXIT, explainUse } from './command.ts'
+import type { Action, Bind, ConfigArgs } from './command.ts'
 
-export interface CleanupArgs {
+export interface CleanupArgs extends ConfigArgs {
   /** Stop a running daemon first, instead of refusing. */
   readonly stop: boolean
 }
@@ -14,11 +14,11 @@ interface CleanupOptions extends CleanupArgs {
 /** Asks before it opens the host, unless told not to. */
 const asking =
   (action: Action<CleanupArgs>): Action<CleanupOptions> =>
-  async ({ stop, yes }, io) => {
+  async ({ stop, yes, config }, io) => {
     if (!yes) {
       if (io.confirm === undefined) {
         io.stderr.write('embargod: cleanup opens this host; without a terminal to ask on, say --yes\n')
-        return EXIT.misuse
+        return EXIT.failed
       }
       if (
         !(await io.confirm(
@@ -28,19 +28,22 @@ const asking =
         return EXIT.failed
       }
     }
-    return action({ stop }, io)
+    return action({ stop, config }, io)
   }
 
 export function defineCleanup(program: Command, action: Action<CleanupArgs>, bind: Bind): void {
-  const command = program
-    .command('cleanup')
+  const command = configOption(program.command('cleanup'))
     .description(
       'Remove every rule, chain and set that is ours, and nothing else. Refuses while the daemon runs.',
     )
     .option('--stop', 'stop a running daemon first')
     .option('-y, --yes', 'do not ask')
-    .action((options: { readonly stop?: true; readonly yes?: true }) =>
-      bind(asking(action), { stop: options.stop === true, yes: options.yes === true }),
+    .action((options: ConfigArgs & { readonly stop?: true; readonly yes?: true }) =>
+      bind(asking(action), {
+        stop: options.stop === true,
+        yes: options.yes === true,
+        config: options.config,
+      }),
     )
   explainUse(command, ['embargod cleanup', 'embargod cleanup --stop --yes'], {
     0: 'nothing of ours is left',

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import { explainUse } from './command.ts'
-import type { Action, Bind } from './command.ts'
+import { configOption, explainUse } from './command.ts'
+import type { Action, Bind, ConfigArgs } from './command.ts'
 
 /** `port` and `protocol` as far as they were said; `icmp` and its like have no port. */
 export interface Destination {
@@ -11,7 +11,7 @@ export interface Destination {
   readonly protocol: string | undefined
 }
 
-export interface ExplainArgs {
+export interface ExplainArgs extends ConfigArgs {
   /** Name or id of a container, or name of a network. */
   readonly source: string
   readonly destination: Destination
@@ -19,8 +19,7 @@ export interface ExplainArgs {
 }
 
 export function defineExplain(program: Command, action: Action<ExplainArgs>, bind: Bind): void {
-  const command = program
-    .command('explain')
+  const command = configOption(program.command('explain'))
     .description(
       "Say whether a packet would pass, and which rule decides, computed from the kernel's rules and sets.",
     )
@@ -31,8 +30,8 @@ export function defineExplain(program: Command, action: Action<ExplainArgs>, bin
       parseDestination,
     )
     .option('--json', 'as JSON')
-    .action((source: string, destination: Destination, options: { readonly json?: true }) =>
-      bind(action, { source, destination, json: options.json === true }),
+    .action((source: string, destination: Destination, options: ConfigArgs & { readonly json?: true }) =>
+      bind(action, { source, destination, config: options.config, json: options.json === true }),
     )
   explainUse(
     command,

@@ -21,3 +21,15 @@ export interface ReloadAnswer {
   /** Why the kernel did not take it. */
   readonly detail?: string
 }
+
+/** Body of `plan`: the file to be planned for. */
+export const planRequest = z.strictObject({ config: z.string().min(1) })
+
+/** Answer of `plan`: a line a change; `changes` is absent when the file is refused. */
+export interface PlanAnswer {
+  readonly problems: readonly Problem[]
+  readonly changes?: readonly string[]
+}
+
+/** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
+export const heldRequest = z.strictObject({ name: z.string() })

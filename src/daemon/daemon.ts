@@ -2,18 +2,21 @@ import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import type { Config, Problem } from '../config/model.ts'
-import { ConntrackDriver } from '../conntrack/driver.ts'
 import { ControlServer } from '../control/server.ts'
-import { allowRequest, type AllowAnswer, type ReloadAnswer } from '../control/protocol.ts'
+import {
+  allowRequest,
+  heldRequest,
+  planRequest,
+  type AllowAnswer,
+  type PlanAnswer,
+  type ReloadAnswer,
+} from '../control/protocol.ts'
 import type { StatusReport } from '../control/status.ts'
 import { allowSet } from '../dataplane/names.ts'
-import { IpsetDriver } from '../ipset/driver.ts'
 import type { KnownSet } from '../ipset/sync.ts'
-import { IptablesDriver } from '../iptables/driver.ts'
 import { parseAddress } from '../net/address.ts'
 import { classify } from '../net/ranges.ts'
 import { FAMILIES, type Hostname } from '../net/types.ts'
-import { BackstopDriver } from '../nftables/backstop.ts'
 import { watchRules } from '../nftables/monitor.ts'
 import { startHttpServer, type HttpServer } from '../observe/http.ts'
 import { type Logger } from '../observe/logger.ts'
@@ -40,6 +43,8 @@ import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { reloadAccepted } from '../host/accepted-config.ts'
 import { writeClosedGuard } from '../host/closed-guard.ts'
+import { createDrivers, type HostDrivers } from '../host/drivers.ts'
+import { planChange } from '../host/plan-change.ts'
 import { Health } from './health.ts'
 import { HostView, ownServers } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
@@ -88,8 +93,7 @@ export class Daemon {
   readonly #counters = new Counters()
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #startedAtMs = Date.now()
-  readonly #iptables: IptablesDriver
-  readonly #backstop: BackstopDriver
+  readonly #drivers: HostDrivers
   readonly #repairs: Record<string, number> = {}
   readonly #setReadAtMs = new Map<string, number>()
   #config!: Config
@@ -125,8 +129,7 @@ export class Daemon {
     this.#options = options
     this.#log = options.log
     this.#host = new HostView(options.run)
-    this.#iptables = new IptablesDriver(options.run)
-    this.#backstop = new BackstopDriver(options.run)
+    this.#drivers = createDrivers(options.run)
     this.#health = new Health((key, problem) => {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
@@ -319,8 +322,8 @@ export class Daemon {
     })
     this.#firewall = new Firewall(
       this.#desired,
-      { ipset: new IpsetDriver(this.#options.run), iptables: this.#iptables, backstop: this.#backstop },
-      new ConntrackDriver(this.#options.run),
+      this.#drivers,
+      this.#drivers.conntrack,
       generation ?? { generation: 1, digest: '' },
       (name, address) => this.#ledger.everHeld(name, address),
       (next) => this.#save('generation', next, saved.savedGeneration),
@@ -566,12 +569,12 @@ export class Daemon {
   }
 
   #scope(triggers: ReadonlySet<Trigger>, nowMs: number) {
-    const rulesMs = this.#iptables.flavour === 'legacy' ? LEGACY_RULES_MS : RULES_MS
+    const rulesMs = this.#drivers.iptables.flavour === 'legacy' ? LEGACY_RULES_MS : RULES_MS
     const timed = triggers.has('timer')
     const rules =
       RULE_TRIGGERS.some((trigger) => triggers.has(trigger)) ||
       // Elsewhere the monitor tells when the engine moves its jump.
-      (this.#iptables.flavour === 'legacy' && triggers.has('docker')) ||
+      (this.#drivers.iptables.flavour === 'legacy' && triggers.has('docker')) ||
       nowMs - this.#lastRulesReadMs >= rulesMs
     const everything = nowMs - this.#lastRenewalMs >= this.#config.resolver.maxStaleMs / 8
     if (everything) this.#lastRenewalMs = nowMs
@@ -684,7 +687,7 @@ export class Daemon {
     this.#judgeEngine()
     this.#metrics.setBuildInfo({
       version: VERSION,
-      backend: `iptables-${this.#iptables.flavour ?? 'unknown'}`,
+      backend: `iptables-${this.#drivers.iptables.flavour ?? 'unknown'}`,
       engine: this.#host.engine?.version ?? 'unknown',
     })
   }
@@ -754,7 +757,7 @@ export class Daemon {
         lastReloadSuccessful: this.#reloadSuccessful,
       },
       backend: {
-        flavour: this.#iptables.flavour ?? 'unknown',
+        flavour: this.#drivers.iptables.flavour ?? 'unknown',
         engine: this.#host.engine?.version ?? 'unknown',
       },
       docker: this.#docker,
@@ -809,14 +812,29 @@ export class Daemon {
       status: async () => this.status(),
       reload: () => this.reload(),
       allow: (body) => this.#allow(body),
-      addresses: async (body) =>
-        this.#ledger.held(String((body as { name?: unknown }).name ?? '') as Hostname),
+      plan: (body) => this.#plan(planRequest.parse(body).config),
+      held: async (body) => this.#ledger.held(heldRequest.parse(body).name as Hostname),
+      docker: async () => ({ socket: this.#config.docker.socket }),
       stop: async () => {
         setImmediate(() => process.kill(process.pid, 'SIGTERM'))
         return { pid: process.pid }
       },
     })
     this.#stops.push(() => server.close())
+  }
+
+  /** For a file that may not be the one in force. */
+  async #plan(file: string): Promise<PlanAnswer> {
+    const { config, problems } = await loadConfig(file, hostConfigEnv)
+    if (!config) return { problems }
+    const nowMs = Date.now()
+    const policies = compile(config, this.#temporary.entries(), nowMs)
+    const host = this.#host
+    const standing = { config, policies, ledger: this.#ledger, host, generation: this.#firewall.generation }
+    return {
+      problems,
+      changes: await this.#loop.exclusively(() => planChange(standing, this.#drivers, nowMs)),
+    }
   }
 
   async #allow(body: unknown): Promise<AllowAnswer> {

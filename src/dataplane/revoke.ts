@@ -52,7 +52,10 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
 }
 
 /** Is a flow that was revoked earlier within the rules again? */
-export function isAllowed(flow: Flow, input: RevokeInput): boolean {
+export const isPermitted = (flow: Flow, input: RevokeInput): boolean =>
+  !anyOf(input.forbidden)(flow.destination) && isAllowed(flow, input)
+
+function isAllowed(flow: Flow, input: RevokeInput): boolean {
   if (flow.port === 53 && input.resolvers.includes(flow.destination)) return true
   if (flow.protocol === 'tcp' && flow.port !== undefined && input.smtpAnywhere.includes(flow.port))
     return true

@@ -23,6 +23,16 @@ export class IpsetDriver {
     return parseElements(stdout)
   }
 
+  /** Which of the sets hold the element that goes with them, asked of the kernel in one process. A set that is missing holds nothing. */
+  async holding(
+    questions: readonly { readonly set: string; readonly element: string }[],
+  ): Promise<Set<string>> {
+    if (questions.length === 0) return new Set()
+    const input = [...questions.map(({ set, element }) => `test ${set} ${element}`), 'quit', ''].join('\n')
+    const { stdout, stderr } = await this.run(['ipset', '-'], { input })
+    return new Set([...`${stdout}\n${stderr}`.matchAll(/ is in set (\S+)\.$/gm)].map(([, set]) => set ?? ''))
+  }
+
   /**
    * Runs the lines in order in one process. It is no transaction: a bad line leaves the ones before it done,
    * so after a failure the sets have to be read again.

@@ -55,6 +55,19 @@ export class IptablesDriver {
     await this.run([tool, '--noflush', '--counters', ...wait(flavour)], { input: change.input })
   }
 
+  /** Every flavour in which rules may stand, with a driver for each: for taking everything of ours away. */
+  async everywhere(): Promise<{ flavour: Flavour; saved: SavedFamilies; driver: IptablesDriver }[]> {
+    const flavours: Flavour[] = ['nft']
+    if (/^(filter|raw)$/m.test(await this.legacyTables())) flavours.push('legacy')
+    return Promise.all(
+      flavours.map(async (flavour) => {
+        const driver = new IptablesDriver(this.run, this.legacyTables)
+        driver.#flavour = flavour
+        return { flavour, saved: await driver.read(), driver }
+      }),
+    )
+  }
+
   /** As the kernel's tool prints it, for people. */
   async raw(): Promise<string> {
     const flavour = this.#flavour ?? (await this.detect())

@@ -8,6 +8,8 @@ export interface SavedBackstop {
   readonly fingerprints: readonly (string | undefined)[]
   readonly droppedPackets: number
   readonly droppedBytes: number
+  /** Bridges that it lets through. */
+  readonly open: readonly string[]
 }
 
 /**
@@ -99,6 +101,12 @@ export class BackstopDriver {
     }
   }
 
+  /** As the kernel's tool prints it; empty when there is no such table. */
+  async raw(): Promise<string> {
+    if ((await this.read()) === undefined) return ''
+    return (await this.run(['nft', 'list', 'table', 'inet', BACKSTOP_TABLE])).stdout
+  }
+
   async write(text: string): Promise<void> {
     await this.run(['nft', '-f', '-'], { input: text })
   }
@@ -123,5 +131,7 @@ export function parseBackstop(text: string): SavedBackstop {
       droppedBytes = Number(counter[2])
     }
   }
-  return { fingerprints, droppedPackets, droppedBytes }
+  const names = /iifname (?:\{ ([^}]*) \}|("[^"]*")) return/.exec(text)
+  const open = [...(names?.[1] ?? names?.[2] ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? '')
+  return { fingerprints, droppedPackets, droppedBytes, open }
 }

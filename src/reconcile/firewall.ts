@@ -1,9 +1,11 @@
 import { METADATA } from '../net/metadata.ts'
 import { FAMILIES, type Address, type Cidr, type Hostname } from '../net/types.ts'
-import { GENERATIONS, GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
+import { GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { ConntrackDriver } from '../conntrack/driver.ts'
 import type { Flow } from '../dataplane/flow.ts'
+import type { RevokeInput } from '../dataplane/revoke.ts'
+import { renderDelete } from '../ipset/render.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Desired } from './desired.ts'
 import {
@@ -14,14 +16,8 @@ import {
   Reconciler,
   type Scope,
 } from './reconciler.ts'
-import { rejudge } from './rejudge.ts'
-
-/** What of an earlier pass has to outlive the process. */
-export interface Generation {
-  readonly generation: number
-  /** Digest of the policy under which the generation began. */
-  readonly digest: string
-}
+import { nextGeneration, type Generation } from './generation.ts'
+import { allowedAgain, rejudge } from './rejudge.ts'
 
 export interface PassResult {
   readonly outcome: 'unchanged' | 'changed' | 'partial'
@@ -78,13 +74,13 @@ export class Firewall {
       this.adopt(this.reconciler.known, nowMs)
       this.#adopted = true
     }
-    const next = this.#nextGeneration()
+    const next = nextGeneration(this.#generation, this.desired.policies.digest)
     this.desired.setGeneration(next.generation)
     const dataplane = this.desired.dataplane()
     const isNew = next !== this.#generation
     const wide = dataplane === this.#applied ? scope : { ...scope, rules: true }
     let change = await this.#plan(dataplane, wide, nowMs)
-    if (isNew) change = await this.#withFlows(change, next)
+    change = isNew ? await this.#withFlows(change, next) : this.#withReadmitted(change)
     const drift = dataplane === this.#applied ? driftOf(change) : []
     let backstopError: unknown
     try {
@@ -99,35 +95,14 @@ export class Firewall {
     }
     this.#applied = dataplane
     this.#generation = next
+    if (isNew) await this.reconciler.refresh(FLOW_SETS)
     const { summary, observed } = change
     const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
     return { outcome, summary, observed, drift, backstopError }
   }
 
-  /** What a pass would write. */
-  async plan(nowMs: number): Promise<Change> {
-    const next = this.#nextGeneration()
-    this.desired.setGeneration(next.generation)
-    try {
-      return await this.#plan(
-        this.desired.dataplane(),
-        { rules: true, headers: true, read: [], everything: true },
-        nowMs,
-      )
-    } finally {
-      this.desired.membership.touchAll()
-    }
-  }
-
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
     return this.reconciler.plan(dataplane, this.desired.membership, scope, nowMs)
-  }
-
-  /** Another digest of rights begins another generation: every live connection is judged again by its next packet. */
-  #nextGeneration(): Generation {
-    const { digest } = this.desired.policies
-    if (digest === this.#generation.digest) return this.#generation
-    return { generation: (this.#generation.generation % GENERATIONS) + 1, digest }
   }
 
   async #withFlows(change: Change, next: Generation): Promise<Change> {
@@ -136,10 +111,29 @@ export class Firewall {
       this.onBlind(error)
       return []
     })
-    const flowSets = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
-    await this.reconciler.refresh(flowSets)
+    await this.reconciler.refresh(FLOW_SETS)
+    const lines = rejudge(flows, this.reconciler.known, this.#judgement())
+    return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
+  }
+
+  /** An answer may name the address of a flow that was revoked before anybody knew it. */
+  #withReadmitted(change: Change): Change {
+    const { sets } = change
+    if (sets.touched.size === 0) return change
+    const { known } = this.reconciler
+    const readmitted = allowedAgain(known, this.#judgement())
+    if (readmitted.length === 0) return change
+    const remember = (): void => {
+      sets.remember()
+      for (const { set, element } of readmitted) known.get(set)?.elements.delete(element)
+    }
+    const lines = readmitted.map(({ set, element }) => renderDelete(set, element))
+    return { ...change, sets: { ...sets, after: [...sets.after, ...lines], remember } }
+  }
+
+  #judgement(): RevokeInput {
     const { config, policies, surroundings, membership } = this.desired
-    const lines = rejudge(flows, this.reconciler.known, {
+    return {
       policies,
       membership,
       resolvers: surroundings.resolvers,
@@ -147,8 +141,7 @@ export class Firewall {
       everHeld: this.everHeld,
       smtpAnywhere: config.smtp?.destinations === 'any' ? config.smtp.ports : [],
       forbidden: [...metadataOf(config.metadata), ...config.never],
-    })
-    return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
+    }
   }
 
   async #flows(next: Generation): Promise<Flow[]> {
@@ -157,6 +150,8 @@ export class Firewall {
     return (await Promise.all(FAMILIES.map((family) => this.conntrack.flows(family)))).flat()
   }
 }
+
+const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
 
 const metadataOf = (metadata: {
   readonly block: boolean

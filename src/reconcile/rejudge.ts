@@ -1,7 +1,7 @@
 import { renderAdd, renderDelete } from '../ipset/render.ts'
 import { REVOKED_SECONDS } from '../dataplane/build.ts'
 import type { Flow } from '../dataplane/flow.ts'
-import { isAllowed, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
+import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
 import { revokedSet } from '../dataplane/names.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
@@ -35,14 +35,23 @@ export function rejudge(
   }
   add(linger, LINGER_SECONDS, 'live when its address expired')
   add(revoked, REVOKED_SECONDS, 'live when its right was revoked')
-  for (const family of FAMILIES) {
-    const set = revokedSet(family)
-    for (const element of known.get(set)?.elements.keys() ?? []) {
+  return [...lines, ...allowedAgain(known, input).map(({ set, element }) => renderDelete(set, element))]
+}
+
+/**
+ * Revoked flows that the rules cover now: a right came back, or an answer names the address at last. A revoked flow stands for every
+ * connection of its source to that port, so it must not outlive its reason.
+ */
+export function allowedAgain(
+  known: ReadonlyMap<string, KnownSet>,
+  input: RevokeInput,
+): { readonly set: string; readonly element: string }[] {
+  return FAMILIES.map(revokedSet).flatMap((set) =>
+    [...(known.get(set)?.elements.keys() ?? [])].flatMap((element) => {
       const flow = flowOf(element)
-      if (flow && isAllowed(flow, input)) lines.push(renderDelete(set, element))
-    }
-  }
-  return lines
+      return flow && isPermitted(flow, input) ? [{ set, element }] : []
+    }),
+  )
 }
 
 /** The inverse of the element's text, `source,protocol:port,destination`. */

@@ -58,6 +58,13 @@ export class StateStore {
     return { kind: 'loaded', value: inner.data, writtenAtMs: outer.data.writtenAtMs }
   }
 
+  /** What the file holds, for whoever only looks: undefined where it is absent or no use, and it stays where it is. */
+  async peek<T>(name: string, format: StateFormat<T>): Promise<T | undefined> {
+    const outer = envelope.safeParse(parse((await this.#read(name)) ?? ''))
+    if (!outer.success || outer.data.version > format.version) return undefined
+    return format.schema.safeParse(outer.data.body).data
+  }
+
   /** Rejects with {@link StateError}; the file is then as it was. */
   async save<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     const found = this.#versions.get(name) ?? (await this.#versionOnDisk(name))

@@ -1,0 +1,20 @@
+import { ConntrackDriver } from '../conntrack/driver.ts'
+import { IpsetDriver } from '../ipset/driver.ts'
+import { IptablesDriver } from '../iptables/driver.ts'
+import { BackstopDriver } from '../nftables/backstop.ts'
+import type { Run } from '../system/exec.ts'
+
+export interface HostDrivers {
+  readonly ipset: IpsetDriver
+  readonly iptables: IptablesDriver
+  readonly backstop: BackstopDriver
+  readonly conntrack: ConntrackDriver
+}
+
+/** One of each tool of this host. */
+export const createDrivers = (run: Run): HostDrivers => ({
+  ipset: new IpsetDriver(run),
+  iptables: new IptablesDriver(run),
+  backstop: new BackstopDriver(run),
+  conntrack: new ConntrackDriver(run),
+})

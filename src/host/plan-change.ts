@@ -1,0 +1,38 @@
+import type { Config } from '../config/model.ts'
+import type { Policies } from '../policy/model.ts'
+import { Desired } from '../reconcile/desired.ts'
+import { nextGeneration, type Generation } from '../reconcile/generation.ts'
+import { Reconciler } from '../reconcile/reconciler.ts'
+import type { Ledger } from '../resolve/ledger.ts'
+import type { HostDrivers } from './drivers.ts'
+import type { HostView } from './host-view.ts'
+
+/** What a first pass with this config would write, a line each. Reads the kernel whole and writes nothing. */
+export async function planChange(
+  {
+    config,
+    policies,
+    ledger,
+    host,
+    generation,
+  }: {
+    readonly config: Config
+    readonly policies: Policies
+    readonly ledger: Pick<Ledger, 'held'>
+    readonly host: HostView
+    readonly generation: Generation
+  },
+  drivers: HostDrivers,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const desired = new Desired({
+    config,
+    policies,
+    surroundings: { plan: host.plan(config), resolvers: host.resolvers },
+    generation: nextGeneration(generation, policies.digest).generation,
+    held: (name) => ledger.held(name),
+  })
+  const scope = { rules: true, headers: true, read: [], everything: true }
+  const change = await new Reconciler(drivers).plan(desired.dataplane(), desired.membership, scope, nowMs)
+  return change.summary
+}

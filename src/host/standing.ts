@@ -1,0 +1,62 @@
+import { hostConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Config, Problem } from '../config/model.ts'
+import { parseAddress } from '../net/address.ts'
+import { classify } from '../net/ranges.ts'
+import { compile } from '../policy/compile.ts'
+import type { Policies } from '../policy/model.ts'
+import { Ledger } from '../resolve/ledger.ts'
+import type { Run } from '../system/exec.ts'
+import { StateStore } from '../system/state.ts'
+import { askEngine } from './engine-once.ts'
+import { HostView } from './host-view.ts'
+import * as saved from './saved.ts'
+import { TemporaryAllows } from './temporary.ts'
+
+/** Everything that can be known without a daemon: the config, what an earlier daemon left in its state, and what the engine says. */
+export interface Standing {
+  readonly config: Config
+  readonly policies: Policies
+  readonly ledger: Ledger
+  readonly host: HostView
+  readonly generation: { readonly generation: number; readonly digest: string }
+  readonly temporary: TemporaryAllows
+}
+
+/** The config was refused. */
+export class RefusedConfigError extends Error {
+  override readonly name = 'RefusedConfigError'
+  constructor(
+    file: string,
+    readonly problems: readonly Problem[],
+  ) {
+    super(`${file} is refused: embargod check --config ${file} says why`)
+  }
+}
+
+/** @throws RefusedConfigError */
+export async function readStanding(configFile: string, run: Run, nowMs: number): Promise<Standing> {
+  const { config, problems } = await loadConfig(configFile, hostConfigEnv)
+  if (!config) throw new RefusedConfigError(configFile, problems)
+  const host = new HostView(run)
+  const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
+  if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)
+  await host.readResolvers(config)
+  const state = new StateStore(config.state)
+  const temporary = new TemporaryAllows()
+  for (const { entry, untilMs } of (await state.peek('temporary', saved.savedTemporary)) ?? []) {
+    if (untilMs > nowMs) temporary.add(entry, untilMs)
+  }
+  const policies = compile(config, temporary.entries(), nowMs)
+  const { refresh, retainMs, maxAddressesPerName } = config.resolver
+  const ledger = new Ledger({
+    limits: { refreshMaxMs: refresh.maxMs, retainMs, maxAddressesPerName },
+    classify,
+    parseAddress,
+  })
+  ledger.configure(policies.names)
+  const addresses = await state.peek('addresses', saved.savedLedger)
+  if (addresses !== undefined) ledger.restore(addresses, nowMs, host.isHostAddress)
+  const generation = (await state.peek('generation', saved.savedGeneration)) ?? { generation: 1, digest: '' }
+  return { config, policies, ledger, host, generation, temporary }
+}

@@ -1,0 +1,94 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Action } from '../cli/command.ts'
+import { EXIT } from '../cli/command.ts'
+import type { CleanupArgs } from '../cli/cleanup.ts'
+import { hostConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import type { CallDaemon } from '../control/client.ts'
+import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
+import { createDrivers, type HostDrivers } from '../host/drivers.ts'
+import { removeRules } from '../iptables/diff.ts'
+import { FAMILIES } from '../net/types.ts'
+import { removeBackstop } from '../nftables/backstop.ts'
+import type { Run } from '../system/exec.ts'
+import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
+
+const STOP_MS = 30_000
+const DEFAULT_STATE = '/var/lib/embargod'
+
+/** Takes away everything of ours and nothing else. Holds the daemon's lock, so that none starts meanwhile. */
+export const cleanupAction =
+  (ask: CallDaemon, run: Run): Action<CleanupArgs> =>
+  async ({ stop, config }, io) => {
+    if (stop) await ask('stop')
+    const lock = await lockWithin(stop ? STOP_MS : 0)
+    if (!lock) {
+      io.stderr.write(
+        stop
+          ? 'embargod: the daemon does not stop\n'
+          : 'embargod: the daemon is running and would put everything back: stop it first, or say --stop\n',
+      )
+      return EXIT.failed
+    }
+    try {
+      const { removed, failures } = await removeAll(createDrivers(run))
+      const state = (await loadConfig(config, hostConfigEnv)).config?.state ?? DEFAULT_STATE
+      await rm(join(state, CLOSED_GUARD_FILE), { force: true })
+      io.stdout.write(
+        removed.length === 0 ? 'nothing of ours was there\n' : removed.map((line) => `${line}\n`).join(''),
+      )
+      for (const failure of failures) io.stderr.write(`embargod: ${failure}\n`)
+      return failures.length === 0 ? EXIT.ok : EXIT.failed
+    } finally {
+      await lock.release()
+    }
+  }
+
+async function lockWithin(waitMs: number): Promise<Lock | undefined> {
+  const deadlineMs = Date.now() + waitMs
+  for (;;) {
+    try {
+      return await acquireLock()
+    } catch (error) {
+      if (!(error instanceof AlreadyRunningError)) throw error
+      if (Date.now() >= deadlineMs) return undefined
+      await sleep(100)
+    }
+  }
+}
+
+/** Rules first, since sets cannot go while rules name them. A part that fails does not keep the rest. */
+async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; failures: string[] }> {
+  const removed: string[] = []
+  const failures: string[] = []
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  for (const { flavour, saved, driver } of await drivers.iptables.everywhere()) {
+    for (const family of FAMILIES) {
+      for (const change of removeRules(saved[family], family)) {
+        await attempt(`removing rules (iptables-${flavour}, IPv${family})`, async () => {
+          await driver.write(change)
+          removed.push(...change.summary.map((line) => `IPv${family} ${change.table}: ${line}`))
+        })
+      }
+    }
+  }
+  await attempt('removing the backstop', async () => {
+    if ((await drivers.backstop.read()) === undefined) return
+    await drivers.backstop.write(removeBackstop())
+    removed.push('removed the backstop table')
+  })
+  await attempt('removing sets', async () => {
+    const sets = (await drivers.ipset.headers()).map(({ name }) => name)
+    await drivers.ipset.write(sets.map((name) => `destroy ${name}`))
+    removed.push(...sets.map((name) => `removed set ${name}`))
+  })
+  return { removed, failures }
+}

@@ -1,0 +1,125 @@
+import type { Action, Io } from '../cli/command.ts'
+import { EXIT } from '../cli/command.ts'
+import type { ExplainArgs } from '../cli/explain.ts'
+import type { CallDaemon } from '../control/client.ts'
+import { askEngine } from '../host/engine-once.ts'
+import { createDrivers } from '../host/drivers.ts'
+import { HostView } from '../host/host-view.ts'
+import { dockerSocketOf, lookUp } from '../host/look-up.ts'
+import { parseAddress } from '../net/address.ts'
+import type { Address, Protocol } from '../net/types.ts'
+import { sanitise } from '../observe/sanitise.ts'
+import type { Run } from '../system/exec.ts'
+import { judge, type Judgement } from './judge.ts'
+import { findSource } from './source.ts'
+
+interface Explanation {
+  readonly allowed: boolean
+  readonly source: string
+  readonly network: string | undefined
+  readonly destination: string
+  readonly port: number | undefined
+  readonly protocol: string
+  readonly because: string
+  readonly addresses: readonly Judgement[]
+}
+
+const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp', 'gre', 'esp', 'ah', 'sctp']
+
+/** Would it pass, and which rule decides? */
+export const explainAction =
+  (ask: CallDaemon, run: Run): Action<ExplainArgs> =>
+  async (args, io) => {
+    const { host, protocol: said } = args.destination
+    const protocol = PROTOCOLS.find((one) => one === (said ?? 'tcp'))
+    if (!protocol) return complain(io, `${said}: no protocol that is known here (${PROTOCOLS.join(', ')})`)
+    const port = args.destination.port ?? (protocol === 'tcp' || protocol === 'udp' ? 443 : undefined)
+    const engine = await askEngine(await dockerSocketOf(ask, args.config))
+    if (!engine)
+      return complain(io, 'the Docker engine cannot be reached, so containers and networks are not known')
+    const source = findSource(args.source, engine.inventory)
+    if (!source) return complain(io, `${args.source}: there is no such container and no such network`)
+    const common = { source: args.source, destination: host, port, protocol }
+    if (source.kind === 'elsewhere') {
+      return tell(io, args.json, {
+        ...common,
+        network: undefined,
+        allowed: source.allowed,
+        because: source.why,
+        addresses: [],
+      })
+    }
+    const address = parseAddress(host)
+    const addresses: readonly Address[] =
+      address === undefined ? await lookUp(host, ask, args.config) : [address]
+    const network = source.network.name
+    if (addresses.length === 0) {
+      return tell(io, args.json, {
+        ...common,
+        network,
+        allowed: false,
+        because: `${host} has no address`,
+        addresses: [],
+      })
+    }
+    const view = new HostView(run)
+    const drivers = createDrivers(run)
+    const [rules, backstop] = await Promise.all([
+      drivers.iptables.read(),
+      drivers.backstop.read(),
+      view.readInterfaces(),
+    ])
+    const { isHostAddress } = view
+    const { networks } = engine.inventory
+    const judgements: Judgement[] = []
+    for (const destination of addresses) {
+      const input = {
+        source,
+        destination,
+        protocol,
+        port,
+        kernel: { rules, backstop },
+        networks,
+        isHostAddress,
+      }
+      judgements.push(await judge(input, drivers.ipset))
+    }
+    // A client takes whatever address it gets: a name is allowed when all of them are that it can use at all.
+    const usable = judgements.filter(({ because }) => because !== 'the container has no IPv6 address')
+    const decisive = usable.find(({ allowed }) => !allowed) ?? usable[0] ?? judgements[0]
+    return tell(io, args.json, {
+      ...common,
+      network,
+      allowed: usable.length > 0 && usable.every(({ allowed }) => allowed),
+      because: decisive?.because ?? '',
+      addresses: judgements,
+    })
+  }
+
+function complain(io: Io, message: string): number {
+  io.stderr.write(`embargod: ${sanitise(message)}\n`)
+  return EXIT.failed
+}
+
+function tell(io: Io, json: boolean, explanation: Explanation): number {
+  io.stdout.write(json ? `${JSON.stringify(explanation, undefined, 2)}\n` : inWords(explanation, io.color))
+  return explanation.allowed ? EXIT.ok : EXIT.denied
+}
+
+function inWords(
+  { allowed, source, network, destination, port, protocol, because, addresses }: Explanation,
+  color: boolean,
+): string {
+  const paint = (code: number, text: string): string => (color ? `\u001B[${code}m${text}\u001B[0m` : text)
+  const verdict = (yes: boolean): string => (yes ? paint(32, 'allowed') : paint(31, 'denied'))
+  const via = network === undefined ? '' : ` (network ${network})`
+  const to = `${destination}${port === undefined ? '' : ` port ${port}`}/${protocol}`
+  const lines = [`${verdict(allowed)}: ${source}${via} to ${to}`, `  because ${because}`]
+  for (const judgement of addresses) {
+    if (addresses.length > 1)
+      lines.push(`  ${judgement.address}: ${verdict(judgement.allowed)}, ${judgement.because}`)
+    lines.push(...judgement.path.map((step) => `    ${step}`))
+    lines.push(...judgement.provisos.map((proviso) => `    ${proviso}`))
+  }
+  return `${lines.map(sanitise).join('\n')}\n`
+}

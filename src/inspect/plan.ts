@@ -1,0 +1,38 @@
+import type { Action } from '../cli/command.ts'
+import { EXIT } from '../cli/command.ts'
+import type { PlanArgs } from '../cli/plan.ts'
+import { formatProblem } from '../config/problem.ts'
+import type { CallDaemon } from '../control/client.ts'
+import type { PlanAnswer } from '../control/protocol.ts'
+import { createDrivers } from '../host/drivers.ts'
+import { planChange } from '../host/plan-change.ts'
+import { readStanding, RefusedConfigError } from '../host/standing.ts'
+import { sanitise } from '../observe/sanitise.ts'
+import type { Run } from '../system/exec.ts'
+
+/** What the kernel would be told: by the daemon, who knows the addresses best, or from its state where none runs. */
+export const planAction =
+  (ask: CallDaemon, run: Run): Action<PlanArgs> =>
+  async ({ config, json }, io) => {
+    const answer = (await ask<PlanAnswer>('plan', { config })) ?? (await planAlone(config, run))
+    if (answer.problems.length > 0 && answer.changes === undefined) {
+      for (const problem of answer.problems) io.stderr.write(`${formatProblem(problem)}\n`)
+      return EXIT.badConfig
+    }
+    const changes = answer.changes ?? []
+    if (json) io.stdout.write(`${JSON.stringify({ changes }, undefined, 2)}\n`)
+    else if (changes.length === 0)
+      io.stdout.write('nothing to do: the kernel holds what the configuration says\n')
+    else io.stdout.write(changes.map((line) => `${sanitise(line)}\n`).join(''))
+    return changes.length === 0 ? EXIT.ok : EXIT.changes
+  }
+
+async function planAlone(configFile: string, run: Run): Promise<PlanAnswer> {
+  try {
+    const standing = await readStanding(configFile, run, Date.now())
+    return { problems: [], changes: await planChange(standing, createDrivers(run), Date.now()) }
+  } catch (error) {
+    if (error instanceof RefusedConfigError) return { problems: error.problems }
+    throw error
+  }
+}

@@ -1,0 +1,32 @@
+import { CHAIN, CHAIN_PREFIX } from '../dataplane/names.ts'
+import type { TraceRule } from '../dataplane/trace.ts'
+import type { Saved } from '../iptables/parse.ts'
+import { readRule } from '../iptables/read-rule.ts'
+
+/** The words that an operator reads in the comment of a rule of ours; the rule itself where it is somebody else's. */
+export function wordsOf(text: string, key: string | undefined): string {
+  const comment = /--comment "([^"]*)"/.exec(text)?.[1]
+  return key !== undefined && comment !== undefined ? comment.replace(/ \[[^\]]*\]$/, '') : text
+}
+
+/** Our chains of the filter table, understood. */
+export function readChains(saved: Saved): Map<string, TraceRule[]> {
+  const chains = new Map<string, TraceRule[]>()
+  for (const [name, chain] of saved.tables.get('filter')?.chains ?? []) {
+    if (!name.startsWith(CHAIN_PREFIX)) continue
+    chains.set(
+      name,
+      chain.rules.map(({ text, key }) => ({ ...readRule(text), words: wordsOf(text, key) })),
+    )
+  }
+  return chains
+}
+
+/** Where the kernel reaches our verdict from; undefined: it does not, and the rules guard nothing. */
+export function hookOf(saved: Saved): string | undefined {
+  const chains = saved.tables.get('filter')?.chains
+  const jumpsTo = (parent: string, target: string): boolean =>
+    chains?.get(parent)?.rules.some((rule) => rule.target === target) ?? false
+  if (jumpsTo('FORWARD', 'DOCKER-USER') && jumpsTo('DOCKER-USER', CHAIN.forward)) return 'DOCKER-USER'
+  return jumpsTo('FORWARD', CHAIN.forward) ? 'FORWARD' : undefined
+}
