@@ -25,7 +25,8 @@ export function createServiceManager(options: ServiceManagerOptions): ServiceMan
   const send = async (...fields: string[]): Promise<void> => {
     if (!environment['NOTIFY_SOCKET']) return
     try {
-      await run(['systemd-notify', '--no-block', `--pid=${pid}`, ...fields])
+      // It waits until the manager has read the message: that of a process already gone can be ascribed to no unit.
+      await run(['systemd-notify', `--pid=${pid}`, ...fields])
     } catch (error) {
       onError(error)
     }
