@@ -32,6 +32,29 @@ test('processes are found by their short name; one that vanishes while it is rea
   }
 })
 
+test('a process whose namespace may not be looked at is placed by its numbers', async () => {
+  const proc = await mkdtemp(join(tmpdir(), 'proc-'))
+  try {
+    const add = async (pid: string, numbers: string) => {
+      await mkdir(join(proc, pid, 'ns'), { recursive: true })
+      await writeFile(join(proc, pid, 'comm'), 'dockerd\n')
+      await writeFile(join(proc, pid, 'cmdline'), 'dockerd\0')
+      await writeFile(join(proc, pid, 'cgroup'), '0::/\n')
+      await writeFile(join(proc, pid, 'status'), `Name:\tdockerd\nNSpid:\t${numbers}\nNSpgid:\t${numbers}\n`)
+    }
+    await add('self', '99')
+    await symlink('pid:[7]', join(proc, 'self', 'ns', 'pid'))
+    await add('10', '10')
+    await add('11', '11\t1')
+    const found = await processesNamed('dockerd', proc)
+    expect(found.map(({ pid, pidNamespace }) => [pid, pidNamespace])).toEqual([[10, 'pid:[7]']])
+    await add('self', '99\t4')
+    expect(await processesNamed('dockerd', proc)).toEqual([])
+  } finally {
+    await rm(proc, { recursive: true })
+  }
+})
+
 test('this process is among those of its name on the real /proc', async () => {
   const self = await thisProcess()
   expect(self.pidNamespace).toMatch(/^pid:\[\d+\]$/)
