@@ -60,6 +60,7 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
       for (const problem of error.problems) io.stderr.write(`${formatProblem(problem)}\n`)
       await closeHost()
       log.error({}, 'no usable config: the host is closed')
+      await service.status(`closed, for want of a config: ${error.problems.map(formatProblem).join('; ')}`)
       return EXIT.badConfig
     } finally {
       await lock.release()
