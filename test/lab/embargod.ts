@@ -142,7 +142,7 @@ export class Daemon {
 }
 
 /** The bundle where it is as new as the sources, else the sources; `EMBARGOD_LAB_PROGRAM` names another file. */
-function programArgv(): Argv {
+export function programArgv(): Argv {
   const named = process.env['EMBARGOD_LAB_PROGRAM']
   if (named !== undefined) return [process.execPath, named]
   const bundle = join(ROOT, 'dist/embargod.cjs')
