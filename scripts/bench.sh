@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# bench.sh                          sets up, then measures every figure on a real engine
+# bench.sh throughput start         these alone
+# bench.sh --quick                  few rounds, to try it out
+# bench.sh --write                  also writes docs/benchmarks.md
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh
+exec npx --no-install tsx test/bench/bench.ts "$@"

@@ -1,0 +1,53 @@
+/** `bench.ts [--quick] [--write] [figure…]`: measures the named figures, or all; `--write` puts them into docs/benchmarks.md. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { answer } from './answer.ts'
+import { connections } from './connections.ts'
+import { FULL, QUICK, type Figure } from './figure.ts'
+import { idle } from './idle.ts'
+import { idlePass } from './idle-pass.ts'
+import { machineFacts } from './machine.ts'
+import { names } from './names.ts'
+import { network } from './network.ts'
+import { asMarkdown, asText, type Measured } from './report.ts'
+import { start } from './start.ts'
+import { throughput } from './throughput.ts'
+
+const FIGURES: readonly Figure[] = [throughput, connections, start, answer, idlePass, names, network, idle]
+
+const options = process.argv.slice(2)
+const wanted = options.filter((option) => !option.startsWith('-'))
+const unknown = [
+  ...wanted.filter((name) => !FIGURES.some((figure) => figure.name === name)),
+  ...options.filter((option) => option.startsWith('-') && !['--quick', '--write'].includes(option)),
+]
+if (unknown.length > 0) {
+  console.error(`unknown: ${unknown.join(', ')}; figures are ${FIGURES.map(({ name }) => name).join(', ')}`)
+  process.exit(64)
+}
+const scale = options.includes('--quick') ? QUICK : FULL
+const facts = await machineFacts()
+for (const [fact, value] of facts) console.log(`${fact.padEnd(8)} ${value}`)
+console.log('')
+
+const measured: Measured[] = []
+let failed = 0
+for (const figure of FIGURES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  try {
+    const result = { figure, findings: await figure.measure(scale) }
+    measured.push(result)
+    console.log(asText(result))
+  } catch (error) {
+    failed += 1
+    console.error(`${figure.title}: could not be measured`, error)
+  }
+}
+if (options.includes('--write') && failed === 0) {
+  const file = join(import.meta.dirname, '../../docs/benchmarks.md')
+  writeFileSync(file, asMarkdown(measured, facts, ['npm run bench --', ...options].join(' ')))
+  console.log('written: docs/benchmarks.md')
+}
+const missed = measured.flatMap(({ findings }) => findings).filter(({ met }) => met === false)
+console.log(`${missed.length} missed, ${failed} not measured`)
+// A resolver or an engine's client may still hold a socket.
+process.exit(failed > 0 || missed.length > 0 ? 1 : 0)

@@ -1,0 +1,30 @@
+/** How much is measured: `quick` is for trying the bench out, its numbers mean little. */
+export interface Scale {
+  /** Rounds, in each of which every contestant has one turn. */
+  readonly rounds: number
+  readonly seconds: number
+  readonly networks: number
+  readonly idleSeconds: number
+}
+
+export const FULL: Scale = { rounds: 15, seconds: 2, networks: 200, idleSeconds: 75 }
+export const QUICK: Scale = { rounds: 3, seconds: 1, networks: 10, idleSeconds: 15 }
+
+/** One line of the table. */
+export interface Finding {
+  readonly what: string
+  readonly measured: string
+  /** What it ought to reach; absent for what is only told. */
+  readonly reach?: string
+  readonly met?: boolean
+}
+
+/** One question about speed or size, answered on a real engine. */
+export interface Figure {
+  /** As typed after `npm run bench --`. */
+  readonly name: string
+  readonly title: string
+  /** How it was measured, for readers of the table. */
+  readonly method: string
+  measure(scale: Scale): Promise<readonly Finding[]>
+}
