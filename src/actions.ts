@@ -1,7 +1,6 @@
 import { allowAction } from './cli/allow.ts'
 import { checkAction } from './cli/check.ts'
 import { EXIT } from './cli/command.ts'
-import type { Action } from './cli/command.ts'
 import type { Actions } from './cli/program.ts'
 import { reloadAction } from './cli/reload.ts'
 import { schemaAction } from './cli/schema.ts'
@@ -17,6 +16,7 @@ import { cleanupAction } from './inspect/cleanup.ts'
 import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
 import { rulesAction } from './inspect/rules.ts'
+import { verifyAction } from './inspect/verify.ts'
 import { run } from './system/exec.ts'
 import type { Signals } from './signals.ts'
 
@@ -42,11 +42,9 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     rules: rulesAction(run),
     explain: explainAction(ask, run),
     allow: allowAction(ask, Date.now),
-    verify: unbuilt,
+    verify: verifyAction(ask, run, pid),
     reload: reloadAction(ask),
     cleanup: cleanupAction(ask, run),
     schema: schemaAction,
   }
 }
-
-const unbuilt: Action<unknown> = () => Promise.reject(new Error('this command is not built yet'))

@@ -30,7 +30,7 @@ export interface Actions {
   readonly rules: Action<RulesArgs>
   readonly explain: Action<ExplainArgs>
   readonly allow: Action<AllowArgs>
-  readonly verify: Action<NoArgs>
+  readonly verify: Action<ConfigArgs>
   readonly reload: Action<NoArgs>
   readonly cleanup: Action<CleanupArgs>
   readonly schema: Action<NoArgs>

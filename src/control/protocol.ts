@@ -33,3 +33,6 @@ export interface PlanAnswer {
 
 /** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
 export const heldRequest = z.strictObject({ name: z.string() })
+
+/** Body of `verified`: how a proof by packets ended. */
+export const verifiedRequest = z.strictObject({ passed: z.boolean(), atMs: z.number() })

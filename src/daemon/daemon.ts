@@ -6,6 +6,7 @@ import { ControlServer } from '../control/server.ts'
 import {
   allowRequest,
   heldRequest,
+  verifiedRequest,
   planRequest,
   type AllowAnswer,
   type PlanAnswer,
@@ -114,6 +115,7 @@ export class Daemon {
   #lastRenewalMs = Date.now()
   #lastRepairMs: number | undefined
   #lastReconcile: { atMs: number; outcome: string } | undefined
+  #lastVerified: { atMs: number; passed: boolean } | undefined
   #lastWatchdogMs = 0
   #closedGuard: string | undefined
   #surroundingsStale = true
@@ -802,7 +804,7 @@ export class Daemon {
       counters: this.#counters.ruleCounts(this.#desired.dataplane()),
       drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },
       lastReconcile: this.#lastReconcile,
-      lastVerified: undefined,
+      lastVerified: this.#lastVerified,
       unprotected: this.#unprotected,
     }
   }
@@ -814,6 +816,7 @@ export class Daemon {
       allow: (body) => this.#allow(body),
       plan: (body) => this.#plan(planRequest.parse(body).config),
       held: async (body) => this.#ledger.held(heldRequest.parse(body).name as Hostname),
+      verified: async (body) => this.#verified(verifiedRequest.parse(body)),
       docker: async () => ({ socket: this.#config.docker.socket }),
       stop: async () => {
         setImmediate(() => process.kill(process.pid, 'SIGTERM'))
@@ -821,6 +824,13 @@ export class Daemon {
       },
     })
     this.#stops.push(() => server.close())
+  }
+
+  #verified(proof: { atMs: number; passed: boolean }): null {
+    this.#lastVerified = proof
+    if (proof.passed) this.#metrics.setLastVerified(proof.atMs / 1000)
+    this.#log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
+    return null
   }
 
   /** For a file that may not be the one in force. */

@@ -68,7 +68,8 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
     : hookOf(saved) !== undefined
   if (!reached) return withoutRules(input, toHost, say)
   const walk = await follow(input, toHost ? CHAIN.input : CHAIN.forward, ipset)
-  const last = walk.path.at(-1) ?? 'no rule of ours meets it'
+  // The chains of denial only carry out what the rule before them decided.
+  const last = walk.path.findLast((step) => !step.startsWith('EMBARGOD-D-')) ?? 'no rule of ours meets it'
   if (walk.verdict !== 'returned') return say(false, `${last} (${walk.verdict})`, walk)
   if (toHost) return say(true, "it goes to the host itself: the host's own firewall decides", walk)
   if (!walk.approved && backstopDrops(input))

@@ -9,6 +9,7 @@ import type { Saved, SavedRule } from '../iptables/parse.ts'
 import { FAMILIES } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
+import { chainOrder } from './chain-order.ts'
 import { wordsOf } from './ruleset.ts'
 
 /** The firewall as it stands in the kernel: in words and numbered, or as the kernel's tools have it. */
@@ -38,8 +39,9 @@ export const rulesAction =
 /** Every rule of ours and every rule in a chain of ours, in the order in which a packet meets them. */
 function listing(saved: Saved): string {
   const rows: string[][] = []
-  for (const [table, { chains }] of saved.tables) {
-    for (const [name, { rules }] of chains) {
+  for (const [table, content] of saved.tables) {
+    for (const name of chainOrder(content)) {
+      const rules = content.chains.get(name)?.rules ?? []
       const shown = isOurs(name)
         ? rules
         : rules.filter((rule) => rule.target !== undefined && isOurs(rule.target))

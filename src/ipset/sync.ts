@@ -214,7 +214,7 @@ const headerOf = (spec: SetSpec): SetHeader => ({
 function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean, work: ElementWork): string {
   const verb = usable ? 'change' : current ? 'replace' : 'create'
   const sample =
-    work.adds.length + work.deletes.length <= 4
+    work.adds.length + work.deletes.length > 0 && work.adds.length + work.deletes.length <= 4
       ? `: ${[...work.adds.map((write) => `+${write.element}`), ...work.deletes.map((element) => `-${element}`)].join(' ')}`
       : ''
   return `${verb} set ${spec.name} (${work.adds.length} added, ${work.deletes.length} removed)${sample}`
