@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { LabContainer } from './container.ts'
 import { leaksDuring } from './leaks.ts'
 import { scrape } from './scrape.ts'
+import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
 import { fetchPage } from './web.ts'
 
@@ -15,8 +16,8 @@ const reaches = async (from: LabContainer, url: string): Promise<boolean> =>
   (await fetchPage(from, url, { timeoutMs: 1500, family: 4 })).code === 0
 
 test('SIGHUP and reload switch the policy; a bad file changes nothing and says everything', async () => {
-  const from = await lab().container()
-  const daemon = await lab().daemon({ config: policy('allowed.example') })
+  const from = await inside(lab())
+  const daemon = await guard(lab(), { config: policy('allowed.example') })
   expect(await reaches(from, 'http://allowed.example/')).toBe(true)
   expect(await reaches(from, 'http://api.example/')).toBe(false)
 
@@ -55,13 +56,11 @@ test('SIGHUP and reload switch the policy; a bad file changes nothing and says e
   await daemon.hup(policy('allowed.example'))
   await lab().waitFor('a good file heals', async () => (await lab().cli(['status'])).code === 0)
   expect((await scrape(lab())).value('config_last_reload_successful')).toBe(1)
-  await daemon.term()
-  await from.stop()
 })
 
 test('nothing slips through while the policy is switched twenty times', async () => {
-  const from = await lab().container()
-  const daemon = await lab().daemon({ config: policy('allowed.example') })
+  const from = await inside(lab())
+  await guard(lab(), { config: policy('allowed.example') })
   const leaked = await leaksDuring(
     lab(),
     from,
@@ -76,13 +75,11 @@ test('nothing slips through while the policy is switched twenty times', async ()
     { seconds: 25 },
   )
   expect(leaked).toBe(0)
-  await daemon.term()
-  await from.stop()
 })
 
 test('counters never go backwards: not over a reload, nor drift, nor a restart, nor a crash', async () => {
-  const from = await lab().container()
-  let daemon = await lab().daemon({ config: policy('allowed.example') })
+  const from = await inside(lab())
+  let daemon = await guard(lab(), { config: policy('allowed.example') })
   const counters = [
     'rule_packets_total',
     'rule_bytes_total',
@@ -133,12 +130,10 @@ test('counters never go backwards: not over a reload, nor drift, nor a restart, 
   await stillUp('a repair')
   await traffic()
   await daemon.term()
-  daemon = await lab().daemon({ config: policy('allowed.example', 'api.example') })
+  daemon = await guard(lab(), { config: policy('allowed.example', 'api.example') })
   await stillUp('a restart')
   await traffic()
   await daemon.kill()
-  daemon = await lab().daemon({ config: policy('allowed.example', 'api.example') })
+  daemon = await guard(lab(), { config: policy('allowed.example', 'api.example') })
   await stillUp('a crash')
-  await daemon.term()
-  await from.stop()
 })
