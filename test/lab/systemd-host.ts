@@ -16,8 +16,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BOOT = fileURLToPath(new URL('systemd-boot.sh', import.meta.url))
 
 /** What a Debian host with embargod has, and nothing that would take time to start. */
-const PACKAGES =
-  'systemd,systemd-sysv,dbus,iproute2,iptables,ipset,nftables,conntrack,procps,kmod,ca-certificates'
+const PACKAGES = 'systemd,systemd-sysv,dbus,iproute2,iptables,ipset,nftables,conntrack,procps,kmod'
 
 /** Units that would write to the machine's kernel, or that only take time. */
 const MASKED = [
