@@ -748,8 +748,8 @@ export class Daemon {
       addresses.find((row) => row.policy === policy && row.family === family)?.count ?? 0
     return {
       daemon: 'running',
-      health: this.#health.problems.length === 0 ? 'healthy' : 'degraded',
-      problems: this.#health.problems,
+      health: this.#notReady().length === 0 ? 'healthy' : 'degraded',
+      problems: this.#notReady(),
       version: VERSION,
       pid: process.pid,
       startedAtMs: this.#startedAtMs,
