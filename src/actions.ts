@@ -1,6 +1,7 @@
 import { allowAction } from './cli/allow.ts'
 import { checkAction } from './cli/check.ts'
 import { EXIT } from './cli/command.ts'
+import type { Action } from './cli/command.ts'
 import type { Actions } from './cli/program.ts'
 import { reloadAction } from './cli/reload.ts'
 import { schemaAction } from './cli/schema.ts'
@@ -17,6 +18,7 @@ import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
 import { rulesAction } from './inspect/rules.ts'
 import { verifyAction } from './inspect/verify.ts'
+import { checkPrivileges } from './system/capabilities.ts'
 import { run } from './system/exec.ts'
 import type { Signals } from './signals.ts'
 
@@ -33,18 +35,27 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
   return {
     run: runAction({ environment, pid, signals, runtimeDirectory: directory }),
     check: checkAction(hostConfigEnv),
-    plan: planAction(ask, run),
+    plan: privileged(planAction(ask, run)),
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
       fromHost: () => Promise.reject(new ControlError('the daemon is not running', EXIT.notRunning)),
       now: Date.now,
     }),
-    rules: rulesAction(run),
-    explain: explainAction(ask, run),
+    rules: privileged(rulesAction(run)),
+    explain: privileged(explainAction(ask, run)),
     allow: allowAction(ask, Date.now),
     verify: verifyAction(ask, run, pid),
     reload: reloadAction(ask),
-    cleanup: cleanupAction(ask, run),
+    cleanup: privileged(cleanupAction(ask, run)),
     schema: schemaAction,
   }
 }
+
+/** Says in a line each what is missing, rather than in the words of the first tool that fails. */
+const privileged =
+  <Args>(action: Action<Args>): Action<Args> =>
+  async (args, io) => {
+    const missing = (await checkPrivileges()).filter(({ required }) => required)
+    for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
+    return missing.length > 0 ? EXIT.failed : action(args, io)
+  }

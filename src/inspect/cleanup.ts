@@ -85,10 +85,27 @@ async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; fai
     await drivers.backstop.write(removeBackstop())
     removed.push('removed the backstop table')
   })
-  await attempt('removing sets', async () => {
-    const sets = (await drivers.ipset.headers()).map(({ name }) => name)
-    await drivers.ipset.write(sets.map((name) => `destroy ${name}`))
-    removed.push(...sets.map((name) => `removed set ${name}`))
+  await attempt('reading the sets', async () => {
+    // One at a time: a set that somebody else's rule names stays, and keeps no other.
+    for (const { name } of await drivers.ipset.headers()) {
+      await attempt(`removing set ${name}`, async () => {
+        await destroy(name, drivers.ipset)
+        removed.push(`removed set ${name}`)
+      })
+    }
   })
   return { removed, failures }
+}
+
+/** The kernel lets go of a set a moment after the last rule that named it has gone. */
+async function destroy(name: string, ipset: HostDrivers['ipset']): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await ipset.write([`destroy ${name}`])
+      return
+    } catch (error) {
+      if (tries === 20) throw error
+      await sleep(50)
+    }
+  }
 }
