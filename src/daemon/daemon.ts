@@ -1,26 +1,25 @@
+import type { Config } from '../config/model.ts'
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
-import { formatProblem } from '../config/problem.ts'
-import type { Config, Problem } from '../config/model.ts'
 import { ControlServer } from '../control/server.ts'
 import {
   allowRequest,
   heldRequest,
-  verifiedRequest,
   planRequest,
+  verifiedRequest,
   type AllowAnswer,
   type PlanAnswer,
   type ReloadAnswer,
 } from '../control/protocol.ts'
 import type { StatusReport } from '../control/status.ts'
-import { allowSet } from '../dataplane/names.ts'
-import type { KnownSet } from '../ipset/sync.ts'
-import { parseAddress } from '../net/address.ts'
-import { classify } from '../net/ranges.ts'
-import { FAMILIES, type Hostname } from '../net/types.ts'
-import { watchRules } from '../nftables/monitor.ts'
-import { startHttpServer, type HttpServer } from '../observe/http.ts'
-import { type Logger } from '../observe/logger.ts'
+import { writeClosedGuard } from '../host/closed-guard.ts'
+import { createDrivers, type HostDrivers } from '../host/drivers.ts'
+import { HostView } from '../host/host-view.ts'
+import { planChange } from '../host/plan-change.ts'
+import * as saved from '../host/saved.ts'
+import { TemporaryAllows } from '../host/temporary.ts'
+import type { Hostname } from '../net/types.ts'
+import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
@@ -28,60 +27,37 @@ import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
-import { Ledger } from '../resolve/ledger.ts'
-import { Refresher, type LookupReport } from '../resolve/refresher.ts'
-import { Resolver } from '../resolve/resolver.ts'
+import type { LookupReport } from '../resolve/refresher.ts'
 import type { Run } from '../system/exec.ts'
-import type { LineProcess } from '../system/line-process.ts'
-import { SaveQueue } from '../system/save-queue.ts'
-import { StateStore } from '../system/state.ts'
+import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
-import { connectDocker } from '../workloads/docker-api.ts'
-import { DockerWatcher } from '../workloads/docker-watcher.ts'
-import { watchLinks } from '../workloads/link-watcher.ts'
-import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import { reloadAccepted } from '../host/accepted-config.ts'
-import { writeClosedGuard } from '../host/closed-guard.ts'
-import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { planChange } from '../host/plan-change.ts'
-import { Health } from './health.ts'
-import { HostView, ownServers } from '../host/host-view.ts'
-import * as saved from '../host/saved.ts'
-import { TemporaryAllows } from '../host/temporary.ts'
+import { ConfigHolder } from './config-holder.ts'
+import { chainOf, Health, messageOf } from './health.ts'
+import { LookPlan } from './look-plan.ts'
+import { MetricsPort } from './metrics-port.ts'
+import { Names } from './names.ts'
+import { statusReport, tellMetrics, unprotectedOf, type View } from './report.ts'
+import type { Store } from './store.ts'
+import { Watches } from './watches.ts'
 
 export interface DaemonOptions {
   readonly configFile: string
   readonly runtimeDirectory: string
+  /** `STATE_DIRECTORY` of the service manager. */
+  readonly stateDirectory: string | undefined
   readonly run: Run
   readonly log: Logger
   readonly service: ServiceManager
-}
-
-/** No config is to be had: neither the file nor one that was accepted earlier. */
-export class NoConfigError extends Error {
-  override readonly name = 'NoConfigError'
-  constructor(readonly problems: readonly Problem[]) {
-    super('the config is bad and none was accepted before')
-  }
+  /** Ends the process as SIGTERM does. */
+  readonly requestStop: () => void
 }
 
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
-/** How often the rules are read whole, for their counters and for what no monitor told. */
-const RULES_MS = 15_000
-/** Legacy iptables has no monitor. */
-const LEGACY_RULES_MS = 4_500
-/** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
-const ENGINE_WAIT_MS = 2_000
-/** Reading a set costs about 8 µs an element: read this rarely, it costs half a per cent of a core. */
-const READ_MS_PER_ELEMENT = 1.6
-const READ_AT_LEAST_MS = 15_000
-const READ_AT_MOST_MS = 540_000
-
-/** What makes a pass look at the rules, beside a change of what is desired. */
-const RULE_TRIGGERS: readonly Trigger[] = ['start', 'drift', 'reload', 'until', 'retry']
+const SAVE_COUNTERS_MS = 30_000
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
 export class Daemon {
@@ -89,84 +65,90 @@ export class Daemon {
   readonly #log: Logger
   readonly #metrics = new Metrics()
   readonly #health: Health
+  readonly #holder: ConfigHolder
   readonly #host: HostView
+  readonly #drivers: HostDrivers
   readonly #temporary = new TemporaryAllows()
   readonly #counters = new Counters()
+  readonly #looks = new LookPlan(Date.now())
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
+  readonly #watches: Watches
+  readonly #port: MetricsPort
   readonly #startedAtMs = Date.now()
-  readonly #drivers: HostDrivers
   readonly #repairs: Record<string, number> = {}
-  readonly #setReadAtMs = new Map<string, number>()
-  #config!: Config
-  #configLoadedAtMs: number | undefined
-  #reloadSuccessful = true
-  #ledger!: Ledger
-  #resolver!: Resolver
-  #refresher!: Refresher
-  #state!: StateStore
+  #store!: Store
+  #counterSaves!: SaveQueue
+  #names!: Names
   #desired!: Desired
   #firewall!: Firewall
-  #ledgerSaves!: SaveQueue
-  #counterSaves!: SaveQueue
-  #docker: { connected: boolean; error: string | undefined } = { connected: false, error: 'not asked yet' }
+  #control: ControlServer | undefined
+  #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
   #guards = { rules: false, backstop: false }
-  #lastRulesReadMs = 0
-  #lastRenewalMs = Date.now()
   #lastRepairMs: number | undefined
-  #lastReconcile: { atMs: number; outcome: string } | undefined
-  #lastVerified: { atMs: number; passed: boolean } | undefined
+  #lastReconcile: StatusReport['lastReconcile']
+  #lastVerified: StatusReport['lastVerified']
   #lastWatchdogMs = 0
   #closedGuard: string | undefined
-  #surroundingsStale = true
-  #interfacesStale = true
-  #engineHeard: () => void = () => undefined
-  #stops: (() => Promise<unknown>)[] = []
-  #http: HttpServer | undefined
-  #watcher: DockerWatcher | undefined
-  #listingTimer: NodeJS.Timeout | undefined
+  #stale = { surroundings: true, interfaces: false }
+  #headersTimer: NodeJS.Timeout | undefined
   #endTimer: NodeJS.Timeout | undefined
+  #stopping = false
 
   constructor(options: DaemonOptions) {
     this.#options = options
     this.#log = options.log
-    this.#host = new HostView(options.run)
-    this.#drivers = createDrivers(options.run)
     this.#health = new Health((key, problem) => {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
     })
+    this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
+    this.#host = new HostView(options.run)
+    this.#drivers = createDrivers(options.run)
+    this.#port = new MetricsPort(this.#metrics, this.#health, () => this.#notReady())
+    this.#watches = new Watches({
+      host: this.#host,
+      log: this.#log,
+      request: (trigger) => this.#loop.request(trigger),
+      onDockerState: (state) => this.#dockerIs(state),
+      onDockerEvent: (type, action) => this.#metrics.countDockerEvent(type, action),
+      onStale: (what) => (this.#stale[what] = true),
+    })
   }
 
   /**
-   * Resolves when the kernel holds the policy for the first time.
-   * @throws NoConfigError when there is nothing to enforce: the closed guard is then loaded.
+   * Resolves when the kernel holds the policy for the first time, or when told to stop before.
+   * @throws NoConfigError when there is nothing to enforce.
    */
   async start(): Promise<void> {
-    await this.#loadFirstConfig()
-    await this.#restoreState()
+    const { config, store } = await this.#holder.first()
+    this.#store = store
+    await this.#compose(config)
     await this.#serveControl()
-    this.#serveHttp()
-    await this.#watchEngine()
+    this.#port.serve(config.metrics.listen)
+    await this.#watches.watchEngine(config.docker.socket)
     await this.#loop.requestAndWait('start')
-    this.#watchKernel()
-    this.#refresher.start()
-    this.#startTimers()
-    await this.#whenEnforcing()
+    this.#watches.watchKernel()
+    this.#names.start()
+    this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
+    while (!this.#guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
+    if (this.#stopping) return
     await this.#options.service.ready(this.#statusLine())
     this.#log.info({ version: VERSION, names: this.#desired.policies.names.size }, 'enforcing')
   }
 
   /** Stops and leaves the rules in force. */
   async stop(): Promise<void> {
+    this.#stopping = true
     await this.#options.service.stopping()
-    for (const stop of this.#stops.reverse()) await stop()
-    await this.#http?.close()
-    await this.#refresher.stop()
-    this.#resolver.close()
+    clearInterval(this.#headersTimer)
+    clearTimeout(this.#endTimer)
+    await this.#control?.close()
+    await this.#watches.stop()
+    await this.#names?.stop()
     await this.#loop.stop()
-    await this.#ledgerSaves.flush()
-    await this.#counterSaves.flush()
+    await this.#port.close()
+    await this.#store?.flush()
     this.#log.info({}, 'stopped; the rules stay in force')
   }
 
@@ -181,21 +163,15 @@ export class Daemon {
   }
 
   async #reload(): Promise<ReloadAnswer> {
-    const loaded = await loadConfig(this.#options.configFile, hostConfigEnv)
-    const { problems } = loaded
-    this.#tellProblems(problems)
-    if (!loaded.config) {
-      this.#reloadSuccessful = false
-      this.#metrics.setConfigReload(false)
-      this.#health.bad(
-        'config',
-        `${this.#options.configFile} is refused: the last accepted config is enforced`,
-      )
-      return { outcome: 'refused', problems }
-    }
+    const { config, problems } = await this.#holder.again(this.#store)
+    this.#metrics.setConfigReload(config !== undefined)
+    if (!config) return { outcome: 'refused', problems }
     const before = this.#desired.policies.digest
-    await this.#accept(loaded.config, { file: this.#options.configFile, sources: [...loaded.sources] })
-    await this.#switchTo(loaded.config)
+    const { docker } = this.#desired.config
+    this.#log.level = config.log.level
+    await this.#switchTo(config)
+    if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
+    this.#port.serve(config.metrics.listen)
     await this.#loop.requestAndWait('reload')
     if (this.#health.has('kernel')) {
       return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
@@ -205,346 +181,140 @@ export class Daemon {
     return { outcome, problems }
   }
 
-  async #accept(config: Config, accepted: saved.AcceptedConfig): Promise<void> {
-    this.#config = config
-    this.#configLoadedAtMs = Date.now()
-    this.#reloadSuccessful = true
-    this.#metrics.setConfigReload(true)
-    this.#health.good('config')
+  /** Builds what depends on the config and on what an earlier process left. */
+  async #compose(config: Config): Promise<void> {
+    const store = this.#store
+    this.#metrics.setConfigReload(this.#holder.lastLoadSuccessful)
     this.#log.level = config.log.level
-    await this.#save('accepted-config', accepted, saved.acceptedConfig)
-  }
-
-  async #switchTo(config: Config): Promise<void> {
-    const policies = this.#compile(config)
-    this.#resolver.setServers(await ownServers(config), config.resolver.timeoutMs)
-    this.#refresher.reconfigure(this.#refresherSettings(config, policies))
-    // Names that were removed are gone from the ledger now, so the policy is built from what is left.
-    this.#ledger.takeChanged()
-    this.#desired.setPolicy(config, policies)
-    this.#surroundingsStale = true
-  }
-
-  #compile(config: Config): Policies {
-    const nowMs = Date.now()
-    this.#temporary.expire(nowMs)
-    const policies = compile(config, this.#temporary.entries(), nowMs)
-    this.#armEnd(policies.nextEndMs)
-    return policies
-  }
-
-  /** An `until` or a temporary entry ends without anybody's doing. */
-  #armEnd(nextEndMs: number | undefined): void {
-    clearTimeout(this.#endTimer)
-    if (nextEndMs === undefined) return
-    const waitMs = Math.min(Math.max(0, nextEndMs - Date.now()) + 50, 2 ** 31 - 1)
-    this.#endTimer = setTimeout(() => {
-      this.#switchTo(this.#config).then(
-        () => this.#loop.request('until'),
-        (error: unknown) => this.#log.error({ err: error }, 'an entry that ended could not be taken out'),
-      )
-    }, waitMs)
-  }
-
-  async #loadFirstConfig(): Promise<void> {
-    const { configFile } = this.#options
-    const loaded = await loadConfig(configFile, hostConfigEnv)
-    this.#tellProblems(loaded.problems)
-    if (loaded.config) {
-      this.#state = new StateStore(loaded.config.state)
-      await this.#accept(loaded.config, { file: configFile, sources: [...loaded.sources] })
-      return
-    }
-    const fallback = await this.#lastAccepted()
-    if (!fallback) throw new NoConfigError(loaded.problems)
-    this.#config = fallback
-    this.#reloadSuccessful = false
-    this.#metrics.setConfigReload(false)
-    this.#log.level = fallback.log.level
-    this.#health.bad('config', `${configFile} is refused: the last accepted config is enforced`)
-  }
-
-  /** The state directory is named in the config that cannot be read: the default one, or what the environment says, is tried. */
-  async #lastAccepted(): Promise<Config | undefined> {
-    this.#state = new StateStore(process.env['STATE_DIRECTORY'] ?? '/var/lib/embargod')
-    const accepted = await this.#state.load('accepted-config', saved.acceptedConfig).catch(() => undefined)
-    if (accepted?.kind !== 'loaded') return undefined
-    return (await reloadAccepted(accepted.value)).config
-  }
-
-  #tellProblems(problems: readonly Problem[]): void {
-    for (const problem of problems) {
-      const fields = {
-        file: problem.file,
-        line: problem.line,
-        column: problem.column,
-        problem: formatProblem(problem),
-      }
-      if (problem.severity === 'error') this.#log.error(fields, 'config refused')
-      else this.#log.warn(fields, 'config warning')
-    }
-  }
-
-  async #restoreState(): Promise<void> {
-    const config = this.#config
     await this.#host.readInterfaces()
-    await this.#restoreTemporary()
+    for (const { entry, untilMs } of (await store.load('temporary', saved.savedTemporary)) ?? []) {
+      this.#restoreTemporary(entry, untilMs)
+    }
     const policies = this.#compile(config)
-    this.#ledger = new Ledger({
-      limits: {
-        refreshMaxMs: config.resolver.refresh.maxMs,
-        retainMs: config.resolver.retainMs,
-        maxAddressesPerName: config.resolver.maxAddressesPerName,
-      },
-      classify,
-      parseAddress,
-    })
-    this.#ledger.configure(policies.names)
-    await this.#restoreLedger()
-    await this.#restoreCounters()
-    this.#resolver = new Resolver({ servers: await ownServers(config), timeoutMs: config.resolver.timeoutMs })
-    this.#refresher = new Refresher({
-      settings: this.#refresherSettings(config, policies),
-      resolver: this.#resolver,
-      ledger: this.#ledger,
+    this.#names = await Names.open({
+      config,
+      policies,
+      store,
       log: this.#log,
       isHostAddress: this.#host.isHostAddress,
       seed: this.#options.configFile,
       onChange: () => this.#loop.request('answer'),
-      onLookup: (report) => this.#onLookup(report),
+      onLookup: (report) => this.#lookedUp(report),
     })
-    this.#ledger.takeChanged()
-    const generation = await this.#load('generation', saved.savedGeneration)
+    const { ledger } = this.#names
+    ledger.takeChanged()
+    const counters = await store.load('counters', saved.savedCounters)
+    if (counters) this.#counters.restore(counters)
+    this.#counterSaves = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
+      this.#counters.snapshot(),
+    )
+    const generation = (await store.load('generation', saved.savedGeneration)) ?? {
+      generation: 1,
+      digest: '',
+    }
     this.#desired = new Desired({
       config,
       policies,
       surroundings: { plan: this.#host.plan(config), resolvers: [] },
-      generation: generation?.generation ?? 1,
-      held: (name) => this.#ledger.held(name),
+      generation: generation.generation,
+      held: (name) => ledger.held(name),
     })
-    this.#firewall = new Firewall(
-      this.#desired,
-      this.#drivers,
-      this.#drivers.conntrack,
-      generation ?? { generation: 1, digest: '' },
-      (name, address) => this.#ledger.everHeld(name, address),
-      (next) => this.#save('generation', next, saved.savedGeneration),
-      (known, nowMs) => this.#adopt(known, nowMs),
-      (error) =>
+    this.#firewall = new Firewall({
+      desired: this.#desired,
+      drivers: this.#drivers,
+      conntrack: this.#drivers.conntrack,
+      generation,
+      everHeld: (name, address) => ledger.everHeld(name, address),
+      keepGeneration: (next) => store.save('generation', next, saved.savedGeneration),
+      adopt: (known, nowMs) => {
+        this.#names.adopt(known, this.#desired.membership, this.#desired.config.resolver.maxStaleMs, nowMs)
+        this.#desired.refreshNames(ledger.takeChanged())
+      },
+      onBlind: (error) =>
         this.#log.warn(
           { err: error },
           'live connections could not be read: those on expired addresses may break',
         ),
-    )
-    this.#ledgerSaves = new SaveQueue({
-      delayMs: 1_000,
-      save: () => this.#state.save('addresses', this.#ledger.snapshot(), saved.savedLedger),
-      onError: (error) => this.#health.bad('state', `state cannot be saved: ${messageOf(error)}`),
-      onSaved: () => this.#health.good('state'),
-    })
-    this.#counterSaves = new SaveQueue({
-      delayMs: 30_000,
-      save: () => this.#state.save('counters', this.#counters.snapshot(), saved.savedCounters),
-      onError: (error) => this.#health.bad('state', `state cannot be saved: ${messageOf(error)}`),
-      onSaved: () => this.#health.good('state'),
     })
   }
 
-  /** A fresh process takes over what an earlier one had put into the kernel under names that are still configured. */
-  #adopt(known: ReadonlyMap<string, KnownSet>, nowMs: number): void {
-    const { membership } = this.#desired
-    const { maxStaleMs } = this.#config.resolver
-    for (const [set, { elements }] of known) {
-      for (const [element, { comment, expiresAtMs }] of elements) {
-        const address = parseAddress(element)
-        if (address === undefined || membership.has(set, element)) continue
-        const seenAtMs = Math.min(nowMs, expiresAtMs - maxStaleMs)
-        for (const name of comment.split(' ')) {
-          this.#ledger.adopt(name as Hostname, address, seenAtMs, this.#host.isHostAddress)
-        }
-      }
-    }
-    this.#desired.refreshNames(this.#ledger.takeChanged())
-  }
-
-  async #restoreLedger(): Promise<void> {
-    const snapshot = await this.#load('addresses', saved.savedLedger)
-    if (snapshot === undefined) return
+  #restoreTemporary(entry: string, untilMs: number): void {
     try {
-      this.#ledger.restore(snapshot, Date.now(), this.#host.isHostAddress)
+      if (untilMs > Date.now()) this.#temporary.add(entry, untilMs)
     } catch (error) {
-      this.#log.error({ err: error }, 'saved addresses could not be used')
+      this.#log.warn({ err: error, entry }, 'a temporary entry is no longer valid')
     }
   }
 
-  async #restoreCounters(): Promise<void> {
-    const snapshot = await this.#load('counters', saved.savedCounters)
-    if (snapshot) this.#counters.restore(snapshot)
+  async #switchTo(config: Config): Promise<void> {
+    const policies = this.#compile(config)
+    await this.#names.reconfigure(config, policies)
+    // Names that were removed are gone from the ledger by now, so the policy is built from what is left.
+    this.#names.ledger.takeChanged()
+    this.#desired.setPolicy(config, policies)
+    this.#stale.surroundings = true
   }
 
-  async #restoreTemporary(): Promise<void> {
-    for (const { entry, untilMs } of (await this.#load('temporary', saved.savedTemporary)) ?? []) {
-      try {
-        if (untilMs > Date.now()) this.#temporary.add(entry, untilMs)
-      } catch (error) {
-        this.#log.warn({ err: error, entry }, 'a temporary entry is no longer valid')
-      }
+  /** Also arms the moment at which an `until` or a temporary entry ends without anybody's doing. */
+  #compile(config: Config): Policies {
+    const nowMs = Date.now()
+    this.#temporary.expire(nowMs)
+    const policies = compile(config, this.#temporary.entries(), nowMs)
+    clearTimeout(this.#endTimer)
+    if (policies.nextEndMs !== undefined) {
+      const waitMs = Math.min(Math.max(0, policies.nextEndMs - nowMs) + 50, LONGEST_TIMER_MS)
+      this.#endTimer = setTimeout(() => void this.#endEntries(), waitMs)
     }
+    return policies
   }
 
-  async #load<T>(
-    name: string,
-    format: { version: number; schema: import('zod').ZodType<T> },
-  ): Promise<T | undefined> {
+  async #endEntries(): Promise<void> {
     try {
-      const loaded = await this.#state.load(name, format)
-      if (loaded.kind === 'loaded') return loaded.value
-      if (loaded.kind === 'corrupt')
-        this.#log.error(
-          { movedTo: loaded.movedTo, detail: loaded.detail },
-          'state file was corrupt and is moved aside',
-        )
-      if (loaded.kind === 'newer')
-        this.#health.bad('state', `the state file ${name} was written by a later version and is left alone`)
+      await this.#switchTo(this.#desired.config)
+      this.#loop.request('until')
     } catch (error) {
-      this.#health.bad('state', `state cannot be read: ${messageOf(error)}`)
-    }
-    return undefined
-  }
-
-  async #save<T>(
-    name: string,
-    value: T,
-    format: { version: number; schema: import('zod').ZodType<T> },
-  ): Promise<void> {
-    try {
-      await this.#state.save(name, value, format)
-      this.#health.good('state')
-    } catch (error) {
-      this.#health.bad('state', `state cannot be saved: ${messageOf(error)}`)
+      this.#log.error({ err: error }, 'an entry that ended could not be taken out')
     }
   }
 
-  #refresherSettings(config: Config, policies: Policies) {
-    const { refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep } = config.resolver
-    return { names: policies.names, refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep }
-  }
-
-  #onLookup({ name, lookup, durationMs, refused }: LookupReport): void {
+  #lookedUp({ lookup, durationMs, refused }: LookupReport): void {
     const records = lookup.kind === 'addresses' ? lookup.records.length : 0
     this.#metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
     this.#metrics.observeLookup(durationMs / 1000)
-    if (lookup.kind === 'addresses') this.#ledgerSaves.request()
-    void name
   }
 
-  /** Resolves when the engine was listed, or found absent, or is too slow to wait for. */
-  #watchEngine(): Promise<void> {
-    const heard = new Promise<void>((resolve) => {
-      this.#engineHeard = resolve
-      setTimeout(resolve, ENGINE_WAIT_MS).unref()
-    })
-    const watcher = new DockerWatcher({
-      connect: () => connectDocker(this.#config.docker.socket),
-      listener: {
-        onInventory: (inventory, engine, listedAtMs) => {
-          this.#host.setInventory(inventory, engine, listedAtMs)
-          this.#armListing()
-          this.#surroundingsStale = true
-          this.#engineHeard()
-          this.#loop.request('docker')
-        },
-        onNetwork: (network) => {
-          this.#host.addNetwork(network)
-          this.#surroundingsStale = true
-          this.#loop.request('docker')
-        },
-        onEvent: (type, action) => this.#metrics.countDockerEvent(type, action),
-        onProblem: (sentence) => this.#log.warn({ problem: sentence }, 'the engine said something odd'),
-        onState: (state) => {
-          this.#docker = state
-          this.#metrics.setDockerConnected(state.connected)
-          if (state.connected) this.#health.good('docker')
-          else {
-            this.#health.bad(
-              'docker',
-              `the Docker engine cannot be reached at ${this.#config.docker.socket}: ${state.error ?? ''}`,
-            )
-            this.#engineHeard()
-          }
-        },
-      },
-    })
-    watcher.start()
-    this.#watcher = watcher
-    this.#stops.push(() => watcher.stop())
-    return heard
+  #dockerIs(state: StatusReport['docker']): void {
+    this.#docker = state
+    this.#metrics.setDockerConnected(state.connected)
+    if (state.connected) this.#health.good('docker')
+    else
+      this.#health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
   }
 
-  /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
-  #armListing(): void {
-    clearTimeout(this.#listingTimer)
-    const atMs = this.#host.nextListingAtMs()
-    if (atMs === undefined) return
-    this.#listingTimer = setTimeout(() => this.#watcher?.relist(), Math.max(0, atMs - Date.now()) + 10)
-  }
-
-  #watchKernel(): void {
-    const watches: LineProcess[] = [
-      watchLinks({
-        onLink: (change) => {
-          if (change.kind !== 'bridge') return
-          if (change.deleted) this.#host.bridgeVanished(change.name)
-          else this.#host.bridgeSeen(change.name, Date.now())
-          this.#armListing()
-          this.#interfacesStale = true
-          this.#loop.request('link')
-        },
-        onStart: () => {
-          this.#interfacesStale = true
-          this.#loop.request('link')
-        },
-        onEnd: (error) => this.#log.debug({ err: error }, 'watching interfaces ended and begins again'),
-      }),
-      watchRules({
-        onChange: () => this.#loop.request('drift'),
-        onStart: () => this.#loop.request('drift'),
-        onEnd: (error) => this.#log.debug({ err: error }, 'watching rules ended and begins again'),
-      }),
-    ]
-    for (const watch of watches) {
-      watch.start()
-      this.#stops.push(() => watch.stop())
-    }
-  }
-
-  #startTimers(): void {
-    const timer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
-    this.#stops.push(async () => {
-      clearInterval(timer)
-      clearTimeout(this.#endTimer)
-      clearTimeout(this.#listingTimer)
-    })
-  }
-
-  async #whenEnforcing(): Promise<void> {
-    while (!this.#guards.rules) await this.#loop.requestAndWait('retry')
-  }
-
+  /** One pass, told to whoever listens. Rejects when the kernel is not as desired. */
   async #pass(triggers: ReadonlySet<Trigger>): Promise<void> {
     const startedMs = performance.now()
     const nowMs = Date.now()
-    let outcome: string = 'failed'
+    let outcome = 'failed'
     try {
       await this.#observeSurroundings(triggers)
-      this.#desired.refreshNames(this.#ledger.takeChanged())
-      const result = await this.#firewall.pass(this.#scope(triggers, nowMs), nowMs)
+      this.#desired.refreshNames(this.#names.ledger.takeChanged())
+      const { flavour } = this.#drivers.iptables
+      const { known } = this.#firewall.reconciler
+      const scope = this.#looks.scope(
+        triggers,
+        flavour,
+        known,
+        this.#desired.config.resolver.maxStaleMs,
+        nowMs,
+      )
+      const result = await this.#firewall.pass(scope, nowMs)
+      this.#looks.looked(scope, nowMs)
       outcome = result.outcome
-      this.#booked(result, triggers)
+      this.#book(result, triggers)
       await this.#keepClosedGuard()
     } catch (error) {
-      this.#guards.rules =
-        this.#guards.rules && this.#lastReconcile?.outcome !== 'failed' ? this.#guards.rules : false
+      this.#guards = { ...this.#guards, rules: false }
       this.#health.bad('kernel', `the kernel does not hold the policy: ${chainOf(error)}`)
       this.#log.error({ err: error, triggers: [...triggers] }, 'pass failed')
       throw error
@@ -553,88 +323,41 @@ export class Daemon {
       for (const trigger of triggers) this.#metrics.countReconcile(trigger, outcome)
       this.#metrics.observeReconcile((performance.now() - startedMs) / 1000)
       this.#metrics.setLastReconcile(Date.now() / 1000)
-      this.#report()
+      // After answers alone the figures can wait for the next timer: with many names they cost more than the pass.
+      if (triggers.size > 1 || !triggers.has('answer') || outcome === 'failed') this.#report()
       this.#feedWatchdog()
     }
   }
 
   async #observeSurroundings(triggers: ReadonlySet<Trigger>): Promise<void> {
-    if (this.#interfacesStale || triggers.has('docker') || triggers.has('reload')) {
-      this.#interfacesStale = false
+    const { config } = this.#desired
+    if (this.#stale.interfaces || triggers.has('docker') || triggers.has('reload')) {
       await this.#host.readInterfaces()
-      this.#surroundingsStale = true
+      this.#stale = { surroundings: true, interfaces: false }
     }
-    if (!this.#surroundingsStale) return
-    this.#surroundingsStale = false
-    await this.#host.readResolvers(this.#config)
-    this.#desired.setSurroundings({ plan: this.#host.plan(this.#config), resolvers: this.#host.resolvers })
+    if (!this.#stale.surroundings) return
+    this.#stale.surroundings = false
+    await this.#host.readResolvers(config)
+    this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers: this.#host.resolvers })
   }
 
-  #scope(triggers: ReadonlySet<Trigger>, nowMs: number) {
-    const rulesMs = this.#drivers.iptables.flavour === 'legacy' ? LEGACY_RULES_MS : RULES_MS
-    const timed = triggers.has('timer')
-    const rules =
-      RULE_TRIGGERS.some((trigger) => triggers.has(trigger)) ||
-      // Elsewhere the monitor tells when the engine moves its jump.
-      (this.#drivers.iptables.flavour === 'legacy' && triggers.has('docker')) ||
-      nowMs - this.#lastRulesReadMs >= rulesMs
-    const everything = nowMs - this.#lastRenewalMs >= this.#config.resolver.maxStaleMs / 8
-    if (everything) this.#lastRenewalMs = nowMs
-    return { rules, headers: timed, read: timed ? this.#setsDue(nowMs) : [], everything }
-  }
-
-  /** Which sets are read whole now, for their counters and for strangers in them: large ones more rarely. */
-  #setsDue(nowMs: number): string[] {
-    const known = this.#firewall.reconciler.known
-    const due = [...known].filter(([name, set]) => {
-      const everyMs = Math.min(
-        READ_AT_MOST_MS,
-        Math.max(READ_AT_LEAST_MS, set.elements.size * READ_MS_PER_ELEMENT),
-      )
-      return set.elements.size > 0 && nowMs - (this.#setReadAtMs.get(name) ?? 0) >= everyMs
-    })
-    // One large set a pass: several would hold up answers.
-    let budget = 20_000
-    const names: string[] = []
-    for (const [name, set] of due.toSorted(
-      (a, b) => (this.#setReadAtMs.get(a[0]) ?? 0) - (this.#setReadAtMs.get(b[0]) ?? 0),
-    )) {
-      if (names.length > 0 && set.elements.size > budget) continue
-      budget -= set.elements.size
-      names.push(name)
-      this.#setReadAtMs.set(name, nowMs)
-    }
-    return names
-  }
-
-  #booked(result: PassResult, triggers: ReadonlySet<Trigger>): void {
-    const { observed, summary, drift, backstopError } = result
+  #book({ observed, summary, drift, backstopError }: PassResult, triggers: ReadonlySet<Trigger>): void {
     this.#health.good('kernel')
-    this.#guards.rules = true
-    if (backstopError === undefined) {
-      if (observed.rules) this.#guards.backstop = true
-      if (observed.rules) this.#health.good('backstop')
-    } else {
-      this.#guards.backstop = false
+    if (backstopError !== undefined) {
+      this.#guards = { rules: true, backstop: false }
       this.#health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
+    } else {
+      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.rules !== undefined }
+      if (observed.rules) this.#health.good('backstop')
     }
-    const dataplane = this.#desired.dataplane()
-    if (observed.rules) {
-      this.#lastRulesReadMs = Date.now()
-      this.#counters.readRules(dataplane, observed.rules)
-      this.#counterSaves.request()
+    const { policies, membership } = this.#desired
+    if (observed.rules) this.#counters.readRules(this.#desired.dataplane(), observed.rules)
+    this.#counters.readSets(this.#firewall.reconciler.known, observed.sets, policies, membership)
+    if (observed.rules || observed.sets.length > 0) this.#counterSaves.request()
+    if (summary.length > 0) {
+      const changes = summary.slice(0, 20)
+      this.#log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')
     }
-    this.#counters.readSets(
-      this.#firewall.reconciler.known,
-      observed.sets,
-      this.#desired.policies,
-      this.#desired.membership,
-    )
-    if (summary.length > 0)
-      this.#log.info(
-        { triggers: [...triggers], changes: summary.slice(0, 20), count: summary.length },
-        'kernel changed',
-      )
     for (const kind of drift) {
       this.#metrics.countDriftRepair(kind)
       this.#repairs[kind] = (this.#repairs[kind] ?? 0) + 1
@@ -643,59 +366,28 @@ export class Daemon {
     }
   }
 
+  /** What the next boot loads before there is a daemon. */
   async #keepClosedGuard(): Promise<void> {
     const { backstop } = this.#desired.dataplane()
     const shape = JSON.stringify(backstop)
     if (shape === this.#closedGuard) return
     try {
-      await writeClosedGuard(this.#config.state, backstop)
+      await writeClosedGuard(this.#store.directory, backstop)
       this.#closedGuard = shape
+      this.#health.good('closed-guard')
     } catch (error) {
-      this.#health.bad('state', `the closed guard for the next boot cannot be written: ${messageOf(error)}`)
+      this.#health.bad(
+        'closed-guard',
+        `the closed guard for the next boot cannot be written: ${messageOf(error)}`,
+      )
     }
   }
 
-  /** Tells Prometheus and whoever asks; nothing here reads the kernel. */
   #report(): void {
-    const { policies, surroundings } = this.#desired
-    const dataplane = this.#desired.dataplane()
-    const networkOf = this.#networkOf()
-    this.#metrics.setEnforcing('rules', this.#guards.rules)
-    this.#metrics.setEnforcing('backstop', this.#guards.backstop)
-    this.#metrics.setRuleCounters(this.#counters.ruleCounts(dataplane))
-    this.#metrics.setDenied(this.#counters.deniedCounts(networkOf))
-    this.#metrics.setDomainConnections(this.#counters.domainCounts(policies))
-    this.#metrics.setAddresses(this.#addressCounts())
-    this.#metrics.setNetworks(surroundings.plan.guarded.length, surroundings.plan.open.length)
-    const nowMs = Date.now()
-    const stale = this.#ledger.statuses().filter((status) => status.state === 'stale')
-    this.#metrics.setNames(
-      this.#ledger.counts(),
-      stale.map(({ name, lastSuccessMs }) => ({
-        domain: name,
-        seconds: (nowMs - (lastSuccessMs ?? nowMs)) / 1000,
-      })),
-    )
-    this.#unprotected = findUnprotected({
-      inventory: this.#host.inventory,
-      engine: this.#host.engine,
-      interfaces: this.#host.interfaces,
-      plan: surroundings.plan,
-      config: this.#config,
-      secondGuard: this.#guards.backstop,
-      dnsGateway: false,
-    })
-    this.#metrics.setUnprotected(this.#unprotected)
-    this.#judgeEngine()
-    this.#metrics.setBuildInfo({
-      version: VERSION,
-      backend: `iptables-${this.#drivers.iptables.flavour ?? 'unknown'}`,
-      engine: this.#host.engine?.version ?? 'unknown',
-    })
-  }
-
-  /** An engine that does not ask DOCKER-USER is held by the closed guard alone. */
-  #judgeEngine(): void {
+    const view = this.#view()
+    this.#unprotected = unprotectedOf(view)
+    tellMetrics(this.#metrics, view, this.#unprotected, Date.now())
+    // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
       if (found) this.#health.bad(reason, found.advice)
@@ -703,25 +395,15 @@ export class Daemon {
     }
   }
 
-  #networkOf(): (bridge: string) => string | undefined {
-    const names = new Map(
-      this.#desired.surroundings.plan.guarded.map((one) => [one.bridge, one.networkName ?? one.bridge]),
-    )
-    return (bridge) => names.get(bridge)
-  }
-
-  #addressCounts(): { policy: string; family: 'ipv4' | 'ipv6'; count: number }[] {
-    const { policies, membership } = this.#desired
-    return policies.policies.flatMap((policy) =>
-      FAMILIES.map((family) => ({
-        policy: policy.id,
-        family: family === 4 ? ('ipv4' as const) : ('ipv6' as const),
-        count: policy.groups.reduce(
-          (sum, group) => sum + membership.sizeOf(allowSet(policy.id, group.ports, family)),
-          0,
-        ),
-      })),
-    )
+  #view(): View {
+    return {
+      desired: this.#desired,
+      ledger: this.#names.ledger,
+      counters: this.#counters,
+      host: this.#host,
+      guards: this.#guards,
+      flavour: this.#drivers.iptables.flavour,
+    }
   }
 
   #feedWatchdog(): void {
@@ -734,103 +416,62 @@ export class Daemon {
 
   #statusLine(): string {
     const { problems } = this.#health
-    const names = this.#desired.policies.names.size
-    return problems.length > 0 ? `degraded: ${problems.join('; ')}`.slice(0, 400) : `enforcing ${names} names`
+    return problems.length > 0
+      ? `degraded: ${problems.join('; ')}`.slice(0, 400)
+      : `enforcing ${this.#desired.policies.names.size} names`
   }
 
-  status(): StatusReport {
-    const { policies, surroundings } = this.#desired
-    const denied = this.#counters.deniedCounts(this.#networkOf())
-    const deniedBy = (network: string): number =>
-      denied.filter((row) => row.network === network).reduce((sum, row) => sum + row.packets, 0)
-    const addresses = this.#addressCounts()
-    const addressesOf = (policy: string, family: 'ipv4' | 'ipv6'): number =>
-      addresses.find((row) => row.policy === policy && row.family === family)?.count ?? 0
-    return {
-      daemon: 'running',
-      health: this.#notReady().length === 0 ? 'healthy' : 'degraded',
-      problems: this.#notReady(),
-      version: VERSION,
+  #notReady(): readonly string[] {
+    const { problems } = this.#health
+    return this.#guards.rules ? problems : ['the policy is not in the kernel yet', ...problems]
+  }
+
+  #status(): StatusReport {
+    return statusReport(this.#view(), this.#unprotected, {
+      problems: this.#health.problems,
       pid: process.pid,
       startedAtMs: this.#startedAtMs,
       config: {
-        file: this.#options.configFile,
-        loadedAtMs: this.#configLoadedAtMs,
-        lastReloadSuccessful: this.#reloadSuccessful,
-      },
-      backend: {
-        flavour: this.#drivers.iptables.flavour ?? 'unknown',
-        engine: this.#host.engine?.version ?? 'unknown',
+        file: this.#holder.file,
+        loadedAtMs: this.#holder.loadedAtMs,
+        lastReloadSuccessful: this.#holder.lastLoadSuccessful,
       },
       docker: this.#docker,
-      guards: [
-        {
-          guard: 'rules',
-          enforcing: this.#guards.rules,
-          detail: 'the verdict, first in DOCKER-USER or FORWARD',
-        },
-        {
-          guard: 'backstop',
-          enforcing: this.#guards.backstop,
-          detail: 'drops what the rules did not approve',
-        },
-      ],
-      networks: [
-        ...surroundings.plan.guarded.map((one) => ({
-          name: one.networkName ?? '',
-          bridge: one.bridge,
-          guarded: true,
-          why: one.internal ? 'internal: the engine lets nothing out' : 'guarded',
-          deniedPackets: deniedBy(one.networkName ?? one.bridge),
-        })),
-        ...surroundings.plan.open.map((one) => ({
-          name: '',
-          bridge: one.name,
-          guarded: false,
-          why: one.why,
-          deniedPackets: 0,
-        })),
-      ],
-      policies: policies.policies.map((policy) => ({
-        policy: policy.id,
-        addresses: { ipv4: addressesOf(policy.id, 'ipv4'), ipv6: addressesOf(policy.id, 'ipv6') },
-        entries: policy.groups.reduce(
-          (sum, group) => sum + group.names.size + group.cidrs.size,
-          policy.internet.length,
-        ),
-      })),
-      names: this.#ledger.statuses(),
       temporary: this.#temporary.list(),
-      counters: this.#counters.ruleCounts(this.#desired.dataplane()),
       drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },
       lastReconcile: this.#lastReconcile,
       lastVerified: this.#lastVerified,
-      unprotected: this.#unprotected,
-    }
+    })
   }
 
   async #serveControl(): Promise<void> {
-    const server = await ControlServer.start(this.#options.runtimeDirectory, {
-      status: async () => this.status(),
+    this.#control = await ControlServer.start(this.#options.runtimeDirectory, {
+      status: async () => this.#status(),
       reload: () => this.reload(),
       allow: (body) => this.#allow(body),
       plan: (body) => this.#plan(planRequest.parse(body).config),
-      held: async (body) => this.#ledger.held(heldRequest.parse(body).name as Hostname),
+      held: async (body) => this.#names.ledger.held(heldRequest.parse(body).name as Hostname),
+      docker: async () => this.#desired.config.docker,
       verified: async (body) => this.#verified(verifiedRequest.parse(body)),
-      docker: async () => ({ socket: this.#config.docker.socket }),
       stop: async () => {
-        setImmediate(() => process.kill(process.pid, 'SIGTERM'))
-        return { pid: process.pid }
+        // After the answer has left.
+        setImmediate(() => this.#options.requestStop())
+        return {}
       },
     })
-    this.#stops.push(() => server.close())
   }
 
-  #verified(proof: { atMs: number; passed: boolean }): null {
-    this.#lastVerified = proof
-    if (proof.passed) this.#metrics.setLastVerified(proof.atMs / 1000)
-    this.#log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
-    return null
+  async #allow(body: unknown): Promise<AllowAnswer> {
+    const request = allowRequest.parse(body)
+    if (request.action === 'add') this.#temporary.add(request.entry, Date.now() + request.forMs)
+    if (request.action === 'revoke') this.#temporary.revoke(request.entry)
+    if (request.action !== 'list') {
+      await this.#store.save('temporary', this.#temporary.list(), saved.savedTemporary)
+      await this.#switchTo(this.#desired.config)
+      await this.#loop.requestAndWait('reload')
+      this.#log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
+    }
+    return { temporary: this.#temporary.list() }
   }
 
   /** For a file that may not be the one in force. */
@@ -839,60 +480,18 @@ export class Daemon {
     if (!config) return { problems }
     const nowMs = Date.now()
     const policies = compile(config, this.#temporary.entries(), nowMs)
-    const host = this.#host
-    const standing = { config, policies, ledger: this.#ledger, host, generation: this.#firewall.generation }
+    const { ledger } = this.#names
+    const standing = { config, policies, ledger, host: this.#host, generation: this.#firewall.generation }
     return {
       problems,
       changes: await this.#loop.exclusively(() => planChange(standing, this.#drivers, nowMs)),
     }
   }
 
-  async #allow(body: unknown): Promise<AllowAnswer> {
-    const request = allowRequest.parse(body)
-    if (request.action === 'add') this.#temporary.add(request.entry, Date.now() + request.forMs)
-    if (request.action === 'revoke') this.#temporary.revoke(request.entry)
-    if (request.action !== 'list') {
-      await this.#save('temporary', this.#temporary.list(), saved.savedTemporary)
-      await this.#switchTo(this.#config)
-      await this.#loop.requestAndWait('reload')
-      this.#log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
-    }
-    return { temporary: this.#temporary.list() }
+  #verified(proof: { readonly atMs: number; readonly passed: boolean }): null {
+    this.#lastVerified = proof
+    if (proof.passed) this.#metrics.setLastVerified(proof.atMs / 1000)
+    this.#log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
+    return null
   }
-
-  /** Metrics are no reason not to guard: a taken port is tried again. */
-  #serveHttp(): void {
-    const { host, port } = this.#config.metrics.listen
-    startHttpServer({ host, port, metrics: this.#metrics, notReady: () => this.#notReady() }).then(
-      (server) => {
-        this.#http = server
-        this.#health.good('metrics')
-      },
-      (error: unknown) => {
-        this.#health.bad('metrics', messageOf(error))
-        const retry = setTimeout(() => this.#serveHttp(), 10_000)
-        retry.unref()
-      },
-    )
-  }
-
-  #notReady(): readonly string[] {
-    return this.#guards.rules
-      ? this.#health.problems
-      : ['the policy is not in the kernel yet', ...this.#health.problems]
-  }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-function chainOf(error: unknown): string {
-  const messages: string[] = []
-  for (
-    let current: unknown = error;
-    current instanceof Error && messages.length < 5;
-    current = current.cause
-  ) {
-    if (!messages.some((earlier) => earlier.includes(messageOf(current)))) messages.push(messageOf(current))
-  }
-  return messages.join(': ')
 }

@@ -9,7 +9,8 @@ import { checkPrivileges } from '../system/capabilities.ts'
 import { run } from '../system/exec.ts'
 import { acquireLock } from '../system/lock.ts'
 import { createServiceManager } from '../system/systemd.ts'
-import { Daemon, NoConfigError } from './daemon.ts'
+import { NoConfigError } from './config-holder.ts'
+import { Daemon } from './daemon.ts'
 
 export interface RunSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -32,14 +33,18 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
       pid: surroundings.pid,
       onError: (error) => log.warn({ err: error }, 'the service manager could not be told'),
     })
+    let requestStop = (): void => undefined
+    const stopped = new Promise<void>((resolve) => (requestStop = resolve))
+    surroundings.signals.onStop(requestStop)
     const daemon = new Daemon({
       configFile: config,
       runtimeDirectory: surroundings.runtimeDirectory,
+      stateDirectory: surroundings.environment['STATE_DIRECTORY'],
       run,
       log,
       service,
+      requestStop,
     })
-    const stopped = new Promise<void>((resolve) => surroundings.signals.onStop(resolve))
     let reloading = Promise.resolve()
     surroundings.signals.onReload(() => {
       reloading = reloading

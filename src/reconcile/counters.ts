@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Dataplane } from '../dataplane/model.ts'
 import { allowSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
 import type { Membership } from '../dataplane/membership.ts'

@@ -31,28 +31,32 @@ export interface PassResult {
 
 export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop'
 
+export interface FirewallOptions {
+  readonly desired: Desired
+  readonly drivers: Drivers
+  readonly conntrack: ConntrackDriver
+  readonly generation: Generation
+  readonly everHeld: (name: Hostname, address: Address) => boolean
+  /** Called before the kernel is written when the generation changes: it must not be used twice. */
+  readonly keepGeneration: (generation: Generation) => Promise<void>
+  /** Told once what an earlier process left in the sets, before anything is compared. */
+  readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void
+  /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
+  readonly onBlind: (error: unknown) => void
+}
+
 /** One pass from what is desired to what the kernel holds, with the change of generation that a change of rights needs. */
 export class Firewall {
+  readonly #options: FirewallOptions
   readonly reconciler: Reconciler
   #applied: Dataplane | undefined
   #generation: Generation
   #adopted = false
 
-  constructor(
-    private readonly desired: Desired,
-    drivers: Drivers,
-    private readonly conntrack: ConntrackDriver,
-    generation: Generation,
-    private readonly everHeld: (name: Hostname, address: Address) => boolean,
-    /** Called before the kernel is written when the generation changes: it must not be used twice. */
-    private readonly keepGeneration: (generation: Generation) => Promise<void>,
-    /** Told once what an earlier process left in the sets, before anything is compared. */
-    private readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void,
-    /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
-    private readonly onBlind: (error: unknown) => void,
-  ) {
-    this.reconciler = new Reconciler(drivers)
-    this.#generation = generation
+  constructor(options: FirewallOptions) {
+    this.#options = options
+    this.reconciler = new Reconciler(options.drivers)
+    this.#generation = options.generation
   }
 
   get generation(): Generation {
@@ -62,7 +66,7 @@ export class Firewall {
   /** Nothing is believed applied any more. */
   forget(): void {
     this.reconciler.forget()
-    this.desired.membership.touchAll()
+    this.#options.desired.membership.touchAll()
   }
 
   /**
@@ -71,12 +75,12 @@ export class Firewall {
   async pass(scope: Scope, nowMs: number): Promise<PassResult> {
     if (!this.#adopted) {
       await this.reconciler.readSets(nowMs)
-      this.adopt(this.reconciler.known, nowMs)
+      this.#options.adopt(this.reconciler.known, nowMs)
       this.#adopted = true
     }
-    const next = nextGeneration(this.#generation, this.desired.policies.digest)
-    this.desired.setGeneration(next.generation)
-    const dataplane = this.desired.dataplane()
+    const next = nextGeneration(this.#generation, this.#options.desired.policies.digest)
+    this.#options.desired.setGeneration(next.generation)
+    const dataplane = this.#options.desired.dataplane()
     const isNew = next !== this.#generation
     const wide = dataplane === this.#applied ? scope : { ...scope, rules: true }
     let change = await this.#plan(dataplane, wide, nowMs)
@@ -88,7 +92,7 @@ export class Firewall {
     } catch (error) {
       if (!(error instanceof BackstopError)) {
         this.#applied = undefined
-        this.desired.membership.touchAll()
+        this.#options.desired.membership.touchAll()
         throw error
       }
       backstopError = error
@@ -102,13 +106,13 @@ export class Firewall {
   }
 
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
-    return this.reconciler.plan(dataplane, this.desired.membership, scope, nowMs)
+    return this.reconciler.plan(dataplane, this.#options.desired.membership, scope, nowMs)
   }
 
   async #withFlows(change: Change, next: Generation): Promise<Change> {
-    await this.keepGeneration(next)
+    await this.#options.keepGeneration(next)
     const flows = await this.#flows(next).catch((error: unknown) => {
-      this.onBlind(error)
+      this.#options.onBlind(error)
       return []
     })
     await this.reconciler.refresh(FLOW_SETS)
@@ -132,13 +136,13 @@ export class Firewall {
   }
 
   #judgement(): RevokeInput {
-    const { config, policies, surroundings, membership } = this.desired
+    const { config, policies, surroundings, membership } = this.#options.desired
     return {
       policies,
       membership,
       resolvers: surroundings.resolvers,
       sources: surroundings.plan.guarded.flatMap((one) => one.subnets),
-      everHeld: this.everHeld,
+      everHeld: this.#options.everHeld,
       smtpAnywhere: config.smtp?.destinations === 'any' ? config.smtp.ports : [],
       forbidden: [...metadataOf(config.metadata), ...config.never],
     }
@@ -146,8 +150,8 @@ export class Firewall {
 
   async #flows(next: Generation): Promise<Flow[]> {
     // Connections that bear the new mark from 255 generations ago must not pass for admitted.
-    await this.conntrack.deleteMarked(generationMark(next.generation), GENERATION_MASK)
-    return (await Promise.all(FAMILIES.map((family) => this.conntrack.flows(family)))).flat()
+    await this.#options.conntrack.deleteMarked(generationMark(next.generation), GENERATION_MASK)
+    return (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
   }
 }
 

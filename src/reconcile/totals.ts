@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Packets and bytes, or any pair that only grows. */
 export interface Count {

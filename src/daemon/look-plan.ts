@@ -1,0 +1,73 @@
+import type { Trigger } from '../reconcile/loop.ts'
+import type { KnownSet } from '../ipset/sync.ts'
+import type { Flavour } from '../iptables/driver.ts'
+import type { Scope } from '../reconcile/reconciler.ts'
+
+/** How often the rules are read whole, for their counters and for what no monitor told. */
+const RULES_MS = 15_000
+/** Legacy iptables has no monitor. */
+const LEGACY_RULES_MS = 4_500
+/** Reading a set costs about 8 µs an element: read this rarely, it costs half a per cent of a core. */
+const READ_MS_PER_ELEMENT = 1.6
+const READ_AT_LEAST_MS = 15_000
+const READ_AT_MOST_MS = 540_000
+/** Elements read in one pass, beside the first set: more would hold up answers. */
+const READ_AT_ONCE = 20_000
+
+/** What makes a pass look at the rules, beside a change of what is desired. */
+const RULE_TRIGGERS: readonly Trigger[] = ['start', 'drift', 'reload', 'until', 'retry']
+
+/** Decides how much of the kernel a pass looks at: all of it costs, and most passes need little. */
+export class LookPlan {
+  #rulesReadMs = 0
+  #renewedMs: number
+  readonly #setReadMs = new Map<string, number>()
+
+  constructor(nowMs: number) {
+    this.#renewedMs = nowMs
+  }
+
+  scope(
+    triggers: ReadonlySet<Trigger>,
+    flavour: Flavour | undefined,
+    known: ReadonlyMap<string, KnownSet>,
+    maxStaleMs: number,
+    nowMs: number,
+  ): Scope {
+    const legacy = flavour === 'legacy'
+    const timed = triggers.has('timer')
+    const rules =
+      RULE_TRIGGERS.some((trigger) => triggers.has(trigger)) ||
+      // Elsewhere the monitor tells when the engine moves its jump.
+      (legacy && triggers.has('docker')) ||
+      nowMs - this.#rulesReadMs >= (legacy ? LEGACY_RULES_MS : RULES_MS)
+    const everything = nowMs - this.#renewedMs >= maxStaleMs / 8
+    return { rules, headers: timed, read: timed ? this.#due(known, nowMs) : [], everything }
+  }
+
+  /** The pass went well. */
+  looked(scope: Scope, nowMs: number): void {
+    if (scope.rules) this.#rulesReadMs = nowMs
+    if (scope.everything) this.#renewedMs = nowMs
+    for (const set of scope.read) this.#setReadMs.set(set, nowMs)
+  }
+
+  /** Sets to be read whole now, for their counters and for strangers in them: large ones more rarely, the longest unread first. */
+  #due(known: ReadonlyMap<string, KnownSet>, nowMs: number): string[] {
+    const readMs = (name: string): number => this.#setReadMs.get(name) ?? 0
+    const due = [...known]
+      .filter(([name, { elements }]) => {
+        const everyMs = Math.max(READ_AT_LEAST_MS, elements.size * READ_MS_PER_ELEMENT)
+        return elements.size > 0 && nowMs - readMs(name) >= Math.min(READ_AT_MOST_MS, everyMs)
+      })
+      .toSorted(([a], [b]) => readMs(a) - readMs(b))
+    let room = READ_AT_ONCE
+    return due
+      .filter(([, { elements }], index) => {
+        if (index > 0 && elements.size > room) return false
+        room -= elements.size
+        return true
+      })
+      .map(([name]) => name)
+  }
+}

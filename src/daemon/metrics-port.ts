@@ -1,0 +1,57 @@
+import { startHttpServer, type HttpServer } from '../observe/http.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import { messageOf, type Health } from './health.ts'
+
+const RETRY_MS = 10_000
+
+interface Place {
+  readonly host: string
+  readonly port: number
+}
+
+/** The HTTP server of the metrics. Its port being taken is no reason not to guard: it is tried again. */
+export class MetricsPort {
+  #place: Place | undefined
+  #server: HttpServer | undefined
+  #work: Promise<void> = Promise.resolve()
+  #retry: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly health: Health,
+    private readonly notReady: () => readonly string[],
+  ) {}
+
+  /** Moves there unless it listens there already. */
+  serve(place: Place): void {
+    if (this.#place?.host === place.host && this.#place.port === place.port) return
+    this.#place = place
+    this.#begin()
+  }
+
+  async close(): Promise<void> {
+    this.#place = undefined
+    clearTimeout(this.#retry)
+    await this.#work
+    await this.#server?.close()
+  }
+
+  #begin(): void {
+    clearTimeout(this.#retry)
+    this.#work = this.#work.then(() => this.#listen())
+  }
+
+  async #listen(): Promise<void> {
+    await this.#server?.close()
+    this.#server = undefined
+    if (!this.#place) return
+    try {
+      const { metrics, notReady } = this
+      this.#server = await startHttpServer({ ...this.#place, metrics, notReady })
+      this.health.good('metrics')
+    } catch (error) {
+      this.health.bad('metrics', messageOf(error))
+      this.#retry = setTimeout(() => this.#begin(), RETRY_MS).unref()
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import type { Config } from '../config/model.ts'
+import type { Membership } from '../dataplane/membership.ts'
+import { ownServers } from '../host/host-view.ts'
+import { savedLedger } from '../host/saved.ts'
+import type { KnownSet } from '../ipset/sync.ts'
+import { parseAddress } from '../net/address.ts'
+import { classify } from '../net/ranges.ts'
+import type { Address, Hostname } from '../net/types.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { Policies } from '../policy/model.ts'
+import { Ledger } from '../resolve/ledger.ts'
+import { Refresher, type LookupReport, type RefresherSettings } from '../resolve/refresher.ts'
+import { Resolver } from '../resolve/resolver.ts'
+import type { SaveQueue } from '../system/save-queue.ts'
+import type { Store } from './store.ts'
+
+/** A new address is saved at once, so that a crash loses none; that a known one was seen again can wait. */
+const SAVE_CHANGE_MS = 1_000
+const SAVE_SIGHT_MS = 60_000
+
+export interface NamesOptions {
+  readonly config: Config
+  readonly policies: Policies
+  readonly store: Store
+  readonly log: Logger
+  readonly isHostAddress: (address: Address) => boolean
+  /** Gives the host its own order of sweeping. */
+  readonly seed: string
+  /** Some name holds other addresses than before. */
+  readonly onChange: () => void
+  readonly onLookup: (report: LookupReport) => void
+}
+
+/** The names of the config and their addresses: looked up, remembered, saved. */
+export class Names {
+  private constructor(
+    readonly ledger: Ledger,
+    private readonly resolver: Resolver,
+    private readonly refresher: Refresher,
+    private readonly isHostAddress: (address: Address) => boolean,
+  ) {}
+
+  static async open(options: NamesOptions): Promise<Names> {
+    const { config, policies, store, log, isHostAddress, seed } = options
+    const { retainMs, maxAddressesPerName, refresh } = config.resolver
+    const ledger = new Ledger({
+      limits: { refreshMaxMs: refresh.maxMs, retainMs, maxAddressesPerName },
+      classify,
+      parseAddress,
+    })
+    ledger.configure(policies.names)
+    const snapshot = await store.load('addresses', savedLedger)
+    try {
+      if (snapshot !== undefined) ledger.restore(snapshot, Date.now(), isHostAddress)
+    } catch (error) {
+      log.error({ err: error }, 'saved addresses could not be used')
+    }
+    const servers = await ownServers(config)
+    const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
+    const soon = store.queue('addresses', savedLedger, SAVE_CHANGE_MS, () => ledger.snapshot())
+    const later = laterRequests(soon)
+    const refresher = new Refresher({
+      settings: settingsOf(config, policies),
+      resolver,
+      ledger,
+      log,
+      isHostAddress,
+      seed,
+      onChange: () => {
+        soon.request()
+        options.onChange()
+      },
+      onLookup: (report) => {
+        later()
+        options.onLookup(report)
+      },
+    })
+    return new Names(ledger, resolver, refresher, isHostAddress)
+  }
+
+  /** Begins to ask. */
+  start(): void {
+    this.refresher.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.refresher.stop()
+    this.resolver.close()
+  }
+
+  /** Names that are gone are forgotten at once, with their addresses. */
+  async reconfigure(config: Config, policies: Policies): Promise<void> {
+    this.resolver.setServers(await ownServers(config), config.resolver.timeoutMs)
+    this.refresher.reconfigure(settingsOf(config, policies))
+  }
+
+  /** A fresh process takes over what an earlier one had put into the kernel under names that are still configured. */
+  adopt(
+    known: ReadonlyMap<string, KnownSet>,
+    membership: Membership,
+    maxStaleMs: number,
+    nowMs: number,
+  ): void {
+    for (const [set, { elements }] of known) {
+      for (const [element, { comment, expiresAtMs }] of elements) {
+        const address = parseAddress(element)
+        if (address === undefined || membership.has(set, element)) continue
+        const seenAtMs = Math.min(nowMs, expiresAtMs - maxStaleMs)
+        for (const name of comment.split(' ')) {
+          this.ledger.adopt(name as Hostname, address, seenAtMs, this.isHostAddress)
+        }
+      }
+    }
+  }
+}
+
+function settingsOf(config: Config, policies: Policies): RefresherSettings {
+  const { refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep } = config.resolver
+  return { names: policies.names, refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep }
+}
+
+/** Asks the queue once a minute at most. */
+function laterRequests(queue: SaveQueue): () => void {
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      queue.request()
+    }, SAVE_SIGHT_MS).unref()
+  }
+}

@@ -1,0 +1,157 @@
+import type { StatusReport } from '../control/status.ts'
+import { allowSet } from '../dataplane/names.ts'
+import type { HostView } from '../host/host-view.ts'
+import type { Flavour } from '../iptables/driver.ts'
+import { FAMILIES, type Family } from '../net/types.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Counters } from '../reconcile/counters.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Ledger } from '../resolve/ledger.ts'
+import { VERSION } from '../version.ts'
+import { findUnprotected } from '../workloads/unprotected.ts'
+import type { Unprotected } from '../workloads/model.ts'
+
+/** What the daemon knows, for those who ask. Nothing in here reads the kernel. */
+export interface View {
+  readonly desired: Desired
+  readonly ledger: Ledger
+  readonly counters: Counters
+  readonly host: HostView
+  readonly guards: Guards
+  readonly flavour: Flavour | undefined
+}
+
+export interface Guards {
+  readonly rules: boolean
+  readonly backstop: boolean
+}
+
+/** The parts of a status that only the daemon itself knows. */
+export type Standing = Pick<
+  StatusReport,
+  | 'problems'
+  | 'pid'
+  | 'startedAtMs'
+  | 'config'
+  | 'docker'
+  | 'temporary'
+  | 'drift'
+  | 'lastReconcile'
+  | 'lastVerified'
+>
+
+/** Everything that this host does not hold. */
+export function unprotectedOf({ desired, host, guards }: View): Unprotected[] {
+  return findUnprotected({
+    inventory: host.inventory,
+    engine: host.engine,
+    interfaces: host.interfaces,
+    plan: desired.surroundings.plan,
+    config: desired.config,
+    secondGuard: guards.backstop,
+    dnsGateway: false,
+  })
+}
+
+export function tellMetrics(
+  metrics: Metrics,
+  view: View,
+  unprotected: readonly Unprotected[],
+  nowMs: number,
+): void {
+  const { desired, ledger, counters, host, guards, flavour } = view
+  const { plan } = desired.surroundings
+  metrics.setEnforcing('rules', guards.rules)
+  metrics.setEnforcing('backstop', guards.backstop)
+  metrics.setRuleCounters(counters.ruleCounts(desired.dataplane()))
+  metrics.setDenied(counters.deniedCounts(networkNames(desired)))
+  metrics.setDomainConnections(counters.domainCounts(desired.policies))
+  metrics.setAddresses(addressCounts(desired))
+  metrics.setNetworks(plan.guarded.length, plan.open.length)
+  metrics.setNames(ledger.counts(), staleNames(ledger, nowMs))
+  metrics.setUnprotected(unprotected)
+  metrics.setBuildInfo({
+    version: VERSION,
+    backend: `iptables-${flavour ?? 'unknown'}`,
+    engine: host.engine?.version ?? 'unknown',
+  })
+}
+
+export function statusReport(
+  view: View,
+  unprotected: readonly Unprotected[],
+  standing: Standing,
+): StatusReport {
+  const { desired, ledger, counters, host, guards, flavour } = view
+  return {
+    daemon: 'running',
+    health: standing.problems.length === 0 ? 'healthy' : 'degraded',
+    version: VERSION,
+    backend: { flavour: flavour ?? 'unknown', engine: host.engine?.version ?? 'unknown' },
+    guards: [
+      { guard: 'rules', enforcing: guards.rules, detail: 'the verdict, first in DOCKER-USER or FORWARD' },
+      { guard: 'backstop', enforcing: guards.backstop, detail: 'drops what the rules did not approve' },
+    ],
+    networks: networkRows(view),
+    policies: policyRows(desired),
+    names: ledger.statuses(),
+    counters: counters.ruleCounts(desired.dataplane()),
+    unprotected,
+    ...standing,
+  }
+}
+
+function networkRows({ desired, counters }: View): StatusReport['networks'] {
+  const { guarded, open } = desired.surroundings.plan
+  const denied = counters.deniedCounts(networkNames(desired))
+  const deniedBy = (name: string): number =>
+    denied.filter(({ network }) => network === name).reduce((sum, { packets }) => sum + packets, 0)
+  return [
+    ...guarded.map(({ bridge, networkName, internal }) => ({
+      name: networkName ?? '',
+      bridge,
+      guarded: true,
+      why: internal ? 'internal: the engine lets nothing out' : 'guarded',
+      deniedPackets: deniedBy(networkName ?? bridge),
+    })),
+    ...open.map(({ name, why }) => ({ name: '', bridge: name, guarded: false, why, deniedPackets: 0 })),
+  ]
+}
+
+function policyRows(desired: Desired): StatusReport['policies'] {
+  const addresses = addressCounts(desired)
+  const countOf = (policy: string, family: 'ipv4' | 'ipv6'): number =>
+    addresses.find((row) => row.policy === policy && row.family === family)?.count ?? 0
+  return desired.policies.policies.map(({ id, groups, internet }) => ({
+    policy: id,
+    addresses: { ipv4: countOf(id, 'ipv4'), ipv6: countOf(id, 'ipv6') },
+    entries: groups.reduce((sum, { names, cidrs }) => sum + names.size + cidrs.size, internet.length),
+  }))
+}
+
+function networkNames(desired: Desired): (bridge: string) => string | undefined {
+  const names = new Map(
+    desired.surroundings.plan.guarded.map(({ bridge, networkName }) => [bridge, networkName ?? bridge]),
+  )
+  return (bridge) => names.get(bridge)
+}
+
+function addressCounts(desired: Desired): { policy: string; family: 'ipv4' | 'ipv6'; count: number }[] {
+  const { policies, membership } = desired
+  const ipFamily = (family: Family): 'ipv4' | 'ipv6' => (family === 4 ? 'ipv4' : 'ipv6')
+  return policies.policies.flatMap(({ id, groups }) =>
+    FAMILIES.map((family) => ({
+      policy: id,
+      family: ipFamily(family),
+      count: groups.reduce((sum, { ports }) => sum + membership.sizeOf(allowSet(id, ports, family)), 0),
+    })),
+  )
+}
+
+function staleNames(ledger: Ledger, nowMs: number): { domain: string; seconds: number }[] {
+  if (ledger.counts().stale === 0) return []
+  return ledger
+    .statuses()
+    .filter(({ state }) => state === 'stale')
+    .map(({ name, lastSuccessMs }) => ({ domain: name, seconds: (nowMs - (lastSuccessMs ?? nowMs)) / 1000 }))
+}

@@ -1,0 +1,120 @@
+import type { Logger } from '../observe/logger.ts'
+import { watchRules } from '../nftables/monitor.ts'
+import type { Trigger } from '../reconcile/loop.ts'
+import type { LineProcess } from '../system/line-process.ts'
+import { connectDocker } from '../workloads/docker-api.ts'
+import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
+import { watchLinks } from '../workloads/link-watcher.ts'
+import type { HostView } from '../host/host-view.ts'
+
+/** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
+const ENGINE_WAIT_MS = 2_000
+
+export interface WatchesOptions {
+  readonly host: HostView
+  readonly log: Logger
+  readonly request: (trigger: Trigger) => void
+  readonly onDockerState: (state: DockerState) => void
+  readonly onDockerEvent: (type: string, action: string) => void
+  /** What is known of the engine or of the interfaces is no longer what the last pass saw. */
+  readonly onStale: (what: 'surroundings' | 'interfaces') => void
+}
+
+/** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */
+export class Watches {
+  readonly #options: WatchesOptions
+  readonly #kernel: readonly LineProcess[]
+  #engine: DockerWatcher | undefined
+  #listingTimer: NodeJS.Timeout | undefined
+  #heard: (() => void) | undefined
+
+  constructor(options: WatchesOptions) {
+    this.#options = options
+    this.#kernel = [this.#links(), this.#rules()]
+  }
+
+  /** Resolves when the engine was listed, or found absent, or is too slow to wait for. */
+  async watchEngine(socket: string): Promise<void> {
+    await this.#engine?.stop()
+    const heard = new Promise<void>((resolve) => {
+      this.#heard = resolve
+      setTimeout(resolve, ENGINE_WAIT_MS).unref()
+    })
+    this.#engine = this.#docker(socket)
+    this.#engine.start()
+    await heard
+  }
+
+  watchKernel(): void {
+    for (const watch of this.#kernel) watch.start()
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#listingTimer)
+    await this.#engine?.stop()
+    for (const watch of this.#kernel) await watch.stop()
+  }
+
+  #docker(socket: string): DockerWatcher {
+    const { host, log, request, onStale, onDockerState, onDockerEvent } = this.#options
+    return new DockerWatcher({
+      connect: () => connectDocker(socket),
+      listener: {
+        onInventory: (inventory, engine, listedAtMs) => {
+          host.setInventory(inventory, engine, listedAtMs)
+          this.#armListing()
+          onStale('surroundings')
+          this.#heard?.()
+          request('docker')
+        },
+        onNetwork: (network) => {
+          host.addNetwork(network)
+          onStale('surroundings')
+          request('docker')
+        },
+        onEvent: onDockerEvent,
+        onProblem: (sentence) => log.warn({ problem: sentence }, 'the engine said something odd'),
+        onState: (state) => {
+          onDockerState(state)
+          if (!state.connected) this.#heard?.()
+        },
+      },
+    })
+  }
+
+  #links(): LineProcess {
+    const { host, log, request, onStale } = this.#options
+    const changed = (): void => {
+      onStale('interfaces')
+      request('link')
+    }
+    return watchLinks({
+      onLink: (change) => {
+        if (change.kind !== 'bridge') return
+        if (change.deleted) host.bridgeVanished(change.name)
+        else host.bridgeSeen(change.name, Date.now())
+        this.#armListing()
+        changed()
+      },
+      onStart: changed,
+      onEnd: (error) => log.debug({ err: error }, 'watching interfaces ended and begins again'),
+    })
+  }
+
+  #rules(): LineProcess {
+    const { log, request } = this.#options
+    return watchRules({
+      onChange: () => request('drift'),
+      onStart: () => request('drift'),
+      onEnd: (error) => log.debug({ err: error }, 'watching rules ended and begins again'),
+    })
+  }
+
+  /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
+  #armListing(): void {
+    clearTimeout(this.#listingTimer)
+    const atMs = this.#options.host.nextListingAtMs()
+    if (atMs === undefined) return
+    this.#listingTimer = setTimeout(() => this.#engine?.relist(), Math.max(0, atMs - Date.now()) + 10)
+  }
+}
