@@ -1,9 +1,20 @@
 import { chmodSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 const outfile = join(root, 'dist', 'embargod.cjs')
+
+/** What the engine's client loads for ssh and for BuildKit sessions, which we never use: a third of the bundle, and 15 MB of memory. */
+const NEVER_USED = /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/
+
+const withoutTheUnused: Plugin = {
+  name: 'without-the-unused',
+  setup(building) {
+    building.onResolve({ filter: NEVER_USED }, ({ path }) => ({ path, namespace: 'unused' }))
+    building.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
 
 /** One CommonJS file that any Node from 20.19 on runs, without node_modules. */
 await build({
@@ -13,9 +24,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  // cpu-features is an optional native part of the ssh transport, which we never use.
-  external: ['cpu-features'],
-  loader: { '.node': 'empty' },
+  plugins: [withoutTheUnused],
   // node-cron asks for its own place, which a CommonJS file has no import.meta for.
   define: { 'import.meta.url': '__bundleUrl' },
   banner: {
