@@ -17,6 +17,7 @@ import { cleanupAction } from './inspect/cleanup.ts'
 import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
 import { rulesAction } from './inspect/rules.ts'
+import { statusAlone } from './inspect/status-alone.ts'
 import { verifyAction } from './inspect/verify.ts'
 import { checkPrivileges } from './system/capabilities.ts'
 import { run } from './system/exec.ts'
@@ -38,7 +39,10 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     plan: privileged(planAction(ask, run)),
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
-      fromHost: () => Promise.reject(new ControlError('the daemon is not running', EXIT.notRunning)),
+      fromHost: (config) =>
+        statusAlone(config, run, Date.now()).catch((cause: unknown) => {
+          throw new ControlError('the daemon is not running', EXIT.notRunning, { cause })
+        }),
       now: Date.now,
     }),
     rules: privileged(rulesAction(run)),

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import type { StatusReport } from '../control/status.ts'
-import { EXIT, explainUse } from './command.ts'
-import type { Action, Bind } from './command.ts'
+import { configOption, EXIT, explainUse } from './command.ts'
+import type { Action, Bind, ConfigArgs } from './command.ts'
 import { renderStatus } from './status-view.ts'
 
-export interface StatusArgs {
+export interface StatusArgs extends ConfigArgs {
   readonly json: boolean
 }
 
@@ -12,14 +12,14 @@ export interface StatusSources {
   /** The daemon's own report; undefined when none runs. */
   readonly fromDaemon: () => Promise<StatusReport | undefined>
   /** What kernel and state directory tell when no daemon does. */
-  readonly fromHost: () => Promise<StatusReport>
+  readonly fromHost: (config: string) => Promise<StatusReport>
   readonly now: () => number
 }
 
 export const statusAction =
   (sources: StatusSources): Action<StatusArgs> =>
-  async ({ json }, io) => {
-    const report = (await sources.fromDaemon()) ?? (await sources.fromHost())
+  async ({ json, config }, io) => {
+    const report = (await sources.fromDaemon()) ?? (await sources.fromHost(config))
     io.stdout.write(
       json
         ? `${JSON.stringify(report, undefined, 2)}\n`
@@ -30,13 +30,14 @@ export const statusAction =
   }
 
 export function defineStatus(program: Command, action: Action<StatusArgs>, bind: Bind): void {
-  const command = program
-    .command('status')
+  const command = configOption(program.command('status'))
     .description(
       'Show networks, policies, names with their addresses, counters, drift, both guards, and what is not protected.',
     )
     .option('--json', 'as JSON')
-    .action((options: { readonly json?: true }) => bind(action, { json: options.json === true }))
+    .action((options: ConfigArgs & { readonly json?: true }) =>
+      bind(action, { json: options.json === true, config: options.config }),
+    )
   explainUse(command, ['embargod status', "embargod status --json | jq '.unprotected[].reason'"], {
     0: 'healthy',
     4: 'degraded',

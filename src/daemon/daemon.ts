@@ -38,7 +38,7 @@ import { chainOf, Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
-import { statusReport, tellMetrics, unprotectedOf, type View } from './report.ts'
+import { statusReport, tellMetrics, unprotectedOf, type View } from '../host/report.ts'
 import type { Store } from './store.ts'
 import { Watches } from './watches.ts'
 

@@ -86,7 +86,7 @@ describe('status', () => {
     ['no daemon', undefined, 5],
   ])('%s', async (_case, report, exitCode) => {
     const sources = { fromDaemon: async () => report, fromHost: async () => stopped, now: () => 0 }
-    const result = await act(statusAction(sources), { json: true })
+    const result = await act(statusAction(sources), { json: true, config: '/nowhere.yaml' })
     expect(result.exitCode).toBe(exitCode)
     expect(JSON.parse(result.stdout)).toEqual(JSON.parse(JSON.stringify(report ?? stopped)))
   })

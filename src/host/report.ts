@@ -1,6 +1,6 @@
 import type { StatusReport } from '../control/status.ts'
 import { allowSet } from '../dataplane/names.ts'
-import type { HostView } from '../host/host-view.ts'
+import type { HostView } from './host-view.ts'
 import type { Flavour } from '../iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Metrics } from '../observe/metrics.ts'

@@ -1,0 +1,43 @@
+import type { StatusReport } from '../control/status.ts'
+import { createDrivers } from '../host/drivers.ts'
+import { readStanding } from '../host/standing.ts'
+import { FAMILIES } from '../net/types.ts'
+import { Counters } from '../reconcile/counters.ts'
+import { Desired } from '../reconcile/desired.ts'
+import type { Run } from '../system/exec.ts'
+import { statusReport, unprotectedOf } from '../host/report.ts'
+import { hookOf } from './ruleset.ts'
+
+/** What kernel, engine and state directory tell while no daemon does. Counters are the kernel's own. */
+export async function statusAlone(configFile: string, run: Run, nowMs: number): Promise<StatusReport> {
+  const standing = await readStanding(configFile, run, nowMs)
+  const { config, policies, ledger, host, generation, temporary } = standing
+  const drivers = createDrivers(run)
+  const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
+  const desired = new Desired({
+    config,
+    policies,
+    surroundings: { plan: host.plan(config), resolvers: host.resolvers },
+    generation: generation.generation,
+    held: (name) => ledger.held(name),
+  })
+  const counters = new Counters()
+  counters.readRules(desired.dataplane(), rules)
+  const guards = {
+    rules: FAMILIES.every((family) => hookOf(rules[family]) !== undefined),
+    backstop: backstop !== undefined,
+  }
+  const view = { desired, ledger, counters, host, guards, flavour: drivers.iptables.flavour }
+  const report = statusReport(view, unprotectedOf(view), {
+    problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
+    pid: undefined,
+    startedAtMs: undefined,
+    config: { file: configFile, loadedAtMs: undefined, lastReloadSuccessful: true },
+    docker: { connected: host.engine !== undefined, error: host.engine ? undefined : 'it cannot be reached' },
+    temporary: temporary.list(),
+    drift: { repairs: {}, lastRepairMs: undefined },
+    lastReconcile: undefined,
+    lastVerified: undefined,
+  })
+  return { ...report, daemon: 'not-running' }
+}
