@@ -169,7 +169,7 @@ export function bundle(): string {
 }
 
 /** A tree of the machine's own Debian, so that the machine's Node runs in it. Made once. */
-async function hostTree(): Promise<string> {
+export async function hostTree(): Promise<string> {
   const suite = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'bookworm'
   const tree = join(CACHE, `systemd-host-${suite}`)
   if (existsSync(tree)) return tree
