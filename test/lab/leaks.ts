@@ -39,6 +39,33 @@ export async function leaksDuring(
   return (await arrived(lab)) - before
 }
 
+export interface SteadyFlood {
+  /** Ends the flood and gives the number of packets that arrived; rejects when it had ended by itself. */
+  stop(): Promise<number>
+}
+
+/** A flood of what is forbidden, 1,000 packets a second of each family, until it is stopped (or ten minutes are over). */
+export async function steadyFlood(
+  lab: Lab,
+  from: LabContainer,
+  families: readonly (4 | 6)[] = [4, 6],
+): Promise<SteadyFlood> {
+  const before = await arrived(lab)
+  for (const family of families) {
+    for (const proto of ['udp', 'syn']) {
+      const command = `sender flood --proto=${proto} --dst=${FORBIDDEN[family]} --port=9999 --rate=500 --seconds=600`
+      await from.exec(['sh', '-c', `${command} >/dev/null 2>&1 & echo $! >>/tmp/floods`])
+    }
+  }
+  return {
+    stop: async () => {
+      const { code, stderr } = await from.exec(['sh', '-c', 'kill $(cat /tmp/floods) && rm /tmp/floods'])
+      if (code !== 0) throw new Error(`the flood had ended: ${stderr}`)
+      return (await arrived(lab)) - before
+    },
+  }
+}
+
 async function arrived(lab: Lab): Promise<number> {
   return (await lab.farEnd.count(FORBIDDEN[4])) + (await lab.farEnd.count(FORBIDDEN[6]))
 }
