@@ -53,12 +53,13 @@ describe('the command line', () => {
     ['run --config a.yaml', 'run', { config: 'a.yaml' }],
     ['check -c a.yaml', 'check', { config: 'a.yaml' }],
     ['plan --json', 'plan', { config: CONFIG, json: true }],
-    ['status', 'status', { json: false }],
+    ['status', 'status', { config: CONFIG, json: false }],
     ['rules --raw', 'rules', { raw: true }],
     [
       'explain web api.example.com:443',
       'explain',
       {
+        config: CONFIG,
         source: 'web',
         destination: { host: 'api.example.com', port: 443, protocol: undefined },
         json: false,
@@ -67,17 +68,28 @@ describe('the command line', () => {
     [
       'explain web 203.0.113.9:53/udp --json',
       'explain',
-      { source: 'web', destination: { host: '203.0.113.9', port: 53, protocol: 'udp' }, json: true },
+      {
+        config: CONFIG,
+        source: 'web',
+        destination: { host: '203.0.113.9', port: 53, protocol: 'udp' },
+        json: true,
+      },
     ],
     [
       'explain web [2001:db8::1]:25/tcp',
       'explain',
-      { source: 'web', destination: { host: '2001:db8::1', port: 25, protocol: 'tcp' }, json: false },
+      {
+        config: CONFIG,
+        source: 'web',
+        destination: { host: '2001:db8::1', port: 25, protocol: 'tcp' },
+        json: false,
+      },
     ],
     [
       'explain web 2001:db8::1',
       'explain',
       {
+        config: CONFIG,
         source: 'web',
         destination: { host: '2001:db8::1', port: undefined, protocol: undefined },
         json: false,
@@ -86,7 +98,12 @@ describe('the command line', () => {
     [
       'explain web 203.0.113.9/icmp',
       'explain',
-      { source: 'web', destination: { host: '203.0.113.9', port: undefined, protocol: 'icmp' }, json: false },
+      {
+        config: CONFIG,
+        source: 'web',
+        destination: { host: '203.0.113.9', port: undefined, protocol: 'icmp' },
+        json: false,
+      },
     ],
     [
       'allow api.example.com:443 --for 1h30m',
@@ -95,9 +112,9 @@ describe('the command line', () => {
     ],
     ['allow --list', 'allow', { action: 'list' }],
     ['allow --revoke api.example.com', 'allow', { action: 'revoke', entry: 'api.example.com' }],
-    ['verify', 'verify', {}],
+    ['verify', 'verify', { config: CONFIG }],
     ['reload', 'reload', {}],
-    ['cleanup --stop --yes', 'cleanup', { stop: true }],
+    ['cleanup --stop --yes', 'cleanup', { config: CONFIG, stop: true }],
     ['schema', 'schema', {}],
   ])('%s', async (line, command, args) => {
     const { exitCode, calls } = await type(line)
@@ -124,11 +141,16 @@ describe('the command line', () => {
     'allow a.example --for 31d',
     'allow a.example --list',
     'allow --list --revoke b.example',
-    'cleanup',
   ])('"%s" is misuse: it says so and does nothing', async (line) => {
     const { exitCode, calls, stderr } = await type(line)
     expect({ exitCode, calls }).toEqual({ exitCode: 64, calls: [] })
     expect(stderr).not.toBe('')
+  })
+
+  it('cleanup asks, and does nothing where nobody can answer', async () => {
+    const { exitCode, calls, stderr } = await type('cleanup')
+    expect({ exitCode, calls }).toEqual({ exitCode: 1, calls: [] })
+    expect(stderr).toContain('--yes')
   })
 
   it.each(['--help', 'help', 'status --help', 'help explain'])('%s helps on stdout', async (line) => {
