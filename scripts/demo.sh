@@ -9,4 +9,5 @@ for argument in "$@"; do
   if [ "$argument" = --down ]; then exec npx --no-install tsx test/lab/down.ts; fi
 done
 scripts/setup.sh
-exec npx --no-install tsx test/lab/demo.ts "$@"
+# Not by way of npx: Ctrl-C has to reach the demo itself, and the prompt to come back after the box is gone.
+exec node --import tsx test/lab/demo.ts "$@"

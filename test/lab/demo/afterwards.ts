@@ -99,7 +99,7 @@ export function showWayIn({ lab, screen }: Scene): void {
       'vi /etc/embargod/embargod.yaml; embargod reload',
     ].join('\n'),
   )
-  screen.heading('What arrived in the little internet, counted by destination:')
+  screen.heading(`What arrived in the little internet (${STRANGER} had its share before the guard stood):`)
   screen.text(`nsenter -t ${lab.inetBox.pid} -n nft list set inet far-end all4`)
   screen.heading('To remove it:')
   screen.text('npm run demo -- --down')
