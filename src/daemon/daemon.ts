@@ -27,6 +27,7 @@ import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
+import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Run } from '../system/exec.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
@@ -64,6 +65,7 @@ export class Daemon {
   readonly #options: DaemonOptions
   readonly #log: Logger
   readonly #metrics = new Metrics()
+  readonly #reachability = new Reachability()
   readonly #health: Health
   readonly #holder: ConfigHolder
   readonly #host: HostView
@@ -281,6 +283,9 @@ export class Daemon {
     const records = lookup.kind === 'addresses' ? lookup.records.length : 0
     this.#metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
     this.#metrics.observeLookup(durationMs / 1000)
+    const unanswered = this.#reachability.note(lookup, performance.now())
+    if (unanswered === undefined) this.#health.good('resolver')
+    else this.#health.bad('resolver', unanswered)
   }
 
   #dockerIs(state: StatusReport['docker']): void {
