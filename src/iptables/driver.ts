@@ -1,8 +1,13 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ToolError, type Run } from '../system/exec.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { RulesChange } from './diff.ts'
 import { parseSave, type Saved } from './parse.ts'
+
+/** The tool's exit code for a kernel that was busy (or full). */
+const RESOURCE_PROBLEM = 4
+const ATTEMPTS = 3
 
 /** Which of the two iptables in the kernel: separate subsystems with separate rules. */
 export type Flavour = 'nft' | 'legacy'
@@ -48,11 +53,20 @@ export class IptablesDriver {
     return { 4: four, 6: six }
   }
 
-  /** One table of one family, whole or not at all. */
+  /** One table of one family, whole or not at all. Another writer in the same moment makes the kernel refuse: that is tried again. */
   async write(change: RulesChange): Promise<void> {
     const flavour = this.#flavour ?? (await this.detect())
     const tool = `${prefix(change.family)}-${flavour}-restore`
-    await this.run([tool, '--noflush', '--counters', ...wait(flavour)], { input: change.input })
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.run([tool, '--noflush', '--counters', ...wait(flavour)], { input: change.input })
+        return
+      } catch (error) {
+        const busy = error instanceof ToolError && error.exitCode === RESOURCE_PROBLEM
+        if (!busy || attempt === ATTEMPTS) throw error
+        await sleep(20 * attempt)
+      }
+    }
   }
 
   /** Every flavour in which rules may stand, with a driver for each: for taking everything of ours away. */
