@@ -16,7 +16,12 @@ export const connections: Figure = {
       turn: async ({ client, target }) => {
         const { stdout, stderr, code } = await client.exec(
           [
-            ...['wrk', '-t1', '-c32', `-d${seconds}s`, '-H', 'Connection: close'],
+            'wrk',
+            '-t1',
+            '-c32',
+            `-d${seconds}s`,
+            '-H',
+            'Connection: close',
             `http://${target}:${SERVER.webPort}/`,
           ],
           { timeoutMs: (seconds + 20) * 1000 },

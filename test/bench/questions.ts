@@ -52,12 +52,13 @@ export async function setQuestions(lab: Lab): Promise<(set: string, element: str
   }
 }
 
+/** The kernel answers only to the first read of an open file, so it must be one read. */
+const LAST_PID = `$| = 1; while (<STDIN>) {
+  open my $file, '<', '/proc/sys/kernel/ns_last_pid' or die; sysread $file, my $pid, 32; print $pid;
+}`
+
 /** The number of processes and threads that were ever started in the host, by the numbers that its process namespace gives out. */
 export function processCounter(lab: Lab): () => Promise<number> {
-  const session = Questions.open(
-    lab,
-    ['sh', '-c', 'while read -r line; do read -r pid </proc/sys/kernel/ns_last_pid; echo "$pid"; done'],
-    '\n',
-  )
+  const session = Questions.open(lab, ['perl', '-e', LAST_PID], '\n')
   return async () => Number((await session.ask('')).trim())
 }

@@ -11,7 +11,7 @@ const ENFORCED = [/rule ip filter DOCKER-USER .*EMBARGOD/, /rule ip6 filter \S+ 
 
 /** As if embargod had never run here, but faster than any command of its own. */
 const FORGET_RULES = `for tool in iptables ip6tables; do $tool-save | grep -v EMBARGOD | $tool-restore; done
-nft delete table inet embargod-guard`
+nft delete table inet embargod-guard 2>/dev/null || true`
 
 export const start: Figure = {
   name: 'start',
