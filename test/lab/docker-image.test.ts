@@ -6,7 +6,7 @@ import type Docker from 'dockerode'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { run } from '../../src/system/exec.ts'
 import type { LabContainer } from './container.ts'
-import { flood } from './packets.ts'
+import { leaksDuring } from './leaks.ts'
 import { useLab } from './shared-lab.ts'
 import { bundle, hostTree } from './systemd-host.ts'
 import { fetchPage } from './web.ts'
@@ -17,7 +17,6 @@ const lab = useLab({ name: 'image' })
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BASE = 'base:1'
 const IMAGE = 'embargod:1'
-const FORBIDDEN = '203.0.113.66'
 const PAGE = 'http://allowed.example/'
 
 let shop: LabContainer
@@ -125,13 +124,8 @@ test('stopped and removed, the rules stay', async () => {
   await expectGuarded()
 })
 
-async function leakedDuring(disturb: () => Promise<unknown>, seconds: number): Promise<number> {
-  const before = await lab().farEnd.count(FORBIDDEN)
-  const flooding = flood(shop, { dst: FORBIDDEN, proto: 'udp', rate: 1000, seconds })
-  const [sent] = await Promise.all([flooding, disturb()])
-  expect(sent).toBeGreaterThan(500 * seconds)
-  return (await lab().farEnd.count(FORBIDDEN)) - before
-}
+const leakedDuring = (disturb: () => Promise<unknown>, seconds: number): Promise<number> =>
+  leaksDuring(lab(), shop, disturb, { seconds })
 
 async function expectGuarded(): Promise<void> {
   expect(await fetchPage(shop, PAGE)).toMatchObject({ code: 0 })

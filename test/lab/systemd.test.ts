@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { LabContainer } from './container.ts'
-import { flood } from './packets.ts'
+import { leaksDuring } from './leaks.ts'
 import { useLab } from './shared-lab.ts'
 import { SystemdHost } from './systemd-host.ts'
 import { fetchPage } from './web.ts'
@@ -11,7 +11,6 @@ const lab = useLab({ name: 'systemd', startEngine: false })
 
 const CONFIG = 'allow: [allowed.example]\nresolver: { servers: [198.51.100.1] }\n'
 const PAGE = 'http://allowed.example/'
-const FORBIDDEN = '203.0.113.66'
 const GUARD = 'nft list chain inet embargod-guard forward'
 
 let host: SystemdHost
@@ -37,14 +36,8 @@ const isUp = async (): Promise<boolean> =>
   (await host.show('embargod.service', 'ActiveState')) === 'active' &&
   (await host.run(['embargod', 'status'], { okExitCodes: [1, 4, 5] })).exitCode === 0
 
-/** Floods for as long as the disturbance takes, and says how much of it arrived. */
-async function leakedDuring(disturb: () => Promise<unknown>, seconds: number): Promise<number> {
-  const before = await lab().farEnd.count(FORBIDDEN)
-  const flooding = flood(shop, { dst: FORBIDDEN, proto: 'udp', rate: 1000, seconds })
-  await Promise.all([sleep(300).then(disturb), flooding])
-  expect(await flooding).toBeGreaterThan(500 * seconds)
-  return (await lab().farEnd.count(FORBIDDEN)) - before
-}
+const leakedDuring = (disturb: () => Promise<unknown>, seconds: number): Promise<number> =>
+  leaksDuring(lab(), shop, disturb, { seconds })
 
 async function expectGuarded(): Promise<void> {
   expect(await fetchPage(shop, PAGE)).toMatchObject({ code: 0 })
@@ -226,80 +219,3 @@ test('the early guard, loaded again beside the daemon, touches nothing', async (
 })
 
 const withoutCounters = (text: string): string => text.replace(/packets \d+ bytes \d+/g, '')
-
-describe('at boot', () => {
-  beforeAll(async () => {
-    await host.run(['systemctl', 'start', 'embargod.service'])
-    await lab().waitFor('an apply that writes the closed guard', isUp)
-  })
-
-  test('the closed guard stands before the network, without Node and without the daemon', async () => {
-    await host.run(['systemctl', 'enable', 'embargod-early.service'])
-    await lab().engine.stop()
-    await host.powerOff()
-    await host.boot()
-    expect(await shell(GUARD)).toContain('hook forward')
-    expect(await host.show('embargod.service', 'ActiveState')).toBe('inactive')
-    const stamp = async (unit: string, property: string) => Number(await host.show(unit, property))
-    const closed = await stamp('embargod-early.service', 'ActiveEnterTimestampMonotonic')
-    expect(closed).toBeGreaterThan(0)
-    expect(await stamp('network-pre.target', 'ActiveEnterTimestampMonotonic')).toBeGreaterThanOrEqual(closed)
-    await lab().engine.start(['--data-root=/var/lib/docker'])
-    shop = await lab().container()
-    expect(await leakedDuring(async () => undefined, 1)).toBe(0)
-    expect((await fetchPage(shop, PAGE, { timeoutMs: 1000 })).code).not.toBe(0)
-    await host.run(['systemctl', 'start', 'embargod.service'])
-    await lab().waitFor('it is up', isUp)
-    await expectGuarded()
-  })
-
-  test('a bad config with an accepted one before: that is enforced, and the status says so', async () => {
-    await host.run(['systemctl', 'enable', 'embargod.service'])
-    await host.write('/etc/embargod/embargod.yaml', 'allow: [allowed.example]\nalow: []\n', '0600')
-    await lab().engine.stop()
-    await host.powerOff()
-    await host.boot()
-    await lab().waitFor(
-      'the unit is up',
-      async () => (await host.show('embargod.service', 'ActiveState')) === 'active',
-    )
-    expect(await host.status('embargod.service')).toMatch(/Status: "degraded: .*embargod\.yaml is refused/)
-    await lab().engine.start(['--data-root=/var/lib/docker'])
-    shop = await lab().container()
-    await lab().waitFor('the allowed page is fetched', async () => (await fetchPage(shop, PAGE)).code === 0)
-    await expectGuarded()
-  })
-
-  test('a bad config with nothing before it: closed, and the status says why', async () => {
-    await shell('systemctl stop embargod.service; rm -r /var/lib/embargod/*')
-    await lab().engine.stop()
-    await host.powerOff()
-    await host.boot()
-    await lab().waitFor(
-      'the unit failed',
-      async () => (await host.show('embargod.service', 'ActiveState')) === 'failed',
-    )
-    expect(await host.journal('embargod-early.service')).toContain('no closed guard was saved yet')
-    const status = await host.status('embargod.service')
-    expect(status).toMatch(/embargod\.yaml:2:1: .*alow/)
-    expect(status).toMatch(/Status: "closed, .*embargod\.yaml:2:1/)
-    await lab().engine.start(['--data-root=/var/lib/docker'])
-    shop = await lab().container()
-    expect(await leakedDuring(async () => undefined, 2)).toBe(0)
-    await host.write('/etc/embargod/embargod.yaml', CONFIG, '0600')
-    await host.run(['systemctl', 'start', 'embargod.service'])
-    await lab().waitFor('it is up', isUp)
-    await expectGuarded()
-  })
-
-  test('without nft the early guard says what is missing', async () => {
-    await host.run(['mv', '/usr/sbin/nft', '/usr/sbin/nft.away'])
-    try {
-      await host.run(['systemctl', 'restart', 'embargod-early.service'], { okExitCodes: [1] })
-      expect(await host.show('embargod-early.service', 'Result')).toBe('exit-code')
-      expect(await host.status('embargod-early.service')).toContain('apt-get install nftables')
-    } finally {
-      await host.run(['mv', '/usr/sbin/nft.away', '/usr/sbin/nft'])
-    }
-  })
-})
