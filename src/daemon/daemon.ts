@@ -433,7 +433,7 @@ export class Daemon {
 
   #status(): StatusReport {
     return statusReport(this.#view(), this.#unprotected, {
-      problems: this.#health.problems,
+      problems: this.#notReady(),
       pid: process.pid,
       startedAtMs: this.#startedAtMs,
       config: {
