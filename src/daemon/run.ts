@@ -23,8 +23,6 @@ export interface RunSurroundings {
 /** The daemon in the foreground, until it is told to stop. */
 export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
   return async ({ config }, io) => {
-    // Collects what is dead before the heap grows: a third less memory, the same CPU time.
-    setFlagsFromString('--optimize-for-size')
     const missing = await checkPrivileges()
     for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
     if (missing.some(({ required }) => required)) return EXIT.failed
@@ -60,6 +58,8 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
     try {
       const started = daemon.start()
       await Promise.race([started, stopped])
+      // The start is for speed; from now on dead objects go before the heap grows, which takes a third less memory.
+      setFlagsFromString('--optimize-for-size')
       await stopped
       await daemon.stop()
       return EXIT.ok

@@ -13,6 +13,9 @@ export interface Dirty {
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
 }
 
+/** Elements with their owners. Most have one: 100,000 sets of one would cost more than all else. */
+type Owned = Map<string, string | Set<string>>
+
 interface Feed {
   readonly sets: Readonly<Record<Family, string>>
   readonly private: boolean
@@ -25,7 +28,7 @@ interface Feed {
  */
 export class Membership {
   #feeds = new Map<Hostname, Feed[]>()
-  #owners = new Map<string, Map<string, Set<string>>>()
+  #owners = new Map<string, Owned>()
   #ofName = new Map<Hostname, Map<string, Set<string>>>()
   #dirty = new Map<string, Set<string>>()
   #all = true
@@ -44,10 +47,7 @@ export class Membership {
     this.#networks = new Map()
     this.#dirty = new Map()
     this.#all = true
-    for (const [set, elements] of statics) {
-      const owners = this.#set(set)
-      for (const [element, words] of elements) owners.set(element, new Set([words]))
-    }
+    this.setStatics(statics)
     for (const policy of policies.policies) {
       for (const group of policy.groups) {
         for (const family of FAMILIES) this.#set(allowSet(policy.id, group.ports, family))
@@ -58,6 +58,23 @@ export class Membership {
       }
     }
     for (const name of this.#feeds.keys()) this.refresh(name, held(name))
+  }
+
+  /** Takes over what the sets hold that no policy fills: after a change of the networks. */
+  setStatics(statics: ReadonlyMap<string, Elements>): void {
+    for (const [set, elements] of statics) {
+      const owners = this.#set(set)
+      for (const element of owners.keys()) {
+        if (elements.has(element)) continue
+        owners.delete(element)
+        this.#touch(set, element)
+      }
+      for (const [element, words] of elements) {
+        if (owners.get(element) === words) continue
+        owners.set(element, words)
+        this.#touch(set, element)
+      }
+    }
   }
 
   /** Takes over the addresses that a name has now. */
@@ -99,13 +116,14 @@ export class Membership {
 
   /** The names and networks behind an element, empty when the set must not hold it. */
   ownersOf(set: string, element: string): ReadonlySet<string> {
-    return this.#owners.get(set)?.get(element) ?? NOBODY
+    const owners = this.#owners.get(set)?.get(element) ?? NOBODY
+    return typeof owners === 'string' ? new Set([owners]) : owners
   }
 
   /** Undefined: the set must not hold the element. */
   commentOf(set: string, element: string): string | undefined {
     const owners = this.#owners.get(set)?.get(element)
-    return owners && commentOf(owners)
+    return typeof owners === 'string' ? owners : owners && commentOf(owners)
   }
 
   elementsOf(set: string): Iterable<string> {
@@ -128,7 +146,7 @@ export class Membership {
     return dirty
   }
 
-  #set(name: string): Map<string, Set<string>> {
+  #set(name: string): Owned {
     let owners = this.#owners.get(name)
     if (!owners) this.#owners.set(name, (owners = new Map()))
     return owners
@@ -142,8 +160,11 @@ export class Membership {
   #disown(set: string, element: string, owner: string): void {
     const owners = this.#set(set)
     const left = owners.get(element)
-    left?.delete(owner)
-    if (left?.size === 0) owners.delete(element)
+    if (left === owner) owners.delete(element)
+    else if (typeof left === 'object') {
+      left.delete(owner)
+      if (left.size === 0) owners.delete(element)
+    }
     this.#touch(set, element)
   }
 
@@ -157,10 +178,11 @@ export class Membership {
 
 const NOBODY: ReadonlySet<string> = new Set()
 
-function own(owners: Map<string, Set<string>>, element: string, owner: string): void {
+function own(owners: Owned, element: string, owner: string): void {
   const present = owners.get(element)
-  if (present) present.add(owner)
-  else owners.set(element, new Set([owner]))
+  if (present === undefined) owners.set(element, owner)
+  else if (typeof present === 'object') present.add(owner)
+  else if (present !== owner) owners.set(element, new Set([present, owner]))
 }
 
 /** At most what fits: the first owners by name, and how many more there are. */

@@ -7,18 +7,25 @@ import type { Address } from './types.ts'
  * forms (`010.0.0.1`, `127.1`), zone ids (`fe80::1%eth0`) and v4-mapped addresses are none: each names a thing other than it seems to.
  */
 export function parseAddress(text: string): Address | undefined {
+  // There is one way to write an IPv4 address, and isIP takes no other.
+  if (isIP(text) === 4) return text as Address
   const bytes = parseBytes(text)
   return bytes === undefined || isMapped(bytes) ? undefined : formatAddress(bytes)
 }
 
 /** The 4 or 16 bytes of an address or of a v4-mapped one; `undefined` for any other text. */
 export function parseBytes(text: string): number[] | undefined {
-  if (text.includes('%') || isIP(text) === 0) return undefined
+  const version = isIP(text)
+  if (version === 4) return bytesOfV4(text)
+  if (version === 0 || text.includes('%')) return undefined
   return ipaddr.parse(text).toByteArray()
 }
 
 /** The bytes of an address in network order: 4 or 16. */
-export const bytesOf = (address: Address): number[] => ipaddr.parse(address).toByteArray()
+export const bytesOf = (address: Address): number[] =>
+  address.includes(':') ? ipaddr.parse(address).toByteArray() : bytesOfV4(address)
+
+const bytesOfV4 = (text: string): number[] => text.split('.').map(Number)
 
 /** Dotted quad, or RFC 5952: lower case, the first longest run of two or more zero groups as `::`. */
 export function formatAddress(bytes: readonly number[]): Address {

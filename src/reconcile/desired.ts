@@ -73,7 +73,7 @@ export class Desired {
     this.#surroundings = surroundings
     if (shapeOf(surroundings) === before) return
     this.#dataplane = undefined
-    this.#rebuildMembership()
+    this.membership.setStatics(countedNetworks(surroundings.plan))
   }
 
   setGeneration(generation: number): void {
