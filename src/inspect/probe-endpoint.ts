@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { familyOf, type Address, type Cidr, type Family } from '../net/types.ts'
 import { bytesOf, formatAddress } from '../net/address.ts'
 import type { Run } from '../system/exec.ts'
@@ -42,6 +43,7 @@ export class ProbeEndpoint {
         await run(['ip', '-n', namespace, 'address', 'add', `${address}/${prefix}`, 'dev', 'eth0', ...nodad])
         await run(['ip', '-n', namespace, `-${familyOf(address)}`, 'route', 'add', 'default', 'via', gateway])
       }
+      for (const { gateway } of sources) await endpoint.awaitNeighbour(gateway)
       return endpoint
     } catch (error) {
       await endpoint.close()
@@ -57,11 +59,28 @@ export class ProbeEndpoint {
     await this.run(['ip', 'netns', 'exec', this.namespace, ...inside], { okExitCodes: [1, 124] })
   }
 
+  /**
+   * Waits until the gateway is known as a neighbour. A fresh port and a fresh address are not of use at once, and a probe that is lost on its
+   * own side would pass for one that the rules stopped.
+   */
+  private async awaitNeighbour(gateway: Address): Promise<void> {
+    for (let tries = 0; tries < NEIGHBOUR_TRIES; tries += 1) {
+      await this.send('udp', gateway, DISCARD_PORT)
+      const { stdout } = await this.run(['ip', '-n', this.namespace, 'neighbour', 'show', gateway])
+      if (stdout.includes('lladdr')) return
+      await sleep(100)
+    }
+    throw new Error(`the gateway ${gateway} does not answer on its own network`)
+  }
+
   async close(): Promise<void> {
     await this.run(['ip', 'link', 'delete', this.port], { okExitCodes: [1, 2] })
     await this.run(['ip', 'netns', 'delete', this.namespace], { okExitCodes: [1, 2] })
   }
 }
+
+const NEIGHBOUR_TRIES = 30
+const DISCARD_PORT = 9
 
 /** The highest address of a subnet that nobody has: engines hand out the lowest first. Undefined: there is none. */
 export function freeAddress(
