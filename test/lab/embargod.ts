@@ -147,7 +147,8 @@ export function programArgv(): Argv {
   if (named !== undefined) return [process.execPath, named]
   const bundle = join(ROOT, 'dist/embargod.cjs')
   if (existsSync(bundle) && statSync(bundle).mtimeMs >= newestSource()) return [process.execPath, bundle]
-  return [process.execPath, '--import', 'tsx', join(ROOT, 'src/main.ts')]
+  // By its place: inside the box the working directory is another.
+  return [process.execPath, '--import', import.meta.resolve('tsx'), join(ROOT, 'src/main.ts')]
 }
 
 function newestSource(): number {
