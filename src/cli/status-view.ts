@@ -21,6 +21,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['counters', counters(report)],
     ['drift', drift(report, nowMs)],
     ['not protected', unprotected(report)],
+    ['own name servers', strayDns(report)],
   ]
   return [
     summary(report, options),
@@ -166,6 +167,18 @@ const unprotected = ({ unprotected }: StatusReport): string =>
           reason,
           subject === '' ? 'this host' : subject,
           advice,
+        ]),
+      )
+
+const strayDns = ({ strayDns }: StatusReport): string =>
+  strayDns.length === 0
+    ? ''
+    : renderTable(
+        ['container', 'asks, and is denied', 'what to do'],
+        strayDns.map(({ container, servers }) => [
+          container,
+          servers.join(' '),
+          'Take its --dns away, or add the servers to dns.servers.',
         ]),
       )
 

@@ -1,5 +1,6 @@
 import type { NameStatus } from '../resolve/model.ts'
 import type { Unprotected } from '../workloads/model.ts'
+import type { StrayDns } from '../workloads/stray-dns.ts'
 
 /** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
 export interface StatusReport {
@@ -54,4 +55,6 @@ export interface StatusReport {
   readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined
   readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined
   readonly unprotected: readonly Unprotected[]
+  /** Containers whose own `--dns` servers are denied. */
+  readonly strayDns: readonly StrayDns[]
 }

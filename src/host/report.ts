@@ -10,6 +10,7 @@ import type { Ledger } from '../resolve/ledger.ts'
 import { VERSION } from '../version.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
+import { findStrayDns } from '../workloads/stray-dns.ts'
 
 /** What the daemon knows, for those who ask. Nothing in here reads the kernel. */
 export interface View {
@@ -97,9 +98,13 @@ export function statusReport(
     names: ledger.statuses(),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
+    strayDns: findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers),
     ...standing,
   }
 }
+
+const guardedSubnets = (desired: Desired) =>
+  desired.surroundings.plan.guarded.flatMap(({ subnets }) => subnets)
 
 function networkRows({ desired, counters }: View): StatusReport['networks'] {
   const { guarded, open } = desired.surroundings.plan

@@ -57,5 +57,6 @@ export const healthyReport: StatusReport = {
   drift: { repairs: { jump: 2, element: 0 }, lastRepairMs: minutesAgo(60) },
   lastReconcile: { atMs: minutesAgo(2), outcome: 'applied' },
   lastVerified: undefined,
+  strayDns: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }
