@@ -14,14 +14,16 @@ export interface Probe {
   readonly disapproved: boolean
 }
 
-/** Packets of a probe: behind the rules, and at the uplink. */
+/** Packets of a probe: as they came in from the endpoint, behind the rules, and at the uplink. */
 export interface Sighting {
+  /** 0: nothing was tried, so nothing was stopped either. */
+  readonly sent: number
   readonly behindRules: number
   readonly atUplink: number
 }
 
 /**
- * Counts probes behind the filter table (priority 5, ahead of the backstop's 10) and at the way out, where all of them
+ * Counts probes ahead of every rule, behind the filter table (priority 5, ahead of the backstop's 10) and at the way out, where all of them
  * are stopped: nothing of a proof ever leaves the host.
  */
 export class ProbeCounters {
@@ -36,7 +38,11 @@ export class ProbeCounters {
     const { stdout } = await this.run(['nft', 'list', 'counters', 'table', 'inet', TABLE])
     const packets = (counter: string): number =>
       Number(new RegExp(`counter ${counter} \\{\\s*packets (\\d+)`).exec(stdout)?.[1] ?? 0)
-    return { behindRules: packets(`${probe.id}-rules`), atUplink: packets(`${probe.id}-uplink`) }
+    return {
+      sent: packets(`${probe.id}-sent`),
+      behindRules: packets(`${probe.id}-rules`),
+      atUplink: packets(`${probe.id}-uplink`),
+    }
   }
 
   async remove(): Promise<void> {
@@ -50,7 +56,15 @@ function render(probes: readonly Probe[], markBit: number): string {
     `table inet ${TABLE} {}`,
     `delete table inet ${TABLE}`,
     `table inet ${TABLE} {`,
-    ...probes.flatMap(({ id }) => [`  counter ${id}-rules {}`, `  counter ${id}-uplink {}`]),
+    ...probes.flatMap(({ id }) => [
+      `  counter ${id}-sent {}`,
+      `  counter ${id}-rules {}`,
+      `  counter ${id}-uplink {}`,
+    ]),
+    '  chain sent {',
+    '    type filter hook prerouting priority -350; policy accept;',
+    ...probes.map((probe) => `    ${matchOf(probe)} counter name "${probe.id}-sent"`),
+    '  }',
     '  chain behind-rules {',
     '    type filter hook forward priority 5; policy accept;',
     ...probes.map(

@@ -51,21 +51,18 @@ export class ProbeEndpoint {
     }
   }
 
-  /** Sends the first packet of a connection; what comes back does not matter. */
-  async send(protocol: 'tcp' | 'udp', address: Address, port: number): Promise<void> {
+  /** Sends the first packet of a connection, if it gets to it in time; what comes back does not matter. */
+  async send(protocol: 'tcp' | 'udp', address: Address, port: number, seconds: number): Promise<void> {
     const script = protocol === 'tcp' ? 'exec 3<>"/dev/tcp/$1/$2"' : 'echo probe >"/dev/udp/$1/$2"'
-    const inside = ['timeout', '0.6', 'bash', '-c', script, 'probe', address, String(port)] as const
+    const inside = ['timeout', String(seconds), 'bash', '-c', script, 'probe', address, String(port)] as const
     // 124: no answer in time, which is what a dropped packet gets; 1: refused.
     await this.run(['ip', 'netns', 'exec', this.namespace, ...inside], { okExitCodes: [1, 124] })
   }
 
-  /**
-   * Waits until the gateway is known as a neighbour. A fresh port and a fresh address are not of use at once, and a probe that is lost on its
-   * own side would pass for one that the rules stopped.
-   */
+  /** Waits until the gateway is known as a neighbour: a fresh port and a fresh address are not of use at once. */
   private async awaitNeighbour(gateway: Address): Promise<void> {
     for (let tries = 0; tries < NEIGHBOUR_TRIES; tries += 1) {
-      await this.send('udp', gateway, DISCARD_PORT)
+      await this.send('udp', gateway, DISCARD_PORT, 2)
       const { stdout } = await this.run(['ip', '-n', this.namespace, 'neighbour', 'show', gateway])
       if (stdout.includes('lladdr')) return
       await sleep(100)
