@@ -91,7 +91,7 @@ describe('rules in DOCKER-USER', () => {
     await insertRules(lab(), 4, 'DOCKER-USER', ['-s 10.8.8.8/32 -j DROP'])
     const more = await foreignRules()
     await lab().waitFor('the jump is first again', async () =>
-      /-j EMBARGOD$/.test((await rulesOf(lab(), 4, 'DOCKER-USER'))[0] ?? ''),
+      ((await rulesOf(lab(), 4, 'DOCKER-USER'))[0] ?? '').endsWith('-j EMBARGOD'),
     )
     expect(await foreignRules()).toEqual(more)
     await lab().host(['iptables', '-D', 'DOCKER-USER', '-s', '10.8.8.8/32', '-j', 'DROP'])

@@ -7,6 +7,8 @@ export interface ReachOptions {
   readonly seconds?: number
 }
 
+const CURL = ['curl', '-sgZ', '--parallel-immediate', '--parallel-max', '100']
+
 /** The origins (`http://name:port`) that answer a container with a page; all are tried side by side. */
 export async function reached(
   from: LabContainer,
@@ -15,9 +17,12 @@ export async function reached(
 ): Promise<readonly string[]> {
   const { family, seconds = 4 } = options
   const argv = [
-    ...['curl', '-sgZ', '--parallel-immediate', '--parallel-max', '100', '--max-time', String(seconds)],
+    ...CURL,
+    '--max-time',
+    String(seconds),
     ...(family === undefined ? [] : [`-${family}`]),
-    ...['-w', '%{urlnum} %{exitcode}\\n'],
+    '-w',
+    '%{urlnum} %{exitcode}\\n',
     ...origins.flatMap((origin) => ['-o', '/dev/null', origin]),
   ]
   const { stdout, stderr } = await from.exec(argv, { timeoutMs: (seconds + 15) * 1000 })

@@ -104,7 +104,7 @@ beforeAll(async () => {
     await proxy.stop()
   })
   for (const detour of DETOURS) await detour.make(lab())
-  for (const network of [...NETWORKS]) containers.set(network, await lab().container({ network }))
+  for (const network of NETWORKS) containers.set(network, await lab().container({ network }))
 })
 
 test('without the guard every way leads there', async () => {
