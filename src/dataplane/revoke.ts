@@ -24,7 +24,9 @@ export interface RevokeInput {
   readonly everHeld: (name: Hostname, address: Address) => boolean
   /** Mail ports that may go anywhere. */
   readonly smtpAnywhere: readonly number[]
-  readonly forbidden: readonly Cidr[]
+  /** Forbidden but for DNS: a resolver may be a metadata address. */
+  readonly metadata: readonly Cidr[]
+  readonly never: readonly Cidr[]
 }
 
 /** Judges every flow from a guarded network by the rules in force. Pure: nothing is asked of the kernel. */
@@ -32,16 +34,18 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
   const linger = new Map<string, string[]>()
   const revoked = new Map<string, string[]>()
   const isSource = anyOf(input.sources)
-  const isForbidden = anyOf(input.forbidden)
+  const isBridged = withinOne(input.sources)
+  const isForbidden = anyOf([...input.metadata, ...input.never])
+  const judge = permission(input)
   const history = namesByPorts(input.policies)
   for (const flow of flows) {
     const tuple = tupleOf(flow)
-    if (tuple === undefined || !isSource(flow.source)) continue
+    // What stays within one network is nobody's right to give or take.
+    if (tuple === undefined || !isSource(flow.source) || isBridged(flow)) continue
+    if (judge(flow)) continue
     const family = familyOf(flow.destination)
-    const forbidden = isForbidden(flow.destination)
-    if (!forbidden && isAllowed(flow, input)) continue
     const lingers =
-      !forbidden &&
+      !isForbidden(flow.destination) &&
       history.some(
         ({ ports, names }) =>
           covers(ports, flow) && names.some((name) => input.everHeld(name, flow.destination)),
@@ -52,11 +56,23 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
 }
 
 /** Is a flow that was revoked earlier within the rules again? */
-export const isPermitted = (flow: Flow, input: RevokeInput): boolean =>
-  !anyOf(input.forbidden)(flow.destination) && isAllowed(flow, input)
+export const isPermitted = (flow: Flow, input: RevokeInput): boolean => permission(input)(flow)
+
+/** In the order of the rules: DNS to a resolver that is a metadata address, metadata, never, and only then what is allowed. */
+function permission(input: RevokeInput): (flow: Flow) => boolean {
+  const isMetadata = anyOf(input.metadata)
+  const isNever = anyOf(input.never)
+  return (flow) => {
+    if (isMetadata(flow.destination)) return isDns(flow, input)
+    return !isNever(flow.destination) && isAllowed(flow, input)
+  }
+}
+
+const isDns = ({ protocol, port, destination }: Flow, { resolvers }: RevokeInput): boolean =>
+  port === 53 && (protocol === 'udp' || protocol === 'tcp') && resolvers.includes(destination)
 
 function isAllowed(flow: Flow, input: RevokeInput): boolean {
-  if (flow.port === 53 && input.resolvers.includes(flow.destination)) return true
+  if (isDns(flow, input)) return true
   if (flow.protocol === 'tcp' && flow.port !== undefined && input.smtpAnywhere.includes(flow.port))
     return true
   const family = familyOf(flow.destination)
@@ -106,6 +122,15 @@ function anyOf(cidrs: readonly Cidr[]): (address: Address) => boolean {
   return (address) => {
     const bytes = bytesOf(address)
     return tests.some((test) => test(bytes))
+  }
+}
+
+/** Are both ends in one and the same network? */
+function withinOne(cidrs: readonly Cidr[]): (flow: Flow) => boolean {
+  const tests = cidrs.map((cidr) => cidrTest(cidr))
+  return ({ source, destination }) => {
+    const [from, to] = [bytesOf(source), bytesOf(destination)]
+    return tests.some((test) => test(from) && test(to))
   }
 }
 

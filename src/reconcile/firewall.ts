@@ -83,39 +83,50 @@ export class Firewall {
     const dataplane = this.#options.desired.dataplane()
     const isNew = next !== this.#generation
     const wide = dataplane === this.#applied ? scope : { ...scope, rules: true }
-    let change = await this.#plan(dataplane, wide, nowMs)
-    change = isNew ? await this.#withFlows(change, next) : this.#withReadmitted(change)
-    const drift = dataplane === this.#applied ? driftOf(change) : []
+    let drift: DriftKind[] = []
     let backstopError: unknown
+    let change: Change
     try {
-      await this.reconciler.apply(change)
+      change = await this.#plan(dataplane, wide, nowMs)
+      change = isNew ? await this.#withFlows(change, next, nowMs) : this.#withReadmitted(change)
+      if (dataplane === this.#applied) drift = driftOf(change)
+      backstopError = await this.#apply(change)
     } catch (error) {
-      if (!(error instanceof BackstopError)) {
-        this.#applied = undefined
-        this.#options.desired.membership.touchAll()
-        throw error
-      }
-      backstopError = error
+      // The plan took what was dirty and nobody wrote it.
+      this.#options.desired.membership.touchAll()
+      throw error
     }
     this.#applied = dataplane
     this.#generation = next
-    if (isNew) await this.reconciler.refresh(FLOW_SETS)
+    if (isNew) await this.reconciler.refresh(FLOW_SETS, nowMs)
     const { summary, observed } = change
     const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
     return { outcome, summary, observed, drift, backstopError }
+  }
+
+  /** Returns why the second guard is missing, if it is. */
+  async #apply(change: Change): Promise<unknown> {
+    try {
+      await this.reconciler.apply(change)
+      return undefined
+    } catch (error) {
+      if (error instanceof BackstopError) return error
+      this.#applied = undefined
+      throw error
+    }
   }
 
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
     return this.reconciler.plan(dataplane, this.#options.desired.membership, scope, nowMs)
   }
 
-  async #withFlows(change: Change, next: Generation): Promise<Change> {
+  async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
     await this.#options.keepGeneration(next)
     const flows = await this.#flows(next).catch((error: unknown) => {
       this.#options.onBlind(error)
       return []
     })
-    await this.reconciler.refresh(FLOW_SETS)
+    await this.reconciler.refresh(FLOW_SETS, nowMs)
     const lines = rejudge(flows, this.reconciler.known, this.#judgement())
     return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
   }
@@ -144,7 +155,8 @@ export class Firewall {
       sources: surroundings.plan.guarded.flatMap((one) => one.subnets),
       everHeld: this.#options.everHeld,
       smtpAnywhere: config.smtp?.destinations === 'any' ? config.smtp.ports : [],
-      forbidden: [...metadataOf(config.metadata), ...config.never],
+      metadata: metadataOf(config.metadata),
+      never: config.never,
     }
   }
 
