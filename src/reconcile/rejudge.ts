@@ -2,15 +2,15 @@ import { renderAdd, renderDelete } from '../ipset/render.ts'
 import { REVOKED_SECONDS } from '../dataplane/build.ts'
 import type { Flow } from '../dataplane/flow.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
-import { revokedSet } from '../dataplane/names.ts'
+import { lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 
 /** How long an established connection on an expired address may stay silent, in seconds. */
 const LINGER_SECONDS = 86_400
 
-/** What a flow set surely takes. Of more flows the rest is judged by its next packet, like all. */
-const MOST_FLOWS = 50_000
+/** What a flow set surely takes, earlier flows included. Of more flows the rest is judged by its next packet, like all. */
+const MOST_FLOWS = 60_000
 
 /**
  * The set lines that go with a new generation: what lingers, what is revoked, and what was revoked and is allowed again.
@@ -29,12 +29,23 @@ export function rejudge(
     comment: string,
   ): void => {
     for (const [set, elements] of sets) {
-      for (const element of elements.slice(0, MOST_FLOWS))
+      const present = known.get(set)?.elements
+      let room = MOST_FLOWS - (present?.size ?? 0)
+      for (const element of new Set(elements)) {
+        // A set that is full refuses the line, and with it the whole pass.
+        if (!present?.has(element) && room-- <= 0) continue
         lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
+      }
     }
   }
   add(linger, LINGER_SECONDS, 'live when its address expired')
   add(revoked, REVOKED_SECONDS, 'live when its right was revoked')
+  // A flow that lingered under a right that has been revoked must not come back when the revocation has run out.
+  for (const family of FAMILIES) {
+    const lingering = known.get(lingerSet(family))?.elements
+    for (const element of revoked.get(revokedSet(family)) ?? [])
+      if (lingering?.has(element)) lines.push(renderDelete(lingerSet(family), element))
+  }
   return [...lines, ...allowedAgain(known, input).map(({ set, element }) => renderDelete(set, element))]
 }
 
