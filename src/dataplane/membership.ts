@@ -30,6 +30,8 @@ export class Membership {
   #feeds = new Map<Hostname, Feed[]>()
   #owners = new Map<string, Owned>()
   #ofName = new Map<Hostname, Map<string, Set<string>>>()
+  /** Networks and addresses of the config by what is written beside them, which may be the text of a name. */
+  #fixed = new Map<string, Map<string, string>>()
   #dirty = new Map<string, Set<string>>()
   #all = true
   /** Names bring addresses only, so networks change with the policy alone. */
@@ -44,6 +46,7 @@ export class Membership {
     this.#feeds = feedsOf(policies)
     this.#owners = new Map()
     this.#ofName = new Map()
+    this.#fixed = new Map()
     this.#networks = new Map()
     this.#dirty = new Map()
     this.#all = true
@@ -52,8 +55,8 @@ export class Membership {
       for (const group of policy.groups) {
         for (const family of FAMILIES) this.#set(allowSet(policy.id, group.ports, family))
         for (const [cidr, words] of group.cidrs) {
-          const owners = this.#set(allowSet(policy.id, group.ports, familyOf(cidr)))
-          for (const part of splitForIpset(cidr)) own(owners, part, words)
+          const set = allowSet(policy.id, group.ports, familyOf(cidr))
+          for (const part of splitForIpset(cidr)) this.#fix(set, part, words)
         }
       }
     }
@@ -152,12 +155,20 @@ export class Membership {
     return owners
   }
 
+  #fix(set: string, element: string, words: string): void {
+    own(this.#set(set), element, words)
+    const fixed = this.#fixed.get(set)
+    if (fixed) fixed.set(element, words)
+    else this.#fixed.set(set, new Map([[element, words]]))
+  }
+
   #own(set: string, element: string, owner: string): void {
     own(this.#set(set), element, owner)
     this.#touch(set, element)
   }
 
   #disown(set: string, element: string, owner: string): void {
+    if (this.#fixed.get(set)?.get(element) === owner) return
     const owners = this.#set(set)
     const left = owners.get(element)
     if (left === owner) owners.delete(element)
