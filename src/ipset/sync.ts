@@ -1,5 +1,6 @@
 import type { SetSpec } from '../dataplane/model.ts'
 import type { Dirty, Membership } from '../dataplane/membership.ts'
+import { shortHash } from '../dataplane/names.ts'
 import type { SavedElement, SetHeader } from './parse.ts'
 import { renderAdd, renderCreate, renderDelete, safeComment, type ElementWrite } from './render.ts'
 
@@ -27,8 +28,8 @@ export interface SetsChange {
   readonly remember: () => void
 }
 
-/** The temporary name of a set that takes another's place. Stays within 31 characters. */
-const successor = (name: string): string => `${name.slice(0, 26)}-new`
+/** The temporary name of a set that takes another's place. Stays within 31 characters, and no two sets share one. */
+const successor = (name: string): string => `${name.slice(0, 20)}-${shortHash(name, 6)}-new`
 
 /**
  * The difference between what sets must hold and what they are known to hold.
@@ -46,6 +47,8 @@ export function diffSets(
   const summary: string[] = []
   const touched = new Set<string>()
   const memory: (() => void)[] = []
+  /** Not to be destroyed twice: older kernels refuse it. */
+  const gone = new Set<string>()
   for (const spec of specs) {
     const current = known.get(spec.name)
     const usable = current && fits(spec, current.header)
@@ -55,18 +58,25 @@ export function diffSets(
     if (work.adds.length === 0 && work.deletes.length === 0 && usable) continue
     touched.add(spec.name)
     // What an earlier process left half done.
-    if (!usable && known.has(successor(spec.name))) before.push(`destroy ${successor(spec.name)}`)
+    if (!usable && known.has(successor(spec.name))) {
+      before.push(`destroy ${successor(spec.name)}`)
+      gone.add(successor(spec.name))
+      memory.push(() => known.delete(successor(spec.name)))
+    }
     if (!usable) before.push(...replaceLines(spec, current, work.adds))
     else before.push(...work.adds.map((write) => renderAdd(spec.name, write)))
     after.push(...work.deletes.map((element) => renderDelete(spec.name, element)))
-    if (current && !usable && swappable(spec, current)) after.push(`destroy ${successor(spec.name)}`)
+    if (current && !usable && swappable(spec, current)) {
+      after.push(`destroy ${successor(spec.name)}`)
+      gone.add(successor(spec.name))
+    }
     summary.push(describe(spec, current, usable === true, work))
     memory.push(() => remember(known, spec, usable ? current : undefined, work, nowMs))
   }
   if (dirty.all) {
     const wanted = new Set(specs.map((spec) => spec.name))
     for (const name of known.keys()) {
-      if (wanted.has(name)) continue
+      if (wanted.has(name) || gone.has(name)) continue
       after.push(`destroy ${name}`)
       touched.add(name)
       summary.push(`destroy set ${name}`)
