@@ -1,0 +1,220 @@
+import { ConntrackDriver } from '../../src/conntrack/driver.ts'
+import type { Config } from '../../src/config/model.ts'
+import { trace, type Packet } from '../../src/dataplane/trace.ts'
+import { CHAIN } from '../../src/dataplane/names.ts'
+import { hookOf, readChains } from '../../src/inspect/ruleset.ts'
+import { IpsetDriver } from '../../src/ipset/driver.ts'
+import { IptablesDriver } from '../../src/iptables/driver.ts'
+import { parseSave } from '../../src/iptables/parse.ts'
+import { familyOf, type Address, type Cidr, type Hostname } from '../../src/net/types.ts'
+import { classify } from '../../src/net/ranges.ts'
+import { BackstopDriver, parseBackstop } from '../../src/nftables/backstop.ts'
+import { compile } from '../../src/policy/compile.ts'
+import { Desired, type Surroundings } from '../../src/reconcile/desired.ts'
+import { Firewall } from '../../src/reconcile/firewall.ts'
+import type { Generation } from '../../src/reconcile/generation.ts'
+import type { Scope } from '../../src/reconcile/reconciler.ts'
+import type { HeldAddress } from '../../src/resolve/model.ts'
+import type { InterfacePlan } from '../../src/workloads/guarded.ts'
+import { load, NOW_MS } from '../unit/config/files.ts'
+import type { FakeKernel } from './fake-kernel.ts'
+
+export const WHOLE: Scope = { rules: true, headers: true, read: [], everything: false }
+export const NOTHING: Scope = { rules: false, headers: false, read: [], everything: false }
+
+/** A config as an operator writes it, parsed by the one parser; a refused one is the test's mistake. */
+export async function configOf(yaml: string): Promise<Config> {
+  const { config, problems } = await load(yaml)
+  if (!config)
+    throw new Error(`the test's config is refused: ${problems.map(({ message }) => message).join('; ')}`)
+  return config
+}
+
+export const heldAddress = (text: string, nowMs = NOW_MS): HeldAddress => {
+  const address = text as Address
+  return {
+    address,
+    family: familyOf(address),
+    private: classify(address) === 'private',
+    seenAtMs: nowMs,
+    expiresAtMs: nowMs + 600_000,
+  }
+}
+
+export const SHOP = { bridge: 'br-0123456789ab', subnets: ['172.18.0.0/16', 'fd00:18::/64'] as Cidr[] }
+
+export function planOf(
+  guarded: readonly { readonly bridge: string; readonly subnets?: readonly Cidr[] }[] = [SHOP],
+  open: InterfacePlan['open'] = [],
+): InterfacePlan {
+  return {
+    guarded: guarded.map(({ bridge, subnets = [] }) => ({
+      bridge,
+      networkName: `net-${bridge}`,
+      networkId: `id-${bridge}`,
+      subnets,
+      internal: false,
+    })),
+    open,
+    foreign: [],
+  }
+}
+
+export interface World {
+  readonly yaml: string
+  readonly names?: Readonly<Record<string, readonly string[]>>
+  readonly resolvers?: readonly string[]
+  readonly plan?: InterfacePlan
+}
+
+/** One process of ours over a kernel: what it wants, what it remembers, and its passes. */
+export class TestFirewall {
+  readonly everHeld = new Map<string, Set<string>>()
+  readonly desired: Desired
+  readonly firewall: Firewall
+  readonly blind: unknown[] = []
+  readonly adopted: string[] = []
+  readonly #held = new Map<string, readonly HeldAddress[]>()
+
+  private constructor(
+    readonly kernel: FakeKernel,
+    config: Config,
+    world: World,
+    /** What is on disk. */
+    public kept: Generation,
+  ) {
+    this.desired = new Desired({
+      config,
+      policies: compile(config, [], NOW_MS),
+      surroundings: surroundingsOf(world),
+      generation: kept.generation,
+      held: (name) => this.#held.get(name) ?? [],
+    })
+    this.firewall = new Firewall({
+      desired: this.desired,
+      drivers: driversOf(kernel),
+      conntrack: new ConntrackDriver(kernel.run),
+      generation: kept,
+      everHeld: (name, address) => this.everHeld.get(name)?.has(address) ?? false,
+      keepGeneration: async (generation) => void (this.kept = generation),
+      adopt: (known) => void this.adopted.push(...known.keys()),
+      onBlind: (error) => void this.blind.push(error),
+    })
+    for (const [name, addresses] of Object.entries(world.names ?? {})) this.answer(name, addresses)
+  }
+
+  static async start(
+    kernel: FakeKernel,
+    world: World,
+    kept: Generation = { generation: 1, digest: 'none' },
+  ): Promise<TestFirewall> {
+    return new TestFirewall(kernel, await configOf(world.yaml), world, kept)
+  }
+
+  /** A look-up brought these and nothing else. */
+  answer(name: string, addresses: readonly string[]): void {
+    const list = addresses.map((address) => heldAddress(address, this.kernel.nowMs))
+    this.#held.set(name, list)
+    const ever = this.everHeld.get(name) ?? new Set()
+    for (const address of addresses) ever.add(address)
+    this.everHeld.set(name, ever)
+    this.desired.refreshNames([name as Hostname])
+  }
+
+  async reload(yaml: string): Promise<void> {
+    const config = await configOf(yaml)
+    const policies = compile(config, [], NOW_MS)
+    for (const name of this.everHeld.keys()) {
+      if (policies.names.has(name as Hostname)) continue
+      this.everHeld.delete(name)
+      this.#held.delete(name)
+    }
+    this.desired.setPolicy(config, policies)
+  }
+
+  pass(scope: Scope = WHOLE) {
+    return this.firewall.pass(scope, this.kernel.nowMs)
+  }
+}
+
+export const surroundingsOf = ({
+  plan = planOf(),
+  resolvers = ['198.51.100.53'],
+}: Omit<World, 'yaml'>): Surroundings => ({
+  plan,
+  resolvers: resolvers as Address[],
+})
+
+/** Each with its flavour of iptables settled: the fake has one. */
+export const driversOf = (kernel: FakeKernel) => ({
+  ipset: new IpsetDriver(kernel.run),
+  iptables: new IptablesDriver(kernel.run, async () => ''),
+  backstop: new BackstopDriver(kernel.run),
+})
+
+/** Docker's own chains, as an engine leaves them, with rules of the operator's. */
+export function dockerRules(kernel: FakeKernel): void {
+  for (const family of [4, 6] as const) {
+    kernel.rules[family].restore(
+      [
+        '*filter',
+        ':DOCKER-USER - [0:0]',
+        ':DOCKER - [0:0]',
+        '-A FORWARD -j DOCKER-USER',
+        '-A FORWARD -o docker0 -j DOCKER',
+        '-A DOCKER-USER -i eth7 -m comment --comment "the operator\'s own" -j DROP',
+        '-A DOCKER-USER -j RETURN',
+        '-A INPUT -i lo -j ACCEPT',
+        'COMMIT',
+        '',
+      ].join('\n'),
+    )
+  }
+}
+
+export interface Probe extends Packet {
+  /** Needed for sets of flows only. */
+  readonly source?: Address
+}
+
+export const packet = (
+  to: string,
+  port: number | undefined = 443,
+  protocol: Packet['protocol'] = 'tcp',
+  inInterface: string = SHOP.bridge,
+): Probe => ({ destination: to as Address, port, protocol, inInterface })
+
+export interface Outcome {
+  /** Out it goes. */
+  readonly passes: boolean
+  /** What the rules alone say, without the second guard. */
+  readonly rulesPass: boolean
+  readonly verdict: 'returned' | 'dropped' | 'rejected'
+  readonly approved: boolean
+  readonly path: readonly string[]
+}
+
+/** What becomes of a packet, by what the kernel holds and by nothing that we remember. */
+export function fateOf(kernel: FakeKernel, probe: Probe): Outcome {
+  const family = familyOf(probe.destination)
+  const saved = parseSave(kernel.rules[family].save(), family)
+  const source = probe.source ?? (family === 4 ? '172.18.0.5' : 'fd00:18::5')
+  const inSet = (set: string, fields: string): boolean =>
+    fields === 'dst'
+      ? kernel.sets.holds(set, probe.destination)
+      : fields === 'src,dst,dst' &&
+        kernel.sets.holds(set, `${source},${probe.protocol}:${probe.port},${probe.destination}`)
+  const walk =
+    hookOf(saved) === undefined
+      ? { verdict: 'returned' as const, approved: false, path: [] }
+      : trace(CHAIN.forward, probe, { chains: readChains(saved), inSet })
+  const rulesPass = walk.verdict === 'returned'
+  return { ...walk, rulesPass, passes: rulesPass && (walk.approved || !backstopHolds(kernel, probe)) }
+}
+
+/** Interfaces of probes are bridges unless their names say `eth`. */
+function backstopHolds(kernel: FakeKernel, { inInterface }: Packet): boolean {
+  if (kernel.backstop === undefined || inInterface.startsWith('eth')) return false
+  const saved = parseBackstop(kernel.backstop)
+  return saved.fingerprints.every((one) => one !== undefined) && !saved.open.includes(inInterface)
+}
