@@ -336,13 +336,20 @@ export class Daemon {
 
   async #observeSurroundings(triggers: ReadonlySet<Trigger>): Promise<void> {
     const { config } = this.#desired
-    if (this.#stale.interfaces || triggers.has('docker') || triggers.has('reload')) {
-      await this.#host.readInterfaces()
-      this.#stale = { surroundings: true, interfaces: false }
+    const everything = this.#stale.surroundings || triggers.has('docker') || triggers.has('reload')
+    const interfaces = this.#stale.interfaces || triggers.has('docker') || triggers.has('reload')
+    if (!everything && !interfaces) return
+    this.#stale = { surroundings: false, interfaces: false }
+    try {
+      await Promise.all([
+        interfaces ? this.#host.readInterfaces() : undefined,
+        // A new interface names no resolver, and waits to be guarded.
+        everything ? this.#host.readResolvers(config) : undefined,
+      ])
+    } catch (error) {
+      this.#stale = { surroundings: true, interfaces: true }
+      throw error
     }
-    if (!this.#stale.surroundings) return
-    this.#stale.surroundings = false
-    await this.#host.readResolvers(config)
     this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers: this.#host.resolvers })
   }
 

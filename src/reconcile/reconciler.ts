@@ -96,11 +96,10 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
-    const observed: Observed = {
-      rules: scope.rules ? await this.drivers.iptables.read() : undefined,
-      backstop: scope.rules ? await this.#readBackstop() : undefined,
-      sets: read,
-    }
+    const [readRules, readBackstop] = scope.rules
+      ? await Promise.all([this.drivers.iptables.read(), this.#readBackstop()])
+      : []
+    const observed: Observed = { rules: readRules, backstop: readBackstop, sets: read }
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
     const { rules: saved } = observed
@@ -135,7 +134,7 @@ export class Reconciler {
         await this.drivers.ipset.write([...before, ...after])
       } else {
         await this.drivers.ipset.write(before)
-        for (const rules of change.rules) await this.drivers.iptables.write(rules)
+        for (const rules of verdictsFirst(change.rules)) await this.drivers.iptables.write(rules)
         await this.drivers.ipset.write(after)
       }
       change.sets.remember()
@@ -208,6 +207,12 @@ export class Reconciler {
     }
   }
 }
+
+/** A new network is guarded by its verdict; that its sources are checked too can wait for two more processes. */
+const verdictsFirst = (rules: readonly RulesChange[]): RulesChange[] => [
+  ...rules.filter(({ table }) => table === 'filter'),
+  ...rules.filter(({ table }) => table !== 'filter'),
+]
 
 /** Flow sets empty themselves. */
 const isManaged = (set: KnownSet): boolean => set.header.type !== 'hash:ip,port,ip'
