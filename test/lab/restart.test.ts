@@ -63,9 +63,9 @@ test('killed and begun again with dead DNS, it leaks nothing and never fails wha
   const flood = await steadyFlood(lab(), from, [4])
   let failures = 0
   let tries = 0
-  let over = false
+  const over = new AbortController()
   const visits = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       tries += 1
       if (!(await passes(from))) failures += 1
     }
@@ -78,7 +78,7 @@ test('killed and begun again with dead DNS, it leaks nothing and never fails wha
     await new Promise((resolve) => setTimeout(resolve, 5000))
   } finally {
     await lab().inet.startDns()
-    over = true
+    over.abort()
   }
   await visits
   expect(tries).toBeGreaterThan(5)
