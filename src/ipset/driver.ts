@@ -39,6 +39,13 @@ export class IpsetDriver {
    */
   async write(lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return
-    await this.run(['ipset', '-exist', 'restore'], { input: `${lines.join('\n')}\n`, timeoutMs: 120_000 })
+    try {
+      await this.run(['ipset', '-exist', 'restore'], { input: `${lines.join('\n')}\n`, timeoutMs: 120_000 })
+    } catch (cause) {
+      // The tool counts lines; people need to know which set it is about.
+      const line = cause instanceof Error ? /Error in line (\d+)/.exec(cause.message)?.[1] : undefined
+      if (line === undefined) throw cause
+      throw new Error(`writing sets, at "${lines[Number(line) - 1] ?? ''}"`, { cause })
+    }
   }
 }
