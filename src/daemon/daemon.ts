@@ -58,6 +58,8 @@ export interface DaemonOptions {
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
+/** How long a host that was never guarded stays so, for the sake of its live connections. */
+const FIRST_ANSWERS_MS = 2_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
@@ -128,7 +130,10 @@ export class Daemon {
     await this.#compose(config)
     await this.#serveControl()
     this.#port.serve(config.metrics.listen)
+    this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
+    await this.#learnNames()
+    this.#loop.release()
     await this.#loop.requestAndWait('start')
     this.#watches.watchKernel()
     this.#names.start()
@@ -137,6 +142,27 @@ export class Daemon {
     if (this.#stopping) return
     await this.#options.service.ready(this.#statusLine())
     this.#log.info({ version: VERSION, names: this.#desired.policies.names.size }, 'enforcing')
+  }
+
+  /**
+   * On a host that was never guarded live connections are to keep going where they are allowed, so their names are asked first.
+   * Where something of ours stands, or anything is known, there is nothing to wait for.
+   */
+  async #learnNames(): Promise<void> {
+    if (!this.#names.knowsNothing || (await this.#somethingStands())) return
+    this.#names.start()
+    await this.#names.firstAnswers(FIRST_ANSWERS_MS)
+  }
+
+  async #somethingStands(): Promise<boolean> {
+    try {
+      return (
+        (await this.#drivers.backstop.read()) !== undefined ||
+        (await this.#drivers.ipset.headers()).length > 0
+      )
+    } catch {
+      return true
+    }
   }
 
   /** Stops and leaves the rules in force. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import { ownServers } from '../host/host-view.ts'
@@ -81,6 +82,18 @@ export class Names {
   /** Begins to ask. */
   start(): void {
     this.refresher.start()
+  }
+
+  /** Does no name have an address, though there are names? So it is when nothing was saved: at the first start ever. */
+  get knowsNothing(): boolean {
+    const { fresh, stale, failing } = this.ledger.counts()
+    return fresh === 0 && stale === 0 && failing > 0
+  }
+
+  /** Resolves when every name was answered, or when `timeoutMs` are over. */
+  async firstAnswers(timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs
+    while (this.ledger.counts().failing > 0 && performance.now() < deadlineMs) await sleep(20)
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ export class Loop {
   #waiters: (() => void)[] = []
   #running: Promise<void> | undefined
   #failures = 0
+  #held = false
   readonly #stopped = new AbortController()
 
   /** `pass` rejects when the kernel is not as desired. */
@@ -23,10 +24,21 @@ export class Loop {
     this.#backoff = backoff
   }
 
+  /** From now on triggers are gathered and no pass begins, until released. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    this.#held = false
+    if (this.#wanted.size > 0) this.request('retry')
+  }
+
   /** Returns at once. */
   request(trigger: Trigger): void {
     if (this.#stopped.signal.aborted) return
     this.#wanted.add(trigger)
+    if (this.#held) return
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined
       if (this.#wanted.size > 0) this.request('retry')
