@@ -132,8 +132,11 @@ function names({ names }: StatusReport, nowMs: number): string {
   return renderTable(['name', 'state', 'answered', 'address', 'age', 'remaining', 'note'], rows)
 }
 
+/** Verdicts alone: the steps on the way to them stand in `embargod rules`. */
+const VERDICTS = new Set(['allow', 'drop', 'reject'])
+
 function counters({ counters }: StatusReport): string {
-  const counted = counters.filter(({ packets }) => packets > 0)
+  const counted = counters.filter(({ packets, action }) => packets > 0 && VERDICTS.has(action))
   if (counted.length === 0) return ''
   return renderTable(
     ['policy', 'rule', 'action', 'family', 'packets', 'bytes'],

@@ -41,7 +41,7 @@ api.example.com  fresh  1m ago    203.0.113.7  1m   14m        refused 10.0.0.1
 
 COUNTERS
 POLICY  RULE     ACTION  FAMILY  PACKETS     BYTES
-common  default  deny    ipv4      1,234  72.3 KiB
+common  default  drop    ipv4      1,234  72.3 KiB
 
 DRIFT
 PUT RIGHT  TIMES
