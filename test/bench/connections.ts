@@ -12,6 +12,7 @@ export const connections: Figure = {
       unit: '/s',
       digits: 0,
       reach: 0.9,
+      reachRules: 1,
       rounds,
       turn: async ({ client, target }) => {
         const { stdout, stderr, code } = await client.exec(

@@ -8,12 +8,21 @@ export interface TrafficFigure {
   readonly digits: number
   /** Of what goes through without a filter. */
   readonly reach: number
+  /** Of what goes through 5,000 hand-made rules. */
+  readonly reachRules: number
   readonly rounds: number
   readonly turn: (host: TrafficHost) => Promise<number>
 }
 
 /** The same traffic through every way of filtering. */
-export function compareTraffic({ unit, digits, reach, rounds, turn }: TrafficFigure): Promise<Finding[]> {
+export function compareTraffic({
+  unit,
+  digits,
+  reach,
+  reachRules,
+  rounds,
+  turn,
+}: TrafficFigure): Promise<Finding[]> {
   return withTrafficHosts(async (hosts) => {
     const results = await inTurns(
       hosts.map((host) => ({ name: host.name, turn: () => turn(host) })),
@@ -32,7 +41,7 @@ export function compareTraffic({ unit, digits, reach, rounds, turn }: TrafficFig
       compared('10 addresses : no filter', ratios(few, of('no filter')), reach, '≥'),
       compared('100,000 addresses : no filter', ratios(many, of('no filter')), reach, '≥'),
       compared('100,000 addresses : 10 addresses', ratios(many, few), reach, '≥'),
-      compared('100,000 addresses : 5,000 rules', ratios(many, of('5,000 rules')), 1, '>'),
+      compared('100,000 addresses : 5,000 rules', ratios(many, of('5,000 rules')), reachRules, '≥'),
       compared('100,000 addresses : nginx stream proxy', ratios(many, of('nginx stream proxy')), 1, '>'),
     ]
   })
