@@ -10,7 +10,7 @@ import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
-import { judge, type Judgement } from './judge.ts'
+import { isUnusable, judge, type Judgement } from './judge.ts'
 import { findSource } from './source.ts'
 
 interface Explanation {
@@ -28,13 +28,13 @@ const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp', 'gre', 'esp', 'ah'
 
 /** Would it pass, and which rule decides? */
 export const explainAction =
-  (ask: CallDaemon, run: Run): Action<ExplainArgs> =>
+  (ask: CallDaemon, run: Run, engineAt: typeof askEngine = askEngine): Action<ExplainArgs> =>
   async (args, io) => {
     const { host, protocol: said } = args.destination
     const protocol = PROTOCOLS.find((one) => one === (said ?? 'tcp'))
     if (!protocol) return complain(io, `${said}: no protocol that is known here (${PROTOCOLS.join(', ')})`)
     const port = args.destination.port ?? (protocol === 'tcp' || protocol === 'udp' ? 443 : undefined)
-    const engine = await askEngine(await dockerSocketOf(ask, args.config))
+    const engine = await engineAt(await dockerSocketOf(ask, args.config))
     if (!engine)
       return complain(io, 'the Docker engine cannot be reached, so containers and networks are not known')
     const source = findSource(args.source, engine.inventory)
@@ -52,7 +52,7 @@ export const explainAction =
     const address = parseAddress(host)
     const addresses: readonly Address[] =
       address === undefined ? await lookUp(host, ask, args.config) : [address]
-    const network = source.network.name
+    const network = source.ways[0].network.name
     if (addresses.length === 0) {
       return tell(io, args.json, {
         ...common,
@@ -85,7 +85,7 @@ export const explainAction =
       judgements.push(await judge(input, drivers.ipset))
     }
     // A client takes whatever address it gets: a name is allowed when all of them are that it can use at all.
-    const usable = judgements.filter(({ because }) => because !== 'the container has no IPv6 address')
+    const usable = judgements.filter((judgement) => !isUnusable(judgement))
     const decisive = usable.find(({ allowed }) => !allowed) ?? usable[0] ?? judgements[0]
     return tell(io, args.json, {
       ...common,

@@ -1,13 +1,14 @@
 import { cidrContains } from '../net/cidr.ts'
-import { familyOf, type Address, type Protocol } from '../net/types.ts'
+import { familyOf, type Address, type Family, type Protocol } from '../net/types.ts'
 import { CHAIN } from '../dataplane/names.ts'
 import { trace, type Trace } from '../dataplane/trace.ts'
 import type { HostDrivers } from '../host/drivers.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
+import type { Saved } from '../iptables/parse.ts'
 import type { SavedBackstop } from '../nftables/backstop.ts'
 import type { Network } from '../workloads/model.ts'
-import { hookOf, readChains } from './ruleset.ts'
-import type { Source } from './source.ts'
+import { hookOf, jumpsTo, readChains } from './ruleset.ts'
+import type { Source, Way } from './source.ts'
 
 /** What becomes of the first packet of a connection, and why. */
 export interface Judgement {
@@ -45,67 +46,81 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
     path: walk?.path ?? [],
     provisos: walk?.provisos ?? [],
   })
-  if (
-    source.attached.some((network) => contains(network, destination)) &&
-    !input.isHostAddress(destination)
-  ) {
-    return say(true, 'it is on the same network, which is not filtered')
-  }
-  if (
-    familyOf(destination) === 6 &&
-    source.endpoint &&
-    !source.endpoint.addresses.some((one) => familyOf(one) === 6)
-  ) {
-    return say(false, 'the container has no IPv6 address')
-  }
-  const saved = input.kernel.rules[familyOf(destination)]
+  const family = familyOf(destination)
+  const ways = source.ways.filter((one) => hasFamily(one, family))
+  const way =
+    ways.find(({ network }) => contains(network, destination)) ??
+    ways.find(({ routes }) => routes.includes(family))
+  if (!way)
+    return say(false, ways.length === 0 ? noAddress(family) : 'no route leads there: its network is internal')
   const toHost = input.isHostAddress(destination)
-  const reached = toHost
-    ? (saved.tables
-        .get('filter')
-        ?.chains.get('INPUT')
-        ?.rules.some((rule) => rule.target === CHAIN.input) ?? false)
-    : hookOf(saved) !== undefined
-  if (!reached) return withoutRules(input, toHost, say)
-  const walk = await follow(input, toHost ? CHAIN.input : CHAIN.forward, ipset)
+  if (!toHost && contains(way.network, destination))
+    return say(true, 'it is on the same network, which is not filtered')
+  const saved = input.kernel.rules[family]
+  const behind = forbiddenBehind(input, way, saved)
+  const stands = toHost ? jumpsTo(saved, 'INPUT', CHAIN.input) : hookOf(saved) !== undefined
+  if (!stands) {
+    if (!toHost && backstopDrops(input, way))
+      return say(false, 'the rules are not in place, so the backstop drops everything from bridges')
+    if (behind !== undefined) return say(false, behind)
+    return say(
+      true,
+      toHost ? `no rule of ours stands before it: ${HOST_DECIDES}` : 'no rule of ours is in its way',
+    )
+  }
+  const walk = await follow(input, way, toHost ? CHAIN.input : CHAIN.forward, ipset)
   // The chains of denial only carry out what the rule before them decided.
   const last = walk.path.findLast((step) => !step.startsWith('EMBARGOD-D-')) ?? 'no rule of ours meets it'
   if (walk.verdict !== 'returned') return say(false, `${last} (${walk.verdict})`, walk)
-  if (toHost) return say(true, "it goes to the host itself: the host's own firewall decides", walk)
-  if (!walk.approved && backstopDrops(input))
+  if (!toHost && !walk.approved && backstopDrops(input, way))
     return say(false, `the backstop drops what no rule approved: ${last}`, walk)
-  if (source.network.internal)
-    return say(false, 'the network is internal: the engine lets nothing out of it', walk)
-  const other = input.networks.find(
-    (network) => network.bridge !== undefined && contains(network, destination),
-  )
-  if (other) return say(false, `the engine keeps networks apart, and this is in ${other.name}`, walk)
-  return say(true, last, walk)
+  if (behind !== undefined) return say(false, behind, walk)
+  return say(true, toHost ? HOST_DECIDES : last, walk)
 }
+
+const HOST_DECIDES = "it goes to the host itself: the host's own firewall decides"
+
+const noAddress = (family: Family): string => `the container has no IPv${family} address`
+/** Nothing was sent at all: a client that has a name's other addresses tries those. */
+export const isUnusable = ({ address, because }: Judgement): boolean =>
+  because === noAddress(familyOf(address))
+
+const hasFamily = ({ addresses, network }: Way, family: Family): boolean =>
+  addresses ? addresses.some((one) => familyOf(one) === family) : family === 4 || network.ipv6
+
+/** What the engine forbids behind our rules. Old engines have no rules for IPv6 and keep nothing apart there. */
+function forbiddenBehind(
+  { destination, networks, isHostAddress }: JudgeInput,
+  way: Way,
+  saved: Saved,
+): string | undefined {
+  const chains = saved.tables.get('filter')?.chains
+  if (!ENGINE_CHAINS.some((name) => chains?.has(name))) return undefined
+  if (isHostAddress(destination)) return undefined
+  if (way.network.internal) return 'the network is internal: the engine lets nothing out of it'
+  const other = networks.find((network) => network.bridge !== undefined && contains(network, destination))
+  return other && `the engine keeps networks apart, and this is in ${other.name}`
+}
+
+/** Up to 27; from 28 on. */
+const ENGINE_CHAINS = ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-FORWARD']
 
 const contains = (network: Network, address: Address): boolean =>
   network.subnets.some((subnet) => cidrContains(subnet, address))
 
-const backstopDrops = ({ kernel, source }: JudgeInput): boolean =>
-  kernel.backstop !== undefined && !kernel.backstop.open.includes(source.bridge)
-
-function withoutRules(
-  input: JudgeInput,
-  toHost: boolean,
-  say: (allowed: boolean, because: string) => Judgement,
-): Judgement {
-  if (toHost)
-    return say(true, "no rule of ours stands before the host itself: the host's own firewall decides")
-  if (backstopDrops(input))
-    return say(false, 'the rules are not in place, so the backstop drops everything from bridges')
-  return say(true, 'no rule of ours is in its way')
-}
+const backstopDrops = ({ kernel }: JudgeInput, { bridge }: Way): boolean =>
+  kernel.backstop !== undefined && !kernel.backstop.open.includes(bridge)
 
 /** Asks the kernel about every set that the chains name, then walks. */
-async function follow(input: JudgeInput, chain: string, ipset: HostDrivers['ipset']): Promise<Trace> {
-  const { source, destination, protocol, port } = input
+async function follow(
+  input: JudgeInput,
+  way: Way,
+  chain: string,
+  ipset: HostDrivers['ipset'],
+): Promise<Trace> {
+  const { destination, protocol, port } = input
   const chains = readChains(input.kernel.rules[familyOf(destination)])
-  const from = source.endpoint?.addresses.find((one) => familyOf(one) === familyOf(destination))
+  const from = way.addresses?.find((one) => familyOf(one) === familyOf(destination))
   const elementFor = (fields: string): string | undefined => {
     if (fields === 'dst') return destination
     if (fields === 'src,dst,dst' && from !== undefined && port !== undefined)
@@ -121,7 +136,7 @@ async function follow(input: JudgeInput, chain: string, ipset: HostDrivers['ipse
   const holding = await ipset.holding(questions)
   return trace(
     chain,
-    { inInterface: source.bridge, destination, protocol, port },
+    { inInterface: way.bridge, destination, protocol, port },
     { chains, inSet: (set) => holding.has(set) },
   )
 }

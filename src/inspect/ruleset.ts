@@ -24,9 +24,14 @@ export function readChains(saved: Saved): Map<string, TraceRule[]> {
 
 /** Where the kernel reaches our verdict from; undefined: it does not, and the rules guard nothing. */
 export function hookOf(saved: Saved): string | undefined {
-  const chains = saved.tables.get('filter')?.chains
-  const jumpsTo = (parent: string, target: string): boolean =>
-    chains?.get(parent)?.rules.some((rule) => rule.target === target) ?? false
-  if (jumpsTo('FORWARD', 'DOCKER-USER') && jumpsTo('DOCKER-USER', CHAIN.forward)) return 'DOCKER-USER'
-  return jumpsTo('FORWARD', CHAIN.forward) ? 'FORWARD' : undefined
+  if (jumpsTo(saved, 'FORWARD', 'DOCKER-USER') && jumpsTo(saved, 'DOCKER-USER', CHAIN.forward))
+    return 'DOCKER-USER'
+  return jumpsTo(saved, 'FORWARD', CHAIN.forward) ? 'FORWARD' : undefined
 }
+
+/** Does a chain of the filter table lead to another? */
+export const jumpsTo = (saved: Saved, parent: string, target: string): boolean =>
+  saved.tables
+    .get('filter')
+    ?.chains.get(parent)
+    ?.rules.some((rule) => rule.target === target) ?? false

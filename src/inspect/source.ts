@@ -1,3 +1,4 @@
+import { FAMILIES, familyOf, type Address, type Family } from '../net/types.ts'
 import type { Endpoint, Inventory, Network } from '../workloads/model.ts'
 
 /** Where a packet sets out. */
@@ -5,15 +6,20 @@ export type Source =
   | {
       readonly kind: 'bridge'
       readonly name: string
-      readonly network: Network
-      readonly bridge: string
-      /** The source's addresses on it; none for a network as such. */
-      readonly endpoint: Endpoint | undefined
-      /** Networks that it is on, by id: what lies in their subnets is reached without the host. */
-      readonly attached: readonly Network[]
+      /** Every network that it is on, the one that its default route takes first. */
+      readonly ways: readonly [Way, ...Way[]]
     }
   /** Nothing of it passes the rules; `allowed` says whether it gets out all the same. */
   | { readonly kind: 'elsewhere'; readonly name: string; readonly allowed: boolean; readonly why: string }
+
+export interface Way {
+  readonly network: Network
+  readonly bridge: string
+  /** Its addresses there; undefined for a network as such, which stands for anybody on it. */
+  readonly addresses: readonly Address[] | undefined
+  /** Families for which a default route may go this way. */
+  readonly routes: readonly Family[]
+}
 
 /** A container by name, id or the beginning of its id; else a network by name or id. Undefined: there is no such thing. */
 export function findSource(name: string, { containers, networks }: Inventory): Source | undefined {
@@ -24,7 +30,7 @@ export function findSource(name: string, { containers, networks }: Inventory): S
     const network = networks.find(
       (one) => one.name === name || one.id === name || (name.length >= 4 && one.id.startsWith(name)),
     )
-    return network && ofNetwork(name, network)
+    return network && ofNetwork(name, network, containers)
   }
   if (container.networkMode === 'host') {
     return {
@@ -36,30 +42,53 @@ export function findSource(name: string, { containers, networks }: Inventory): S
   }
   const shared = /^container:(.+)$/.exec(container.networkMode)?.[1]
   if (shared !== undefined) return findSource(shared, { containers, networks })
-  const attached = container.endpoints.flatMap(
-    ({ networkId }) => networks.find((one) => one.id === networkId) ?? [],
-  )
+  const endpoints = container.endpoints.flatMap((endpoint) => {
+    const network = networks.find((one) => one.id === endpoint.networkId)
+    return network ? [{ network, endpoint }] : []
+  })
   // The engine takes the way out from the first network by name that is not internal.
-  const [network] = attached.toSorted(
-    (a, b) => Number(a.internal) - Number(b.internal) || (a.name < b.name ? -1 : 1),
+  const sorted = endpoints.toSorted(
+    ({ network: a }, { network: b }) => Number(a.internal) - Number(b.internal) || (a.name < b.name ? -1 : 1),
   )
-  if (!network) return { kind: 'elsewhere', name, allowed: false, why: 'it has no network' }
-  const found = ofNetwork(name, network)
-  if (found.kind !== 'bridge') return found
-  return { ...found, endpoint: container.endpoints.find((one) => one.networkId === network.id), attached }
+  const [first] = sorted
+  if (!first) return { kind: 'elsewhere', name, allowed: false, why: 'it has no network' }
+  const [way, ...others] = sorted.flatMap(({ network, endpoint }) => {
+    const routes = network === first.network || !network.internal ? routesBy(endpoint) : []
+    // One that does not run has no addresses: what is said of it holds for when it does.
+    return endpoint.addresses.length === 0
+      ? wayOf(network, undefined, FAMILIES)
+      : wayOf(network, endpoint.addresses, routes)
+  })
+  if (first.network.bridge === undefined || !way) return ofNetwork(name, first.network, [])
+  return { kind: 'bridge', name, ways: [way, ...others] }
 }
 
-function ofNetwork(name: string, network: Network): Source {
-  if (network.bridge === undefined) {
-    const host = network.driver === 'host'
-    return {
-      kind: 'elsewhere',
-      name,
-      allowed: network.driver !== 'null',
-      why: host
-        ? 'it is the network of the host and is not held'
-        : `${network.driver} networks send past the host's firewall`,
-    }
+const wayOf = (
+  network: Network,
+  addresses: readonly Address[] | undefined,
+  routes: readonly Family[],
+): Way[] => (network.bridge === undefined ? [] : [{ network, bridge: network.bridge, addresses, routes }])
+
+const routesBy = ({ gateways }: Endpoint): Family[] => gateways.map(familyOf)
+
+/** Who is on it already tells whether it has a way out. */
+function ofNetwork(name: string, network: Network, containers: Inventory['containers']): Source {
+  const neighbour = containers
+    .flatMap(({ endpoints }) => endpoints)
+    .find(
+      ({ networkId, gateways, addresses }) =>
+        networkId === network.id && gateways.length + addresses.length > 0,
+    )
+  const routes = neighbour ? routesBy(neighbour) : FAMILIES
+  const [way] = wayOf(network, undefined, routes)
+  if (way) return { kind: 'bridge', name, ways: [way] }
+  const host = network.driver === 'host'
+  return {
+    kind: 'elsewhere',
+    name,
+    allowed: network.driver !== 'null',
+    why: host
+      ? 'it is the network of the host and is not held'
+      : `${network.driver} networks send past the host's firewall`,
   }
-  return { kind: 'bridge', name, network, bridge: network.bridge, endpoint: undefined, attached: [network] }
 }

@@ -184,15 +184,14 @@ async function judgeFrom({ network, source, kernel, host, drivers }: Setting, ta
       source: {
         kind: 'bridge',
         name: network.name,
-        network,
-        bridge: network.bridge ?? '',
-        endpoint: {
-          networkId: network.id,
-          networkName: network.name,
-          addresses: [source.address],
-          mac: undefined,
-        },
-        attached: [network],
+        ways: [
+          {
+            network,
+            bridge: network.bridge ?? '',
+            addresses: [source.address],
+            routes: FAMILIES,
+          },
+        ],
       },
       ...target,
       kernel,

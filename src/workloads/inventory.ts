@@ -126,6 +126,9 @@ const endpointOf = (networkName: string, endpoint: JsonObject): Endpoint => ({
   addresses: [endpoint['IPAddress'], endpoint['GlobalIPv6Address']].flatMap(
     (text) => parseAddress(textOf(text)) ?? [],
   ),
+  gateways: [endpoint['Gateway'], endpoint['IPv6Gateway']].flatMap(
+    (text) => parseAddress(textOf(text)) ?? [],
+  ),
   mac: /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(textOf(endpoint['MacAddress']))
     ? textOf(endpoint['MacAddress']).toLowerCase()
     : undefined,

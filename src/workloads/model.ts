@@ -47,6 +47,8 @@ export interface Endpoint {
   readonly networkName: string
   readonly addresses: readonly Address[]
   readonly mac: string | undefined
+  /** Where a default route by this network leads, by family; none from internal ones on engines since 25. */
+  readonly gateways: readonly Address[]
 }
 
 /** Facts of the engine that decide what can be guarded. */

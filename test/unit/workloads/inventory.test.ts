@@ -96,6 +96,8 @@ test('a container with everything that a firewall asks about', () => {
             NetworkID: BRIDGE_ID,
             IPAddress: '172.17.0.2',
             GlobalIPv6Address: '2001:db8::2',
+            Gateway: '172.17.0.1',
+            IPv6Gateway: '',
             MacAddress: '02:42:AC:11:00:02',
           },
         },
@@ -123,6 +125,7 @@ test('a container with everything that a firewall asks about', () => {
         networkName: 'bridge',
         addresses: ['172.17.0.2', '2001:db8::2'],
         mac: '02:42:ac:11:00:02',
+        gateways: ['172.17.0.1'],
       },
     ],
   })

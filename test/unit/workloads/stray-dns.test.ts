@@ -16,7 +16,13 @@ const container = (name: string, dns: readonly string[], more: Partial<Container
   labels: {},
   resolvConfPath: undefined,
   endpoints: [
-    { networkId: 'n', networkName: 'bridge', addresses: ['172.17.0.2' as Address], mac: undefined },
+    {
+      networkId: 'n',
+      networkName: 'bridge',
+      addresses: ['172.17.0.2' as Address],
+      mac: undefined,
+      gateways: [],
+    },
   ],
   ...more,
 })
