@@ -63,9 +63,10 @@ export function diffSets(
       gone.add(successor(spec.name))
       memory.push(() => known.delete(successor(spec.name)))
     }
-    if (!usable) before.push(...replaceLines(spec, current, work.adds))
-    else before.push(...work.adds.map((write) => renderAdd(spec.name, write)))
-    after.push(...work.deletes.map((element) => renderDelete(spec.name, element)))
+    // One by one: a set has more elements than a call takes arguments.
+    if (!usable) for (const line of replaceLines(spec, current, work.adds)) before.push(line)
+    else for (const write of work.adds) before.push(renderAdd(spec.name, write))
+    for (const element of work.deletes) after.push(renderDelete(spec.name, element))
     if (current && !usable && swappable(spec, current)) {
       after.push(`destroy ${successor(spec.name)}`)
       gone.add(successor(spec.name))
