@@ -6,7 +6,7 @@ import { hookOf, readChains } from '../../src/inspect/ruleset.ts'
 import { IpsetDriver } from '../../src/ipset/driver.ts'
 import { IptablesDriver } from '../../src/iptables/driver.ts'
 import { parseSave } from '../../src/iptables/parse.ts'
-import { familyOf, type Address, type Cidr, type Hostname } from '../../src/net/types.ts'
+import { familyOf, type Address, type Cidr, type Family, type Hostname } from '../../src/net/types.ts'
 import { classify } from '../../src/net/ranges.ts'
 import { BackstopDriver, parseBackstop } from '../../src/nftables/backstop.ts'
 import { compile } from '../../src/policy/compile.ts'
@@ -197,7 +197,7 @@ export interface Outcome {
 /** What becomes of a packet, by what the kernel holds and by nothing that we remember. */
 export function fateOf(kernel: FakeKernel, probe: Probe): Outcome {
   const family = familyOf(probe.destination)
-  const saved = parseSave(kernel.rules[family].save(), family)
+  const { hook, chains } = understood(kernel.rules[family].save(), family)
   const source = probe.source ?? (family === 4 ? '172.18.0.5' : 'fd00:18::5')
   const inSet = (set: string, fields: string): boolean =>
     fields === 'dst'
@@ -205,11 +205,27 @@ export function fateOf(kernel: FakeKernel, probe: Probe): Outcome {
       : fields === 'src,dst,dst' &&
         kernel.sets.holds(set, `${source},${probe.protocol}:${probe.port},${probe.destination}`)
   const walk =
-    hookOf(saved) === undefined
+    hook === undefined
       ? { verdict: 'returned' as const, approved: false, path: [] }
-      : trace(CHAIN.forward, probe, { chains: readChains(saved), inSet })
+      : trace(CHAIN.forward, probe, { chains, inSet })
   const rulesPass = walk.verdict === 'returned'
   return { ...walk, rulesPass, passes: rulesPass && (walk.approved || !backstopHolds(kernel, probe)) }
+}
+
+const lastRead = new Map<Family, { readonly text: string; readonly read: ReturnType<typeof readRules> }>()
+
+/** Many packets meet the same rules: read once. */
+function understood(text: string, family: Family): ReturnType<typeof readRules> {
+  const last = lastRead.get(family)
+  if (last?.text === text) return last.read
+  const read = readRules(text, family)
+  lastRead.set(family, { text, read })
+  return read
+}
+
+const readRules = (text: string, family: Family) => {
+  const saved = parseSave(text, family)
+  return { hook: hookOf(saved), chains: readChains(saved) }
 }
 
 /** Interfaces of probes are bridges unless their names say `eth`. */
