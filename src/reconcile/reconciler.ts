@@ -2,6 +2,7 @@ import type { Dataplane } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
+import type { SetHeader } from '../ipset/parse.ts'
 import { diffRules, type RulesChange } from '../iptables/diff.ts'
 import type { IptablesDriver, SavedFamilies } from '../iptables/driver.ts'
 import { FAMILIES } from '../net/types.ts'
@@ -154,14 +155,14 @@ export class Reconciler {
   }
 
   /** Takes the elements of these sets as they are now. */
-  async refresh(sets: readonly string[], nowMs = Date.now()): Promise<void> {
+  async refresh(sets: readonly string[], nowMs: number): Promise<void> {
     await this.#readAgain(
       sets.filter((set) => this.known.has(set)),
       nowMs,
     )
   }
 
-  /** Sets whose header is not what was last known: flushed, missing, or with a number of elements that we did not write. */
+  /** Sets whose header is not what was last known: flushed, missing, made anew by somebody, or with a number of elements that we did not write. */
   async #suspects(): Promise<string[]> {
     const headers = new Map((await this.drivers.ipset.headers()).map((header) => [header.name, header]))
     const suspects: string[] = []
@@ -169,6 +170,9 @@ export class Reconciler {
       const header = headers.get(name)
       if (!header) {
         this.known.delete(name)
+        suspects.push(name)
+      } else if (shapeOf(header) !== shapeOf(set.header)) {
+        this.known.set(name, { ...set, header })
         suspects.push(name)
       } else if (isManaged(set) && header.entries !== set.elements.size) {
         suspects.push(name)
@@ -213,6 +217,9 @@ const verdictsFirst = (rules: readonly RulesChange[]): RulesChange[] => [
   ...rules.filter(({ table }) => table === 'filter'),
   ...rules.filter(({ table }) => table !== 'filter'),
 ]
+
+const shapeOf = ({ type, family, maxelem, hasTimeout, hasCounters, hasComment }: SetHeader): string =>
+  [type, family, maxelem, hasTimeout, hasCounters, hasComment].join(' ')
 
 /** Flow sets empty themselves. */
 const isManaged = (set: KnownSet): boolean => set.header.type !== 'hash:ip,port,ip'
