@@ -118,11 +118,15 @@ export function readRule(text: string): ReadRule {
       default:
         unknown.push(word)
     }
+    if (negate && !NEGATABLE.has(word)) unknown.push(`! ${word}`)
     negate = false
   }
   if (limit.name !== undefined) matches.push({ kind: 'hashlimit', limit: limit as Hashlimit })
   return { matches, target, unknown }
 }
+
+/** What we negate ourselves. Any other negation is somebody else's, and must not be taken for its contrary. */
+const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged'])
 
 const UNITS: Readonly<Record<string, Hashlimit['per']>> = {
   sec: 'second',
