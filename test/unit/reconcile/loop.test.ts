@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Loop, type Trigger } from '../../../src/reconcile/loop.ts'
+
+/** A pass that ends when told. */
+function gate() {
+  const runs: { triggers: Trigger[]; end: (error?: Error) => void }[] = []
+  let active = 0
+  let most = 0
+  const pass = async (triggers: ReadonlySet<Trigger>): Promise<void> => {
+    most = Math.max(most, ++active)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        runs.push({ triggers: [...triggers], end: (error) => (error ? reject(error) : resolve()) })
+      })
+    } finally {
+      active--
+    }
+  }
+  const run = async (index: number) => {
+    for (let tries = 0; tries < 500 && runs.length <= index; tries++) await sleep(5)
+    const found = runs[index]
+    if (!found) throw new Error(`pass ${index} never began`)
+    return found
+  }
+  return { pass, runs, run, most: () => most }
+}
+
+test('passes run one at a time, and what comes during one is gathered into the next', async () => {
+  const { pass, runs, run, most } = gate()
+  const loop = new Loop(pass)
+  loop.request('start')
+  loop.request('docker')
+  expect((await run(0)).triggers.toSorted()).toEqual(['docker', 'start'])
+  for (const trigger of ['answer', 'link', 'answer', 'drift'] as const) loop.request(trigger)
+  await sleep(20)
+  expect(runs).toHaveLength(1)
+  runs[0]?.end()
+  expect((await run(1)).triggers.toSorted()).toEqual(['answer', 'drift', 'link'])
+  runs[1]?.end()
+  await sleep(20)
+  expect(runs).toHaveLength(2)
+  expect(most()).toBe(1)
+  await loop.stop()
+})
+
+test('who waits during a pass waits for the next one', async () => {
+  const { pass, runs, run } = gate()
+  const loop = new Loop(pass)
+  loop.request('timer')
+  await run(0)
+  let done = false
+  const waiting = loop.requestAndWait('reload').then(() => (done = true))
+  runs[0]?.end()
+  await run(1)
+  expect(done).toBe(false)
+  runs[1]?.end()
+  await waiting
+  await loop.stop()
+})
+
+test('a pass that failed is tried again with its triggers, ever later, and tells who waits', async () => {
+  const started: number[] = []
+  const seen: Trigger[][] = []
+  const loop = new Loop(
+    async (triggers) => {
+      started.push(performance.now())
+      seen.push([...triggers].toSorted())
+      if (started.length < 5) throw new Error('no')
+    },
+    { firstMs: 20, mostMs: 40 },
+  )
+  await loop.requestAndWait('reload')
+  expect(started).toHaveLength(1)
+  for (let tries = 0; tries < 200 && started.length < 5; tries++) await sleep(10)
+  await sleep(60)
+  expect(started).toHaveLength(5)
+  const waits = started.slice(1).map((at, index) => at - (started[index] ?? 0))
+  expect(waits[0]).toBeGreaterThanOrEqual(15)
+  for (const wait of waits.slice(1)) expect(wait).toBeGreaterThanOrEqual(35)
+  for (const triggers of seen.slice(1)) expect(triggers).toEqual(['reload', 'retry'])
+  await loop.stop()
+})
+
+test('stopping ends the wait for another try, lets the pass in hand end, and takes nothing more', async () => {
+  const failing = new Loop(async () => Promise.reject(new Error('no')), { firstMs: 60_000, mostMs: 60_000 })
+  await failing.requestAndWait('start')
+  await failing.stop()
+  const { pass, runs, run } = gate()
+  const loop = new Loop(pass)
+  loop.request('start')
+  await run(0)
+  const waiting = loop.requestAndWait('reload')
+  let stopped = false
+  const stopping = loop.stop().then(() => (stopped = true))
+  await sleep(20)
+  expect(stopped).toBe(false)
+  runs[0]?.end()
+  await Promise.all([stopping, waiting])
+  loop.request('timer')
+  await loop.requestAndWait('timer')
+  await sleep(20)
+  expect(runs).toHaveLength(1)
+})
+
+test('other work runs between passes, never beside one, and its failure is its own', async () => {
+  const { pass, runs, run } = gate()
+  const loop = new Loop(pass)
+  loop.request('start')
+  await run(0)
+  const order: string[] = []
+  const work = loop.exclusively(async () => {
+    order.push('work begins')
+    loop.request('answer')
+    await sleep(20)
+    order.push(`passes: ${runs.length}`)
+    return 7
+  })
+  await sleep(20)
+  expect(order).toEqual([])
+  runs[0]?.end()
+  expect(await work).toBe(7)
+  expect(order).toEqual(['work begins', 'passes: 1'])
+  ;(await run(1)).end()
+  await expect(loop.exclusively(async () => Promise.reject(new Error('mine')))).rejects.toThrow('mine')
+  loop.request('timer')
+  ;(await run(2)).end()
+  await loop.stop()
+})
