@@ -58,7 +58,10 @@ export class Loop {
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#running) await this.#running
     let result: T | undefined
-    const working = work().then((value) => void (result = value))
+    // Begun when the place is taken: what it asks for at once must not start a pass beside it.
+    const working = Promise.resolve()
+      .then(work)
+      .then((value) => void (result = value))
     this.#running = working
       .catch(() => undefined)
       .finally(() => {
