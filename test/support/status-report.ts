@@ -51,8 +51,8 @@ export const healthyReport: StatusReport = {
   ],
   temporary: [{ entry: 'b.example.com:443', untilMs: REPORT_TIME_MS + 3_600_000 }],
   counters: [
-    { family: 'ipv4', policy: 'common', rule: 'default', action: 'deny', packets: 1234, bytes: 74_040 },
-    { family: 'ipv6', policy: 'common', rule: 'default', action: 'deny', packets: 0, bytes: 0 },
+    { family: 'ipv4', policy: 'common', rule: 'default', action: 'drop', packets: 1234, bytes: 74_040 },
+    { family: 'ipv6', policy: 'common', rule: 'default', action: 'drop', packets: 0, bytes: 0 },
   ],
   drift: { repairs: { jump: 2, element: 0 }, lastRepairMs: minutesAgo(60) },
   lastReconcile: { atMs: minutesAgo(2), outcome: 'applied' },
