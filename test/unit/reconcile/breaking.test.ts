@@ -5,8 +5,16 @@ import { FakeKernel, type Fate } from '../../support/fake-kernel.ts'
 /** A write that breaks off anywhere leaves the host as closed as it was or as it is to be, never more open than both. */
 
 const PROBES: readonly Probe[] = [
-  ...['203.0.113.10', '203.0.113.20', '203.0.113.30', '203.0.113.99', '10.0.0.7', '169.254.169.254'],
-  ...['2001:db8::10', '2001:db8::20', '2001:db8::99', 'fd00:ec2::254'],
+  '203.0.113.10',
+  '203.0.113.20',
+  '203.0.113.30',
+  '203.0.113.99',
+  '10.0.0.7',
+  '169.254.169.254',
+  '2001:db8::10',
+  '2001:db8::20',
+  '2001:db8::99',
+  'fd00:ec2::254',
 ].flatMap((to) => [
   packet(to),
   packet(to, 25),

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest'
+import { ConntrackDriver, parseFlows } from '../../../src/conntrack/driver.ts'
+import { FakeKernel } from '../../support/fake-kernel.ts'
+
+describe('connections', () => {
+  test.each([
+    [
+      'TCP behind NAT',
+      'tcp      6 431999 ESTABLISHED src=172.18.0.5 dst=203.0.113.10 sport=40000 dport=443 src=203.0.113.10 dst=198.51.100.2 sport=443 dport=40000 [ASSURED] mark=33554432 use=1',
+      { protocol: 'tcp', source: '172.18.0.5', destination: '203.0.113.10', port: 443, mark: 33_554_432 },
+    ],
+    [
+      'redirected by DNAT',
+      'udp      17 29 src=172.18.0.5 dst=169.254.169.254 sport=40000 dport=53 [UNREPLIED] src=10.0.0.7 dst=172.18.0.5 sport=5353 dport=40000 mark=0 use=1',
+      { protocol: 'udp', destination: '10.0.0.7', port: 5353, mark: 0 },
+    ],
+    [
+      'ICMP',
+      'icmp     1 29 src=172.18.0.5 dst=203.0.113.10 type=8 code=0 id=7 src=203.0.113.10 dst=198.51.100.2 type=0 code=0 id=7 mark=0 use=1',
+      { protocol: 'icmp', port: undefined },
+    ],
+    [
+      'IPv6',
+      'tcp      6 5 ESTABLISHED src=fd00:18::5 dst=2001:db8::10 sport=40000 dport=443 src=2001:db8::10 dst=fd00:18::5 sport=443 dport=40000 mark=0 use=1',
+      { source: 'fd00:18::5', destination: '2001:db8::10' },
+    ],
+  ])('%s', (_, line, expected) => expect(parseFlows(`${line}\n`)).toMatchObject([expected]))
+
+  test('lines that are no connections are passed over', () => {
+    expect(parseFlows('\nconntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.\n')).toEqual([])
+  })
+
+  test('of one generation are forgotten, and no others', async () => {
+    const kernel = new FakeKernel()
+    const line = (mark: number) =>
+      `tcp 6 9 ESTABLISHED src=1.1.1.1 dst=2.2.2.2 sport=1 dport=2 src=2.2.2.2 dst=1.1.1.1 sport=2 dport=1 mark=${mark} use=1`
+    kernel.connections[4] = [line(0), line(0x02000007), line(0x03000007), line(0xff000000)]
+    const driver = new ConntrackDriver(kernel.run)
+    await driver.deleteMarked(0xff000000, 0xff000000)
+    await driver.deleteMarked(0x02000000, 0xff000000)
+    await driver.deleteMarked(0x02000000, 0xff000000)
+    expect((await driver.flows(4)).map(({ mark }) => mark)).toEqual([0, 0x03000007])
+  })
+
+  test('that cannot be read are an error, but for IPv6 where it is switched off', async () => {
+    const kernel = new FakeKernel()
+    const driver = new ConntrackDriver(kernel.run)
+    kernel.failNext(/^conntrack -L/, 'Operation failed: Address family not supported by protocol')
+    expect(await driver.flows(6)).toEqual([])
+    kernel.failNext(/^conntrack -L/, 'Operation failed: Address family not supported by protocol')
+    await expect(driver.flows(4)).rejects.toThrow('not supported')
+    kernel.failNext(/^conntrack -L/)
+    await expect(driver.flows(6)).rejects.toThrow('not permitted')
+  })
+})

@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  BackstopDriver,
+  backstopInSync,
+  removeBackstop,
+  renderBackstop,
+} from '../../../src/nftables/backstop.ts'
+import { concernsUs } from '../../../src/nftables/monitor.ts'
+import { FakeKernel } from '../../support/fake-kernel.ts'
+
+const backstop = fc.record({
+  markBit: fc.integer({ min: 0, max: 31 }).map((shift) => (1 << shift) >>> 0),
+  generation: fc.integer({ min: 1, max: 255 }),
+  open: fc.subarray(['br-lan', 'virbr0', 'lxc.br_0']),
+})
+const counters = fc.record({ packets: fc.nat(), bytes: fc.nat() })
+
+describe('the backstop', () => {
+  test('once written is in sync with itself and with no other, and keeps its counters', () =>
+    fc.assert(
+      fc.asyncProperty(backstop, backstop, counters, async (one, other, counted) => {
+        const kernel = new FakeKernel()
+        const driver = new BackstopDriver(kernel.run)
+        await driver.write(renderBackstop(one, counted))
+        const saved = await driver.read()
+        expect(backstopInSync(one, saved)).toBe(true)
+        expect(backstopInSync(other, saved)).toBe(JSON.stringify(one) === JSON.stringify(other))
+        expect(saved).toMatchObject({
+          open: one.open,
+          droppedPackets: counted.packets,
+          droppedBytes: counted.bytes,
+        })
+      }),
+    ))
+
+  test('that is not there is not in sync, and one that cannot be read is an error', async () => {
+    const kernel = new FakeKernel()
+    const driver = new BackstopDriver(kernel.run)
+    expect(await driver.read()).toBeUndefined()
+    expect(backstopInSync({ markBit: 1, generation: 1, open: [] }, undefined)).toBe(false)
+    kernel.failNext(/^nft list/)
+    await expect(driver.read()).rejects.toThrow('not permitted')
+  })
+
+  test.each([
+    ['taken off its hook', (text: string) => text.replace(/type filter.*/, '')],
+    [
+      'with another policy of ours above',
+      (text: string) => text.replace('\t\tmeta iifkind', '\t\tmeta mark 1 accept\n\t\tmeta iifkind'),
+    ],
+    ['with a rule less', (text: string) => text.replace(/.*approved by the rules.*\n/, '')],
+  ])('%s is out of sync', async (_, disturb) => {
+    const desired = { markBit: 0x20000000, generation: 3, open: [] }
+    const kernel = new FakeKernel()
+    const driver = new BackstopDriver(kernel.run)
+    await driver.write(renderBackstop(desired))
+    kernel.backstop = disturb(kernel.backstop ?? '')
+    expect(backstopInSync(desired, await driver.read())).toBe(false)
+  })
+
+  test('is removed whether or not it is there', async () => {
+    const kernel = new FakeKernel()
+    const driver = new BackstopDriver(kernel.run)
+    await driver.write(removeBackstop())
+    await driver.write(renderBackstop({ markBit: 1, generation: 1, open: [] }))
+    await driver.write(removeBackstop())
+    expect(await driver.read()).toBeUndefined()
+  })
+})
+
+test.each([
+  ['delete rule ip filter DOCKER-USER handle 7', true],
+  ['add rule ip6 filter FORWARD handle 9', true],
+  ['delete rule inet embargod-guard forward handle 4', true],
+  ['delete chain ip filter EMBARGOD-JUDGE', true],
+  ['delete table ip filter', true],
+  ['delete table inet embargod-guard', true],
+  ['add rule ip filter DOCKER handle 12', false],
+  ['add rule ip nat POSTROUTING handle 3', false],
+  ['add element ip x y { 1.2.3.4 }', false],
+  ['# new generation 7 by process 1 (nft)', false],
+])('the monitor line %s concerns us: %s', (line, expected) => expect(concernsUs(line)).toBe(expected))
