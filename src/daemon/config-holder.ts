@@ -45,12 +45,26 @@ export class ConfigHolder {
       await this.#accept(loaded, store)
       return { config: loaded.config, store }
     }
-    const store = new Store(this.stateDirectory ?? DEFAULT_STATE, this.health, this.log)
-    const accepted = await store.load('accepted-config', acceptedConfig)
-    const config = accepted && (await reloadAccepted(accepted)).config
+    const config = await this.#lastAccepted(loaded)
     if (!config) throw new NoConfigError(loaded.problems)
     this.#refused()
     return { config, store: new Store(config.state, this.health, this.log) }
+  }
+
+  /** Looked for where the refused file, the service manager or the default say that the state lies. */
+  async #lastAccepted({ sources }: Loaded): Promise<Config | undefined> {
+    const named = sources.flatMap(({ text }) => /^state:\s*["']?(\/[^\s"'#]+)/m.exec(text)?.[1] ?? [])
+    for (const directory of [...named, this.stateDirectory ?? DEFAULT_STATE]) {
+      const accepted = await new Store(directory, this.health, this.log).load(
+        'accepted-config',
+        acceptedConfig,
+      )
+      // What was accepted for another file is another policy.
+      if (accepted?.file !== this.file) continue
+      const { config } = await reloadAccepted(accepted)
+      if (config) return config
+    }
+    return undefined
   }
 
   /** The config is absent when the file is refused: then all stays as it was. */

@@ -129,6 +129,9 @@ export class Reconciler {
    * @throws BackstopError when everything but the second guard stands.
    */
   async apply(change: Change): Promise<void> {
+    // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
+    const bare = change.observed.rules !== undefined && change.observed.backstop === undefined
+    let failed = bare ? await this.#writeBackstop(change) : undefined
     try {
       const { before, after } = change.sets
       if (change.rules.length === 0) {
@@ -143,14 +146,19 @@ export class Reconciler {
       this.forget()
       throw error
     }
-    if (change.backstop !== undefined) {
-      try {
-        await this.drivers.backstop.write(change.backstop)
-        this.#backstopFailed = false
-      } catch (error) {
-        this.#backstopFailed = true
-        throw new BackstopError('writing the backstop table', { cause: error })
-      }
+    if (!bare) failed = await this.#writeBackstop(change)
+    if (failed) throw failed
+  }
+
+  async #writeBackstop({ backstop }: Change): Promise<BackstopError | undefined> {
+    if (backstop === undefined) return undefined
+    try {
+      await this.drivers.backstop.write(backstop)
+      this.#backstopFailed = false
+      return undefined
+    } catch (error) {
+      this.#backstopFailed = true
+      return new BackstopError('writing the backstop table', { cause: error })
     }
   }
 

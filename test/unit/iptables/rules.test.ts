@@ -169,25 +169,21 @@ describe('a rule', () => {
 
 const OURS = ['EMBARGOD', 'EMBARGOD-A', 'EMBARGOD-B', 'EMBARGOD-OLD'] as const
 const chainRules = fc.array(
-  fc
-    .constantFrom('return', 'drop', 'goto')
-    .chain((kind) =>
-      fc
-        .integer({ min: 0, max: 4 })
-        .map((n) =>
-          rule({
-            key: `${kind}.${n}`,
-            words: `rule ${n}`,
-            action: 'continue',
-            target:
-              kind === 'goto'
-                ? { kind: 'goto', chain: 'EMBARGOD-B' }
-                : kind === 'drop'
-                  ? { kind: 'drop' }
-                  : { kind: 'return' },
-          }),
-        ),
+  fc.constantFrom('return', 'drop', 'goto').chain((kind) =>
+    fc.integer({ min: 0, max: 4 }).map((n) =>
+      rule({
+        key: `${kind}.${n}`,
+        words: `rule ${n}`,
+        action: 'continue',
+        target:
+          kind === 'goto'
+            ? { kind: 'goto', chain: 'EMBARGOD-B' }
+            : kind === 'drop'
+              ? { kind: 'drop' }
+              : { kind: 'return' },
+      }),
     ),
+  ),
   { maxLength: 5 },
 )
 const hook = rule({
