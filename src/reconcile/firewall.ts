@@ -98,7 +98,10 @@ export class Firewall {
     }
     this.#applied = dataplane
     this.#generation = next
-    if (isNew) await this.reconciler.refresh(FLOW_SETS, nowMs)
+    if (isNew) {
+      await this.#options.keepGeneration(next)
+      await this.reconciler.refresh(FLOW_SETS, nowMs)
+    }
     const { summary, observed } = change
     const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
     return { outcome, summary, observed, drift, backstopError }
@@ -121,7 +124,8 @@ export class Firewall {
   }
 
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
-    await this.#options.keepGeneration(next)
+    // Without its digest until it stands: a process that ends in between begins another one, and judges these flows again.
+    await this.#options.keepGeneration({ ...next, digest: '' })
     const flows = await this.#flows(next).catch((error: unknown) => {
       this.#options.onBlind(error)
       return []

@@ -13,6 +13,8 @@ export class Loop {
   #running: Promise<void> | undefined
   #failures = 0
   #held = false
+  /** Ends the wait after a failure. */
+  #patience = new AbortController()
   readonly #stopped = new AbortController()
 
   /** `pass` rejects when the kernel is not as desired. */
@@ -38,6 +40,8 @@ export class Loop {
   request(trigger: Trigger): void {
     if (this.#stopped.signal.aborted) return
     this.#wanted.add(trigger)
+    // A person waits for a reload, and it may well bring what was missing.
+    if (trigger === 'reload') this.#patience.abort()
     if (this.#held) return
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined
@@ -105,6 +109,8 @@ export class Loop {
   async #wait(): Promise<void> {
     const { firstMs, mostMs } = this.#backoff
     const waitMs = Math.min(mostMs, firstMs * 2 ** (this.#failures - 1))
-    await sleep(waitMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined)
+    this.#patience = new AbortController()
+    const signal = AbortSignal.any([this.#stopped.signal, this.#patience.signal])
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined)
   }
 }

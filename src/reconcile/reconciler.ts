@@ -1,4 +1,4 @@
-import type { Dataplane } from '../dataplane/model.ts'
+import type { Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
@@ -138,7 +138,7 @@ export class Reconciler {
         await this.drivers.ipset.write([...before, ...after])
       } else {
         await this.drivers.ipset.write(before)
-        for (const rules of verdictsFirst(change.rules)) await this.drivers.iptables.write(rules)
+        for (const table of VERDICTS_FIRST) await this.#writeTable(change.rules, table)
         await this.drivers.ipset.write(after)
       }
       change.sets.remember()
@@ -148,6 +148,15 @@ export class Reconciler {
     }
     if (!bare) failed = await this.#writeBackstop(change)
     if (failed) throw failed
+  }
+
+  /** The families know nothing of each other, so they are written side by side; both are waited for. */
+  async #writeTable(rules: readonly RulesChange[], table: Table): Promise<void> {
+    const writes = rules
+      .filter((change) => change.table === table)
+      .map((change) => this.drivers.iptables.write(change))
+    for (const result of await Promise.allSettled(writes))
+      if (result.status === 'rejected') throw result.reason
   }
 
   async #writeBackstop({ backstop }: Change): Promise<BackstopError | undefined> {
@@ -221,10 +230,7 @@ export class Reconciler {
 }
 
 /** A new network is guarded by its verdict; that its sources are checked too can wait for two more processes. */
-const verdictsFirst = (rules: readonly RulesChange[]): RulesChange[] => [
-  ...rules.filter(({ table }) => table === 'filter'),
-  ...rules.filter(({ table }) => table !== 'filter'),
-]
+const VERDICTS_FIRST = ['filter', 'raw'] as const satisfies readonly Table[]
 
 const shapeOf = ({ type, family, maxelem, hasTimeout, hasCounters, hasComment }: SetHeader): string =>
   [type, family, maxelem, hasTimeout, hasCounters, hasComment].join(' ')

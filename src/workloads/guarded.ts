@@ -42,7 +42,8 @@ const WELL_KNOWN = ['docker0', 'docker_gwbridge'] as const
  * the operator ignores it, or when there is a list and the bridge is not on it.
  *
  * @param inventory undefined when the engine has not been heard yet: then only ignored interfaces are opened
- * @param settling bridges that appeared so recently that the engine may not list them yet: neither open nor foreign
+ * @param settling bridges that appeared so recently that the engine may not list them yet: guarded, so that a network of the
+ *   engine's can be used as soon as its creation returns
  */
 export const decideInterfaces = (
   inventory: Inventory | undefined,
@@ -69,7 +70,8 @@ export const decideInterfaces = (
     if (guarded.has(name) || open.has(name) || !isUsableInterfaceName(name)) continue
     if (guard.ignoreInterfaces.some((pattern) => matchesInterface(pattern, name)))
       open.set(name, 'ignored interface')
-    else if (inventory !== undefined && !settling.has(name)) open.set(name, 'not a Docker bridge')
+    else if (settling.has(name)) guarded.set(name, guardedInterface(name, undefined))
+    else if (inventory !== undefined) open.set(name, 'not a Docker bridge')
   }
   return {
     guarded: [...guarded.values()].toSorted((left, right) => compare(left.bridge, right.bridge)),

@@ -123,7 +123,7 @@ describe('with the list of the engine', () => {
   })
 })
 
-test('a bridge that has just appeared is neither open nor foreign until a listing that the engine had time for', () => {
+test('a bridge that has just appeared is guarded, and not foreign, until a listing that the engine had time for', () => {
   const settling = new SettlingBridges(10_000)
   settling.appeared('br-new', 1_000)
   const plan = () =>
@@ -131,6 +131,7 @@ test('a bridge that has just appeared is neither open nor foreign until a listin
       decideInterfaces(inventoryOf(defaultBridgeJson()), hostWith('br-new'), GUARD_ALL, settling.names()),
     )
   expect(plan()).toMatchObject({ open: {}, foreign: [] })
+  expect(plan().guarded).toContain('br-new')
   expect(settling.nextListingAtMs()).toBe(11_000)
   settling.listed(10_999)
   expect(plan()).toMatchObject({ open: {}, foreign: [] })
