@@ -7,6 +7,7 @@ import { acceptedConfig } from '../host/saved.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Health } from './health.ts'
 import { Store } from './store.ts'
+import { stateDirectories } from './warm.ts'
 
 /** No config is to be had: neither the file nor one that was accepted earlier. */
 export class NoConfigError extends Error {
@@ -16,9 +17,6 @@ export class NoConfigError extends Error {
   }
 }
 
-/** Where the state lies when the config that would say so cannot be read. */
-const DEFAULT_STATE = '/var/lib/embargod'
-
 export interface FirstConfig {
   readonly config: Config
   readonly store: Store
@@ -27,6 +25,8 @@ export interface FirstConfig {
 /** The config in force: the file's as long as it is good, else the last one that was. */
 export class ConfigHolder {
   loadedAtMs: number | undefined
+  /** The texts of the config in force; empty when they are not those on the disk. */
+  sources: Loaded['sources'] = []
   lastLoadSuccessful = true
 
   constructor(
@@ -45,16 +45,15 @@ export class ConfigHolder {
       await this.#accept(loaded, store)
       return { config: loaded.config, store }
     }
-    const config = await this.#lastAccepted(loaded)
+    const config = await this.#lastAccepted()
     if (!config) throw new NoConfigError(loaded.problems)
     this.#refused()
     return { config, store: new Store(config.state, this.health, this.log) }
   }
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
-  async #lastAccepted({ sources }: Loaded): Promise<Config | undefined> {
-    const named = sources.flatMap(({ text }) => /^state:\s*["']?(\/[^\s"'#]+)/m.exec(text)?.[1] ?? [])
-    for (const directory of [...named, this.stateDirectory ?? DEFAULT_STATE]) {
+  async #lastAccepted(): Promise<Config | undefined> {
+    for (const directory of await stateDirectories(this.file, this.stateDirectory)) {
       const accepted = await new Store(directory, this.health, this.log).load(
         'accepted-config',
         acceptedConfig,
@@ -83,6 +82,7 @@ export class ConfigHolder {
 
   async #accept({ sources }: Loaded, store: Store): Promise<void> {
     this.loadedAtMs = Date.now()
+    this.sources = sources
     this.lastLoadSuccessful = true
     this.health.good('config')
     await store.save('accepted-config', { file: this.file, sources: [...sources] }, acceptedConfig)

@@ -18,6 +18,7 @@ import { HostView } from '../host/host-view.ts'
 import { planChange } from '../host/plan-change.ts'
 import * as saved from '../host/saved.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
+import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
 import type { Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
@@ -41,6 +42,7 @@ import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
 import { statusReport, tellMetrics, unprotectedOf, type View } from '../host/report.ts'
 import type { Store } from './store.ts'
+import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
 
 export interface DaemonOptions {
@@ -58,6 +60,7 @@ export interface DaemonOptions {
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
+const SAVE_WARM_MS = 20_000
 /** How long a host that was never guarded stays so, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 2_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -82,6 +85,7 @@ export class Daemon {
   readonly #repairs: Record<string, number> = {}
   #store!: Store
   #counterSaves!: SaveQueue
+  #warmSaves!: SaveQueue
   #names!: Names
   #desired!: Desired
   #firewall!: Firewall
@@ -125,13 +129,20 @@ export class Daemon {
    * @throws NoConfigError when there is nothing to enforce.
    */
   async start(): Promise<void> {
-    const { config, store } = await this.#holder.first()
+    const { configFile, stateDirectory } = this.#options
+    const directories = await stateDirectories(configFile, stateDirectory)
+    const enforced = enforceLast(configFile, directories, this.#drivers, this.#log)
+    const { config, store } = await this.#holder.first().catch(async (error: unknown) => {
+      await enforced
+      throw error
+    })
     this.#store = store
     await this.#compose(config)
     await this.#serveControl()
     this.#port.serve(config.metrics.listen)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
+    await enforced
     await this.#learnNames()
     this.#loop.release()
     await this.#loop.requestAndWait('start')
@@ -236,6 +247,7 @@ export class Daemon {
     this.#counterSaves = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
       this.#counters.snapshot(),
     )
+    this.#warmSaves = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () => this.#warmStart())
     const generation = (await store.load('generation', saved.savedGeneration)) ?? {
       generation: 1,
       digest: '',
@@ -264,6 +276,11 @@ export class Daemon {
           'live connections could not be read: those on expired addresses may break',
         ),
     })
+  }
+
+  #warmStart(): WarmStart {
+    const { membership, policies } = this.#desired
+    return makeWarmStart(this.#desired.dataplane(), membership, this.#holder.sources, policies)
   }
 
   #restoreTemporary(entry: string, untilMs: number): void {
@@ -392,6 +409,8 @@ export class Daemon {
     if (observed.rules) this.#counters.readRules(this.#desired.dataplane(), observed.rules)
     this.#counters.readSets(this.#firewall.reconciler.known, observed.sets, policies, membership)
     if (observed.rules || observed.sets.length > 0) this.#counterSaves.request()
+    // Only what program and config on the disk would give again.
+    if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
     if (summary.length > 0) {
       const changes = summary.slice(0, 20)
       this.#log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises'
+import type { HostDrivers } from '../host/drivers.ts'
+import { applyWarmStart, isCurrent, savedWarmStart, WARM_START } from '../host/warm-start.ts'
+import { savedGeneration } from '../host/saved.ts'
+import type { Logger } from '../observe/logger.ts'
+import { StateStore } from '../system/state.ts'
+
+/**
+ * Enforces what was enforced last, while the rest of the daemon is still being read: only on a kernel that holds no rules of
+ * ours, as after a boot, and only when program and config are the same. Whatever goes wrong here, the first pass does it right.
+ */
+export async function enforceLast(
+  configFile: string,
+  directories: readonly string[],
+  drivers: HostDrivers,
+  log: Logger,
+): Promise<void> {
+  try {
+    if ((await drivers.ipset.headers()).length > 0) return
+    for (const directory of directories) {
+      const state = new StateStore(directory)
+      const warm = await state.peek(WARM_START, savedWarmStart)
+      if (!warm || !(await isCurrent(warm, configFile, Date.now()))) continue
+      if ((await state.peek('generation', savedGeneration))?.digest !== warm.digest) continue
+      await applyWarmStart(warm, drivers)
+      log.info({ sets: warm.dataplane.sets.length }, 'enforcing what was enforced last')
+      return
+    }
+  } catch (error) {
+    log.warn({ err: error }, 'what was enforced last could not be written at once')
+  }
+}
+
+/** Where the state lies, by the file's own word, the service manager's and the default: told without parsing, for speed. */
+export async function stateDirectories(
+  configFile: string,
+  fromService: string | undefined,
+): Promise<string[]> {
+  const text = await readFile(configFile, 'utf8').catch(() => '')
+  return [...namedState(text), fromService ?? DEFAULT_STATE]
+}
+
+const DEFAULT_STATE = '/var/lib/embargod'
+
+/** What stands behind `state:` in a text that may be no good config. */
+export const namedState = (text: string): string[] =>
+  [...text.matchAll(/^state:\s*["']?(\/[^\s"'#]+)/gm)].map(([, directory]) => directory ?? '')

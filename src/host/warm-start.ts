@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import * as z from 'zod'
+import type { Dataplane } from '../dataplane/model.ts'
+import type { Membership } from '../dataplane/membership.ts'
+import { diffRules } from '../iptables/diff.ts'
+import { renderAdd, renderCreate } from '../ipset/render.ts'
+import { FAMILIES } from '../net/types.ts'
+import { renderBackstop } from '../nftables/backstop.ts'
+import type { Policies } from '../policy/model.ts'
+import type { StateFormat } from '../system/state.ts'
+import { VERSION } from '../version.ts'
+import type { HostDrivers } from './drivers.ts'
+
+/**
+ * What the kernel held last, ready to be written again before anything is parsed: with 100,000 addresses a boot is then as
+ * fast as the tools. It is good for one version and one config only, and a first pass checks everything after it.
+ */
+export interface WarmStart {
+  readonly program: string
+  /** Digest of the policy: the saved generation bears the same unless a right was taken away since. */
+  readonly digest: string
+  /** Every file of the config with the hash of its text. */
+  readonly files: readonly { readonly file: string; readonly hash: string }[]
+  /** Epoch ms from which some right has ended. */
+  readonly validUntilMs: number | undefined
+  readonly dataplane: Dataplane
+  /** Lines that fill the sets. */
+  readonly elements: string
+}
+
+export const WARM_START = 'warm-start'
+
+/** Our own words in our own directory: only the shape that decides whether it may be used is checked. */
+export const savedWarmStart: StateFormat<WarmStart> = {
+  version: 1,
+  schema: z.custom<WarmStart>(
+    (value) =>
+      z
+        .object({
+          program: z.string(),
+          digest: z.string(),
+          files: z.array(z.object({ file: z.string(), hash: z.string() })),
+          validUntilMs: z.number().optional(),
+          dataplane: z.object({ rules: z.unknown(), sets: z.array(z.unknown()), backstop: z.unknown() }),
+          elements: z.string(),
+        })
+        .safeParse(value).success,
+  ),
+}
+
+export function makeWarmStart(
+  dataplane: Dataplane,
+  membership: Membership,
+  sources: readonly { readonly file: string; readonly text: string }[],
+  { digest, nextEndMs }: Pick<Policies, 'digest' | 'nextEndMs'>,
+): WarmStart {
+  const lines: string[] = []
+  for (const { name, timeout } of dataplane.sets) {
+    for (const element of membership.elementsOf(name)) {
+      const comment = membership.commentOf(name, element) ?? ''
+      lines.push(renderAdd(name, { element, timeoutSeconds: timeout, comment }))
+    }
+  }
+  const files = sources.map(({ file, text }) => ({ file, hash: hashOf(text) }))
+  return { program: VERSION, digest, files, validUntilMs: nextEndMs, dataplane, elements: lines.join('\n') }
+}
+
+/** Is it of this program and of the config as it lies there now? */
+export async function isCurrent(warm: WarmStart, configFile: string, nowMs: number): Promise<boolean> {
+  if (warm.program !== VERSION || warm.files[0]?.file !== configFile) return false
+  if (warm.validUntilMs !== undefined && warm.validUntilMs <= nowMs) return false
+  const known = new Set(warm.files.map(({ file }) => file))
+  const confD = join(dirname(configFile), 'conf.d')
+  const added = (await readdir(confD).catch(() => [])).filter(
+    (name) => name.endsWith('.yaml') && !name.startsWith('.') && !known.has(join(confD, name)),
+  )
+  if (added.length > 0) return false
+  const hashes = await Promise.all(
+    warm.files.map(({ file }) => readFile(file, 'utf8').then(hashOf, () => '')),
+  )
+  return warm.files.every(({ hash }, index) => hash === hashes[index])
+}
+
+/** Writes it to a kernel that holds nothing of ours. The order is that of any pass: the guard, sets, then rules. */
+export async function applyWarmStart(
+  { dataplane, elements }: WarmStart,
+  drivers: HostDrivers,
+): Promise<void> {
+  const [saved] = await Promise.all([
+    drivers.iptables.read(),
+    drivers.backstop.write(renderBackstop(dataplane.backstop)),
+    drivers.ipset.write(dataplane.sets.map(renderCreate)),
+  ])
+  const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))
+  await Promise.all([
+    drivers.ipset.write([elements]),
+    ...changes.map((change) => drivers.iptables.write(change)),
+  ])
+}
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
