@@ -131,18 +131,18 @@ export class Daemon {
   async start(): Promise<void> {
     const { configFile, stateDirectory } = this.#options
     const directories = await stateDirectories(configFile, stateDirectory)
-    const enforced = enforceLast(configFile, directories, this.#drivers, this.#log)
-    const { config, store } = await this.#holder.first().catch(async (error: unknown) => {
-      await enforced
-      throw error
-    })
+    const last = await enforceLast(configFile, directories, this.#drivers, this.#log)
+    const { config, store } = await this.#holder.first()
     this.#store = store
     await this.#compose(config)
     await this.#serveControl()
     this.#port.serve(config.metrics.listen)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
-    await enforced
+    // The first pass reads the sets, and corrects them should the filling have failed.
+    await last?.filled.catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the sets of the last life are not full'),
+    )
     await this.#learnNames()
     this.#loop.release()
     await this.#loop.requestAndWait('start')
@@ -278,9 +278,15 @@ export class Daemon {
     })
   }
 
-  #warmStart(): WarmStart {
+  #warmStart(): Promise<WarmStart> {
     const { membership, policies } = this.#desired
-    return makeWarmStart(this.#desired.dataplane(), membership, this.#holder.sources, policies)
+    return makeWarmStart(
+      this.#store.directory,
+      this.#desired.dataplane(),
+      membership,
+      this.#holder.sources,
+      policies,
+    )
   }
 
   #restoreTemporary(entry: string, untilMs: number): void {

@@ -44,10 +44,10 @@ export class Store {
   }
 
   /** A saver that gathers requests over `delayMs`. */
-  queue<T>(name: string, format: StateFormat<T>, delayMs: number, value: () => T): SaveQueue {
+  queue<T>(name: string, format: StateFormat<T>, delayMs: number, value: () => T | Promise<T>): SaveQueue {
     const queue = new SaveQueue({
       delayMs,
-      save: () => this.#files.save(name, value(), format),
+      save: async () => this.#files.save(name, await value(), format),
       onError: (error) => this.#failed(error),
       onSaved: () => this.health.good('state'),
     })

@@ -14,21 +14,22 @@ export async function enforceLast(
   directories: readonly string[],
   drivers: HostDrivers,
   log: Logger,
-): Promise<void> {
+): Promise<{ readonly filled: Promise<void> } | undefined> {
   try {
-    if ((await drivers.ipset.headers()).length > 0) return
+    if ((await drivers.ipset.headers()).length > 0) return undefined
     for (const directory of directories) {
       const state = new StateStore(directory)
       const warm = await state.peek(WARM_START, savedWarmStart)
       if (!warm || !(await isCurrent(warm, configFile, Date.now()))) continue
       if ((await state.peek('generation', savedGeneration))?.digest !== warm.digest) continue
-      await applyWarmStart(warm, drivers)
+      const applied = await applyWarmStart(directory, warm, drivers)
       log.info({ sets: warm.dataplane.sets.length }, 'enforcing what was enforced last')
-      return
+      return applied
     }
   } catch (error) {
     log.warn({ err: error }, 'what was enforced last could not be written at once')
   }
+  return undefined
 }
 
 /** Where the state lies, by the file's own word, the service manager's and the default: told without parsing, for speed. */

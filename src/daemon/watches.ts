@@ -5,6 +5,7 @@ import type { LineProcess } from '../system/line-process.ts'
 import { connectDocker } from '../workloads/docker-api.ts'
 import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
+import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostView } from '../host/host-view.ts'
 
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
@@ -90,10 +91,13 @@ export class Watches {
     }
     return watchLinks({
       onLink: (change) => {
-        if (change.kind !== 'bridge') return
-        if (change.deleted) host.bridgeVanished(change.name)
-        else host.bridgeSeen(change.name, Date.now())
-        this.#armListing()
+        // The engine tells of its containers; anything else may have become a port of a guarded bridge.
+        if (isContainersEnd(change)) return
+        if (change.kind === 'bridge') {
+          if (change.deleted) host.bridgeVanished(change.name)
+          else host.bridgeSeen(change.name, Date.now())
+          this.#armListing()
+        }
         changed()
       },
       onStart: changed,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import type { Dataplane } from '../dataplane/model.ts'
@@ -9,6 +9,7 @@ import { renderAdd, renderCreate } from '../ipset/render.ts'
 import { FAMILIES } from '../net/types.ts'
 import { renderBackstop } from '../nftables/backstop.ts'
 import type { Policies } from '../policy/model.ts'
+import { writeAtomically } from '../system/atomic-file.ts'
 import type { StateFormat } from '../system/state.ts'
 import { VERSION } from '../version.ts'
 import type { HostDrivers } from './drivers.ts'
@@ -26,9 +27,12 @@ export interface WarmStart {
   /** Epoch ms from which some right has ended. */
   readonly validUntilMs: number | undefined
   readonly dataplane: Dataplane
-  /** Lines that fill the sets. */
+  /** Hash of {@link ELEMENTS_FILE}, which is written first. */
   readonly elements: string
 }
+
+/** The lines that fill the sets, for ipset to read by itself: a hundred thousand of them would keep our own loop busy. */
+export const ELEMENTS_FILE = 'warm-start.ipset'
 
 export const WARM_START = 'warm-start'
 
@@ -50,12 +54,14 @@ export const savedWarmStart: StateFormat<WarmStart> = {
   ),
 }
 
-export function makeWarmStart(
+/** Writes the elements beside and returns what goes into the state. */
+export async function makeWarmStart(
+  directory: string,
   dataplane: Dataplane,
   membership: Membership,
   sources: readonly { readonly file: string; readonly text: string }[],
   { digest, nextEndMs }: Pick<Policies, 'digest' | 'nextEndMs'>,
-): WarmStart {
+): Promise<WarmStart> {
   const lines: string[] = []
   for (const { name, timeout } of dataplane.sets) {
     for (const element of membership.elementsOf(name)) {
@@ -63,8 +69,11 @@ export function makeWarmStart(
       lines.push(renderAdd(name, { element, timeoutSeconds: timeout, comment }))
     }
   }
+  const elements = `${lines.join('\n')}\n`
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeAtomically(join(directory, ELEMENTS_FILE), elements)
   const files = sources.map(({ file, text }) => ({ file, hash: hashOf(text) }))
-  return { program: VERSION, digest, files, validUntilMs: nextEndMs, dataplane, elements: lines.join('\n') }
+  return { program: VERSION, digest, files, validUntilMs: nextEndMs, dataplane, elements: hashOf(elements) }
 }
 
 /** Is it of this program and of the config as it lies there now? */
@@ -83,21 +92,29 @@ export async function isCurrent(warm: WarmStart, configFile: string, nowMs: numb
   return warm.files.every(({ hash }, index) => hash === hashes[index])
 }
 
-/** Writes it to a kernel that holds nothing of ours. The order is that of any pass: the guard, sets, then rules. */
+/**
+ * Writes it to a kernel that holds nothing of ours, in the order of any pass: the guard, sets, then rules. Resolves when the
+ * rules stand; the sets are still filling then, which makes the host narrower and not wider, until `filled` resolves.
+ */
 export async function applyWarmStart(
+  directory: string,
   { dataplane, elements }: WarmStart,
   drivers: HostDrivers,
-): Promise<void> {
-  const [saved] = await Promise.all([
+): Promise<{ readonly filled: Promise<void> }> {
+  const file = join(directory, ELEMENTS_FILE)
+  const [saved, text] = await Promise.all([
     drivers.iptables.read(),
+    readFile(file, 'utf8'),
     drivers.backstop.write(renderBackstop(dataplane.backstop)),
     drivers.ipset.write(dataplane.sets.map(renderCreate)),
   ])
+  if (hashOf(text) !== elements) throw new Error(`${file} is not of the same moment as the rest`)
+  const filled = drivers.ipset.writeFile(file)
+  // Whoever waits for it hears of it.
+  filled.catch(() => undefined)
   const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))
-  await Promise.all([
-    drivers.ipset.write([elements]),
-    ...changes.map((change) => drivers.iptables.write(change)),
-  ])
+  await Promise.all(changes.map((change) => drivers.iptables.write(change)))
+  return { filled }
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')

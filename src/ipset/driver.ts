@@ -37,6 +37,11 @@ export class IpsetDriver {
    * Runs the lines in order in one process. It is no transaction: a bad line leaves the ones before it done,
    * so after a failure the sets have to be read again.
    */
+  async writeFile(path: string): Promise<void> {
+    await this.run(['ipset', '-exist', 'restore', '-file', path], { timeoutMs: 120_000 })
+  }
+
+  /** As {@link writeFile}, for lines that are at hand. */
   async write(lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return
     try {

@@ -30,4 +30,5 @@ export const clampTimeout = (seconds: number): number =>
   Math.min(MAX_TIMEOUT_SECONDS, Math.max(1, Math.floor(seconds)))
 
 /** The kernel takes 255 characters without quotes; the rest is for people. */
-export const safeComment = (text: string): string => text.replaceAll(/[^\x20-\x7e]|["\\]/g, '_').slice(0, 200)
+export const safeComment = (text: string): string =>
+  text.replaceAll(/[^A-Za-z0-9 ,.:/()*+=@_-]/g, '_').slice(0, 200)

@@ -11,7 +11,7 @@ export interface Log {
 
 /** More names than this changing state within one window are one event, a dead name server as a rule, and get one line. */
 const MAX_LINES_PER_WINDOW = 20
-const WINDOW_MS = 1_000
+const WINDOW_MS = 60_000
 
 /** Says a fault once: a name's change of state, and the first refusal of its answers. Time is monotonic ms. */
 export class LookupLog {

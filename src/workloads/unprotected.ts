@@ -98,8 +98,10 @@ const bridges = ({ interfaces, plan }: HostFacts): Unprotected[] => {
 }
 
 /** The engine names the host's end of a container's pair `veth` and 7 hex digits. */
-const isContainersEnd = (port: HostInterface['ports'][number]): boolean =>
-  port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
+export const isContainersEnd = (port: {
+  readonly name: string
+  readonly kind?: string | undefined
+}): boolean => port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
 
 const networks = ({ inventory }: HostFacts): Unprotected[] =>
   (inventory?.networks ?? []).flatMap(({ driver, name }): Unprotected[] =>
