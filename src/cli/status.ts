@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { StatusReport } from '../control/status.ts'
+import { jsonText } from '../observe/sanitise.ts'
 import { configOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfigArgs } from './command.ts'
 import { renderStatus } from './status-view.ts'
@@ -20,11 +21,7 @@ export const statusAction =
   (sources: StatusSources): Action<StatusArgs> =>
   async ({ json, config }, io) => {
     const report = (await sources.fromDaemon()) ?? (await sources.fromHost(config))
-    io.stdout.write(
-      json
-        ? `${JSON.stringify(report, undefined, 2)}\n`
-        : renderStatus(report, { nowMs: sources.now(), color: io.color }),
-    )
+    io.stdout.write(json ? jsonText(report) : renderStatus(report, { nowMs: sources.now(), color: io.color }))
     if (report.daemon === 'not-running') return EXIT.notRunning
     return report.health === 'healthy' ? EXIT.ok : EXIT.degraded
   }

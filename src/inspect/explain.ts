@@ -8,7 +8,7 @@ import { HostView } from '../host/host-view.ts'
 import { dockerSocketOf, lookUp } from '../host/look-up.ts'
 import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
-import { sanitise } from '../observe/sanitise.ts'
+import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 import { isUnusable, judge, type Judgement } from './judge.ts'
 import { findSource } from './source.ts'
@@ -102,7 +102,7 @@ function complain(io: Io, message: string): number {
 }
 
 function tell(io: Io, json: boolean, explanation: Explanation): number {
-  io.stdout.write(json ? `${JSON.stringify(explanation, undefined, 2)}\n` : inWords(explanation, io.color))
+  io.stdout.write(json ? jsonText(explanation) : inWords(explanation, io.color))
   return explanation.allowed ? EXIT.ok : EXIT.denied
 }
 

@@ -7,7 +7,7 @@ import type { PlanAnswer } from '../control/protocol.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { planChange } from '../host/plan-change.ts'
 import { readStanding, RefusedConfigError } from '../host/standing.ts'
-import { sanitise } from '../observe/sanitise.ts'
+import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 
 /** What the kernel would be told: by the daemon, who knows the addresses best, or from its state where none runs. */
@@ -20,7 +20,7 @@ export const planAction =
       return EXIT.badConfig
     }
     const changes = answer.changes ?? []
-    if (json) io.stdout.write(`${JSON.stringify({ changes }, undefined, 2)}\n`)
+    if (json) io.stdout.write(jsonText({ changes }))
     else if (changes.length === 0)
       io.stdout.write('nothing to do: the kernel holds what the configuration says\n')
     else io.stdout.write(changes.map((line) => `${sanitise(line)}\n`).join(''))

@@ -18,3 +18,7 @@ export function sanitiseJson(line: string): string {
     ).join(''),
   )
 }
+
+/** A value as a command prints it with `--json`: its line breaks are the layout's own, everything unsafe is escaped. */
+export const jsonText = (value: unknown): string =>
+  `${JSON.stringify(value, undefined, 2).split('\n').map(sanitiseJson).join('\n')}\n`
