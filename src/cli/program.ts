@@ -71,6 +71,8 @@ export async function runCommandLine(
     command.exitOverride().configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
+      // It repeats what was typed, or pasted from somewhere.
+      outputError: (text, write) => write(text.split('\n').map(sanitise).join('\n')),
       getOutHasColors: () => io.color,
       getErrHasColors: () => io.color,
       ...(io.columns === undefined ? {} : { getOutHelpWidth: () => io.columns ?? 80 }),
