@@ -4,7 +4,7 @@ import { Neighbour } from './neighbour.ts'
 import { guard, inside } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
-import { fetchPage } from './web.ts'
+import { fetchPage, LiveConnection } from './web.ts'
 
 /** Which bridges are guarded, and which are left to whoever they belong to. */
 const lab = useLab({ name: 'interfaces' })
@@ -56,9 +56,10 @@ describe('networks by name', () => {
   test('a reload guards what was excepted, and cuts what went by it', async () => {
     const daemon = await guard(lab(), { config: 'guard: { except: [office] }' })
     const from = await inside(lab(), { network: 'office' })
-    expect(await reaches(from, FORBIDDEN)).toBe(true)
+    const live = await LiveConnection.open(from, `http://${FORBIDDEN}:443`)
     await daemon.hup('guard: { except: [] }')
     await lab().waitFor('it is closed', async () => !(await reaches(from, FORBIDDEN)))
+    await lab().waitFor('the connection is cut', async () => !(await live.flows()))
     expect(await leftAlone()).toEqual({})
   })
 })
