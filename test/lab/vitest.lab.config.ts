@@ -1,12 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-/** Real engines on two cores: one file, one test at a time. */
+/** Real engines, two at a time: each lab is a host of its own, and most of a test is waiting. */
 export default defineConfig({
   test: {
     include: ['test/lab/**/*.test.ts'],
     pool: 'forks',
-    fileParallelism: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
