@@ -1,0 +1,23 @@
+import type { Config } from '../config/model.ts'
+import type { Address } from '../net/types.ts'
+import type { Policies } from '../policy/model.ts'
+
+export interface BuildInput {
+  readonly config: Pick<Config, 'denyWith' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
+    readonly guard: Pick<Config['guard'], 'mark'>
+  }
+  readonly policies: Policies
+  /** Bridges beyond the names that are always guarded, and those left alone. */
+  readonly interfaces: Interfaces
+  /** Whom containers may ask for names. */
+  readonly resolvers: readonly Address[]
+  /** 1 to 255: connections admitted under another one are judged again. */
+  readonly generation: number
+  /** Elements that a set has to hold; absent: few. */
+  readonly setSizes: Pick<ReadonlyMap<string, number>, 'get'>
+}
+
+export interface Interfaces {
+  readonly guarded: readonly string[]
+  readonly open: readonly { readonly name: string; readonly why: string }[]
+}

@@ -1,0 +1,73 @@
+import type { BuildInput } from '../build-input.ts'
+import type { Hook, Rule } from '../model.ts'
+import { CHAIN, denyChain } from '../names.ts'
+import { rule } from '../rule.ts'
+
+const ALWAYS_GUARDED = ['docker0', 'docker_gwbridge', 'br-+']
+
+export const HOOKS: readonly Hook[] = [
+  hook('raw', ['PREROUTING'], CHAIN.raw, 'forged sources are dropped'),
+  hook('filter', ['INPUT'], CHAIN.input, 'no metadata by way of the host'),
+  hook(
+    'filter',
+    ['DOCKER-USER', 'FORWARD'],
+    CHAIN.forward,
+    'containers reach what is allowed and nothing else',
+  ),
+]
+
+function hook(table: Hook['table'], parents: readonly string[], chain: string, text: string): Hook {
+  return {
+    table,
+    parents,
+    rule: rule({
+      key: `hook.${chain.toLowerCase()}`,
+      target: { kind: 'jump', chain },
+      action: 'continue',
+      words: text,
+    }),
+  }
+}
+
+/** From any packet to those of guarded networks. What is left alone comes first, since `br-+` is wider than Docker's names. */
+export function dispatch(input: BuildInput, chain: string): Rule[] {
+  const judged = [
+    ...ALWAYS_GUARDED,
+    ...input.interfaces.guarded.filter((name) => !isAlwaysGuarded(name)).toSorted(),
+  ]
+  return [
+    ...input.interfaces.open.map((open) =>
+      rule({
+        key: `open.${open.name}`,
+        matches: [{ kind: 'in', name: open.name }],
+        target: { kind: 'return' },
+        action: 'return',
+        words: `${open.name} is left alone: ${open.why}`,
+      }),
+    ),
+    ...judged.map((name) =>
+      rule({
+        key: `guard.${name.replace('+', '')}`,
+        matches: [{ kind: 'in', name }],
+        target: { kind: 'goto', chain },
+        action: 'continue',
+        words: `guarded: ${name.replace('+', '*')}`,
+      }),
+    ),
+  ]
+}
+
+const isAlwaysGuarded = (name: string): boolean =>
+  name === 'docker0' || name === 'docker_gwbridge' || name.startsWith('br-')
+
+export function sourceRules(): Rule[] {
+  return [
+    rule({
+      key: 'forged',
+      matches: [{ kind: 'forgedSource' }],
+      target: { kind: 'goto', chain: denyChain('forged') },
+      action: 'continue',
+      words: 'source does not route back through its interface',
+    }),
+  ]
+}

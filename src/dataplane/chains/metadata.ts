@@ -1,0 +1,66 @@
+import { cidrContains } from '../../net/cidr.ts'
+import { METADATA } from '../../net/metadata.ts'
+import { familyOf, type Cidr, type Family } from '../../net/types.ts'
+import type { BuildInput } from '../build-input.ts'
+import type { Rule } from '../model.ts'
+import { CHAIN } from '../names.ts'
+import { rule } from '../rule.ts'
+import { denied } from '../verdict.ts'
+import { dnsMatches } from './dns.ts'
+
+export function metadataOf(input: BuildInput, family: Family): readonly Cidr[] {
+  if (!input.config.metadata.block) return []
+  return [...METADATA[family], ...input.config.metadata.extra.filter((cidr) => familyOf(cidr) === family)]
+}
+
+/** Link-local frames between containers of one bridge are neighbour discovery, not metadata. */
+export function metadataRules(metadata: readonly Cidr[]): Rule[] {
+  if (metadata.length === 0) return []
+  return [
+    ...metadata.map((cidr) =>
+      denied(
+        'metadata',
+        cidr === 'fe80::/10'
+          ? [
+              { kind: 'destination', cidr },
+              { kind: 'bridged', negate: true },
+            ]
+          : [{ kind: 'destination', cidr }],
+        `cloud metadata ${cidr}`,
+        `metadata.${cidr}`,
+      ),
+    ),
+    rule({
+      key: 'metadata.dnat',
+      matches: [{ kind: 'state', states: ['DNAT'] }],
+      target: { kind: 'jump', chain: CHAIN.dnat },
+      action: 'continue',
+      words: 'redirected on the way: look at where it was going',
+    }),
+  ]
+}
+
+export function dnatRules(input: BuildInput, family: Family): Rule[] {
+  return metadataOf(input, family).map((cidr) =>
+    denied(
+      'metadata',
+      [{ kind: 'originalDestination', cidr }],
+      `cloud metadata ${cidr} before DNAT`,
+      `dnat.${cidr}`,
+    ),
+  )
+}
+
+/** Packets to the host itself. Its own link-local IPv6 addresses are how containers find their gateway. */
+export function hostRules(input: BuildInput, family: Family): Rule[] {
+  const metadata = metadataOf(input, family)
+  const reachable = metadata.map((cidr) => (cidr === 'fe80::/10' ? ('fe80::a9fe:a9fe' as Cidr) : cidr))
+  const resolvers = input.resolvers.filter((address) => familyOf(address) === family)
+  return [
+    ...dnsMatches(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))).map(
+      ({ key, matches, text }) =>
+        rule({ key: `host.${key}`, matches, target: { kind: 'return' }, action: 'return', words: text }),
+    ),
+    ...metadataRules(reachable),
+  ]
+}

@@ -1,0 +1,89 @@
+import type { Family, PortList } from '../../net/types.ts'
+import type { Policy } from '../../policy/model.ts'
+import type { BuildInput } from '../build-input.ts'
+import type { Rule } from '../model.ts'
+import * as names from '../names.ts'
+import { CHAIN } from '../names.ts'
+import { matchesOfPorts } from '../ports.ts'
+import { PRIVATE_RANGES } from '../private-ranges.ts'
+import { rule } from '../rule.ts'
+import { approved, denied } from '../verdict.ts'
+
+export function policyRules(input: BuildInput, policy: Policy, family: Family): Rule[] {
+  const allow = policy.groups.flatMap((group) =>
+    matchesOfPorts(group.ports, family).map(({ key, matches }) =>
+      approved(
+        `allow.${names.shortHash(group.ports.text, 6)}.${key}`,
+        `allow ${policy.id}: ${shorten(group.ports)}`,
+        [{ kind: 'set', set: names.allowSet(policy.id, group.ports, family), fields: 'dst' }, ...matches],
+        policy.id,
+      ),
+    ),
+  )
+  const internet = policy.internet.flatMap((ports) =>
+    matchesOfPorts(ports, family).map(({ key, matches }) =>
+      rule({
+        key: `internet.${names.shortHash(ports.text, 6)}.${key}`,
+        policy: policy.id,
+        matches,
+        target: { kind: 'jump', chain: CHAIN.internet },
+        action: 'continue',
+        words: `allow ${policy.id}: internet ${shorten(ports)}`,
+      }),
+    ),
+  )
+  const approvedAbove = rule({
+    key: 'internet.approved',
+    policy: policy.id,
+    matches: [{ kind: 'mark', value: input.config.guard.mark, mask: input.config.guard.mark }],
+    target: { kind: 'return' },
+    action: 'return',
+    words: 'approved above',
+  })
+  return [
+    ...allow,
+    ...internet,
+    ...(internet.length > 0 ? [approvedAbove] : []),
+    denied('policy', [], `not allowed by ${policy.id}`, 'deny', policy.id),
+  ]
+}
+
+const shorten = (ports: PortList): string =>
+  ports.text.length > 60 ? `${ports.text.slice(0, 57)}...` : ports.text
+
+/** Returns on private and odd space, approves the rest. */
+export function internetRules(family: Family): Rule[] {
+  return [
+    ...PRIVATE_RANGES[family].map((cidr) =>
+      rule({
+        key: `internet.not.${cidr}`,
+        matches: [{ kind: 'destination', cidr }],
+        target: { kind: 'return' },
+        action: 'return',
+        words: `${cidr} is not the internet`,
+      }),
+    ),
+    approved('internet', 'anything on the internet', []),
+  ]
+}
+
+export function okRules(input: BuildInput): Rule[] {
+  return [
+    rule({
+      key: 'ok.mark',
+      target: { kind: 'setMark', bit: input.config.guard.mark },
+      action: 'continue',
+      words: 'approved: the backstop lets it pass',
+    }),
+    rule({
+      key: 'ok.generation',
+      target: {
+        kind: 'setConnmark',
+        value: names.generationMark(input.generation),
+        mask: names.GENERATION_MASK,
+      },
+      action: 'continue',
+      words: `admitted in generation ${input.generation}`,
+    }),
+  ]
+}

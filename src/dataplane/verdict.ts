@@ -1,0 +1,31 @@
+import { CHAIN, denyChain, type DenyReason } from './names.ts'
+import type { Match, Rule } from './model.ts'
+import { rule } from './rule.ts'
+
+export function approved(key: string, text: string, matches: readonly Match[], policy = 'host'): Rule {
+  return rule({
+    key,
+    policy,
+    matches,
+    target: { kind: 'goto', chain: CHAIN.ok },
+    action: 'allow',
+    words: text,
+  })
+}
+
+export function denied(
+  reason: DenyReason,
+  matches: readonly Match[],
+  text: string,
+  key: string = reason,
+  policy = 'host',
+): Rule {
+  return rule({
+    key,
+    policy,
+    matches,
+    target: { kind: 'goto', chain: denyChain(reason) },
+    action: 'drop',
+    words: text,
+  })
+}
