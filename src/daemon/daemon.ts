@@ -21,26 +21,22 @@ import { TemporaryAllows } from '../host/temporary.ts'
 import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
 import type { Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
-import { Metrics } from '../observe/metrics.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
-import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
-import { Reachability } from '../resolve/reachability.ts'
-import type { LookupReport } from '../resolve/refresher.ts'
 import type { Run } from '../system/exec.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
-import type { Unprotected } from '../workloads/model.ts'
+import { Account } from './account.ts'
 import { ConfigHolder } from './config-holder.ts'
-import { chainOf, Health, messageOf } from './health.ts'
+import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
-import { statusReport, tellMetrics, unprotectedOf, type View } from '../host/report.ts'
+import type { View } from '../host/report.ts'
 import type { Store } from './store.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
@@ -69,20 +65,17 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 export class Daemon {
   readonly #options: DaemonOptions
   readonly #log: Logger
-  readonly #metrics = new Metrics()
-  readonly #reachability = new Reachability()
   readonly #health: Health
+  readonly #account: Account
   readonly #holder: ConfigHolder
   readonly #host: HostView
   readonly #drivers: HostDrivers
   readonly #temporary = new TemporaryAllows()
-  readonly #counters = new Counters()
   readonly #looks = new LookPlan(Date.now())
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
   readonly #port: MetricsPort
   readonly #startedAtMs = Date.now()
-  readonly #repairs: Record<string, number> = {}
   #store!: Store
   #counterSaves!: SaveQueue
   #warmSaves!: SaveQueue
@@ -90,12 +83,6 @@ export class Daemon {
   #desired!: Desired
   #firewall!: Firewall
   #control: ControlServer | undefined
-  #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
-  #unprotected: readonly Unprotected[] = []
-  #guards = { rules: false, backstop: false }
-  #lastRepairMs: number | undefined
-  #lastReconcile: StatusReport['lastReconcile']
-  #lastVerified: StatusReport['lastVerified']
   #lastWatchdogMs = 0
   #closedGuard: string | undefined
   #stale = { surroundings: true, interfaces: false }
@@ -110,16 +97,17 @@ export class Daemon {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
     })
+    this.#account = new Account(this.#health, this.#log)
     this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
     this.#host = new HostView(options.run)
     this.#drivers = createDrivers(options.run)
-    this.#port = new MetricsPort(this.#metrics, this.#health, () => this.#notReady())
+    this.#port = new MetricsPort(this.#account.metrics, this.#health, () => this.#account.notReady())
     this.#watches = new Watches({
       host: this.#host,
       log: this.#log,
       request: (trigger) => this.#loop.request(trigger),
-      onDockerState: (state) => this.#dockerIs(state),
-      onDockerEvent: (type, action) => this.#metrics.countDockerEvent(type, action),
+      onDockerState: (state) => this.#account.dockerIs(state),
+      onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
       onStale: (what) => (this.#stale[what] = true),
     })
   }
@@ -149,7 +137,7 @@ export class Daemon {
     this.#watches.watchKernel()
     this.#names.start()
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
-    while (!this.#guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
+    while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
     if (this.#stopping) return
     await this.#options.service.ready(this.#statusLine())
     this.#log.info({ version: VERSION, names: this.#desired.policies.names.size }, 'enforcing')
@@ -203,7 +191,7 @@ export class Daemon {
 
   async #reload(): Promise<ReloadAnswer> {
     const { config, problems } = await this.#holder.again(this.#store)
-    this.#metrics.setConfigReload(config !== undefined)
+    this.#account.metrics.setConfigReload(config !== undefined)
     if (!config) return { outcome: 'refused', problems }
     const before = this.#desired.policies.digest
     const { docker } = this.#desired.config
@@ -223,7 +211,7 @@ export class Daemon {
   /** Builds what depends on the config and on what an earlier process left. */
   async #compose(config: Config): Promise<void> {
     const store = this.#store
-    this.#metrics.setConfigReload(this.#holder.lastLoadSuccessful)
+    this.#account.metrics.setConfigReload(this.#holder.lastLoadSuccessful)
     this.#log.level = config.log.level
     await this.#host.readInterfaces()
     for (const { entry, untilMs } of (await store.load('temporary', saved.savedTemporary)) ?? []) {
@@ -238,14 +226,14 @@ export class Daemon {
       isHostAddress: this.#host.isHostAddress,
       seed: this.#options.configFile,
       onChange: () => this.#loop.request('answer'),
-      onLookup: (report) => this.#lookedUp(report),
+      onLookup: (report) => this.#account.lookedUp(report),
     })
     const { ledger } = this.#names
     ledger.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
-    if (counters) this.#counters.restore(counters)
+    if (counters) this.#account.counters.restore(counters)
     this.#counterSaves = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
-      this.#counters.snapshot(),
+      this.#account.counters.snapshot(),
     )
     this.#warmSaves = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () => this.#warmStart())
     const generation = (await store.load('generation', saved.savedGeneration)) ?? {
@@ -328,23 +316,6 @@ export class Daemon {
     }
   }
 
-  #lookedUp({ lookup, durationMs, refused }: LookupReport): void {
-    const records = lookup.kind === 'addresses' ? lookup.records.length : 0
-    this.#metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
-    this.#metrics.observeLookup(durationMs / 1000)
-    const unanswered = this.#reachability.note(lookup, performance.now())
-    if (unanswered === undefined) this.#health.good('resolver')
-    else this.#health.bad('resolver', unanswered)
-  }
-
-  #dockerIs(state: StatusReport['docker']): void {
-    this.#docker = state
-    this.#metrics.setDockerConnected(state.connected)
-    if (state.connected) this.#health.good('docker')
-    else
-      this.#health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
-  }
-
   /** One pass, told to whoever listens. Rejects when the kernel is not as desired. */
   async #pass(triggers: ReadonlySet<Trigger>): Promise<void> {
     const startedMs = performance.now()
@@ -365,22 +336,25 @@ export class Daemon {
       const result = await this.#firewall.pass(scope, nowMs)
       this.#looks.looked(scope, nowMs)
       outcome = result.outcome
-      this.#book(result, triggers)
+      this.#account.passed(result, triggers, this.#desired, known)
+      this.#save(result)
       await this.#keepClosedGuard()
     } catch (error) {
-      this.#guards = { ...this.#guards, rules: false }
-      this.#health.bad('kernel', `the kernel does not hold the policy: ${chainOf(error)}`)
-      this.#log.error({ err: error, triggers: [...triggers] }, 'pass failed')
+      this.#account.failed(error, triggers)
       throw error
     } finally {
-      this.#lastReconcile = { atMs: Date.now(), outcome }
-      for (const trigger of triggers) this.#metrics.countReconcile(trigger, outcome)
-      this.#metrics.observeReconcile((performance.now() - startedMs) / 1000)
-      this.#metrics.setLastReconcile(Date.now() / 1000)
+      this.#account.ended(triggers, outcome, performance.now() - startedMs)
       // After answers alone the figures can wait for the next timer: with many names they cost more than the pass.
-      if (triggers.size > 1 || !triggers.has('answer') || outcome === 'failed') this.#report()
+      if (triggers.size > 1 || !triggers.has('answer') || outcome === 'failed')
+        this.#account.report(this.#view())
       this.#feedWatchdog()
     }
+  }
+
+  #save({ observed, summary }: PassResult): void {
+    if (observed.rules || observed.sets.length > 0) this.#counterSaves.request()
+    // Only what program and config on the disk would give again.
+    if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
   }
 
   async #observeSurroundings(triggers: ReadonlySet<Trigger>): Promise<void> {
@@ -402,33 +376,6 @@ export class Daemon {
     this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers: this.#host.resolvers })
   }
 
-  #book({ observed, summary, drift, backstopError }: PassResult, triggers: ReadonlySet<Trigger>): void {
-    this.#health.good('kernel')
-    if (backstopError !== undefined) {
-      this.#guards = { rules: true, backstop: false }
-      this.#health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
-    } else {
-      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.rules !== undefined }
-      if (observed.rules) this.#health.good('backstop')
-    }
-    const { policies, membership } = this.#desired
-    if (observed.rules) this.#counters.readRules(this.#desired.dataplane(), observed.rules)
-    this.#counters.readSets(this.#firewall.reconciler.known, observed.sets, policies, membership)
-    if (observed.rules || observed.sets.length > 0) this.#counterSaves.request()
-    // Only what program and config on the disk would give again.
-    if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
-    if (summary.length > 0) {
-      const changes = summary.slice(0, 20)
-      this.#log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')
-    }
-    for (const kind of drift) {
-      this.#metrics.countDriftRepair(kind)
-      this.#repairs[kind] = (this.#repairs[kind] ?? 0) + 1
-      this.#lastRepairMs = Date.now()
-      this.#log.warn({ kind }, 'drift repaired')
-    }
-  }
-
   /** What the next boot loads before there is a daemon. */
   async #keepClosedGuard(): Promise<void> {
     const { backstop } = this.#desired.dataplane()
@@ -446,25 +393,13 @@ export class Daemon {
     }
   }
 
-  #report(): void {
-    const view = this.#view()
-    this.#unprotected = unprotectedOf(view)
-    tellMetrics(this.#metrics, view, this.#unprotected, Date.now())
-    // An engine that does not ask DOCKER-USER is held by the backstop alone.
-    for (const reason of ['engine-backend', 'rootless'] as const) {
-      const found = this.#unprotected.find((one) => one.reason === reason)
-      if (found) this.#health.bad(reason, found.advice)
-      else this.#health.good(reason)
-    }
-  }
-
   #view(): View {
     return {
       desired: this.#desired,
       ledger: this.#names.ledger,
-      counters: this.#counters,
+      counters: this.#account.counters,
       host: this.#host,
-      guards: this.#guards,
+      guards: this.#account.guards,
       flavour: this.#drivers.iptables.flavour,
     }
   }
@@ -484,26 +419,15 @@ export class Daemon {
       : `enforcing ${this.#desired.policies.names.size} names`
   }
 
-  #notReady(): readonly string[] {
-    const { problems } = this.#health
-    return this.#guards.rules ? problems : ['the policy is not in the kernel yet', ...problems]
-  }
-
   #status(): StatusReport {
-    return statusReport(this.#view(), this.#unprotected, {
-      problems: this.#notReady(),
-      pid: process.pid,
+    return this.#account.status(this.#view(), {
       startedAtMs: this.#startedAtMs,
       config: {
         file: this.#holder.file,
         loadedAtMs: this.#holder.loadedAtMs,
         lastReloadSuccessful: this.#holder.lastLoadSuccessful,
       },
-      docker: this.#docker,
       temporary: this.#temporary.list(),
-      drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },
-      lastReconcile: this.#lastReconcile,
-      lastVerified: this.#lastVerified,
     })
   }
 
@@ -515,7 +439,7 @@ export class Daemon {
       plan: (body) => this.#plan(planRequest.parse(body).config),
       held: async (body) => this.#names.ledger.held(heldRequest.parse(body).name as Hostname),
       docker: async () => this.#desired.config.docker,
-      verified: async (body) => this.#verified(verifiedRequest.parse(body)),
+      verified: async (body) => this.#account.verified(verifiedRequest.parse(body)),
       stop: async () => {
         // After the answer has left.
         setImmediate(() => this.#options.requestStop())
@@ -549,12 +473,5 @@ export class Daemon {
       problems,
       changes: await this.#loop.exclusively(() => planChange(standing, this.#drivers, nowMs)),
     }
-  }
-
-  #verified(proof: { readonly atMs: number; readonly passed: boolean }): null {
-    this.#lastVerified = proof
-    if (proof.passed) this.#metrics.setLastVerified(proof.atMs / 1000)
-    this.#log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
-    return null
   }
 }

@@ -1,0 +1,137 @@
+import type { StatusReport } from '../control/status.ts'
+import {
+  statusReport,
+  tellMetrics,
+  unprotectedOf,
+  type Guards,
+  type Standing,
+  type View,
+} from '../host/report.ts'
+import type { KnownSet } from '../ipset/sync.ts'
+import type { Logger } from '../observe/logger.ts'
+import { Metrics } from '../observe/metrics.ts'
+import { Counters } from '../reconcile/counters.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { PassResult } from '../reconcile/firewall.ts'
+import type { Trigger } from '../reconcile/loop.ts'
+import { Reachability } from '../resolve/reachability.ts'
+import type { LookupReport } from '../resolve/refresher.ts'
+import type { Unprotected } from '../workloads/model.ts'
+import { chainOf, type Health } from './health.ts'
+
+/** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
+export class Account {
+  readonly metrics = new Metrics()
+  readonly counters = new Counters()
+  readonly #reachability = new Reachability()
+  readonly #repairs: Record<string, number> = {}
+  #guards: Guards = { rules: false, backstop: false }
+  #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
+  #unprotected: readonly Unprotected[] = []
+  #lastRepairMs: number | undefined
+  #lastReconcile: StatusReport['lastReconcile']
+  #lastVerified: StatusReport['lastVerified']
+
+  constructor(
+    private readonly health: Health,
+    private readonly log: Logger,
+  ) {}
+
+  /** Which guards are known to stand. */
+  get guards(): Guards {
+    return this.#guards
+  }
+
+  dockerIs(state: StatusReport['docker']): void {
+    this.#docker = state
+    this.metrics.setDockerConnected(state.connected)
+    if (state.connected) this.health.good('docker')
+    else this.health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
+  }
+
+  lookedUp({ lookup, durationMs, refused }: LookupReport): void {
+    const records = lookup.kind === 'addresses' ? lookup.records.length : 0
+    this.metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
+    this.metrics.observeLookup(durationMs / 1000)
+    const unanswered = this.#reachability.note(lookup, performance.now())
+    if (unanswered === undefined) this.health.good('resolver')
+    else this.health.bad('resolver', unanswered)
+  }
+
+  verified(proof: { readonly atMs: number; readonly passed: boolean }): null {
+    this.#lastVerified = proof
+    if (proof.passed) this.metrics.setLastVerified(proof.atMs / 1000)
+    this.log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
+    return null
+  }
+
+  passed(
+    { observed, summary, drift, backstopError }: PassResult,
+    triggers: ReadonlySet<Trigger>,
+    desired: Desired,
+    known: ReadonlyMap<string, KnownSet>,
+  ): void {
+    this.health.good('kernel')
+    if (backstopError !== undefined) {
+      this.#guards = { rules: true, backstop: false }
+      this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
+    } else {
+      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.rules !== undefined }
+      if (observed.rules) this.health.good('backstop')
+    }
+    if (observed.rules) this.counters.readRules(desired.dataplane(), observed.rules)
+    this.counters.readSets(known, observed.sets, desired.policies, desired.membership)
+    if (summary.length > 0) {
+      const changes = summary.slice(0, 20)
+      this.log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')
+    }
+    for (const kind of drift) {
+      this.metrics.countDriftRepair(kind)
+      this.#repairs[kind] = (this.#repairs[kind] ?? 0) + 1
+      this.#lastRepairMs = Date.now()
+      this.log.warn({ kind }, 'drift repaired')
+    }
+  }
+
+  failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
+    this.#guards = { ...this.#guards, rules: false }
+    this.health.bad('kernel', `the kernel does not hold the policy: ${chainOf(error)}`)
+    this.log.error({ err: error, triggers: [...triggers] }, 'pass failed')
+  }
+
+  ended(triggers: ReadonlySet<Trigger>, outcome: string, durationMs: number): void {
+    this.#lastReconcile = { atMs: Date.now(), outcome }
+    for (const trigger of triggers) this.metrics.countReconcile(trigger, outcome)
+    this.metrics.observeReconcile(durationMs / 1000)
+    this.metrics.setLastReconcile(Date.now() / 1000)
+  }
+
+  report(view: View): void {
+    this.#unprotected = unprotectedOf(view)
+    tellMetrics(this.metrics, view, this.#unprotected, Date.now())
+    // An engine that does not ask DOCKER-USER is held by the backstop alone.
+    for (const reason of ['engine-backend', 'rootless'] as const) {
+      const found = this.#unprotected.find((one) => one.reason === reason)
+      if (found) this.health.bad(reason, found.advice)
+      else this.health.good(reason)
+    }
+  }
+
+  /** Why the host is not as it should be, in sentences; empty when it is. */
+  notReady(): readonly string[] {
+    const { problems } = this.health
+    return this.#guards.rules ? problems : ['the policy is not in the kernel yet', ...problems]
+  }
+
+  status(view: View, known: Pick<Standing, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
+    return statusReport(view, this.#unprotected, {
+      ...known,
+      problems: this.notReady(),
+      pid: process.pid,
+      docker: this.#docker,
+      drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },
+      lastReconcile: this.#lastReconcile,
+      lastVerified: this.#lastVerified,
+    })
+  }
+}
