@@ -58,7 +58,7 @@ const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
 /** How long a host that was never guarded stays so, for the sake of its live connections. */
-const FIRST_ANSWERS_MS = 2_000
+const FIRST_ANSWERS_MS = 1_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */

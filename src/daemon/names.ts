@@ -39,6 +39,8 @@ export class Names {
     private readonly resolver: Resolver,
     private readonly refresher: Refresher,
     private readonly isHostAddress: (address: Address) => boolean,
+    /** Names that an outcome has come for, of any family. */
+    private readonly asked: ReadonlySet<Hostname>,
   ) {}
 
   static async open(options: NamesOptions): Promise<Names> {
@@ -60,6 +62,7 @@ export class Names {
     const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
     const soon = store.queue('addresses', savedLedger, SAVE_CHANGE_MS, () => ledger.snapshot())
     const later = laterRequests(soon)
+    const asked = new Set<Hostname>()
     const refresher = new Refresher({
       settings: settingsOf(config, policies),
       resolver,
@@ -72,11 +75,12 @@ export class Names {
         options.onChange()
       },
       onLookup: (report) => {
+        asked.add(report.name)
         later()
         options.onLookup(report)
       },
     })
-    return new Names(ledger, resolver, refresher, isHostAddress)
+    return new Names(ledger, resolver, refresher, isHostAddress, asked)
   }
 
   /** Begins to ask. */
@@ -90,10 +94,11 @@ export class Names {
     return fresh === 0 && stale === 0 && failing > 0
   }
 
-  /** Resolves when every name was answered, or when `timeoutMs` are over. */
+  /** Resolves when every name was asked once, whatever came of it, or when `timeoutMs` are over. */
   async firstAnswers(timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
-    while (this.ledger.counts().failing > 0 && performance.now() < deadlineMs) await sleep(20)
+    const { fresh, stale, failing } = this.ledger.counts()
+    while (this.asked.size < fresh + stale + failing && performance.now() < deadlineMs) await sleep(20)
   }
 
   async stop(): Promise<void> {
