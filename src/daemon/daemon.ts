@@ -57,7 +57,7 @@ export interface DaemonOptions {
 const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
-/** How long a host that was never guarded stays so, for the sake of its live connections. */
+/** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -150,7 +150,7 @@ export class Daemon {
   async #learnNames(): Promise<void> {
     if (!this.#names.knowsNothing || (await this.#somethingStands())) return
     this.#names.start()
-    await this.#names.firstAnswers(FIRST_ANSWERS_MS)
+    await this.#names.firstAnswers(this.#desired.policies.names, FIRST_ANSWERS_MS)
   }
 
   async #somethingStands(): Promise<boolean> {
@@ -199,13 +199,20 @@ export class Daemon {
     await this.#switchTo(config)
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
-    await this.#loop.requestAndWait('reload')
+    await this.#enforceNow()
     if (this.#health.has('kernel')) {
       return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
     }
     const outcome = before === this.#desired.policies.digest ? 'unchanged' : 'applied'
     this.#log.info({ outcome, names: this.#desired.policies.names.size }, 'reloaded')
     return { outcome, problems }
+  }
+
+  /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
+  async #enforceNow(): Promise<void> {
+    await this.#loop.requestAndWait('reload')
+    await this.#names.firstAnswers(this.#desired.policies.names, FIRST_ANSWERS_MS)
+    await this.#loop.requestAndWait('answer')
   }
 
   /** Builds what depends on the config and on what an earlier process left. */
@@ -455,7 +462,7 @@ export class Daemon {
     if (request.action !== 'list') {
       await this.#store.save('temporary', this.#temporary.list(), saved.savedTemporary)
       await this.#switchTo(this.#desired.config)
-      await this.#loop.requestAndWait('reload')
+      await this.#enforceNow()
       this.#log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
     }
     return { temporary: this.#temporary.list() }

@@ -40,7 +40,7 @@ export class Names {
     private readonly refresher: Refresher,
     private readonly isHostAddress: (address: Address) => boolean,
     /** Names that an outcome has come for, of any family. */
-    private readonly asked: ReadonlySet<Hostname>,
+    private readonly asked: Set<Hostname>,
   ) {}
 
   static async open(options: NamesOptions): Promise<Names> {
@@ -95,10 +95,11 @@ export class Names {
   }
 
   /** Resolves when every name was asked once, whatever came of it, or when `timeoutMs` are over. */
-  async firstAnswers(timeoutMs: number): Promise<void> {
+  async firstAnswers(names: ReadonlyMap<Hostname, unknown>, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
-    const { fresh, stale, failing } = this.ledger.counts()
-    while (this.asked.size < fresh + stale + failing && performance.now() < deadlineMs) await sleep(20)
+    for (const name of names.keys()) {
+      while (!this.asked.has(name) && performance.now() < deadlineMs) await sleep(5)
+    }
   }
 
   async stop(): Promise<void> {
@@ -110,6 +111,7 @@ export class Names {
   async reconfigure(config: Config, policies: Policies): Promise<void> {
     this.resolver.setServers(await ownServers(config), config.resolver.timeoutMs)
     this.refresher.reconfigure(settingsOf(config, policies))
+    for (const name of this.asked) if (!policies.names.has(name)) this.asked.delete(name)
   }
 
   /** A fresh process takes over what an earlier one had put into the kernel under names that are still configured. */
