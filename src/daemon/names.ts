@@ -41,6 +41,7 @@ export class Names {
     private readonly isHostAddress: (address: Address) => boolean,
     /** Names that an outcome has come for, of any family. */
     private readonly asked: Set<Hostname>,
+    private readonly saves: SaveQueue,
   ) {}
 
   static async open(options: NamesOptions): Promise<Names> {
@@ -80,7 +81,7 @@ export class Names {
         options.onLookup(report)
       },
     })
-    return new Names(ledger, resolver, refresher, isHostAddress, asked)
+    return new Names(ledger, resolver, refresher, isHostAddress, asked, soon)
   }
 
   /** Begins to ask. */
@@ -131,6 +132,7 @@ export class Names {
         }
       }
     }
+    if (this.ledger.hasChanged) this.saves.request()
   }
 }
 
