@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Family } from '../../src/net/types.ts'
 import type { LabContainer } from './container.ts'
@@ -24,6 +25,7 @@ afterEach(async () => {
   await daemon?.term()
   daemon = undefined
   expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
+  await rm(lab().embargod.stateDirectory, { recursive: true, force: true })
   await lab().host(['iptables', '-F', 'DOCKER-USER'])
   await lab().host(['conntrack', '-F'])
 })
