@@ -13,7 +13,7 @@ import { asMarkdown, asText, type Measured } from './report.ts'
 import { start } from './start.ts'
 import { throughput } from './throughput.ts'
 
-const FIGURES: readonly Figure[] = [throughput, connections, start, answer, idlePass, names, network, idle]
+const FIGURES: readonly Figure[] = [throughput, connections, answer, idlePass, start, names, idle, network]
 
 const options = process.argv.slice(2)
 const wanted = options.filter((option) => !option.startsWith('-'))
