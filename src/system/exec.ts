@@ -2,7 +2,7 @@ import { execa, ExecaError } from 'execa'
 
 export interface RunOptions {
   readonly input?: string
-  /** Default 10 seconds; the child is killed then. */
+  /** Default 10 seconds; the child and all that it started are killed then. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
   /** Exit codes beside 0 that are an answer and not a failure. */
@@ -41,16 +41,28 @@ export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 export const run: Run = async (argv, options = {}) => {
   const [file, ...args] = argv
+  const timeoutMs = options.timeoutMs ?? 10_000
+  let deadline: NodeJS.Timeout | undefined
   try {
-    const result = await execa(file, args, {
+    const child = execa(file, args, {
       input: options.input ?? '',
-      timeout: options.timeoutMs ?? 10_000,
       killSignal: 'SIGKILL',
+      // A group of its own: a tool may be a script, and what the script waits for holds our pipe when it alone is killed.
+      detached: true,
       maxBuffer: 512 * 1024 * 1024,
       stripFinalNewline: false,
       env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? SEARCH_PATH },
       ...(options.signal ? { cancelSignal: options.signal } : {}),
     })
+    const overdue = new Promise<never>((_, reject) => {
+      deadline = setTimeout(() => {
+        killGroup(child.pid)
+        // At once: what sleeps in the kernel outlives the kill, and nobody may wait for it.
+        const message = `${argv.slice(0, 6).join(' ')}: no answer within ${timeoutMs / 1000} s`
+        reject(new ToolError(message, 'timeout', argv, undefined, '', tailOf(options)))
+      }, timeoutMs)
+    })
+    const result = await Promise.race([child, overdue])
     return { stdout: result.stdout, stderr: result.stderr, exitCode: 0 }
   } catch (error) {
     if (!(error instanceof ExecaError)) throw error
@@ -58,7 +70,7 @@ export const run: Run = async (argv, options = {}) => {
     const stdout = typeof error.stdout === 'string' ? error.stdout : ''
     const stderr = typeof error.stderr === 'string' ? error.stderr : ''
     if (exitCode !== undefined && options.okExitCodes?.includes(exitCode)) return { stdout, stderr, exitCode }
-    const kind = error.code === 'ENOENT' ? 'missing' : error.timedOut ? 'timeout' : 'failed'
+    const kind = error.code === 'ENOENT' ? 'missing' : 'failed'
     const detail = stderr.trim().split('\n').slice(0, 5).join('; ')
     throw new ToolError(
       kind === 'missing'
@@ -68,8 +80,20 @@ export const run: Run = async (argv, options = {}) => {
       argv,
       exitCode,
       stderr,
-      (options.input ?? '').slice(-2000),
+      tailOf(options),
       { cause: error },
     )
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+const tailOf = ({ input = '' }: RunOptions): string => input.slice(-2000)
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It ended in this moment.
   }
 }
