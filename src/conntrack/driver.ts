@@ -3,15 +3,18 @@ import type { Address, Family } from '../net/types.ts'
 import { ToolError } from '../system/exec.ts'
 import type { Flow } from '../dataplane/flow.ts'
 
+/** A hundred thousand connections take a second. A pass that waits for them guards nothing new meanwhile. */
+const TABLE_MS = 15_000
+
 /** Reads the kernel's connection table. */
 export class ConntrackDriver {
   constructor(private readonly run: Run) {}
 
   async flows(family: Family): Promise<Flow[]> {
     try {
-      const { stdout } = await this.run(['conntrack', '-L', '-f', family === 4 ? 'ipv4' : 'ipv6'], {
-        timeoutMs: 60_000,
-      })
+      const argv = ['conntrack', '-L', '-f', family === 4 ? 'ipv4' : 'ipv6'] as const
+      const { stdout, stderr } = await this.run(argv, { timeoutMs: TABLE_MS })
+      if (!isComplete(stdout, stderr)) throw new Error('reading the connections: the answer is cut off')
       return parseFlows(stdout)
     } catch (error) {
       // It exits 1 where IPv6 is switched off in the kernel, and says so.
@@ -26,10 +29,16 @@ export class ConntrackDriver {
       // It exits 1 when there was none, or no such family.
       await this.run(['conntrack', '-D', '-f', family, '--mark', `${mark}/${mask}`], {
         okExitCodes: [1],
-        timeoutMs: 60_000,
+        timeoutMs: TABLE_MS,
       })
     }
   }
+}
+
+/** The tool says last, and elsewhere, how many lines it has printed. */
+function isComplete(stdout: string, stderr: string): boolean {
+  const shown = /: (\d+) flow entries have been shown/.exec(stderr)?.[1]
+  return shown !== undefined && Number(shown) === stdout.split('\n').length - 1
 }
 
 const FIELD = /(\w+)=(\S+)/g

@@ -21,38 +21,61 @@ export interface SavedElement {
   readonly comment: string
 }
 
-/** Reads `ipset list -t`. */
+/** What the tool asks with in a session: once before each command, so the one before `quit` says that all before it is there. */
+const PROMPT = 'ipset> '
+
+/**
+ * Reads what a session printed for `list -t` and `quit`.
+ * @throws Error when it is cut off or not understood: that is never an absent set.
+ */
 export function parseHeaders(text: string): SetHeader[] {
-  return text
+  const body = text.startsWith(PROMPT) && text.endsWith(PROMPT) ? text.slice(PROMPT.length) : undefined
+  if (body === undefined) throw new Error('reading the sets: the list is cut off')
+  return body
+    .slice(0, -PROMPT.length)
     .split(/\n\n+/)
-    .filter((block) => block.includes('Name: '))
-    .map((block) => {
-      const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1] ?? ''
-      const header = ` ${field('Header')} `
-      return {
-        name: field('Name'),
-        type: field('Type'),
-        family: header.includes(' family inet6 ') ? 6 : header.includes(' family inet ') ? 4 : undefined,
-        maxelem: Number(/ maxelem (\d+) /.exec(header)?.[1] ?? 0),
-        hasTimeout: / timeout \d+ /.test(header),
-        hasCounters: header.includes(' counters '),
-        hasComment: header.includes(' comment '),
-        references: Number(field('References')),
-        entries: Number(field('Number of entries')),
-      }
-    })
+    .filter((block) => block !== '')
+    .map(parseHeader)
 }
 
-/** Reads what `save` printed for one set or several, prompts included; made for 100,000 elements. */
-export function parseElements(text: string): Map<string, SavedElement[]> {
+function parseHeader(block: string): SetHeader {
+  const field = (name: string): string => {
+    const value = new RegExp(`^${name}: (.+)$`, 'm').exec(block)?.[1]
+    if (value === undefined)
+      throw new Error(`reading the sets: no ${name} in ${JSON.stringify(block.slice(0, 200))}`)
+    return value
+  }
+  const header = ` ${field('Header')} `
+  return {
+    name: field('Name'),
+    type: field('Type'),
+    family: header.includes(' family inet6 ') ? 6 : header.includes(' family inet ') ? 4 : undefined,
+    maxelem: Number(/ maxelem (\d+) /.exec(header)?.[1] ?? 0),
+    hasTimeout: / timeout \d+ /.test(header),
+    hasCounters: header.includes(' counters '),
+    hasComment: header.includes(' comment '),
+    references: Number(field('References')),
+    entries: Number(field('Number of entries')),
+  }
+}
+
+/**
+ * Reads what a session printed for a number of `save` commands and `quit`; made for 100,000 elements. A set that was refused is absent.
+ * @throws Error when it is cut off.
+ */
+export function parseElements(text: string, commands: number): Map<string, SavedElement[]> {
   const sets = new Map<string, SavedElement[]>()
   let current: SavedElement[] | undefined
   let currentName = ''
+  let prompts = 0
   let start = 0
   while (start < text.length) {
+    while (text.startsWith(PROMPT, start)) {
+      prompts++
+      start += PROMPT.length
+    }
     let end = text.indexOf('\n', start)
     if (end === -1) end = text.length
-    if (text.startsWith('ipset> ', start)) start += 7
     if (text.startsWith('create ', start)) {
       currentName = text.slice(start + 7, text.indexOf(' ', start + 7))
       sets.set(currentName, (current = []))
@@ -61,6 +84,7 @@ export function parseElements(text: string): Map<string, SavedElement[]> {
     }
     start = end + 1
   }
+  if (prompts !== commands + 1) throw new Error('reading the elements of sets: the answer is cut off')
   return sets
 }
 

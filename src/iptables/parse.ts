@@ -41,7 +41,11 @@ export function parseSave(text: string, family: Family): Saved {
   const tables = new Map<string, SavedTable>()
   let chains: Map<string, { policy: string | undefined; rules: SavedRule[] }> | undefined
   let table = ''
+  let complete = text === '' || text.endsWith('\n')
   for (const line of text.split('\n')) {
+    // Each table stands between these two.
+    if (line.startsWith('# Generated ')) complete = false
+    else if (line.startsWith('# Completed')) complete = text.endsWith('\n')
     if (line.startsWith('*')) {
       table = line.slice(1)
       chains = new Map()
@@ -69,7 +73,8 @@ export function parseSave(text: string, family: Family): Saved {
       }
     }
   }
-  if (chains) throw new SaveFormatError(`reading the IPv${family} ${table} table: the output is cut off`)
+  if (chains || !complete)
+    throw new SaveFormatError(`reading the IPv${family} ${table} table: the output is cut off`)
   return { tables }
 }
 

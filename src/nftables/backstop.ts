@@ -112,7 +112,9 @@ export class BackstopDriver {
   }
 }
 
+/** @throws Error when the listing is cut off. */
 export function parseBackstop(text: string): SavedBackstop {
+  if (!text.endsWith('\n}\n')) throw new Error('reading the backstop table: the listing is cut off')
   const hook = text.indexOf('type filter hook forward priority filter + 10; policy accept;')
   const fingerprints: (string | undefined)[] = []
   let droppedPackets = 0

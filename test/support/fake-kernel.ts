@@ -80,8 +80,6 @@ export class FakeKernel {
     switch (`${program} ${args.join(' ')}`) {
       case 'iptables -V':
         return answer('iptables v1.8.9 (nf_tables)\n')
-      case 'ipset list -t':
-        return answer(this.sets.list())
       case 'ipset -':
         return { ...this.sets.session(input), exitCode: 0 }
       case 'ipset -exist restore':
@@ -132,7 +130,14 @@ export class FakeKernel {
 
   #conntrack(args: readonly string[], options: RunOptions): RunResult {
     const family: Family = args.includes('ipv6') ? 6 : 4
-    if (args[0] === '-L') return answer(this.connections[family].map((line) => `${line}\n`).join(''))
+    if (args[0] === '-L') {
+      const lines = this.connections[family]
+      return {
+        stdout: lines.map((line) => `${line}\n`).join(''),
+        stderr: `conntrack v1.4.7 (conntrack-tools): ${lines.length} flow entries have been shown.\n`,
+        exitCode: 0,
+      }
+    }
     const [value = 0, mask = 0] = (args.at(-1) ?? '').split('/').map(Number)
     const stay = this.connections[family].filter(
       (line) => (Number(/ mark=(\d+)/.exec(line)?.[1] ?? 0) & mask) >>> 0 !== value,

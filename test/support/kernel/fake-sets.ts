@@ -109,21 +109,26 @@ export class FakeSets {
       .join('\n')
   }
 
-  /** The session `ipset -`: a bad line is told and the session goes on. */
+  /** The session `ipset -`: a bad line is told and the session goes on, after a fashion. */
   session(input: string): { stdout: string; stderr: string } {
     let stdout = ''
     let stderr = ''
+    let broken = false
     for (const line of input.split('\n').filter((one) => one !== '')) {
       stdout += 'ipset> '
       if (line === 'quit') break
       const [verb = '', name = '', element = ''] = line.split(' ')
       try {
+        // Behind a save that failed the tool answers no other.
+        if (verb === 'save' && broken) throw new Refusal('Internal protocol error')
         if (verb === 'save') stdout += this.#save(name)
+        else if (line === 'list -t') stdout += this.list()
         else if (verb !== 'test') throw new Refusal(`Unknown argument: \`${line}'`)
         else if (this.holds(name, element)) stderr += `Warning: ${element} is in set ${name}.\n`
         else stderr += `${element} is NOT in set ${name}.\n`
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
+        broken ||= verb === 'save'
         stderr += `ipset v7.17: ${error.message}\n`
       }
     }

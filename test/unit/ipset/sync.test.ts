@@ -319,8 +319,8 @@ describe('what the tool prints', () => {
     ))
 
   test('of nothing is nothing', () => {
-    expect(parseHeaders('')).toEqual([])
-    expect(parseElements('ipset> ').size).toBe(0)
+    expect(parseHeaders('ipset> ipset> ')).toEqual([])
+    expect(parseElements('ipset> ', 0).size).toBe(0)
   })
 
   test('of a question names the sets that hold the element', async () => {
