@@ -76,10 +76,10 @@ export class Account {
       this.#guards = { rules: true, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
     } else {
-      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.rules !== undefined }
-      if (observed.rules) this.health.good('backstop')
+      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.parts.has('backstop') }
+      if (observed.parts.has('backstop')) this.health.good('backstop')
     }
-    if (observed.rules) this.counters.readRules(desired.dataplane(), observed.rules)
+    this.counters.readRules(desired.dataplane(), observed.rules)
     this.counters.readSets(known, observed.sets, desired.policies, desired.membership)
     if (summary.length > 0) {
       const changes = summary.slice(0, 20)

@@ -108,6 +108,10 @@ export class Daemon {
       request: (trigger) => this.#loop.request(trigger),
       onDockerState: (state) => this.#account.dockerIs(state),
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
+      onDrift: (part) => {
+        this.#looks.suspect(part)
+        this.#loop.request('drift')
+      },
       onStale: (what) => (this.#stale[what] = true),
     })
   }
@@ -351,15 +355,13 @@ export class Daemon {
       throw error
     } finally {
       this.#account.ended(triggers, outcome, performance.now() - startedMs)
-      // After answers alone the figures can wait for the next timer: with many names they cost more than the pass.
-      if (triggers.size > 1 || !triggers.has('answer') || outcome === 'failed')
-        this.#account.report(this.#view())
+      if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
   }
 
   #save({ observed, summary }: PassResult): void {
-    if (observed.rules || observed.sets.length > 0) this.#counterSaves.request()
+    if (observed.parts.size > 0 || observed.sets.length > 0) this.#counterSaves.request()
     // Only what program and config on the disk would give again.
     if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
   }
@@ -482,3 +484,8 @@ export class Daemon {
     }
   }
 }
+
+/** After answers, or a change of rules that was none of ours, the figures can wait for the next timer: they cost more than the pass. */
+const tells = (triggers: ReadonlySet<Trigger>, outcome: string): boolean =>
+  outcome === 'failed' ||
+  [...triggers].some((trigger) => trigger !== 'answer' && !(trigger === 'drift' && outcome === 'unchanged'))

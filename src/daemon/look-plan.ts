@@ -1,7 +1,7 @@
 import type { Trigger } from '../reconcile/loop.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Flavour } from '../iptables/driver.ts'
-import type { Scope } from '../reconcile/reconciler.ts'
+import { PARTS, type Part, type Scope } from '../reconcile/reconciler.ts'
 
 /** How often the rules are read whole, for their counters and for what no monitor told. */
 const RULES_MS = 15_000
@@ -15,18 +15,25 @@ const READ_AT_MOST_MS = 540_000
 const READ_AT_ONCE = 20_000
 
 /** What makes a pass look at the rules, beside a change of what is desired. */
-const RULE_TRIGGERS: readonly Trigger[] = ['start', 'drift', 'reload', 'until', 'retry']
+const RULE_TRIGGERS: readonly Trigger[] = ['start', 'reload', 'until', 'retry']
 
 /** Decides how much of the kernel a pass looks at: all of it costs, and most passes need little. */
 export class LookPlan {
   #rulesReadMs = 0
   #renewedMs: number
   readonly #setReadMs = new Map<string, number>()
+  #suspects = new Set<Part>()
 
   constructor(nowMs: number) {
     this.#renewedMs = nowMs
   }
 
+  /** Something changed in this part, as the kernel told; undefined: anywhere. */
+  suspect(part: Part | undefined): void {
+    for (const one of part === undefined ? PARTS : [part]) this.#suspects.add(one)
+  }
+
+  /** Takes the suspects: when the pass fails the next one looks at everything. */
   scope(
     triggers: ReadonlySet<Trigger>,
     flavour: Flavour | undefined,
@@ -36,18 +43,20 @@ export class LookPlan {
   ): Scope {
     const legacy = flavour === 'legacy'
     const timed = triggers.has('timer')
-    const rules =
+    const all =
       RULE_TRIGGERS.some((trigger) => triggers.has(trigger)) ||
       // Elsewhere the monitor tells when the engine moves its jump.
       (legacy && triggers.has('docker')) ||
       nowMs - this.#rulesReadMs >= (legacy ? LEGACY_RULES_MS : RULES_MS)
     const everything = nowMs - this.#renewedMs >= maxStaleMs / 8
-    return { rules, headers: timed, read: timed ? this.#due(known, nowMs) : [], everything }
+    const parts = all ? new Set(PARTS) : this.#suspects
+    this.#suspects = new Set()
+    return { parts, headers: timed, read: timed ? this.#due(known, nowMs) : [], everything }
   }
 
   /** The pass went well. */
   looked(scope: Scope, nowMs: number): void {
-    if (scope.rules) this.#rulesReadMs = nowMs
+    if (scope.parts.size === PARTS.length) this.#rulesReadMs = nowMs
     if (scope.everything) this.#renewedMs = nowMs
     for (const set of scope.read) this.#setReadMs.set(set, nowMs)
   }

@@ -1,6 +1,7 @@
 import type { Logger } from '../observe/logger.ts'
 import { watchRules } from '../nftables/monitor.ts'
 import type { Trigger } from '../reconcile/loop.ts'
+import type { Part } from '../reconcile/reconciler.ts'
 import type { LineProcess } from '../system/line-process.ts'
 import { connectDocker } from '../workloads/docker-api.ts'
 import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
@@ -17,6 +18,8 @@ export interface WatchesOptions {
   readonly request: (trigger: Trigger) => void
   readonly onDockerState: (state: DockerState) => void
   readonly onDockerEvent: (type: string, action: string) => void
+  /** The kernel told of a change in this part of the rules; undefined: it may have, anywhere. */
+  readonly onDrift: (part: Part | undefined) => void
   /** What is known of the engine or of the interfaces is no longer what the last pass saw. */
   readonly onStale: (what: 'surroundings' | 'interfaces') => void
 }
@@ -106,10 +109,10 @@ export class Watches {
   }
 
   #rules(): LineProcess {
-    const { log, request } = this.#options
+    const { log, onDrift } = this.#options
     return watchRules({
-      onChange: () => request('drift'),
-      onStart: () => request('drift'),
+      onChange: onDrift,
+      onStart: () => onDrift(undefined),
       onEnd: (error) => log.debug({ err: error }, 'watching rules ended and begins again'),
     })
   }

@@ -2,7 +2,7 @@ import type { Config } from '../config/model.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
-import { Reconciler } from '../reconcile/reconciler.ts'
+import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
 import type { Ledger } from '../resolve/ledger.ts'
 import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
@@ -32,7 +32,7 @@ export async function planChange(
     generation: nextGeneration(generation, policies.digest).generation,
     held: (name) => ledger.held(name),
   })
-  const scope = { rules: true, headers: true, read: [], everything: true }
+  const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
   const change = await new Reconciler(drivers).plan(desired.dataplane(), desired.membership, scope, nowMs)
   return change.summary
 }

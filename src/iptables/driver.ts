@@ -13,10 +13,14 @@ const ATTEMPTS = 3
 export type Flavour = 'nft' | 'legacy'
 
 export type SavedFamilies = Readonly<Record<Family, Saved>>
+/** Of the families that were read. */
+export type SomeFamilies = Partial<SavedFamilies>
 
 /** Reads and writes rules through the kernel's own tools, in the flavour in which Docker's chains are. */
 export class IptablesDriver {
   #flavour: Flavour | undefined
+  /** The tables that each tool showed last. */
+  readonly #shown = new Map<string, readonly string[]>()
 
   constructor(
     private readonly run: Run,
@@ -48,9 +52,15 @@ export class IptablesDriver {
 
   async read(): Promise<SavedFamilies> {
     const flavour = this.#flavour ?? (await this.detect())
-    const [four, six] = await Promise.all(FAMILIES.map((family) => this.#saveOf(flavour, family)))
-    if (!four || !six) throw new Error('reading the rules: no answer')
+    const [four, six] = await Promise.all([this.#saveOf(flavour, 4), this.#saveOf(flavour, 6)])
     return { 4: four, 6: six }
+  }
+
+  async readSome(families: readonly Family[]): Promise<SomeFamilies> {
+    if (families.length === FAMILIES.length) return this.read()
+    const [family] = families
+    if (family === undefined) return {}
+    return { [family]: await this.#saveOf(this.#flavour ?? (await this.detect()), family) }
   }
 
   /** One table of one family, whole or not at all. Another writer in the same moment makes the kernel refuse: that is tried again. */
@@ -92,8 +102,13 @@ export class IptablesDriver {
   }
 
   async #saveOf(flavour: Flavour, family: Family): Promise<Saved> {
-    const { stdout } = await this.run([`${prefix(family)}-${flavour}-save`, '-c'])
-    return parseSave(stdout, family)
+    const tool = `${prefix(family)}-${flavour}-save`
+    const read = async (): Promise<Saved> => parseSave((await this.run([tool, '-c'])).stdout, family)
+    let saved = await read()
+    // Nothing tells an answer that was cut off between two tables: one that is gone is gone when two answers say so.
+    if (this.#shown.get(tool)?.some((table) => !saved.tables.has(table))) saved = await read()
+    this.#shown.set(tool, [...saved.tables.keys()])
+    return saved
   }
 }
 

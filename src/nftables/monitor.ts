@@ -6,20 +6,26 @@ import { BACKSTOP_TABLE, CHAIN_PREFIX } from '../dataplane/names.ts'
  * Legacy iptables is silent here. Rules of other chains are none of our business, and a busy host changes many.
  */
 export const watchRules = (listener: {
-  onChange(): void
+  onChange(part: 4 | 6 | 'backstop' | undefined): void
   onStart(): void
   onEnd(error: Error): void
 }): LineProcess =>
   new LineProcess({
     argv: ['nft', 'monitor'],
     onLine: (line) => {
-      if (concernsUs(line)) listener.onChange()
+      if (concernsUs(line)) listener.onChange(partOf(line))
     },
     onStart: () => listener.onStart(),
     onEnd: (error) => listener.onEnd(error),
   })
 
 const OURS = new RegExp(`\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`)
+
+/** Which of what we stand on the line is about; undefined: it does not say. */
+export function partOf(line: string): 4 | 6 | 'backstop' | undefined {
+  const family = /^\w+ \w+ (ip6?|inet) /.exec(line)?.[1]
+  return family === 'ip' ? 4 : family === 'ip6' ? 6 : family === 'inet' ? 'backstop' : undefined
+}
 
 /** A line of `nft monitor`, such as `delete rule ip filter DOCKER-USER handle 7`. */
 export const concernsUs = (line: string): boolean =>

@@ -3,8 +3,8 @@ import type { Dataplane } from '../dataplane/model.ts'
 import { allowSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { KnownSet } from '../ipset/sync.ts'
-import type { SavedFamilies } from '../iptables/driver.ts'
-import { FAMILIES } from '../net/types.ts'
+import type { SomeFamilies } from '../iptables/driver.ts'
+import { FAMILIES, type Hostname } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
 import { Totals, totalsSnapshot } from './totals.ts'
 
@@ -34,11 +34,11 @@ export class Counters {
   readonly #denied = new Totals()
   readonly #domains = new Map<string, number>()
 
-  readRules(dataplane: Dataplane, saved: SavedFamilies): void {
+  readRules(dataplane: Dataplane, saved: SomeFamilies): void {
     for (const family of FAMILIES) {
       for (const { table, name, rules } of dataplane.rules[family].chains) {
         const present = new Map(
-          saved[family].tables
+          saved[family]?.tables
             .get(table)
             ?.chains.get(name)
             ?.rules.map((rule) => [rule.key, rule]),
@@ -126,10 +126,9 @@ export class Counters {
   domainCounts(
     policies: Policies,
   ): { policy: string; domain: string; family: IpFamily; connections: number }[] {
-    const configured = new Set<string>(policies.names.keys())
     return [...this.#domains].flatMap(([key, connections]) => {
       const [policy = '', family = '', domain = ''] = key.split(' ')
-      return configured.has(domain) ? [{ policy, domain, family: ipFamily(Number(family)), connections }] : []
+      return policies.names.has(domain as Hostname) ? [{ policy, domain, family: ipFamily(Number(family)), connections }] : []
     })
   }
 

@@ -13,6 +13,7 @@ import {
   type Change,
   type Drivers,
   type Observed,
+  PARTS,
   Reconciler,
   type Scope,
 } from './reconciler.ts'
@@ -82,7 +83,7 @@ export class Firewall {
     this.#options.desired.setGeneration(next.generation)
     const dataplane = this.#options.desired.dataplane()
     const isNew = next !== this.#generation
-    const wide = dataplane === this.#applied ? scope : { ...scope, rules: true }
+    const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
     let drift: DriftKind[] = []
     let backstopError: unknown
     let change: Change

@@ -4,14 +4,15 @@ import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
 import type { SetHeader } from '../ipset/parse.ts'
 import { diffRules, type RulesChange } from '../iptables/diff.ts'
-import type { IptablesDriver, SavedFamilies } from '../iptables/driver.ts'
-import { FAMILIES } from '../net/types.ts'
+import type { IptablesDriver, SomeFamilies } from '../iptables/driver.ts'
+import { FAMILIES, type Family } from '../net/types.ts'
 import {
   backstopInSync,
   renderBackstop,
   type BackstopDriver,
   type SavedBackstop,
 } from '../nftables/backstop.ts'
+import { ToolError } from '../system/exec.ts'
 
 export interface Drivers {
   readonly ipset: IpsetDriver
@@ -19,9 +20,13 @@ export interface Drivers {
   readonly backstop: BackstopDriver
 }
 
+/** What is read by itself: the rules of one family, or the second guard. */
+export type Part = Family | 'backstop'
+export const PARTS: readonly Part[] = [...FAMILIES, 'backstop']
+
 /** How much of the kernel a pass looks at. Nothing at all when only answers came: the sets are known. */
 export interface Scope {
-  readonly rules: boolean
+  readonly parts: ReadonlySet<Part>
   readonly headers: boolean
   /** Sets to be read whole, element by element. */
   readonly read: readonly string[]
@@ -31,8 +36,10 @@ export interface Scope {
 
 /** What the kernel held when the pass looked, for counters and reports. Undefined: it did not look. */
 export interface Observed {
-  readonly rules: SavedFamilies | undefined
+  readonly rules: SomeFamilies
   readonly backstop: SavedBackstop | undefined
+  /** A backstop that is undefined and was looked for is not there. */
+  readonly parts: ReadonlySet<Part>
   /** Sets that were read whole in this pass. */
   readonly sets: readonly string[]
 }
@@ -97,18 +104,25 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
-    const [readRules, readBackstop] = scope.rules
-      ? await Promise.all([this.drivers.iptables.read(), this.#readBackstop()])
-      : []
-    const observed: Observed = { rules: readRules, backstop: readBackstop, sets: read }
+    const [rulesRead, backstopRead] = await Promise.all([
+      this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
+      scope.parts.has('backstop') ? this.#readBackstop() : undefined,
+    ])
+    const observed: Observed = {
+      rules: rulesRead,
+      backstop: backstopRead,
+      parts: scope.parts,
+      sets: read,
+    }
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
-    const { rules: saved } = observed
-    const rules = saved
-      ? FAMILIES.flatMap((family) => diffRules(desired.rules[family], saved[family], family))
-      : []
+    const rules = FAMILIES.flatMap((family) => {
+      const saved = rulesRead[family]
+      return saved ? diffRules(desired.rules[family], saved, family) : []
+    })
     const backstop =
-      !scope.rules || (!this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop))
+      !scope.parts.has('backstop') ||
+      (!this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop))
         ? undefined
         : renderBackstop(desired.backstop, {
             packets: observed.backstop?.droppedPackets ?? 0,
@@ -130,7 +144,7 @@ export class Reconciler {
    */
   async apply(change: Change): Promise<void> {
     // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
-    const bare = change.observed.rules !== undefined && change.observed.backstop === undefined
+    const bare = change.observed.parts.has('backstop') && change.observed.backstop === undefined
     let failed = bare ? await this.#writeBackstop(change) : undefined
     try {
       const { before, after } = change.sets
@@ -222,7 +236,9 @@ export class Reconciler {
   async #readBackstop(): Promise<SavedBackstop | undefined> {
     try {
       return await this.drivers.backstop.read()
-    } catch {
+    } catch (error) {
+      // Half an answer is none: the next pass asks again.
+      if (!(error instanceof ToolError)) throw error
       // Unreadable is not absent, but writing it anew is right in both cases, and the write tells what is wrong.
       return undefined
     }

@@ -10,6 +10,8 @@ export interface ScheduleLimits {
 const FIRST_RETRY_MS = 5_000
 /** Due times move by up to this part either way, so that names of one TTL do not stay together for ever. */
 const JITTER = 0.1
+/** Due times lie on a grid of this part of the shortest refresh: names that are asked together cost half of what they cost one by one. */
+const GRID = 1 / 60
 
 /** Which names are due. Time is any clock that never goes back; a name that was taken is nobody's until its outcome is told. */
 export class Schedule {
@@ -95,7 +97,9 @@ export class Schedule {
 
   #put(name: Hostname, nowMs: number, afterMs: number): void {
     this.#taken.delete(name)
-    this.#due.put(name, nowMs + afterMs * (1 - JITTER + 2 * JITTER * this.#random()))
+    const dueMs = nowMs + afterMs * (1 - JITTER + 2 * JITTER * this.#random())
+    const gridMs = this.#limits.refreshMinMs * GRID
+    this.#due.put(name, Math.ceil(dueMs / gridMs) * gridMs)
   }
 
   #knows(name: Hostname): boolean {

@@ -13,14 +13,14 @@ import { compile } from '../../src/policy/compile.ts'
 import { Desired, type Surroundings } from '../../src/reconcile/desired.ts'
 import { Firewall } from '../../src/reconcile/firewall.ts'
 import type { Generation } from '../../src/reconcile/generation.ts'
-import type { Scope } from '../../src/reconcile/reconciler.ts'
+import { PARTS, type Scope } from '../../src/reconcile/reconciler.ts'
 import type { HeldAddress } from '../../src/resolve/model.ts'
 import type { InterfacePlan } from '../../src/workloads/guarded.ts'
 import { load, NOW_MS } from '../unit/config/files.ts'
 import type { FakeKernel } from './fake-kernel.ts'
 
-export const WHOLE: Scope = { rules: true, headers: true, read: [], everything: false }
-export const NOTHING: Scope = { rules: false, headers: false, read: [], everything: false }
+export const WHOLE: Scope = { parts: new Set(PARTS), headers: true, read: [], everything: false }
+export const NOTHING: Scope = { parts: new Set(), headers: false, read: [], everything: false }
 
 /** A config as an operator writes it, parsed by the one parser; a refused one is the test's mistake. */
 export async function configOf(yaml: string): Promise<Config> {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { LookPlan } from '../../../src/daemon/look-plan.ts'
 import type { KnownSet } from '../../../src/ipset/sync.ts'
+import { PARTS, type Part } from '../../../src/reconcile/reconciler.ts'
 import type { Trigger } from '../../../src/reconcile/loop.ts'
 
 const DAY = 86_400_000
@@ -14,7 +15,6 @@ const on = (...triggers: Trigger[]) => new Set(triggers)
 describe('how much a pass looks at', () => {
   test.each<[Trigger, 'nft' | 'legacy', boolean]>([
     ['start', 'nft', true],
-    ['drift', 'nft', true],
     ['reload', 'nft', true],
     ['until', 'nft', true],
     ['retry', 'nft', true],
@@ -24,25 +24,36 @@ describe('how much a pass looks at', () => {
     ['answer', 'legacy', false],
   ])('after %s on iptables-%s: the rules %s', (trigger, flavour, rules) => {
     const plan = new LookPlan(T0)
-    plan.looked({ rules: true, headers: false, read: [], everything: false }, T0)
-    expect(plan.scope(on(trigger), flavour, new Map(), DAY, T0 + 1).rules).toBe(rules)
+    plan.looked({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
+    expect(plan.scope(on(trigger), flavour, new Map(), DAY, T0 + 1).parts.size > 0).toBe(rules)
+  })
+
+  test('a change that the kernel told of is looked at where it was, once', () => {
+    const plan = new LookPlan(T0)
+    const partsAt = (at: number) => plan.scope(on('drift'), 'nft', new Map(), DAY, at).parts
+    plan.looked({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
+    plan.suspect(6)
+    expect(partsAt(T0 + 1)).toEqual(new Set([6]))
+    expect(partsAt(T0 + 2)).toEqual(new Set())
+    plan.suspect(undefined)
+    expect(partsAt(T0 + 3)).toEqual(new Set(PARTS))
   })
 
   test('rules are read now and then whatever happens, and until a look went well', () => {
     const plan = new LookPlan(T0)
-    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).rules).toBe(true)
-    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).rules).toBe(true)
-    plan.looked({ rules: true, headers: true, read: [], everything: false }, T0)
-    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 14_000).rules).toBe(false)
-    expect(plan.scope(on('timer'), 'legacy', new Map(), DAY, T0 + 5_000).rules).toBe(true)
-    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 15_000).rules).toBe(true)
+    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).parts).toEqual(new Set(PARTS))
+    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).parts).toEqual(new Set(PARTS))
+    plan.looked({ parts: new Set(PARTS), headers: true, read: [], everything: false }, T0)
+    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 14_000).parts).toEqual(new Set())
+    expect(plan.scope(on('timer'), 'legacy', new Map(), DAY, T0 + 5_000).parts).toEqual(new Set(PARTS))
+    expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 15_000).parts).toEqual(new Set(PARTS))
   })
 
   test('every element is looked at well before half of its time-out is over', () => {
     const plan = new LookPlan(T0)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8 - 1).everything).toBe(false)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8).everything).toBe(true)
-    plan.looked({ rules: false, headers: false, read: [], everything: true }, T0 + DAY / 8)
+    plan.looked({ parts: new Set<Part>(), headers: false, read: [], everything: true }, T0 + DAY / 8)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8 + 1).everything).toBe(false)
   })
 

@@ -64,7 +64,7 @@ describe('counters', () => {
       const read = [...host.firewall.reconciler.known.keys()]
       const { observed } = await host.pass({ ...WHOLE, read })
       const { desired } = host
-      if (observed.rules) counters.readRules(desired.dataplane(), observed.rules)
+      counters.readRules(desired.dataplane(), observed.rules)
       counters.readSets(host.firewall.reconciler.known, observed.sets, desired.policies, desired.membership)
       const row = counters
         .ruleCounts(desired.dataplane())
