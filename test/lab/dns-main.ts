@@ -11,6 +11,9 @@ export interface DnsQuery {
   readonly name: string
   readonly type: string
   readonly from: string
+  /** Where the answer has to go, and the id that it has to bear. */
+  readonly fromPort: number
+  readonly id: number
   readonly to: string
   readonly transport: 'udp' | 'tcp'
 }
@@ -19,6 +22,8 @@ export interface DnsQuery {
 export class DnsServer {
   readonly scripts = new Map<string, DnsScript>()
   queries: DnsQuery[] = []
+  /** Questions so far, by name and type. */
+  private readonly turns = new Map<string, number>()
 
   async listen(addresses: readonly string[]): Promise<void> {
     await Promise.all(addresses.map((address) => this.listenUdp(address)))
@@ -30,9 +35,7 @@ export class DnsServer {
   private async listenUdp(address: string): Promise<void> {
     const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 })
     socket.on('message', (message, from) => {
-      this.reply(message, from.address, address, 'udp', (bytes) =>
-        socket.send(bytes, from.port, from.address),
-      )
+      this.reply(message, from, address, 'udp', (bytes) => socket.send(bytes, from.port, from.address))
     })
     socket.on('error', () => undefined)
     await new Promise<void>((resolve, reject) => {
@@ -50,7 +53,8 @@ export class DnsServer {
         const end = 2 + pending.readUInt16BE(0)
         const message = pending.subarray(2, end)
         pending = pending.subarray(end)
-        this.reply(message, socket.remoteAddress ?? '', socket.localAddress ?? '', 'tcp', (bytes) => {
+        const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+        this.reply(message, from, socket.localAddress ?? '', 'tcp', (bytes) => {
           const length = Buffer.alloc(2)
           length.writeUInt16BE(bytes.length)
           socket.write(Buffer.concat([length, bytes]))
@@ -61,7 +65,7 @@ export class DnsServer {
 
   private reply(
     message: Buffer,
-    from: string,
+    from: { readonly address: string; readonly port: number },
     to: string,
     transport: 'udp' | 'tcp',
     send: (bytes: Buffer) => void,
@@ -70,16 +74,28 @@ export class DnsServer {
       const query = decode(message)
       const question = query.questions?.[0]
       if (!question) return
+      const { name, type } = question
       if (this.queries.length < 200_000) {
-        this.queries.push({ atMs: Date.now(), name: question.name, type: question.type, from, to, transport })
+        const whence = { from: from.address, fromPort: from.port, id: query.id ?? 0 }
+        this.queries.push({ atMs: Date.now(), name, type, ...whence, to, transport })
       }
-      const bytes = answerTo(query, this.scripts, transport)
+      const turn = this.nextTurn(name, type, transport)
+      const bytes = answerTo(query, this.scripts, { transport, turn })
       if (!bytes) return
-      const delayMs = scriptFor(this.scripts, question.name)?.delayMs ?? 0
+      const delayMs = scriptFor(this.scripts, name, turn)?.delayMs ?? 0
       if (delayMs > 0) setTimeout(() => send(bytes), delayMs)
       else send(bytes)
     } catch {
       // Not a DNS message: like a real server, say nothing.
     }
+  }
+
+  /** A question that comes again by TCP is still the same one. */
+  private nextTurn(name: string, type: string, transport: 'udp' | 'tcp'): number {
+    const key = `${name.toLowerCase()} ${type}`
+    const turn = this.turns.get(key) ?? 0
+    if (transport === 'tcp') return Math.max(0, turn - 1)
+    this.turns.set(key, turn + 1)
+    return turn
   }
 }

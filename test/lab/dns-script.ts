@@ -1,9 +1,14 @@
 import { encode, type Answer, type DecodedPacket, type Packet } from 'dns-packet'
+import { encodeFlawed, type Flaw } from './dns-flaws.ts'
 
-/** What the lab's DNS server says to questions for one name. The first thing given of `silent`, `raw`, `rcode` wins. */
+/** What the lab's DNS server says to questions for one name. The first thing given of `turns`, `silent`, `raw`, `rcode` wins. */
 export interface DnsScript {
+  /** The questions of one type for the name get these in turn, round and round. */
+  readonly turns?: readonly DnsScript[]
   readonly a?: readonly string[]
   readonly aaaa?: readonly string[]
+  /** Beside `a`, so many IPv4 addresses that no earlier answer for the name had. */
+  readonly freshAddresses?: number
   /** The target's own script is followed, so chains and loops can be made. */
   readonly cname?: string
   readonly txt?: readonly string[]
@@ -16,20 +21,29 @@ export interface DnsScript {
   readonly delayMs?: number
   /** This message, in hex; its first two bytes are replaced by the question's id. */
   readonly raw?: string
+  /** The answer, with this wrong about it. */
+  readonly flaw?: Flaw
 }
 
 /** Names in lower case without a final dot; `*.parent` answers for every name below `parent` without an own script. */
 export type DnsScripts = ReadonlyMap<string, DnsScript>
 
+/** How a question came. */
+export interface Asked {
+  readonly transport: 'udp' | 'tcp'
+  /** Questions of this type for this name that came before. */
+  readonly turn: number
+}
+
 /** The answer to one question; undefined: none is sent. A name without a script is NXDOMAIN. */
 export function answerTo(
   query: DecodedPacket,
   scripts: DnsScripts,
-  transport: 'udp' | 'tcp',
+  { transport, turn }: Asked,
 ): Buffer | undefined {
   const question = query.questions?.[0]
   if (!question) return undefined
-  const script = scriptFor(scripts, question.name)
+  const script = scriptFor(scripts, question.name, turn)
   if (script?.silent) return undefined
   if (script?.raw !== undefined) {
     const bytes = Buffer.from(script.raw, 'hex')
@@ -37,7 +51,7 @@ export function answerTo(
     return bytes
   }
   const truncated = transport === 'udp' && script?.truncate === true
-  const answers = script && !truncated ? records(question.name, question.type, scripts) : []
+  const answers = script && !truncated ? records(question.name, question.type, scripts, turn) : []
   const rcode = script ? (script.rcode ?? 'NOERROR') : 'NXDOMAIN'
   const reply: Packet = {
     type: 'response',
@@ -47,12 +61,17 @@ export function answerTo(
     questions: [question],
     answers: script?.rcode ? [] : answers,
   }
-  const bytes = encode(reply)
+  const bytes = script?.flaw === undefined ? encode(reply) : encodeFlawed(reply, script.flaw)
   if (transport === 'tcp' || bytes.length <= 4096) return bytes
   return encode({ ...reply, flags: (reply.flags ?? 0) | 0x0200, answers: [] })
 }
 
-export function scriptFor(scripts: DnsScripts, name: string): DnsScript | undefined {
+export function scriptFor(scripts: DnsScripts, name: string, turn: number): DnsScript | undefined {
+  const script = writtenFor(scripts, name)
+  return script?.turns ? script.turns[turn % script.turns.length] : script
+}
+
+function writtenFor(scripts: DnsScripts, name: string): DnsScript | undefined {
   const key = name.toLowerCase().replace(/\.$/, '')
   const exact = scripts.get(key)
   if (exact) return exact
@@ -63,19 +82,27 @@ export function scriptFor(scripts: DnsScripts, name: string): DnsScript | undefi
   return undefined
 }
 
-function records(name: string, type: string, scripts: DnsScripts, depth = 0): Answer[] {
-  const script = scriptFor(scripts, name)
-  if (!script || depth > 10) return []
+/** More aliases than anybody follows. */
+const LONGEST_CHAIN = 40
+
+function records(name: string, type: string, scripts: DnsScripts, turn: number, depth = 0): Answer[] {
+  const script = scriptFor(scripts, name, turn)
+  if (!script || depth > LONGEST_CHAIN) return []
   const ttl = script.ttl ?? 60
   if (script.cname !== undefined) {
     return [
       { type: 'CNAME', name, ttl, data: script.cname },
-      ...records(script.cname, type, scripts, depth + 1),
+      ...records(script.cname, type, scripts, turn, depth + 1),
     ]
   }
   switch (type) {
     case 'A':
-      return (script.a ?? []).map((data) => ({ type: 'A', name, ttl, data }))
+      return [...(script.a ?? []), ...freshOnes(script.freshAddresses ?? 0, turn)].map((data) => ({
+        type: 'A',
+        name,
+        ttl,
+        data,
+      }))
     case 'AAAA':
       return (script.aaaa ?? []).map((data) => ({ type: 'AAAA', name, ttl, data }))
     case 'TXT':
@@ -83,6 +110,14 @@ function records(name: string, type: string, scripts: DnsScripts, depth = 0): An
     default:
       return []
   }
+}
+
+/** The next ones of 198.19.0.0/16; after 65,536 they come again. */
+function freshOnes(count: number, turn: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const number = (turn * count + index) & 0xffff
+    return `198.19.${number >> 8}.${number & 255}`
+  })
 }
 
 const RCODE = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 } as const
