@@ -9,17 +9,33 @@ export interface Log {
   debug(fields: object, message: string): void
 }
 
-/** More names than this changing state within one window are one event, a dead name server as a rule, and get one line. */
+/** More lines about names than this within one window are one event, a dead name server as a rule, and get one line. */
 const MAX_LINES_PER_WINDOW = 20
 const WINDOW_MS = 60_000
+/** A name that changes its state more often than this goes on and off, which is said once, until it was steady for a while. */
+const MAX_CHANGES = 4
+const STEADY_MS = 600_000
 
-/** Says a fault once: a name's change of state, and the first refusal of its answers. Time is monotonic ms. */
+type Topic = 'failing' | 'stale' | 'fresh' | 'unsteady' | 'refused' | 'overCap'
+
+const nothing = (): Record<Topic, number> => ({
+  failing: 0,
+  stale: 0,
+  fresh: 0,
+  unsteady: 0,
+  refused: 0,
+  overCap: 0,
+})
+
+/** Says a fault once: a name's change of state, the first refusal of its answers, that it has too many addresses. Time is monotonic ms. */
 export class LookupLog {
   readonly #log: Log
   #windowEndsMs = 0
   #lines = 0
-  #unsaid = { failing: 0, stale: 0, fresh: 0 }
+  #unsaid = nothing()
   readonly #refusalsSaid = new Set<Hostname>()
+  readonly #overCapSaid = new Set<Hostname>()
+  readonly #changes = new Map<Hostname, { count: number; lastMs: number }>()
 
   constructor(log: Log) {
     this.#log = log
@@ -28,20 +44,27 @@ export class LookupLog {
   told(name: Hostname, result: RecordResult, detail: () => string | undefined, nowMs: number): void {
     if (result.refusedNow.length > 0 && !this.#refusalsSaid.has(name)) {
       this.#refusalsSaid.add(name)
-      this.#log.warn(
-        { name, addresses: result.refusedNow.slice(0, 10) },
-        'answer refused because of its range',
-      )
+      if (this.#mayTell('refused', nowMs))
+        this.#log.warn(
+          { name, addresses: result.refusedNow.slice(0, 10) },
+          'answer refused because of its range',
+        )
     }
-    if (result.overCap > 0)
-      this.#log.debug({ name, addresses: result.overCap }, 'more addresses than a name may have')
+    if (result.overCap > 0 && !this.#overCapSaid.has(name)) {
+      this.#overCapSaid.add(name)
+      if (this.#mayTell('overCap', nowMs))
+        this.#log.warn({ name, addresses: result.overCap }, 'more addresses than a name may have')
+    }
     const { transition } = result
     if (!transition || (transition.from === undefined && transition.to === 'fresh')) return
-    if (nowMs >= this.#windowEndsMs) this.flush(nowMs)
-    if (++this.#lines > MAX_LINES_PER_WINDOW) {
-      this.#unsaid[transition.to]++
+    const changes = this.#countChange(name, nowMs)
+    if (changes > MAX_CHANGES + 1) return
+    if (changes > MAX_CHANGES) {
+      if (this.#mayTell('unsteady', nowMs))
+        this.#log.warn({ name, detail: detail() }, 'name resolves on and off; no more is said of it')
       return
     }
+    if (!this.#mayTell(transition.to, nowMs)) return
     if (transition.to === 'fresh') this.#log.info({ name }, 'name resolves again')
     else if (transition.to === 'stale')
       this.#log.warn({ name, detail: detail() }, 'name does not resolve; its last addresses stay')
@@ -52,20 +75,37 @@ export class LookupLog {
   flush(nowMs: number): void {
     this.#windowEndsMs = nowMs + WINDOW_MS
     this.#lines = 0
-    const { failing, stale, fresh } = this.#unsaid
-    if (failing + stale + fresh === 0) return
-    this.#unsaid = { failing: 0, stale: 0, fresh: 0 }
-    this.#log.warn({ failing, stale, fresh }, 'many more names changed their state')
+    const unsaid = Object.entries(this.#unsaid).filter(([, count]) => count > 0)
+    if (unsaid.length === 0) return
+    this.#unsaid = nothing()
+    this.#log.warn(Object.fromEntries(unsaid), 'the same is true of many more names')
   }
 
   /** Milliseconds until a summary is due, undefined when there is nothing to sum up. */
   dueInMs(nowMs: number): number | undefined {
-    const { failing, stale, fresh } = this.#unsaid
-    return failing + stale + fresh > 0 ? Math.max(0, this.#windowEndsMs - nowMs) : undefined
+    const isDue = Object.values(this.#unsaid).some((count) => count > 0)
+    return isDue ? Math.max(0, this.#windowEndsMs - nowMs) : undefined
   }
 
   /** A name that left the config may speak up again should it return. */
   forgetAllBut(names: ReadonlyMap<Hostname, unknown>): void {
-    for (const name of this.#refusalsSaid) if (!names.has(name)) this.#refusalsSaid.delete(name)
+    for (const said of [this.#refusalsSaid, this.#overCapSaid, this.#changes])
+      for (const name of said.keys()) if (!names.has(name)) said.delete(name)
+  }
+
+  /** Is there room for a line in this window? If not, it is summed up. */
+  #mayTell(topic: Topic, nowMs: number): boolean {
+    if (nowMs >= this.#windowEndsMs) this.flush(nowMs)
+    if (++this.#lines <= MAX_LINES_PER_WINDOW) return true
+    this.#unsaid[topic]++
+    return false
+  }
+
+  /** How many changes the name made without a long rest between them. */
+  #countChange(name: Hostname, nowMs: number): number {
+    const known = this.#changes.get(name)
+    const count = known && nowMs - known.lastMs < STEADY_MS ? known.count + 1 : 1
+    this.#changes.set(name, { count, lastMs: nowMs })
+    return count
   }
 }

@@ -15,6 +15,8 @@ import { PastAddresses } from './past-addresses.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
+const ALL_REFUSED: Lookup = { kind: 'error', detail: 'every address was refused because of its range' }
+
 /** A name that answers with ever new refused addresses shall not fill the memory. */
 const MAX_REFUSED_REMEMBERED = 256
 
@@ -75,10 +77,7 @@ export class NameRecord {
     limits: LedgerLimits,
   ): RecordResult {
     const familyRecord = this.#families[family]
-    familyRecord.book(lookup, nowMs)
     const records = lookup.kind === 'addresses' ? lookup.records : []
-    if (records.length === 0) return this.#result({})
-
     const answered = new Set<Address>()
     const refused = new Set<Address>()
     const fresh: Mutable<HeldAddress>[] = []
@@ -104,7 +103,11 @@ export class NameRecord {
       }
       answered.add(address)
     }
-    familyRecord.refused = [...refused]
+    // An answer of nothing but refused addresses is no news of the name: whoever gave it takes nothing away with it.
+    familyRecord.book(answered.size === 0 && refused.size > 0 ? ALL_REFUSED : lookup, nowMs)
+    if (records.length > 0) familyRecord.refused = [...refused]
+    const told = { refused: [...refused], refusedNow: this.#rememberRefused(refused) }
+    if (answered.size === 0) return this.#result(told)
     const removed = this.#removeExpired(family, answered, nowMs, limits)
     const evicted = this.#makeRoom(family, answered, fresh.length, limits)
     const room = Math.max(0, limits.maxAddressesPerName - this.#sizes[family])
@@ -113,8 +116,7 @@ export class NameRecord {
     return this.#result({
       added: added.map(({ address }) => address),
       removed: [...removed, ...evicted],
-      refused: familyRecord.refused,
-      refusedNow: this.#rememberRefused(refused),
+      ...told,
       overCap: evicted.length + fresh.length - added.length,
     })
   }
@@ -147,7 +149,6 @@ export class NameRecord {
     const errors = [four, six].filter((family) => nothing || family.stale).map(({ error }) => error)
     const refused = [...four.refused, ...six.refused]
     const known = errors.filter((error) => error !== undefined)
-    if (nothing && refused.length > 0) known.push('every address was refused because of its range')
     const successes = [four.lastSuccessMs, six.lastSuccessMs].filter((ms) => ms !== undefined)
     return {
       name: this.#name,

@@ -209,6 +209,17 @@ describe('ranges', () => {
     expect(ledger.held(api)[0]?.private).toBe(true)
   })
 
+  test('of an answer that has only refused ones take nothing away', () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    const result = book(ledger, answer(['10.0.0.1', '169.254.169.254']), T0 + 60 * MINUTE)
+    expect(result).toMatchObject({ removed: [], refused: ['10.0.0.1', '169.254.169.254'], state: 'stale' })
+    expect(heldBy(ledger)).toEqual(['198.51.100.1'])
+    expect(ledger.status(api)?.lastError).toMatch(/refused/)
+    const mixed = book(ledger, answer(['10.0.0.1', '198.51.100.2']), T0 + 61 * MINUTE)
+    expect(mixed).toMatchObject({ removed: ['198.51.100.1'], state: 'fresh' })
+  })
+
   test("the host's own addresses are refused", () => {
     const ledger = ledgerOf()
     const result = ledger.record(

@@ -195,7 +195,7 @@ describe('the log', () => {
     await pass(61_000)
     expect(lines).toHaveLength(21)
     expect(lines.at(-1)).toMatchObject({
-      message: 'many more names changed their state',
+      message: 'the same is true of many more names',
       fields: { failing: 280 },
     })
     await pass(600_000)
@@ -213,5 +213,48 @@ describe('the log', () => {
     await pass(600_000)
     expect(lines.filter(({ message }) => message === 'answer refused because of its range')).toHaveLength(1)
     expect(reports[0]?.refused).toEqual(['169.254.169.0'])
+  })
+
+  test('says once that a name goes on and off, until it was steady', async () => {
+    const { refresher, state, lines } = world({ refresh: { minMs: 1_000, maxMs: 1_000 } })
+    const { reply } = state
+    let turn = 0
+    state.reply = (name, family) => (family === 6 || turn++ % 2 === 0 ? reply(name, family) : broken)
+    refresher.start()
+    await pass(3_600_000)
+    expect(turn).toBeGreaterThan(3_000)
+    expect(lines).toHaveLength(5)
+    expect(lines.at(-1)?.message).toMatch(/on and off/)
+    state.reply = reply
+    await pass(601_000)
+    state.reply = () => broken
+    await pass(10_000)
+    expect(lines.slice(5).map(({ message }) => message)).toEqual([
+      'name does not resolve; its last addresses stay',
+    ])
+  })
+
+  test('says once that a name has too many addresses', async () => {
+    const { refresher, state, lines } = world({ maxAddressesPerName: 1 })
+    let last = 0
+    state.reply = () => ({
+      kind: 'addresses',
+      records: [1, 2].map(() => ({ address: `198.51.100.${last++ % 250}` as Address, ttlMs: 0 })),
+    })
+    refresher.start()
+    await pass(600_000)
+    expect(last).toBeGreaterThan(50)
+    expect(lines.map(({ message }) => message)).toEqual(['more addresses than a name may have'])
+  })
+
+  test('sums up when the answers of many names are refused together', async () => {
+    const { refresher, state, lines } = world({
+      names: namesOf(300),
+      maxQueriesPerSecond: Number.POSITIVE_INFINITY,
+    })
+    state.reply = () => ({ kind: 'addresses', records: [{ address: '10.0.0.1' as Address, ttlMs: 0 }] })
+    refresher.start()
+    await pass(600_000)
+    expect(lines).toHaveLength(21)
   })
 })
