@@ -1,5 +1,5 @@
 import type { Run } from '../system/exec.ts'
-import type { Address, Family } from '../net/types.ts'
+import { FAMILIES, type Address, type Family } from '../net/types.ts'
 import { ToolError } from '../system/exec.ts'
 import type { Flow } from '../dataplane/flow.ts'
 
@@ -12,28 +12,32 @@ export class ConntrackDriver {
 
   async flows(family: Family): Promise<Flow[]> {
     try {
-      const argv = ['conntrack', '-L', '-f', family === 4 ? 'ipv4' : 'ipv6'] as const
+      const argv = ['conntrack', '-L', '-f', optionOf(family)] as const
       const { stdout, stderr } = await this.run(argv, { timeoutMs: TABLE_MS })
       if (!isComplete(stdout, stderr)) throw new Error('reading the connections: the answer is cut off')
       return parseFlows(stdout)
     } catch (error) {
-      // It exits 1 where IPv6 is switched off in the kernel, and says so.
-      if (error instanceof ToolError && family === 6 && /not supported/i.test(error.stderr)) return []
+      if (error instanceof ToolError && isAbsent(family, error.stderr)) return []
       throw error
     }
   }
 
   /** Forgets every connection with this mark. One scan of the table, 40 ms at 100,000 entries. */
   async deleteMarked(mark: number, mask: number): Promise<void> {
-    for (const family of ['ipv4', 'ipv6']) {
-      // It exits 1 when there was none, or no such family.
-      await this.run(['conntrack', '-D', '-f', family, '--mark', `${mark}/${mask}`], {
-        okExitCodes: [1],
-        timeoutMs: TABLE_MS,
-      })
+    for (const family of FAMILIES) {
+      const argv = ['conntrack', '-D', '-f', optionOf(family), '--mark', `${mark}/${mask}`] as const
+      const { exitCode, stderr } = await this.run(argv, { okExitCodes: [1], timeoutMs: TABLE_MS })
+      // It exits 1 when there was none, as it does for every failure.
+      if (exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr))
+        throw new Error(`forgetting connections: ${stderr.trim().slice(0, 200)}`)
     }
   }
 }
+
+const optionOf = (family: Family): string => (family === 4 ? 'ipv4' : 'ipv6')
+
+/** It exits 1 where IPv6 is switched off in the kernel, and says so. */
+const isAbsent = (family: Family, stderr: string): boolean => family === 6 && /not supported/i.test(stderr)
 
 /** The tool says last, and elsewhere, how many lines it has printed. */
 function isComplete(stdout: string, stderr: string): boolean {

@@ -144,9 +144,9 @@ export class FakeKernel {
     )
     const deleted = this.connections[family].length - stay.length
     this.connections[family] = stay
-    if (deleted === 0 && !options.okExitCodes?.includes(1))
-      throw new Refusal('0 flow entries have been deleted.')
-    return { stdout: '', stderr: '', exitCode: deleted === 0 ? 1 : 0 }
+    const stderr = `conntrack v1.4.7 (conntrack-tools): ${deleted} flow entries have been deleted.\n`
+    if (deleted === 0 && !options.okExitCodes?.includes(1)) throw new Refusal(stderr)
+    return { stdout: '', stderr, exitCode: deleted === 0 ? 1 : 0 }
   }
 }
 

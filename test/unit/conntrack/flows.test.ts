@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ConntrackDriver, parseFlows } from '../../../src/conntrack/driver.ts'
+import type { Run } from '../../../src/system/exec.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
 describe('connections', () => {
@@ -40,6 +41,15 @@ describe('connections', () => {
     await driver.deleteMarked(0x02000000, 0xff000000)
     await driver.deleteMarked(0x02000000, 0xff000000)
     expect((await driver.flows(4)).map(({ mark }) => mark)).toEqual([0, 0x03000007])
+  })
+
+  test('that cannot be forgotten are an error, though the tool ends as it does when there are none', async () => {
+    const kernel = new FakeKernel()
+    const run: Run = async (argv, options) =>
+      argv[1] === '-D'
+        ? { stdout: '', stderr: 'Operation failed: Operation not permitted', exitCode: 1 }
+        : kernel.run(argv, options)
+    await expect(new ConntrackDriver(run).deleteMarked(1, 1)).rejects.toThrow('not permitted')
   })
 
   test('that cannot be read are an error, but for IPv6 where it is switched off', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ConntrackDriver } from '../../../src/conntrack/driver.ts'
 import { IpsetDriver } from '../../../src/ipset/driver.ts'
+import { IptablesDriver } from '../../../src/iptables/driver.ts'
 import { parseSave, SaveFormatError } from '../../../src/iptables/parse.ts'
 import { BackstopDriver } from '../../../src/nftables/backstop.ts'
 import type { Run } from '../../../src/system/exec.ts'
@@ -72,6 +73,24 @@ describe('an answer that is cut off anywhere is an error', () => {
       expect(() => parseSave(text.slice(0, at), 4), `cut at ${at}`).toThrow(SaveFormatError)
     }
     expect([...parseSave(text.slice(0, border), 4).tables.keys()]).toEqual(['filter'])
+  })
+
+  test('a table that was there and is not is asked for again', async () => {
+    let cut = false
+    const run: Run = async (argv, options) => {
+      const result = await kernel.run(argv, options)
+      if (!cut || argv[0] !== 'iptables-nft-save') return result
+      cut = false
+      return { ...result, stdout: result.stdout.slice(0, result.stdout.indexOf('# Generated', 1)) }
+    }
+    const driver = new IptablesDriver(run, async () => '')
+    await driver.read()
+    cut = true
+    const saved = await driver.read()
+    expect([cut, ...saved[4].tables.keys()]).toEqual([false, 'filter', 'raw'])
+    // What two answers say is believed.
+    kernel.rules[6].tables.delete('raw')
+    expect([...(await driver.read())[6].tables.keys()]).toEqual(['filter'])
   })
 
   test('interfaces', () => {
