@@ -4,7 +4,7 @@ import type { Match, Rule, Target } from '../dataplane/model.ts'
 
 /** What follows `-A CHAIN` in the restore format, the comment with its fingerprint included. */
 export function renderRule(rule: Rule, family: Family): string {
-  const body = [...rule.matches.map((match) => renderMatch(match, family)), renderTarget(rule, family)]
+  const body = [...renderMatches(rule.matches, family), renderTarget(rule, family)]
     .filter((part) => part !== '')
     .join(' ')
   const fingerprint = shortHash(`${body} ${rule.words} ${rule.key} ${rule.policy} ${rule.action}`)
@@ -17,6 +17,18 @@ export function fingerprintOf(text: string): { key: string; fingerprint: string 
   return found ? { key: found[1] ?? '', fingerprint: found[2] ?? '' } : undefined
 }
 
+/** Neighbours that ask connection tracking share one match: the kernel calls each for every packet. */
+function renderMatches(matches: readonly Match[], family: Family): string[] {
+  const rendered = matches.map((match) => renderMatch(match, family))
+  return rendered.map((text, index) =>
+    text.startsWith(CONNTRACK) && rendered[index - 1]?.startsWith(CONNTRACK)
+      ? text.slice(CONNTRACK.length)
+      : text,
+  )
+}
+
+const CONNTRACK = '-m conntrack '
+
 function renderMatch(match: Match, family: Family): string {
   switch (match.kind) {
     case 'in':
@@ -24,7 +36,7 @@ function renderMatch(match: Match, family: Family): string {
     case 'destination':
       return `-d ${match.cidr}`
     case 'originalDestination':
-      return `-m conntrack --ctorigdst ${match.cidr}`
+      return `${CONNTRACK}--ctorigdst ${match.cidr}`
     case 'protocol':
       return `-p ${protocolName(match.protocol, family)}`
     case 'ports':
@@ -34,9 +46,9 @@ function renderMatch(match: Match, family: Family): string {
     case 'set':
       return `-m set --match-set ${match.set} ${match.fields}`
     case 'state':
-      return `-m conntrack ${match.negate ? '! ' : ''}--ctstate ${match.states.join(',')}`
+      return `${CONNTRACK}${match.negate ? '! ' : ''}--ctstate ${match.states.join(',')}`
     case 'direction':
-      return `-m conntrack --ctdir ${match.direction}`
+      return `${CONNTRACK}--ctdir ${match.direction}`
     case 'connmark':
     case 'mark':
       return `-m ${match.kind} --mark ${hex(match.value)}/${hex(match.mask)}`
