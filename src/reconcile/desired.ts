@@ -112,7 +112,10 @@ export class Desired {
   }
 }
 
-/** One element a guarded subnet in each set of denials: its counter is the network's. */
+/**
+ * One element a guarded subnet in each set of denials: its counter is the network's. A forged source is in any subnet but its own
+ * network's, so there the interface alone tells.
+ */
 function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
   const sets = new Map<string, Elements>()
   for (const family of FAMILIES) {
@@ -123,10 +126,18 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
           .map((subnet: Cidr): [string, string] => [`${subnet},${bridge}`, networkName ?? bridge]),
       ),
     )
-    for (const reason of DENY_REASONS) sets.set(deniedSet(reason, family), elements)
+    const anySource = new Map(
+      plan.guarded
+        .filter(({ subnets }) => subnets.length > 0)
+        .map(({ bridge, networkName }) => [`${ANYWHERE[family]},${bridge}`, networkName ?? bridge]),
+    )
+    for (const reason of DENY_REASONS)
+      sets.set(deniedSet(reason, family), reason === 'forged' ? anySource : elements)
   }
   return sets
 }
+
+const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 
 const shapeOf = ({ plan, resolvers }: Surroundings): string =>
   JSON.stringify([
