@@ -5,6 +5,8 @@
 #       R packets a second, each from a fresh source port; prints {"sent":N}
 #   sender odd --dst=BASE4 [--dst6=BASE6] [--only=kind,kind] [--count=N]
 #       each odd packet N times, the k-th kind to BASE + k; prints [{"kind":…,"dst":…,"proto":…,"sent":N},…]
+#   sender forge --src=A --sport=P --dst=B --ports=FROM-TO --payload=HEX
+#       one UDP packet in the name of A to each of the ports; prints {"sent":N}
 #   sender kinds
 use strict;
 use warnings;
@@ -30,8 +32,9 @@ my ($raw4, $raw6);
 
 if    ($command eq 'flood') { flood() }
 elsif ($command eq 'odd')   { odd() }
+elsif ($command eq 'forge') { forge() }
 elsif ($command eq 'kinds') { print join("\n", map { $_->{kind} } kinds()), "\n" }
-else                        { die "usage: sender flood|odd|kinds …\n" }
+else                        { die "usage: sender flood|odd|forge|kinds …\n" }
 
 sub flood {
     my $dst    = address($option{dst});
@@ -52,6 +55,16 @@ sub flood {
         select undef, undef, undef, 0.005;
     }
     print "{\"sent\":$sent}\n";
+}
+
+sub forge {
+    my ($src, $dst)   = (address($option{src}), address($option{dst}));
+    my ($first, $last) = split /-/, $option{ports};
+    my $payload = pack 'H*', $option{payload};
+    for my $port ($first .. $last) {
+        transmit($dst, packet($src, $dst, UDP, udp($src, $dst, $option{sport}, $port, $payload)));
+    }
+    printf "{\"sent\":%d}\n", $last - $first + 1;
 }
 
 sub odd {
