@@ -254,7 +254,7 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: { plan: this.#host.plan(config), resolvers: [] },
+      surroundings: { plan: this.#host.plan(config), resolvers: [], containers: new Map() },
       generation: generation.generation,
       held: (name) => ledger.held(name),
     })
@@ -382,7 +382,8 @@ export class Daemon {
       this.#stale = { surroundings: true, interfaces: true }
       throw error
     }
-    this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers: this.#host.resolvers })
+    const { resolvers, containers } = this.#host
+    this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers, containers })
   }
 
   /** What the next boot loads before there is a daemon. */

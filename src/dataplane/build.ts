@@ -14,6 +14,8 @@ import { maxelemFor } from './set-size.ts'
 export const REVOKED_SECONDS = 900
 
 const LINGER_SECONDS = 86_400
+/** The kernel's longest: for what is written from the engine's facts alone. */
+const FOR_GOOD_SECONDS = 2_147_483
 
 export function buildDataplane(input: BuildInput): Dataplane {
   return {
@@ -70,6 +72,11 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
     ),
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
-    ...names.DENY_REASONS.map((reason) => spec(names.deniedSet(reason, family), 'hash:net,iface', 2_147_483)),
+    ...(input.config.smtp?.per === 'container'
+      ? [spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS)]
+      : []),
+    ...names.DENY_REASONS.map((reason) =>
+      spec(names.deniedSet(reason, family), 'hash:net,iface', FOR_GOOD_SECONDS),
+    ),
   ]
 }

@@ -57,7 +57,7 @@ export type Match =
   | { readonly kind: 'protocol'; readonly protocol: Protocol }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
   | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortRange[] }
-  | { readonly kind: 'set'; readonly set: string; readonly fields: string }
+  | { readonly kind: 'set'; readonly set: string; readonly fields: string; readonly negate?: boolean }
   | { readonly kind: 'state'; readonly states: readonly ConntrackState[]; readonly negate?: boolean }
   | { readonly kind: 'direction'; readonly direction: 'ORIGINAL' | 'REPLY' }
   | { readonly kind: 'connmark' | 'mark'; readonly value: number; readonly mask: number }
@@ -80,6 +80,8 @@ export interface Hashlimit {
   readonly burst: number
   /** bySource: one budget a source address; otherwise one for all. */
   readonly bySource: boolean
+  /** A budget that was not asked for so long is forgotten, and whole again at the next packet. Undefined: one `per`. */
+  readonly expireMs?: number
 }
 
 export type Target =

@@ -7,6 +7,8 @@ export const CHAIN_PREFIX = 'EMBARGOD'
 export const SET_PREFIX = 'embargod-'
 /** The nft table of the backstop, family inet. */
 export const BACKSTOP_TABLE = 'embargod-guard'
+/** Its twin, which belongs to the running daemon: a flush of all rules passes it by, and it ends with its owner. */
+export const HELD_TABLE = 'embargod-held'
 /** Where denied packets are copied to for whoever listens. */
 export const NFLOG_GROUP = 61
 
@@ -39,6 +41,9 @@ export const deniedSet = (reason: DenyReason, family: Family): string =>
   `${SET_PREFIX}denied-${reason}-${family}`
 export const revokedSet = (family: Family): string => `${SET_PREFIX}revoked-${family}`
 export const lingerSet = (family: Family): string => `${SET_PREFIX}linger-${family}`
+
+/** Addresses that the engine gave to containers. */
+export const containersSet = (family: Family): string => `${SET_PREFIX}containers-${family}`
 
 /** `embargod-<policy>-<ports' hash>-<family>`, at most 31 characters. */
 export function allowSet(policy: string, ports: PortList, family: Family): string {

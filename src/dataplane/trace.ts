@@ -116,7 +116,7 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
         )
       )
     case 'set':
-      return input.inSet(match.set, match.fields)
+      return input.inSet(match.set, match.fields) !== (match.negate ?? false)
     case 'state':
       return match.states.includes('NEW') !== (match.negate ?? false)
     case 'mark':

@@ -45,6 +45,15 @@ export class HostView {
     return this.#resolvers
   }
 
+  /** Addresses that the engine gave to containers, with the container's short id; none while the engine has not been heard. */
+  get containers(): ReadonlyMap<Address, string> {
+    return new Map(
+      (this.#inventory?.containers ?? []).flatMap(({ id, endpoints }) =>
+        endpoints.flatMap(({ addresses }) => addresses.map((address) => [address, id.slice(0, 12)] as const)),
+      ),
+    )
+  }
+
   get resolverProblems(): readonly string[] {
     return this.#resolverProblems
   }

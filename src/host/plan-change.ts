@@ -28,7 +28,7 @@ export async function planChange(
   const desired = new Desired({
     config,
     policies,
-    surroundings: { plan: host.plan(config), resolvers: host.resolvers },
+    surroundings: { plan: host.plan(config), resolvers: host.resolvers, containers: host.containers },
     generation: nextGeneration(generation, policies.digest).generation,
     held: (name) => ledger.held(name),
   })

@@ -123,6 +123,7 @@ async function follow(
   const from = way.addresses?.find((one) => familyOf(one) === familyOf(destination))
   const elementFor = (fields: string): string | undefined => {
     if (fields === 'dst') return destination
+    if (fields === 'src') return from
     if (fields === 'src,dst,dst' && from !== undefined && port !== undefined)
       return `${from},${protocol}:${port},${destination}`
     return undefined

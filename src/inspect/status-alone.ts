@@ -17,7 +17,7 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
   const desired = new Desired({
     config,
     policies,
-    surroundings: { plan: host.plan(config), resolvers: host.resolvers },
+    surroundings: { plan: host.plan(config), resolvers: host.resolvers, containers: host.containers },
     generation: generation.generation,
     held: (name) => ledger.held(name),
   })

@@ -55,7 +55,7 @@ export function readRule(text: string): ReadRule {
         break
       }
       case '--match-set':
-        matches.push({ kind: 'set', set: next(), fields: next() })
+        matches.push({ kind: 'set', set: next(), fields: next(), ...(negate ? { negate } : {}) })
         break
       case '--ctstate': {
         const states = next().split(',') as ConntrackState[]
@@ -104,6 +104,9 @@ export function readRule(text: string): ReadRule {
       case '--hashlimit-mode':
         limit.bySource = next() === 'srcip'
         break
+      case '--hashlimit-htable-expire':
+        limit.expireMs = Number(next())
+        break
       case '--hashlimit-name':
         limit.name = next()
         break
@@ -126,7 +129,7 @@ export function readRule(text: string): ReadRule {
 }
 
 /** What we negate ourselves. Any other negation is somebody else's, and must not be taken for its contrary. */
-const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged'])
+const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged', '--match-set'])
 
 const UNITS: Readonly<Record<string, Hashlimit['per']>> = {
   sec: 'second',

@@ -44,7 +44,7 @@ function renderMatch(match: Match, family: Family): string {
         .map(({ from, to }) => (from === to ? from : `${from}:${to}`))
         .join(',')}`
     case 'set':
-      return `-m set --match-set ${match.set} ${match.fields}`
+      return `-m set ${match.negate ? '! ' : ''}--match-set ${match.set} ${match.fields}`
     case 'state':
       return `${CONNTRACK}${match.negate ? '! ' : ''}--ctstate ${match.states.join(',')}`
     case 'direction':
@@ -57,9 +57,10 @@ function renderMatch(match: Match, family: Family): string {
     case 'forgedSource':
       return '-m rpfilter --invert'
     case 'hashlimit': {
-      const { name, side, count, per, burst, bySource } = match.limit
+      const { name, side, count, per, burst, bySource, expireMs } = match.limit
+      const expire = expireMs === undefined ? '' : ` --hashlimit-htable-expire ${expireMs}`
       const mode = bySource ? ' --hashlimit-mode srcip' : ''
-      return `-m hashlimit --hashlimit-${side} ${count}/${per} --hashlimit-burst ${burst}${mode} --hashlimit-name ${name}`
+      return `-m hashlimit --hashlimit-${side} ${count}/${per} --hashlimit-burst ${burst}${mode} --hashlimit-name ${name}${expire}`
     }
     default:
       return match satisfies never

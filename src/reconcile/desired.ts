@@ -2,7 +2,7 @@ import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
 import type { Dataplane } from '../dataplane/model.ts'
-import { deniedSet, DENY_REASONS } from '../dataplane/names.ts'
+import { containersSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Hostname } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly plan: InterfacePlan
   /** Whom containers may ask. */
   readonly resolvers: readonly Address[]
+  /** Addresses that the engine gave to containers, with the container's id. */
+  readonly containers: ReadonlyMap<Address, string>
 }
 
 /**
@@ -69,11 +71,13 @@ export class Desired {
 
   /** Nothing is rebuilt when the surroundings are what they were. */
   setSurroundings(surroundings: Surroundings): void {
-    const before = shapeOf(this.#surroundings)
+    const before = this.#surroundings
     this.#surroundings = surroundings
-    if (shapeOf(surroundings) === before) return
-    this.#dataplane = undefined
-    this.membership.setStatics(countedNetworks(surroundings.plan))
+    // Containers come and go all the time, and are elements only: no rule changes with them.
+    const sameRules = shapeOf(surroundings) === shapeOf(before)
+    if (!sameRules) this.#dataplane = undefined
+    if (!sameRules || !sameEntries(surroundings.containers, before.containers))
+      this.membership.setStatics(this.#statics())
   }
 
   setGeneration(generation: number): void {
@@ -108,7 +112,20 @@ export class Desired {
   }
 
   #rebuildMembership(): void {
-    this.membership.rebuild(this.#policies, countedNetworks(this.#surroundings.plan), this.#held)
+    this.membership.rebuild(this.#policies, this.#statics(), this.#held)
+  }
+
+  #statics(): Map<string, Elements> {
+    const { plan, containers } = this.#surroundings
+    const sets = countedNetworks(plan)
+    if (this.#config.smtp?.per === 'container') {
+      for (const family of FAMILIES)
+        sets.set(
+          containersSet(family),
+          new Map([...containers].filter(([address]) => familyOf(address) === family)),
+        )
+    }
+    return sets
   }
 }
 
@@ -138,6 +155,9 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
 }
 
 const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
+
+const sameEntries = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean =>
+  one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 
 const shapeOf = ({ plan, resolvers }: Surroundings): string =>
   JSON.stringify([

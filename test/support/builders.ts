@@ -143,6 +143,7 @@ export const surroundingsOf = ({
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
   resolvers: resolvers as Address[],
+  containers: new Map(),
 })
 
 /** Each with its flavour of iptables settled: the fake has one. */

@@ -69,7 +69,7 @@ export function judgeRules(input: BuildInput, family: Family): Rule[] {
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
       .map((cidr) => denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`)),
-    ...(smtp ? smtpRules(smtp) : []),
+    ...(smtp ? smtpRules(smtp, family) : []),
     ...dnsRules(resolvers.filter((address) => !metadata.some((cidr) => cidrContains(cidr, address)))),
     ...input.policies.policies.map((policy) =>
       rule({

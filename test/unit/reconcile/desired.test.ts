@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { deniedSet } from '../../../src/dataplane/names.ts'
+import { containersSet, deniedSet } from '../../../src/dataplane/names.ts'
+import type { Address } from '../../../src/net/types.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { Desired } from '../../../src/reconcile/desired.ts'
 import { configOf, planOf, SHOP, surroundingsOf } from '../../support/builders.ts'
@@ -18,4 +19,28 @@ test('what a network sends in a foreign name is counted as its own', async () =>
   expect([...membership.elementsOf(deniedSet('policy', 4))]).toEqual([`172.18.0.0/16,${bridge}`])
   expect([...membership.elementsOf(deniedSet('forged', 4))]).toEqual([`0.0.0.0/0,${bridge}`])
   expect([...membership.elementsOf(deniedSet('forged', 6))]).toEqual([`::/0,${bridge}`])
+})
+
+test("containers are elements: who comes or goes changes no rule, and nothing without a mail budget of one's own", async () => {
+  const of = async (yaml: string) => {
+    const config = await configOf(yaml)
+    const policies = compile(config, [], NOW_MS)
+    return new Desired({ config, policies, surroundings: surroundingsOf({}), generation: 1, held: () => [] })
+  }
+  const address = '172.18.0.2' as Address
+  const around = { ...surroundingsOf({}), containers: new Map([[address, '0123456789ab']]) }
+  const desired = await of('smtp: { rate: 5/minute, burst: 5 }\n')
+  const before = desired.dataplane()
+  desired.setSurroundings(around)
+  expect(desired.dataplane()).toBe(before)
+  expect(desired.membership.commentOf(containersSet(4), address)).toBe('0123456789ab')
+  desired.setSurroundings(surroundingsOf({}))
+  expect(desired.membership.has(containersSet(4), address)).toBe(false)
+
+  for (const yaml of ['denyWith: drop\n', 'smtp: { rate: 5/minute, burst: 5, per: host }\n']) {
+    const without = await of(yaml)
+    without.setSurroundings(around)
+    expect(without.membership.sizeOf(containersSet(4))).toBe(0)
+    expect(without.dataplane().sets.map(({ name }) => name)).not.toContain(containersSet(4))
+  }
 })
