@@ -14,6 +14,7 @@ import { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
+import { PARTS } from '../reconcile/reconciler.ts'
 import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
@@ -79,6 +80,8 @@ export class Account {
       this.#guards = { rules: true, backstop: this.#guards.backstop || observed.parts.has('backstop') }
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
+    if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
+    else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)
     this.counters.readSets(known, observed.sets, desired.policies, desired.membership)
     if (summary.length > 0) {

@@ -106,7 +106,13 @@ export class Daemon {
       host: this.#host,
       log: this.#log,
       request: (trigger) => this.#loop.request(trigger),
-      onDockerState: (state) => this.#account.dockerIs(state),
+      onDockerState: (state) => {
+        this.#account.dockerIs(state)
+        if (!state.connected) return
+        // An engine that began anew may have gone over to the other iptables.
+        this.#drivers.iptables.doubt()
+        this.#looks.suspect(undefined)
+      },
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
       onDrift: (part) => {
         this.#looks.suspect(part)
@@ -124,6 +130,10 @@ export class Daemon {
     const { configFile, stateDirectory } = this.#options
     const directories = await stateDirectories(configFile, stateDirectory)
     const last = await enforceLast(configFile, directories, this.#drivers, this.#log)
+    // Reading and building the rest would take the processor from it. The first pass corrects what went wrong.
+    await last?.filled.catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the sets of the last life are not full'),
+    )
     const { config, store } = await this.#holder.first()
     this.#store = store
     await this.#compose(config)
@@ -131,10 +141,6 @@ export class Daemon {
     this.#port.serve(config.metrics.listen)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
-    // The first pass reads the sets, and corrects them should the filling have failed.
-    await last?.filled.catch((error: unknown) =>
-      this.#log.warn({ err: error }, 'the sets of the last life are not full'),
-    )
     await this.#learnNames()
     this.#loop.release()
     await this.#loop.requestAndWait('start')

@@ -1,7 +1,7 @@
 import type { StatusReport } from '../control/status.ts'
 import { allowSet } from '../dataplane/names.ts'
 import type { HostView } from './host-view.ts'
-import type { Flavour } from '../iptables/driver.ts'
+import type { Flavour } from '../iptables/diff.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'

@@ -9,8 +9,7 @@ import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { removeRules } from '../iptables/diff.ts'
-import { FAMILIES } from '../net/types.ts'
+import { FLAVOURS } from '../iptables/driver.ts'
 import { removeBackstop } from '../nftables/backstop.ts'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
@@ -70,15 +69,16 @@ async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; fai
       failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-  for (const { flavour, saved, driver } of await drivers.iptables.everywhere()) {
-    for (const family of FAMILIES) {
-      for (const change of removeRules(saved[family], family)) {
+  for (const flavour of FLAVOURS) {
+    await attempt(`reading rules (iptables-${flavour})`, async () => {
+      for (const change of await drivers.iptables.removal(flavour)) {
+        const { family, table, summary } = change
         await attempt(`removing rules (iptables-${flavour}, IPv${family})`, async () => {
-          await driver.write(change)
-          removed.push(...change.summary.map((line) => `IPv${family} ${change.table}: ${line}`))
+          await drivers.iptables.write(change)
+          removed.push(...summary.map((line) => `IPv${family} ${table}: ${line}`))
         })
       }
-    }
+    })
   }
   await attempt('removing the backstop', async () => {
     if ((await drivers.backstop.read()) === undefined) return

@@ -4,6 +4,9 @@ import type { Family } from '../net/types.ts'
 import type { Saved, SavedRule, SavedTable } from './parse.ts'
 import { fingerprintOf, renderRule } from './render.ts'
 
+/** Which of the two iptables in the kernel: separate subsystems with separate rules. */
+export type Flavour = 'nft' | 'legacy'
+
 /** What has to be written so that the kernel holds `desired`: one restore input a table, each atomic. */
 export interface RulesChange {
   readonly family: Family
@@ -11,6 +14,8 @@ export interface RulesChange {
   readonly input: string
   /** One line a chain or hook, for plans and logs. */
   readonly summary: readonly string[]
+  /** Undefined: the one in use. */
+  readonly flavour?: Flavour
 }
 
 const TABLES: readonly Table[] = ['raw', 'filter']

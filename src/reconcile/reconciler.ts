@@ -4,7 +4,7 @@ import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
 import type { SetHeader } from '../ipset/parse.ts'
 import { diffRules, type RulesChange } from '../iptables/diff.ts'
-import type { IptablesDriver, SomeFamilies } from '../iptables/driver.ts'
+import type { IptablesDriver, Leftovers, SomeFamilies } from '../iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import {
   backstopInSync,
@@ -42,12 +42,16 @@ export interface Observed {
   readonly parts: ReadonlySet<Part>
   /** Sets that were read whole in this pass. */
   readonly sets: readonly string[]
+  /** Why rules of ours stay in the flavour of iptables that is not in use. Said only by a pass that looked at every part. */
+  readonly leftoverProblem: string | undefined
 }
 
 /** Everything that would have to be written, as data. */
 export interface Change {
   readonly sets: SetsChange
   readonly rules: readonly RulesChange[]
+  /** Takes rules of ours out of the flavour of iptables that is not in use. */
+  readonly leftovers: readonly RulesChange[]
   /** Text of the backstop; undefined: it stands. */
   readonly backstop: string | undefined
   readonly summary: readonly string[]
@@ -108,11 +112,14 @@ export class Reconciler {
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
     ])
+    const leftovers =
+      scope.parts.size === PARTS.length ? await this.drivers.iptables.leftovers() : NO_LEFTOVERS
     const observed: Observed = {
       rules: rulesRead,
       backstop: backstopRead,
       parts: scope.parts,
       sets: read,
+      leftoverProblem: leftovers.problem,
     }
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
@@ -133,9 +140,12 @@ export class Reconciler {
       ...rules.flatMap((change) =>
         change.summary.map((line) => `IPv${change.family} ${change.table}: ${line}`),
       ),
+      ...leftovers.changes.flatMap((change) =>
+        change.summary.map((line) => `IPv${change.family} ${change.table} (${change.flavour}): ${line}`),
+      ),
       ...(backstop === undefined ? [] : ['write the backstop table']),
     ]
-    return { sets, rules, backstop, summary, observed, surprises }
+    return { sets, rules, leftovers: leftovers.changes, backstop, summary, observed, surprises }
   }
 
   /**
@@ -148,11 +158,13 @@ export class Reconciler {
     let failed = bare ? await this.#writeBackstop(change) : undefined
     try {
       const { before, after } = change.sets
-      if (change.rules.length === 0) {
+      if (change.rules.length === 0 && change.leftovers.length === 0) {
         await this.drivers.ipset.write([...before, ...after])
       } else {
         await this.drivers.ipset.write(before)
         for (const table of VERDICTS_FIRST) await this.#writeTable(change.rules, table)
+        // What judged before goes when its successor stands, and before the sets that only it names.
+        for (const leftover of change.leftovers) await this.drivers.iptables.write(leftover)
         await this.drivers.ipset.write(after)
       }
       change.sets.remember()
@@ -247,6 +259,8 @@ export class Reconciler {
 
 /** A new network is guarded by its verdict; that its sources are checked too can wait for two more processes. */
 const VERDICTS_FIRST = ['filter', 'raw'] as const satisfies readonly Table[]
+
+const NO_LEFTOVERS: Leftovers = { changes: [], problem: undefined }
 
 const shapeOf = ({ type, family, maxelem, hasTimeout, hasCounters, hasComment }: SetHeader): string =>
   [type, family, maxelem, hasTimeout, hasCounters, hasComment].join(' ')
