@@ -19,6 +19,7 @@ import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { chainOf, type Health } from './health.ts'
+import { UnprotectedLog } from './unprotected-log.ts'
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
 export class Account {
@@ -29,6 +30,7 @@ export class Account {
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
+  readonly #unprotectedLog: UnprotectedLog
   #lastRepairMs: number | undefined
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
@@ -36,7 +38,9 @@ export class Account {
   constructor(
     private readonly health: Health,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#unprotectedLog = new UnprotectedLog(log)
+  }
 
   /** Which guards are known to stand. */
   get guards(): Guards {
@@ -112,6 +116,7 @@ export class Account {
   report(view: View): void {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
+    this.#unprotectedLog.tell(this.#unprotected, Date.now())
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
