@@ -1,0 +1,49 @@
+import type { Lab } from '../lab.ts'
+import type { Disturbance } from './disturbance.ts'
+
+const TAKEN_AWAY = 'the kernel tells nobody of a change in a set; it is found at the next look, within 5 s'
+
+/** What people do to the sets of allowed addresses. */
+export const SETS: readonly Disturbance[] = [
+  {
+    name: 'flush-sets',
+    words: '`ipset flush`',
+    cuts: TAKEN_AWAY,
+    run: async (host) => {
+      for (const set of await allowedSets(host.lab)) await host.lab.host(['ipset', 'flush', set])
+      await host.whole()
+    },
+  },
+  {
+    name: 'empty-sets',
+    words: 'every address deleted from our sets',
+    cuts: TAKEN_AWAY,
+    run: async (host) => {
+      for (const set of await allowedSets(host.lab)) {
+        const { stdout } = await host.lab.host(['ipset', 'save', set])
+        const input = [...stdout.matchAll(/^add (\S+ \S+)/gm)].map(([, what]) => `del ${what}\n`).join('')
+        await host.lab.host(['ipset', '-exist', 'restore'], { input })
+      }
+      await host.whole()
+    },
+  },
+  {
+    name: 'rename-sets',
+    words: '`ipset rename` of our sets',
+    cuts: TAKEN_AWAY,
+    run: async (host) => {
+      const names = await allowedSets(host.lab)
+      for (const [index, set] of names.entries())
+        await host.lab.host(['ipset', 'rename', set, `other-${index}`])
+      await host.whole()
+      // Whoever took them away keeps them, until they are no longer needed.
+      for (const index of names.keys())
+        await host.lab.host(['ipset', 'destroy', `other-${index}`], { okExitCodes: [1] })
+    },
+  },
+]
+
+async function allowedSets(lab: Lab): Promise<readonly string[]> {
+  const { stdout } = await lab.host(['ipset', 'list', '-n'])
+  return stdout.split('\n').filter((name) => name.startsWith('embargod-common-'))
+}
