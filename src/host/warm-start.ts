@@ -63,7 +63,10 @@ export async function makeWarmStart(
   { digest, nextEndMs }: Pick<Policies, 'digest' | 'nextEndMs'>,
 ): Promise<WarmStart> {
   const lines: string[] = []
-  for (const { name, timeout } of dataplane.sets) {
+  for (const set of dataplane.sets) {
+    const { name, timeout } = set
+    // They exist by then, but for a set that it did not make itself the tool asks the kernel what it is at every line: twice the time.
+    if (membership.sizeOf(name) > 0) lines.push(renderCreate(set))
     for (const element of membership.elementsOf(name)) {
       const comment = membership.commentOf(name, element) ?? ''
       lines.push(renderAdd(name, { element, timeoutSeconds: timeout, comment }))
@@ -102,19 +105,22 @@ export async function applyWarmStart(
   drivers: HostDrivers,
 ): Promise<{ readonly filled: Promise<void> }> {
   const file = join(directory, ELEMENTS_FILE)
-  const [saved, text] = await Promise.all([
+  const create = async (): Promise<{ readonly filled: Promise<void> }> => {
+    const [text] = await Promise.all([readFile(file), drivers.ipset.write(dataplane.sets.map(renderCreate))])
+    if (hashOf(text) !== elements) throw new Error(`${file} is not of the same moment as the rest`)
+    const filled = drivers.ipset.writeFile(file)
+    // Whoever waits for it hears of it.
+    filled.catch(() => undefined)
+    return { filled }
+  }
+  const [{ filled }, saved] = await Promise.all([
+    create(),
     drivers.iptables.read(),
-    readFile(file, 'utf8'),
     drivers.backstop.write(renderBackstop(dataplane.backstop)),
-    drivers.ipset.write(dataplane.sets.map(renderCreate)),
   ])
-  if (hashOf(text) !== elements) throw new Error(`${file} is not of the same moment as the rest`)
-  const filled = drivers.ipset.writeFile(file)
-  // Whoever waits for it hears of it.
-  filled.catch(() => undefined)
   const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))
   await Promise.all(changes.map((change) => drivers.iptables.write(change)))
   return { filled }
 }
 
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+const hashOf = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')

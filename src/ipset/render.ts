@@ -12,9 +12,14 @@ export interface ElementWrite {
   readonly bytes?: number
 }
 
+/** Up to this `maxelem` the kernel's own first size will do. */
+const ROOMY = 65_536
+
 export function renderCreate(spec: SetSpec): string {
   const family = spec.family === 6 ? 'inet6' : 'inet'
-  return `create ${spec.name} ${spec.type} family ${family} maxelem ${spec.maxelem} timeout ${clampTimeout(spec.timeout)} counters comment`
+  // A large set that begins small is rebuilt as it fills, six times to 100,000 elements.
+  const hashsize = spec.maxelem > ROOMY ? ` hashsize ${spec.maxelem / 8}` : ''
+  return `create ${spec.name} ${spec.type} family ${family}${hashsize} maxelem ${spec.maxelem} timeout ${clampTimeout(spec.timeout)} counters comment`
 }
 
 /** An add renews the time-out, keeps the counters and would erase a comment that it does not repeat. */

@@ -23,7 +23,7 @@ export interface FakeSet {
 }
 
 const ADD = /^add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes (\d+))?(?: comment "([^"]*)")?$/
-const CREATE = /^create (\S+) (\S+) family (inet6?) maxelem (\d+) timeout (\d+)((?: counters| comment)*)$/
+const CREATE = /^create (\S+) (\S+) family (inet6?)(?: hashsize \d+)? maxelem (\d+) timeout (\d+)((?: counters| comment)*)$/
 
 /** The kernel's sets: a clock for their time-outs, and a no for whatever the kernel says no to. */
 export class FakeSets {
