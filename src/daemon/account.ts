@@ -54,6 +54,16 @@ export class Account {
     else this.health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
   }
 
+  /** The backstop's twin is one table the more and never one the less: without it the host is guarded, so it is told and not degraded. */
+  heldIs(why: string | undefined): void {
+    if (why === undefined) this.log.info({}, 'the backstop is held: a flush of all rules passes it by')
+    else
+      this.log.warn(
+        { why },
+        'the backstop cannot be held: a flush of all rules takes it until it is repaired',
+      )
+  }
+
   lookedUp({ lookup, durationMs, refused }: LookupReport): void {
     const records = lookup.kind === 'addresses' ? lookup.records.length : 0
     this.metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)

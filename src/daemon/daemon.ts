@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
@@ -20,12 +21,14 @@ import * as saved from '../host/saved.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
 import type { Hostname } from '../net/types.ts'
+import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
+import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
@@ -70,6 +73,7 @@ export class Daemon {
   readonly #holder: ConfigHolder
   readonly #host: HostView
   readonly #drivers: HostDrivers
+  readonly #held: HeldTable
   readonly #temporary = new TemporaryAllows()
   readonly #looks = new LookPlan(Date.now())
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
@@ -100,7 +104,11 @@ export class Daemon {
     this.#account = new Account(this.#health, this.#log)
     this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
     this.#host = new HostView(options.run)
-    this.#drivers = createDrivers(options.run)
+    this.#held = new HeldTable({
+      onState: (why) => this.#account.heldIs(why),
+      onLost: () => this.#suspect('backstop'),
+    })
+    this.#drivers = { ...createDrivers(options.run), held: this.#held }
     this.#port = new MetricsPort(this.#account.metrics, this.#health, () => this.#account.notReady())
     this.#watches = new Watches({
       host: this.#host,
@@ -114,10 +122,7 @@ export class Daemon {
         this.#looks.suspect(undefined)
       },
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
-      onDrift: (part) => {
-        this.#looks.suspect(part)
-        this.#loop.request('drift')
-      },
+      onDrift: (part) => this.#suspect(part),
       onStale: (what) => (this.#stale[what] = true),
     })
   }
@@ -174,6 +179,12 @@ export class Daemon {
     }
   }
 
+  /** Something changed in this part of the rules; undefined: anywhere. */
+  #suspect(part: Part | undefined): void {
+    this.#looks.suspect(part)
+    this.#loop.request('drift')
+  }
+
   /** Stops and leaves the rules in force. */
   async stop(): Promise<void> {
     this.#stopping = true
@@ -184,6 +195,7 @@ export class Daemon {
     await this.#watches.stop()
     await this.#names?.stop()
     await this.#loop.stop()
+    await this.#held.close()
     await this.#port.close()
     await this.#store?.flush()
     this.#log.info({}, 'stopped; the rules stay in force')
@@ -230,7 +242,7 @@ export class Daemon {
     const store = this.#store
     this.#account.metrics.setConfigReload(this.#holder.lastLoadSuccessful)
     this.#log.level = config.log.level
-    await this.#host.readInterfaces()
+    await this.#knowInterfaces()
     for (const { entry, untilMs } of (await store.load('temporary', saved.savedTemporary)) ?? []) {
       this.#restoreTemporary(entry, untilMs)
     }
@@ -281,6 +293,20 @@ export class Daemon {
           'live connections could not be read: those on expired addresses may break',
         ),
     })
+  }
+
+  /** Without them nothing can be decided, so a tool that fails is asked again. What stands on the host stands meanwhile. */
+  async #knowInterfaces(): Promise<void> {
+    for (let waitMs = 100; !this.#stopping; waitMs = Math.min(2 * waitMs, 2_000)) {
+      try {
+        await this.#host.readInterfaces()
+        this.#health.good('interfaces')
+        return
+      } catch (error) {
+        this.#health.bad('interfaces', messageOf(error))
+        await sleep(waitMs)
+      }
+    }
   }
 
   #warmStart(): Promise<WarmStart> {

@@ -108,6 +108,8 @@ export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface'
 export interface Backstop {
   readonly markBit: number
   readonly generation: number
+  /** The one before, accepted too while the rules change from the one to the other. */
+  readonly formerGeneration?: number
   /** Bridges that are none of our business. */
   readonly open: readonly string[]
 }

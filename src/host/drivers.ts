@@ -2,6 +2,7 @@ import { ConntrackDriver } from '../conntrack/driver.ts'
 import { IpsetDriver } from '../ipset/driver.ts'
 import { IptablesDriver } from '../iptables/driver.ts'
 import { BackstopDriver } from '../nftables/backstop.ts'
+import type { HeldTable } from '../nftables/held.ts'
 import type { Run } from '../system/exec.ts'
 
 export interface HostDrivers {
@@ -9,6 +10,8 @@ export interface HostDrivers {
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
   readonly conntrack: ConntrackDriver
+  /** The daemon's alone. */
+  readonly held?: HeldTable
 }
 
 /** One of each tool of this host. */

@@ -8,9 +8,10 @@ import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
+import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../iptables/driver.ts'
-import { removeBackstop } from '../nftables/backstop.ts'
+import { BackstopDriver, removeBackstop } from '../nftables/backstop.ts'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 
@@ -32,7 +33,7 @@ export const cleanupAction =
       return EXIT.failed
     }
     try {
-      const { removed, failures } = await removeAll(createDrivers(run))
+      const { removed, failures } = await removeAll(run)
       const state = (await loadConfig(config, hostConfigEnv)).config?.state ?? DEFAULT_STATE
       await rm(join(state, CLOSED_GUARD_FILE), { force: true })
       io.stdout.write(
@@ -59,7 +60,8 @@ async function lockWithin(waitMs: number): Promise<Lock | undefined> {
 }
 
 /** Rules first, since sets cannot go while rules name them. A part that fails does not keep the rest. */
-async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; failures: string[] }> {
+async function removeAll(run: Run): Promise<{ removed: string[]; failures: string[] }> {
+  const drivers = createDrivers(run)
   const removed: string[] = []
   const failures: string[] = []
   const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
@@ -85,6 +87,13 @@ async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; fai
     await drivers.backstop.write(removeBackstop())
     removed.push('removed the backstop table')
   })
+  await attempt('removing the held table', async () => {
+    // Gone with its owner, if ever it was ours: one that stands was made by somebody out of a listing.
+    const held = new BackstopDriver(run, HELD_TABLE)
+    if (!(await stays(held))) return
+    await held.write(removeBackstop(HELD_TABLE))
+    removed.push('removed the held backstop table')
+  })
   await attempt('reading the sets', async () => {
     // One at a time: a set that somebody else's rule names stays, and keeps no other.
     for (const { name } of await drivers.ipset.headers()) {
@@ -95,6 +104,15 @@ async function removeAll(drivers: HostDrivers): Promise<{ removed: string[]; fai
     }
   })
   return { removed, failures }
+}
+
+/** A daemon that was killed is followed by its table within a moment. */
+async function stays(table: BackstopDriver): Promise<boolean> {
+  for (let tries = 1; tries <= 20; tries += 1) {
+    if ((await table.read()) === undefined) return false
+    await sleep(50)
+  }
+  return true
 }
 
 /** The kernel lets go of a set a moment after the last rule that named it has gone. */

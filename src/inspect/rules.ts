@@ -3,10 +3,12 @@ import { EXIT } from '../cli/command.ts'
 import type { RulesArgs } from '../cli/rules.ts'
 import { renderTable } from '../cli/table.ts'
 import { formatBytes, formatCount } from '../cli/units.ts'
+import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { isOurs } from '../iptables/diff.ts'
 import type { Saved, SavedRule } from '../iptables/parse.ts'
 import { FAMILIES } from '../net/types.ts'
+import { BackstopDriver, type SavedBackstop } from '../nftables/backstop.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 import { chainOrder } from './chain-order.ts'
@@ -17,24 +19,35 @@ export const rulesAction =
   (run: Run): Action<RulesArgs> =>
   async ({ raw }, io) => {
     const drivers = createDrivers(run)
+    const twin = new BackstopDriver(run, HELD_TABLE)
     if (raw) {
       io.stdout.write(await drivers.iptables.raw())
       io.stdout.write(await drivers.backstop.raw())
+      io.stdout.write(await twin.raw())
       return EXIT.ok
     }
-    const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
+    const [rules, backstop, held] = [
+      await drivers.iptables.read(),
+      await drivers.backstop.read(),
+      await twin.read(),
+    ]
     for (const family of FAMILIES) {
       io.stdout.write(
         `IPv${family} (iptables-${drivers.iptables.flavour ?? 'unknown'})\n${listing(rules[family])}\n`,
       )
     }
+    io.stdout.write('Backstop (nft, both families)\n')
+    io.stdout.write(backstop ? `  dropped ${droppedBy(backstop)}, that no rule approved\n` : '  not there\n')
     io.stdout.write(
-      backstop
-        ? `Backstop (nft, both families)\n  dropped ${formatCount(backstop.droppedPackets)} packets, ${formatBytes(backstop.droppedBytes)}, that no rule approved\n`
-        : 'Backstop (nft, both families)\n  not there\n',
+      held
+        ? `  held by the daemon too, so that a flush of all rules passes it by; alone it dropped ${droppedBy(held)}\n`
+        : '  not held: a flush of all rules takes it until it is repaired\n',
     )
     return EXIT.ok
   }
+
+const droppedBy = ({ droppedPackets, droppedBytes }: SavedBackstop): string =>
+  `${formatCount(droppedPackets)} packets, ${formatBytes(droppedBytes)}`
 
 /** Every rule of ours and every rule in a chain of ours, in the order in which a packet meets them. */
 function listing(saved: Saved): string {

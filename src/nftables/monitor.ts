@@ -1,5 +1,5 @@
 import { LineProcess } from '../system/line-process.ts'
-import { BACKSTOP_TABLE, CHAIN_PREFIX } from '../dataplane/names.ts'
+import { BACKSTOP_TABLE, CHAIN_PREFIX, HELD_TABLE } from '../dataplane/names.ts'
 
 /**
  * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
@@ -19,7 +19,12 @@ export const watchRules = (listener: {
     onEnd: (error) => listener.onEnd(error),
   })
 
-const OURS = new RegExp(`\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`)
+const OURS = new RegExp(
+  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`,
+)
+const GONE = new RegExp(
+  `^(delete|destroy|flush) table (ip|ip6|inet) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE})\\b`,
+)
 
 /** Which of what we stand on the line is about; undefined: it does not say. */
 export function partOf(line: string): 4 | 6 | 'backstop' | undefined {
@@ -30,4 +35,4 @@ export function partOf(line: string): 4 | 6 | 'backstop' | undefined {
 /** A line of `nft monitor`, such as `delete rule ip filter DOCKER-USER handle 7`. */
 export const concernsUs = (line: string): boolean =>
   /^(add|insert|delete|replace|flush|destroy) (rule|chain|table) /.test(line) &&
-  (OURS.test(line) || /^(delete|destroy|flush) table (ip|ip6|inet) (filter|raw|embargod-guard)/.test(line))
+  (OURS.test(line) || GONE.test(line))

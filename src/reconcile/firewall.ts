@@ -89,7 +89,9 @@ export class Firewall {
     let change: Change
     try {
       change = await this.#plan(dataplane, wide, nowMs)
-      change = isNew ? await this.#withFlows(change, next, nowMs) : this.#withReadmitted(change)
+      change = isNew
+        ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
+        : this.#withReadmitted(change)
       if (dataplane === this.#applied) drift = driftOf(change)
       backstopError = await this.#apply(change)
     } catch (error) {
@@ -134,6 +136,12 @@ export class Firewall {
     await this.reconciler.refresh(FLOW_SETS, nowMs)
     const lines = rejudge(flows, this.reconciler.known, this.#judgement())
     return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
+  }
+
+  /** Flows of either generation pass the second guard until the rules have judged them again. */
+  #withBoth(change: Change, { backstop }: Dataplane): Change {
+    if (change.backstop === undefined) return change
+    return { ...change, meanwhile: { ...backstop, formerGeneration: this.#generation.generation } }
   }
 
   /** An answer may name the address of a flow that was revoked before anybody knew it. */
@@ -184,7 +192,7 @@ function driftOf(change: Change): DriftKind[] {
   for (const { summary } of change.rules) {
     for (const line of summary) kinds.add(line.includes('jump') ? 'jump' : 'rules')
   }
-  if (change.backstop !== undefined) kinds.add('backstop')
+  if (change.backstop !== undefined || change.held?.isNews) kinds.add('backstop')
   if (change.surprises.length > 0) kinds.add('set')
   return [...kinds]
 }

@@ -1,4 +1,4 @@
-import type { Dataplane, Table } from '../dataplane/model.ts'
+import type { Backstop, Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
@@ -12,12 +12,15 @@ import {
   type BackstopDriver,
   type SavedBackstop,
 } from '../nftables/backstop.ts'
+import type { HeldChange, HeldTable } from '../nftables/held.ts'
 import { ToolError } from '../system/exec.ts'
 
 export interface Drivers {
   readonly ipset: IpsetDriver
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
+  /** The daemon's alone: its table ends with the process. */
+  readonly held?: HeldTable
 }
 
 /** What is read by itself: the rules of one family, or the second guard. */
@@ -54,6 +57,10 @@ export interface Change {
   readonly leftovers: readonly RulesChange[]
   /** Text of the backstop; undefined: it stands. */
   readonly backstop: string | undefined
+  /** What the table held beside the backstop has to be; undefined: it is, or it cannot be had. */
+  readonly held: HeldChange | undefined
+  /** What both accept while the rules of one generation give way to those of the next: else flows would stall in between. */
+  readonly meanwhile?: Backstop
   readonly summary: readonly string[]
   readonly observed: Observed
   /** Sets that were found other than they were left. */
@@ -108,9 +115,10 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
-    const [rulesRead, backstopRead] = await Promise.all([
+    const [rulesRead, backstopRead, held] = await Promise.all([
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
+      scope.parts.has('backstop') ? this.drivers.held?.changeFor(desired.backstop) : undefined,
     ])
     const leftovers =
       scope.parts.size === PARTS.length ? await this.drivers.iptables.leftovers() : NO_LEFTOVERS
@@ -144,8 +152,9 @@ export class Reconciler {
         change.summary.map((line) => `IPv${change.family} ${change.table} (${change.flavour}): ${line}`),
       ),
       ...(backstop === undefined ? [] : ['write the backstop table']),
+      ...(held?.isNews ? ['hold the backstop table'] : []),
     ]
-    return { sets, rules, leftovers: leftovers.changes, backstop, summary, observed, surprises }
+    return { sets, rules, leftovers: leftovers.changes, backstop, held, summary, observed, surprises }
   }
 
   /**
@@ -155,7 +164,10 @@ export class Reconciler {
   async apply(change: Change): Promise<void> {
     // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
     const bare = change.observed.parts.has('backstop') && change.observed.backstop === undefined
-    let failed = bare ? await this.#writeBackstop(change) : undefined
+    let failed = bare ? await this.#writeBackstop(change.backstop, change.held?.desired) : undefined
+    // Should it fail, flows wait for the write that follows the rules, and that one tells.
+    const { meanwhile } = change
+    if (!bare && meanwhile) await this.#writeBackstop(renderBackstop(meanwhile), change.held && meanwhile)
     try {
       const { before, after } = change.sets
       if (change.rules.length === 0 && change.leftovers.length === 0) {
@@ -172,7 +184,7 @@ export class Reconciler {
       this.forget()
       throw error
     }
-    if (!bare) failed = await this.#writeBackstop(change)
+    if (!bare) failed = await this.#writeBackstop(change.backstop, change.held?.desired)
     if (failed) throw failed
   }
 
@@ -185,16 +197,22 @@ export class Reconciler {
       if (result.status === 'rejected') throw result.reason
   }
 
-  async #writeBackstop({ backstop }: Change): Promise<BackstopError | undefined> {
-    if (backstop === undefined) return undefined
+  async #writeBackstop(
+    plain: string | undefined,
+    held: Backstop | undefined,
+  ): Promise<BackstopError | undefined> {
+    let failed: BackstopError | undefined
     try {
-      await this.drivers.backstop.write(backstop)
-      this.#backstopFailed = false
-      return undefined
+      if (plain !== undefined) {
+        await this.drivers.backstop.write(plain)
+        this.#backstopFailed = false
+      }
     } catch (error) {
       this.#backstopFailed = true
-      return new BackstopError('writing the backstop table', { cause: error })
+      failed = new BackstopError('writing the backstop table', { cause: error })
     }
+    if (held) await this.drivers.held?.write(held)
+    return failed
   }
 
   /** Takes the elements of these sets as they are now. */
