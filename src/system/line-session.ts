@@ -1,0 +1,146 @@
+import { execa } from 'execa'
+
+export interface LineSessionOptions {
+  readonly argv: readonly [string, ...string[]]
+  /** A question with a known answer: all that is printed before the answer belongs to what was asked before the question. */
+  readonly marker: { readonly question: string; readonly answer: RegExp }
+  /** It ended by itself, or was ended because it gave no answer. */
+  readonly onEnd: (error: Error) => void
+  /** How long one answer may take; default 5 s. */
+  readonly timeoutMs?: number
+  /** How long after a start the next one may come; default 1 s. */
+  readonly restartMs?: number
+}
+
+/** A program that answers line by line and stays: started when it is first asked, and again when it is asked after its end. */
+export class LineSession {
+  readonly #options: LineSessionOptions
+  #life: Life | undefined
+  #lives = 0
+  #startedAtMs = -Infinity
+  #lastError: unknown
+  #turn: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  constructor(options: LineSessionOptions) {
+    this.#options = options
+  }
+
+  /** The number of the process that runs now, counted from 1; undefined: none does. */
+  get life(): number | undefined {
+    return this.#life === undefined ? undefined : this.#lives
+  }
+
+  /** What the program printed on its standard output. Rejects when it ended, gave no answer, or may not be started again yet. */
+  ask(line: string): Promise<string> {
+    const answer = this.#turn.then(() => this.#ask(line))
+    this.#turn = answer.catch(() => undefined)
+    return answer
+  }
+
+  /** What it printed on its standard error lately, for reports: the streams are not in step. */
+  get complaint(): string {
+    return this.#life?.complaint.trim() ?? ''
+  }
+
+  /** Ends it by the end of its input, which every such program obeys; resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const life = this.#life
+    if (!life) return
+    life.endInput()
+    const overdue = setTimeout(() => life.kill(), 1000)
+    await life.ended
+    clearTimeout(overdue)
+  }
+
+  async #ask(line: string): Promise<string> {
+    const { marker, timeoutMs = 5_000 } = this.#options
+    const life = this.#life ?? this.#start()
+    const overdue = setTimeout(() => life.kill(`no answer within ${timeoutMs / 1000} s`), timeoutMs)
+    try {
+      return await life.ask(`${line}\n${marker.question}\n`, marker.answer)
+    } finally {
+      clearTimeout(overdue)
+    }
+  }
+
+  #start(): Life {
+    const { argv, onEnd, restartMs = 1_000 } = this.#options
+    const name = argv.join(' ')
+    if (this.#closed) throw new Error(`${name} was closed`)
+    const nowMs = performance.now()
+    if (nowMs - this.#startedAtMs < restartMs)
+      throw new Error(`${name} has just ended`, { cause: this.#lastError })
+    this.#startedAtMs = nowMs
+    this.#lives += 1
+    const life = new Life(argv, (error) => {
+      if (this.#life === life) this.#life = undefined
+      this.#lastError = error
+      if (!this.#closed) onEnd(error)
+    })
+    this.#life = life
+    return life
+  }
+}
+
+/** One process of the session. */
+class Life {
+  complaint = ''
+  readonly ended: Promise<void>
+  readonly #child
+  #output = ''
+  #waiting: { answer: RegExp; resolve(output: string): void; reject(error: Error): void } | undefined
+  #reason: string | undefined
+  #over: Error | undefined
+
+  constructor(argv: readonly [string, ...string[]], onEnd: (error: Error) => void) {
+    const [file, ...args] = argv
+    this.#child = execa(file, args, {
+      stdin: 'pipe',
+      // Read as it comes; kept, the output of years would fill the memory.
+      buffer: false,
+      reject: false,
+      env: { LC_ALL: 'C' },
+      killSignal: 'SIGKILL',
+    })
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#printed(text))
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.complaint = (this.complaint + text).slice(-2000)
+    })
+    // A pipe that broke: the end of the process tells.
+    this.#child.stdin.on('error', () => undefined)
+    this.ended = this.#child.then((result) => {
+      const why = this.#reason ?? (this.complaint.trim() || (result.shortMessage ?? 'it ended'))
+      this.#over = new Error(`${argv.join(' ')}: ${why}`)
+      this.#waiting?.reject(this.#over)
+      onEnd(this.#over)
+    })
+  }
+
+  ask(text: string, answer: RegExp): Promise<string> {
+    if (this.#over) return Promise.reject(this.#over)
+    this.#output = ''
+    this.complaint = ''
+    return new Promise<string>((resolve, reject) => {
+      this.#waiting = { answer, resolve, reject }
+      this.#child.stdin.write(text)
+    }).finally(() => (this.#waiting = undefined))
+  }
+
+  endInput(): void {
+    this.#child.stdin.end()
+  }
+
+  kill(reason?: string): void {
+    this.#reason = reason
+    this.#child.kill('SIGKILL')
+  }
+
+  #printed(text: string): void {
+    if (!this.#waiting) return
+    this.#output += text
+    const found = this.#waiting.answer.exec(this.#output)
+    if (found) this.#waiting.resolve(this.#output.slice(0, found.index))
+  }
+}
