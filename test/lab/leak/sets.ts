@@ -28,17 +28,23 @@ export const SETS: readonly Disturbance[] = [
     },
   },
   {
-    name: 'rename-sets',
-    words: '`ipset rename` of our sets',
+    name: 'swap-sets',
+    words: '`ipset rename` of our sets, which the kernel refuses, and `ipset swap` with empty ones',
     cuts: TAKEN_AWAY,
     run: async (host) => {
-      const names = await allowedSets(host.lab)
-      for (const [index, set] of names.entries())
-        await host.lab.host(['ipset', 'rename', set, `other-${index}`])
+      const { lab } = host
+      const names = await allowedSets(lab)
+      for (const [index, set] of names.entries()) {
+        const other = `other-${index}`
+        const renamed = await lab.host(['ipset', 'rename', set, other], { okExitCodes: [1] })
+        if (renamed.exitCode === 0) throw new Error(`${set} could be renamed, though rules name it`)
+        const [create = ''] = (await lab.host(['ipset', 'save', set])).stdout.split('\n')
+        await lab.host(['ipset', 'restore'], {
+          input: `${create.replace(set, other)}\nswap ${set} ${other}\n`,
+        })
+      }
       await host.whole()
-      // Whoever took them away keeps them, until they are no longer needed.
-      for (const index of names.keys())
-        await host.lab.host(['ipset', 'destroy', `other-${index}`], { okExitCodes: [1] })
+      for (const index of names.keys()) await lab.host(['ipset', 'destroy', `other-${index}`])
     },
   },
 ]
