@@ -135,7 +135,7 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
       )
       expect(leaked, what).toBe(0)
       // Reading the rules back is part of the time.
-      expect(goneMs, what).toBeLessThan(1500)
+      expect(goneMs, what).toBeLessThan(1000)
       await lab().waitFor(`${what}: counted`, async () => (await repairs(kind)) > counted, 3000)
       // What the engine had in FORWARD is its own business: it has to be put back by whoever flushed it.
       if (what.startsWith('FORWARD')) await lab().restartEngine()
@@ -195,7 +195,7 @@ describe('sets and the second guard', () => {
       from,
       async () => {
         await lab().host(['nft', 'delete', 'table', 'inet', 'embargod-guard'])
-        await lab().waitFor('the table is back', present, 1500)
+        await lab().waitFor('the table is back', present, 1000)
         await lab().host(['nft', 'flush', 'chain', 'inet', 'embargod-guard', 'forward'])
         await lab().waitFor(
           'its rules are back',
@@ -203,7 +203,7 @@ describe('sets and the second guard', () => {
             const { stdout } = await lab().host(['nft', 'list', 'table', 'inet', 'embargod-guard'])
             return stdout.includes('not approved')
           },
-          1500,
+          1000,
         )
       },
       { seconds: 5 },
