@@ -8,7 +8,11 @@ export interface Config {
   readonly guard: GuardConfig
   readonly resolver: ResolverConfig
   /** Whom containers may ask; empty: the servers of the host and of the engine. */
-  readonly dns: { readonly servers: readonly Address[] }
+  readonly dns: {
+    readonly servers: readonly Address[]
+    /** New flows of one container to name servers. */
+    readonly rate: Rate
+  }
   readonly allow: readonly AllowEntry[]
   readonly never: readonly Cidr[]
   readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
@@ -63,9 +67,14 @@ export type AllowTarget =
   | { readonly kind: 'cidr'; readonly cidr: Cidr }
   | { readonly kind: 'internet' }
 
+export interface Rate {
+  readonly count: number
+  readonly per: 'second' | 'minute' | 'hour' | 'day'
+}
+
 export interface SmtpConfig {
   readonly ports: readonly number[]
-  readonly rate: { readonly count: number; readonly per: 'second' | 'minute' | 'hour' | 'day' }
+  readonly rate: Rate
   readonly burst: number
   readonly per: 'container' | 'host'
   readonly destinations: 'allowed' | 'any'

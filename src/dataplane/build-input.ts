@@ -3,7 +3,7 @@ import type { Address } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
 
 export interface BuildInput {
-  readonly config: Pick<Config, 'denyWith' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
+  readonly config: Pick<Config, 'denyWith' | 'dns' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
     readonly guard: Pick<Config['guard'], 'mark'>
   }
   readonly policies: Policies

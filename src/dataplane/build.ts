@@ -3,6 +3,7 @@ import type { BuildInput } from './build-input.ts'
 import { denyRules } from './chains/deny.ts'
 import { dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
 import { judgeRules } from './chains/judge.ts'
+import { dnsBudgetRules } from './chains/dns.ts'
 import { dnatRules, hostRules } from './chains/metadata.ts'
 import { internetRules, okRules, policyRules } from './chains/policy.ts'
 import type { Chain, Dataplane, Ruleset, SetSpec } from './model.ts'
@@ -39,6 +40,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
     { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host) },
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
+    { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.rate, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
     ...input.policies.policies.map((policy): Chain => ({
@@ -72,9 +74,7 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
     ),
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
-    ...(input.config.smtp?.per === 'container'
-      ? [spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS)]
-      : []),
+    spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS),
     ...names.DENY_REASONS.map((reason) =>
       spec(names.deniedSet(reason, family), 'hash:net,iface', FOR_GOOD_SECONDS),
     ),

@@ -26,6 +26,7 @@ export const CHAIN = {
   raw: 'EMBARGOD-RAW',
   source: 'EMBARGOD-SOURCE',
   dnat: 'EMBARGOD-DNAT',
+  dns: 'EMBARGOD-DNS',
   internet: 'EMBARGOD-INTERNET',
   ok: 'EMBARGOD-OK',
 } as const

@@ -118,13 +118,16 @@ export class Desired {
   #statics(): Map<string, Elements> {
     const { plan, containers } = this.#surroundings
     const sets = countedNetworks(plan)
-    if (this.#config.smtp?.per === 'container') {
-      for (const family of FAMILIES)
-        sets.set(
-          containersSet(family),
-          new Map([...containers].filter(([address]) => familyOf(address) === family)),
-        )
-    }
+    // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
+    const gateways = plan.guarded
+      .filter(({ bridge }) => bridge === 'docker_gwbridge')
+      .flatMap(({ bridge, subnets }) => subnets.map((subnet): [string, string] => [subnet, bridge]))
+    const known = [...containers, ...gateways]
+    for (const family of FAMILIES)
+      sets.set(
+        containersSet(family),
+        new Map(known.filter(([element]) => (element.includes(':') ? 6 : 4) === family)),
+      )
     return sets
   }
 }

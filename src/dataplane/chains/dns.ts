@@ -1,9 +1,44 @@
-import type { Address, Cidr } from '../../net/types.ts'
+import type { Address, Cidr, Family } from '../../net/types.ts'
+import type { Rate } from '../../config/model.ts'
 import type { Match, Rule } from '../model.ts'
-import { approved } from '../verdict.ts'
+import { CHAIN } from '../names.ts'
+import { rule } from '../rule.ts'
+import { approved, denied } from '../verdict.ts'
+import { budget, container, noContainer } from './budget.ts'
 
 export function dnsRules(resolvers: readonly Address[]): Rule[] {
-  return dnsMatches(resolvers).map(({ key, matches, text }) => approved(key, text, matches))
+  return dnsMatches(resolvers).map(({ key, matches, text }) =>
+    rule({ key, matches, target: { kind: 'goto', chain: CHAIN.dns }, action: 'continue', words: text }),
+  )
+}
+
+/** So many seconds' (or minutes' …) worth may come at once. */
+const BURST = 5
+const MOST = 10_000
+
+/**
+ * Every new question takes one of the 64,000 ports from which the host can ask its name server, for half a minute: a container that
+ * floods would leave none to the others, and none to the host.
+ */
+export function dnsBudgetRules(rate: Rate, family: Family): Rule[] {
+  const burst = Math.min(rate.count * BURST, MOST)
+  const within = (key: string, bySource: boolean): Match =>
+    budget({
+      name: `embargod-dns-${key}-${rate.count}-${rate.per}`,
+      side: 'upto',
+      burst,
+      bySource,
+      rate,
+    })
+  const words = `DNS, up to ${rate.count}/${rate.per}`
+  return [
+    approved('dns.container', `${words}, each container`, [container(family), within('container', true)]),
+    approved('dns.others', `${words}, all that are no container together`, [
+      noContainer(family),
+      within('others', false),
+    ]),
+    denied('policy', [], 'more DNS than that', 'dns.over'),
+  ]
 }
 
 export function dnsMatches(resolvers: readonly Address[]): { key: string; matches: Match[]; text: string }[] {

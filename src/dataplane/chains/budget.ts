@@ -1,0 +1,34 @@
+import type { Rate } from '../../config/model.ts'
+import type { Family } from '../../net/types.ts'
+import type { Hashlimit, Match } from '../model.ts'
+import { containersSet } from '../names.ts'
+
+const UNIT_MS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
+/** What the kernel takes is 32 bits wide. */
+const LONGEST_MS = 2 ** 32 - 1
+
+/** `name` must hold every setting: the kernel keeps the old ones of a table that it already knows by name. */
+export function budget(
+  options: Pick<Hashlimit, 'name' | 'side' | 'burst' | 'bySource'> & { readonly rate: Rate },
+): Match {
+  const { rate, ...rest } = options
+  // Forgotten before it is full again, a budget would be whole too soon.
+  const expireMs = Math.min(Math.ceil(Math.max(1, rest.burst / rate.count) * UNIT_MS[rate.per]), LONGEST_MS)
+  return { kind: 'hashlimit', limit: { ...rest, ...rate, expireMs } }
+}
+
+/**
+ * Sources that the engine knows as containers, and all others. A container can send in the name of every address of its subnet that is
+ * nobody's: a budget for each of those would be no limit at all, and would fill the kernel's table, so they have one together.
+ */
+export const container = (family: Family): Match => ({
+  kind: 'set',
+  set: containersSet(family),
+  fields: 'src',
+})
+export const noContainer = (family: Family): Match => ({
+  kind: 'set',
+  set: containersSet(family),
+  fields: 'src',
+  negate: true,
+})
