@@ -26,6 +26,7 @@ import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
+import type { Fight } from '../reconcile/fight.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
@@ -92,6 +93,7 @@ export class Daemon {
   #stale = { surroundings: true, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #endTimer: NodeJS.Timeout | undefined
+  #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
 
   constructor(options: DaemonOptions) {
@@ -106,7 +108,7 @@ export class Daemon {
     this.#host = new HostView(options.run)
     this.#held = new HeldTable({
       onState: (why) => this.#account.heldIs(why),
-      onLost: () => this.#suspect('backstop'),
+      onDue: () => this.#suspect('backstop'),
     })
     this.#drivers = { ...createDrivers(options.run), held: this.#held }
     this.#port = new MetricsPort(this.#account.metrics, this.#health, () => this.#account.notReady())
@@ -191,6 +193,7 @@ export class Daemon {
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
     clearTimeout(this.#endTimer)
+    clearTimeout(this.#turnTimer)
     await this.#control?.close()
     await this.#watches.stop()
     await this.#names?.stop()
@@ -380,6 +383,7 @@ export class Daemon {
       this.#looks.looked(scope, nowMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
+      this.#lookAgain(result.fight)
       this.#save(result)
       await this.#keepClosedGuard()
     } catch (error) {
@@ -390,6 +394,15 @@ export class Daemon {
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
+  }
+
+  /** A jump that waits for its turn. */
+  #lookAgain(fight: Fight | undefined): void {
+    if (fight?.waitMs === undefined) return
+    clearTimeout(this.#turnTimer)
+    this.#turnTimer = setTimeout(() => {
+      for (const family of fight.families) this.#suspect(family)
+    }, fight.waitMs)
   }
 
   #save({ observed, summary }: PassResult): void {
