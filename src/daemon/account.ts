@@ -12,6 +12,7 @@ import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
+import { EngineRules } from '../reconcile/engine-rules.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { PARTS } from '../reconcile/reconciler.ts'
@@ -26,6 +27,7 @@ export class Account {
   readonly metrics = new Metrics()
   readonly counters = new Counters()
   readonly #reachability = new Reachability()
+  readonly #engineRules = new EngineRules()
   readonly #repairs: Record<string, number> = {}
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
@@ -81,17 +83,21 @@ export class Account {
   }
 
   passed(
-    { observed, summary, drift, backstopError }: PassResult,
+    { observed, summary, drift, backstopError, fight }: PassResult,
     triggers: ReadonlySet<Trigger>,
     desired: Desired,
     known: ReadonlyMap<string, KnownSet>,
   ): void {
     this.health.good('kernel')
+    const rules = fight?.waitMs === undefined
+    if (fight) this.health.bad('fight', fight.words)
+    else if (observed.parts.size > 0) this.health.good('fight')
+    this.#lookAtEngine(observed.rules)
     if (backstopError !== undefined) {
-      this.#guards = { rules: true, backstop: false }
+      this.#guards = { rules, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
     } else {
-      this.#guards = { rules: true, backstop: this.#guards.backstop || observed.parts.has('backstop') }
+      this.#guards = { rules, backstop: this.#guards.backstop || observed.parts.has('backstop') }
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
@@ -108,6 +114,17 @@ export class Account {
       this.#lastRepairMs = Date.now()
       this.log.warn({ kind }, 'drift repaired')
     }
+  }
+
+  /** Without its NAT and its isolation the engine's networks do not work, and it is the only one who can put them back. */
+  #lookAtEngine(rules: PassResult['observed']['rules']): void {
+    const gone = this.#docker.connected ? this.#engineRules.areGone(rules) : false
+    if (gone === true)
+      this.health.bad(
+        'engine-rules',
+        'the rules of the Docker engine are gone: restart the engine, which puts them back',
+      )
+    else if (gone === false) this.health.good('engine-rules')
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
@@ -138,7 +155,9 @@ export class Account {
   /** Why the host is not as it should be, in sentences; empty when it is. */
   notReady(): readonly string[] {
     const { problems } = this.health
-    return this.#guards.rules ? problems : ['the policy is not in the kernel yet', ...problems]
+    return this.#guards.rules || this.health.has('fight')
+      ? problems
+      : ['the policy is not in the kernel yet', ...problems]
   }
 
   status(view: View, known: Pick<Standing, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {

@@ -15,8 +15,8 @@ const LISTED = new RegExp(`^table inet ${HELD_TABLE} \\{( #.*)?$`, 'm')
 export interface HeldTableOptions {
   /** It stands (undefined), or why it cannot be had. Told of transitions only. */
   readonly onState: (why: string | undefined) => void
-  /** Its owner has ended, and the table with it. */
-  readonly onLost: () => void
+  /** It has to be looked at: its owner has ended and the table with it, or it is time to try again. */
+  readonly onDue: () => void
 }
 
 export interface HeldChange {
@@ -37,6 +37,7 @@ export class HeldTable {
   #state: { readonly why: string | undefined } | undefined
   #failures = 0
   #retryAtMs = 0
+  #retry: NodeJS.Timeout | undefined
 
   constructor(options: HeldTableOptions) {
     this.#options = options
@@ -45,7 +46,7 @@ export class HeldTable {
       marker: { question: 'describe ip ttl', answer: /^payload expression/m },
       timeoutMs: ANSWER_MS,
       onEnd: () => {
-        if (this.#madeIn !== undefined) options.onLost()
+        if (this.#madeIn !== undefined) options.onDue()
         this.#madeIn = undefined
       },
     })
@@ -85,6 +86,7 @@ export class HeldTable {
   /** Gives the table up together with its owner. */
   async close(): Promise<void> {
     this.#madeIn = undefined
+    clearTimeout(this.#retry)
     await this.#session.close()
   }
 
@@ -95,8 +97,11 @@ export class HeldTable {
   }
 
   #refused(error: unknown): void {
-    this.#retryAtMs =
-      performance.now() + Math.min(RETRY_MS.most, RETRY_MS.first * RETRY_MS.times ** this.#failures)
+    const waitMs = Math.min(RETRY_MS.most, RETRY_MS.first * RETRY_MS.times ** this.#failures)
+    this.#retryAtMs = performance.now() + waitMs
+    clearTimeout(this.#retry)
+    // A little later than it may be, or the look would come to nothing.
+    this.#retry = setTimeout(() => this.#options.onDue(), waitMs + 20).unref()
     this.#failures += 1
     this.#tell(error instanceof Error ? error.message : String(error))
   }

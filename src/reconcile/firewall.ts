@@ -17,6 +17,7 @@ import {
   Reconciler,
   type Scope,
 } from './reconciler.ts'
+import { Fights, type Fight } from './fight.ts'
 import { nextGeneration, type Generation } from './generation.ts'
 import { allowedAgain, rejudge } from './rejudge.ts'
 
@@ -28,6 +29,8 @@ export interface PassResult {
   readonly drift: readonly DriftKind[]
   /** Why the outcome is partial. */
   readonly backstopError: unknown
+  /** Somebody else insists on the place of our jump; undefined also when nobody looked. */
+  readonly fight: Fight | undefined
 }
 
 export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop'
@@ -53,6 +56,7 @@ export class Firewall {
   #applied: Dataplane | undefined
   #generation: Generation
   #adopted = false
+  readonly #fights = new Fights()
 
   constructor(options: FirewallOptions) {
     this.#options = options
@@ -86,12 +90,16 @@ export class Firewall {
     const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
     let drift: DriftKind[] = []
     let backstopError: unknown
+    let fight: Fight | undefined
     let change: Change
     try {
       change = await this.#plan(dataplane, wide, nowMs)
       change = isNew
         ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
         : this.#withReadmitted(change)
+      const judged = this.#fights.judge(change, dataplane.rules)
+      change = judged.change
+      fight = judged.fight
       if (dataplane === this.#applied) drift = driftOf(change)
       backstopError = await this.#apply(change)
     } catch (error) {
@@ -107,7 +115,7 @@ export class Firewall {
     }
     const { summary, observed } = change
     const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
-    return { outcome, summary, observed, drift, backstopError }
+    return { outcome, summary, observed, drift, backstopError, fight }
   }
 
   /** Returns why the second guard is missing, if it is. */

@@ -8,7 +8,7 @@ export interface LineSessionOptions {
   readonly onEnd: (error: Error) => void
   /** How long one answer may take; default 5 s. */
   readonly timeoutMs?: number
-  /** How long after a start the next one may come; default 1 s. */
+  /** How long after a start the next one may come; default 0.5 s. */
   readonly restartMs?: number
 }
 
@@ -66,7 +66,7 @@ export class LineSession {
   }
 
   #start(): Life {
-    const { argv, onEnd, restartMs = 1_000 } = this.#options
+    const { argv, onEnd, restartMs = 500 } = this.#options
     const name = argv.join(' ')
     if (this.#closed) throw new Error(`${name} was closed`)
     const nowMs = performance.now()

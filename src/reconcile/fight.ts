@@ -1,0 +1,132 @@
+import type { Hook, Ruleset, Table } from '../dataplane/model.ts'
+import { parentOf } from '../iptables/diff.ts'
+import type { SomeFamilies } from '../iptables/driver.ts'
+import type { Saved, SavedTable } from '../iptables/parse.ts'
+import { FAMILIES, type Family } from '../net/types.ts'
+import type { Change } from './reconciler.ts'
+
+/** So often within {@link WITHIN_MS} a jump is put first again at once; from then on every {@link EVERY_MS}. */
+const AT_ONCE = 10
+const WITHIN_MS = 60_000
+const EVERY_MS = 3_000
+
+/** A jump of ours that somebody has taken out of the first place. */
+export interface Displaced {
+  readonly family: Family
+  readonly table: Table
+  readonly chain: string
+  /** The rule in its place; undefined: there is none. */
+  readonly above: string | undefined
+}
+
+/** What becomes of a change while somebody else insists on the first place. */
+export interface Fight {
+  /** Who does what, for an operator. */
+  readonly words: string
+  /** Our jump is left where it is for so long; undefined: it was put first now. */
+  readonly waitMs: number | undefined
+  readonly families: readonly Family[]
+}
+
+/**
+ * Somebody else puts a rule above our jump whenever we have put it first. The backstop keeps closed what our rules do not see, so there
+ * is no need to answer each time, and no end to it: after a few times the jump waits for its turn, and the rule above is named.
+ */
+export class Fights {
+  /** When each jump was put first again, by who stood in its place. */
+  readonly #repairs = new Map<string, { readonly displaced: Displaced; readonly atMs: readonly number[] }>()
+  readonly #clock: () => number
+
+  /** The clock must not follow the host's, which people set. */
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock
+  }
+
+  /** Takes out of a change what would only put a jump first again too soon. */
+  judge(
+    change: Change,
+    rules: Readonly<Record<Family, Ruleset>>,
+  ): { change: Change; fight: Fight | undefined } {
+    const nowMs = this.#clock()
+    const found = displacedJumps(rules, change.observed.rules).map((displaced) => {
+      const atMs = this.#recent(keyOf(displaced), nowMs)
+      const waitMs = atMs.length < AT_ONCE ? 0 : (atMs.at(-1) ?? 0) + EVERY_MS - nowMs
+      return { displaced, place: placeOf(displaced), atMs, waitMs }
+    })
+    // A table is written whole: one jump whose turn it is takes the others along.
+    const waits = new Map(found.map(({ place, waitMs }) => [place, waitMs]))
+    for (const { place, waitMs } of found) if (waitMs <= 0 || !isOnlyAJump(change, place)) waits.delete(place)
+    for (const { displaced, place, atMs } of found)
+      if (!waits.has(place)) this.#repairs.set(keyOf(displaced), { displaced, atMs: [...atMs, nowMs] })
+    const lasting = [...this.#repairs.keys()].flatMap((key) => {
+      if (this.#recent(key, nowMs).length < AT_ONCE) return []
+      const found = this.#repairs.get(key)
+      return found ? [found.displaced] : []
+    })
+    const fight = lasting.length === 0 ? undefined : fightOf(lasting, waits)
+    return { change: waits.size === 0 ? change : without(change, new Set(waits.keys())), fight }
+  }
+
+  #recent(key: string, nowMs: number): readonly number[] {
+    const known = this.#repairs.get(key)
+    const atMs = known?.atMs.filter((one) => nowMs - one < WITHIN_MS) ?? []
+    if (known && atMs.length === 0) this.#repairs.delete(key)
+    return atMs
+  }
+}
+
+/** Jumps that are missing or not first. What the engine itself does with its chains is no fight. */
+export function displacedJumps(
+  rules: Readonly<Record<Family, Ruleset>>,
+  saved: SomeFamilies,
+): readonly Displaced[] {
+  return FAMILIES.flatMap((family) => {
+    const found = saved[family]
+    return found ? rules[family].hooks.flatMap((hook) => displacedOf(hook, found, family)) : []
+  })
+}
+
+function displacedOf(hook: Hook, { tables }: Saved, family: Family): Displaced[] {
+  const table = tables.get(hook.table)
+  if (!table) return []
+  // Where the engine moves its own jump, ours is first in a chain that is not reached for the moment.
+  if (hook.parents.some((parent) => isFirst(hook, table, parent))) return []
+  const chain = parentOf(hook, table)
+  const first = table.chains.get(chain)?.rules[0]
+  return first?.target?.startsWith('DOCKER') ? [] : [{ family, table: hook.table, chain, above: first?.text }]
+}
+
+function isFirst({ rule }: Hook, table: SavedTable, parent: string): boolean {
+  const target = table.chains.get(parent)?.rules[0]?.target
+  return target !== undefined && rule.target?.kind === 'jump' && rule.target.chain === target
+}
+
+const keyOf = (displaced: Displaced): string => Object.values(displaced).join(' ')
+
+const placeOf = ({ family, table }: { family: Family; table: Table }): string => `IPv${family} ${table}`
+
+const isOnlyAJump = ({ rules }: Change, place: string): boolean =>
+  rules.every((change) => placeOf(change) !== place || change.summary.every((line) => line.includes('jump')))
+
+function without(change: Change, places: ReadonlySet<string>): Change {
+  return {
+    ...change,
+    rules: change.rules.filter((one) => !places.has(placeOf(one))),
+    summary: change.summary.filter((line) => ![...places].some((place) => line.startsWith(`${place}: `))),
+  }
+}
+
+function fightOf(displaced: readonly Displaced[], waits: ReadonlyMap<string, number>): Fight {
+  const all = displaced.map(({ chain, family, above }) =>
+    above === undefined
+      ? `takes our jump out of ${chain} (IPv${family})`
+      : `puts its rule above our jump in ${chain} (IPv${family}): ${above}`,
+  )
+  return {
+    words: `another program, again and again, ${[...new Set(all)].join('; ')}. Our jump goes first every ${EVERY_MS / 1000} s; meanwhile the backstop drops what our rules do not see: take the other rule away`,
+    waitMs: waits.size === 0 ? undefined : Math.max(...waits.values()),
+    families: FAMILIES.filter((family) =>
+      [...waits.keys()].some((place) => place.startsWith(`IPv${family} `)),
+    ),
+  }
+}
