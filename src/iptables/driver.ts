@@ -70,8 +70,11 @@ export class IptablesDriver {
   }
 
   async #holdsDocker(flavour: Flavour): Promise<boolean> {
-    const chains = (await this.#savedWhere(flavour, 4)).tables.get('filter')?.chains
-    return chains !== undefined && (chains.has('DOCKER-USER') || chains.has('DOCKER'))
+    const saved = await Promise.all(FAMILIES.map((family) => this.#savedWhere(flavour, family)))
+    return saved.some(({ tables }) => {
+      const chains = tables.get('filter')?.chains
+      return chains !== undefined && (chains.has('DOCKER-USER') || chains.has('DOCKER'))
+    })
   }
 
   async #current(): Promise<Flavour> {
