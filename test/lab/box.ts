@@ -134,6 +134,8 @@ export class Service {
   signal(signal: NodeJS.Signals): void {
     const pid = this.pid
     if (pid !== undefined) process.kill(pid, signal)
+    // nsenter stops itself when it sees the program stopped, and would never tell that it ended.
+    if (signal === 'SIGCONT') this.entering.kill('SIGCONT')
   }
 
   /** Seen from outside the box; undefined when it has ended. */
@@ -146,6 +148,7 @@ export class Service {
   /** Ends the program and waits for it: SIGTERM, and after `graceMs` SIGKILL. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 10_000): Promise<number> {
     this.signal(signal)
+    this.entering.kill('SIGCONT')
     const killer = setTimeout(() => this.signal('SIGKILL'), graceMs)
     const code = await this.ended
     clearTimeout(killer)
