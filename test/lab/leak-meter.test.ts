@@ -18,13 +18,13 @@ const WORST = [
 const chosen = DISTURBANCES.filter(({ name }) => WORST.includes(name))
 
 describe.each([
-  { guarded: true, rate: 6000, title: 'with guards nothing leaks' },
+  { guard: 'embargod', rate: 6000, title: 'with guards nothing leaks' },
   // The same floods, the same counters: without guards they have to show it.
-  { guarded: false, rate: 1000, title: 'without guards everything does' },
-])('$title', ({ guarded, rate }) => {
+  { guard: 'nobody', rate: 1000, title: 'without guards everything does' },
+] as const)('$title', ({ guard, rate }) => {
   let host: MeterHost | undefined
   beforeAll(async () => {
-    host = await MeterHost.start({ guarded, rate, scale: 0.25 })
+    host = await MeterHost.start({ guard, rate, scale: 0.25 })
   })
   beforeEach(({ onTestFailed }) => {
     onTestFailed(async () => console.error(await host?.lab.dump(), host?.daemon.logs.slice(-5000)))
@@ -33,7 +33,7 @@ describe.each([
 
   test.each(chosen)('$name: $words', async (disturbance) => {
     if (!host) throw new Error('there is no host')
-    expect(faultsOf(disturbance, await read(host, disturbance), guarded)).toEqual([])
+    expect(faultsOf(disturbance, await read(host, disturbance), guard)).toEqual([])
   })
 })
 

@@ -9,6 +9,7 @@ export const DAEMON: readonly Disturbance[] = [
   {
     name: 'daemon-hup-50',
     words: 'daemon told to reload 50 times',
+    ofOurs: true,
     run: async (host) => {
       for (let times = 0; times < 50; times += 1) {
         await host.daemon.hup()
@@ -20,6 +21,7 @@ export const DAEMON: readonly Disturbance[] = [
   {
     name: 'daemon-kill',
     words: 'daemon killed (-9) and started',
+    ofOurs: true,
     run: async (host) => {
       await host.daemon.kill()
       await host.wait(500)
@@ -29,6 +31,7 @@ export const DAEMON: readonly Disturbance[] = [
   {
     name: 'daemon-upgrade',
     words: 'daemon replaced by another version',
+    ofOurs: true,
     run: async (host) => {
       await host.daemon.term()
       await asOtherVersion(host, () => host.startDaemon())
@@ -40,6 +43,7 @@ export const DAEMON: readonly Disturbance[] = [
   {
     name: 'daemon-stopped',
     words: 'daemon stopped for longer than addresses are retained',
+    ofOurs: true,
     run: async (host) => {
       await host.daemon.term()
       await host.wait(8000)
@@ -49,11 +53,13 @@ export const DAEMON: readonly Disturbance[] = [
   {
     name: 'daemon-paused',
     words: 'daemon paused (SIGSTOP) for a minute',
+    ofOurs: true,
     run: (host) => paused(host, () => host.wait(60_000 * host.scale)),
   },
   {
     name: 'daemon-paused-jump-deleted',
     words: 'daemon paused, our jump deleted meanwhile',
+    ofOurs: true,
     cuts: 'nobody judges new connections until the daemon goes on',
     run: (host) =>
       paused(host, async () => {

@@ -9,6 +9,8 @@ export interface Disturbance {
   readonly words: string
   /** Why allowed requests may fail meanwhile, where the disturbance itself cuts them; then they are counted and not judged. */
   readonly cuts?: string
+  /** It is done to what only embargod has: a script in DOCKER-USER is not compared with it. */
+  readonly ofOurs?: true
   /** Where zero is out of reach: for how long the flood may pass at most. */
   readonly window?: { readonly ms: number }
   /**
@@ -21,7 +23,7 @@ export interface Disturbance {
 /** What a disturbance works on. With the guards removed it is the same host, and the same daemon guards nothing on it. */
 export interface DisturbedHost {
   readonly lab: Lab
-  /** False: the run with the guards removed, where nothing ever becomes whole. */
+  /** False: a run for comparison, where nothing ever becomes whole. */
   readonly guarded: boolean
   /** How much is done: 1, or less where somebody only tries it out. */
   readonly scale: number

@@ -16,13 +16,16 @@ export class ForeignRules {
     return new ForeignRules(lab, lines)
   }
 
-  /** Appends what is missing of each chain, in its order: for chains that were flushed, as whoever owns them would. */
+  /** Writes what is missing, as whoever owns it would: each chain that lacks something in its order, behind what is ours. */
   async restore(): Promise<void> {
     for (const tool of TOOLS) {
-      const present = new Set(await foreignLines(this.lab, tool))
-      const missing = (this.lines.get(tool) ?? []).filter((line) => !present.has(line))
-      const input = ['*filter', ...missing, 'COMMIT', ''].join('\n')
-      if (missing.length > 0) await this.lab.host([`${tool}-restore`, '--noflush'], { input })
+      const wanted = this.lines.get(tool) ?? []
+      const present = await foreignLines(this.lab, tool)
+      const lacking = new Set(wanted.filter((line) => !present.includes(line)).map(chainOf))
+      const touched = (line: string) => lacking.has(chainOf(line))
+      const gone = present.filter(touched).map((line) => line.replace(/^-A/, '-D'))
+      const input = ['*filter', ...gone, ...wanted.filter(touched), 'COMMIT', ''].join('\n')
+      if (lacking.size > 0) await this.lab.host([`${tool}-restore`, '--noflush'], { input })
     }
   }
 }
@@ -32,6 +35,8 @@ export async function parentOf(lab: Lab, tool: IptablesTool): Promise<'DOCKER-US
   const { stdout } = await lab.host([`${tool}-save`, '-t', 'filter'])
   return stdout.includes('-A DOCKER-USER ') ? 'DOCKER-USER' : 'FORWARD'
 }
+
+const chainOf = (line: string): string => line.split(' ')[1] ?? ''
 
 async function foreignLines(lab: Lab, tool: IptablesTool): Promise<readonly string[]> {
   const { stdout } = await lab.host([`${tool}-save`, '-t', 'filter'])

@@ -3,23 +3,29 @@ import type { Daemon, DaemonOptions } from '../embargod.ts'
 import type { EngineVersion } from '../engines.ts'
 import { Lab } from '../lab.ts'
 import type { DisturbedHost } from './disturbance.ts'
+import { writeScript } from './script.ts'
 import { Traffic } from './traffic.ts'
 import { ours } from './wholeness.ts'
+
+/**
+ * Who looks after the host: the daemon; nobody, with the daemon guarding no network; or a script in DOCKER-USER, with no daemon
+ * at all.
+ */
+export type Guard = 'embargod' | 'nobody' | 'script'
 
 export interface MeterOptions {
   readonly engine?: EngineVersion
   /** Forbidden packets a second. */
   readonly rate: number
   readonly scale: number
-  /** False: the daemon runs all the same, and guards no network. */
-  readonly guarded: boolean
+  readonly guard: Guard
 }
 
 /** Addresses are asked for often and kept shortly: whatever a disturbance does to that shows in seconds. */
 const CONFIG = ['allow: [allowed.example]', 'resolver: { refresh: { min: 1s, max: 2s }, retain: 4s }'].join(
   '\n',
 )
-const UNGUARDED = `${CONFIG}\nguard: { networks: [] }`
+const CONFIGS = { embargod: CONFIG, nobody: `${CONFIG}\nguard: { networks: [] }` } as const
 
 /** A host under flood. */
 export class MeterHost implements DisturbedHost {
@@ -31,11 +37,11 @@ export class MeterHost implements DisturbedHost {
   private constructor(
     readonly lab: Lab,
     readonly traffic: Traffic,
-    readonly guarded: boolean,
+    private readonly guard: Guard,
     readonly scale: number,
   ) {}
 
-  static async start({ engine, guarded, rate, scale }: MeterOptions): Promise<MeterHost> {
+  static async start({ engine, guard, rate, scale }: MeterOptions): Promise<MeterHost> {
     const lab = await Lab.start({ name: 'leaks', ...(engine === undefined ? {} : { engine }) })
     try {
       // Without a guard every packet of the flood is a connection, and the table is that of a real host.
@@ -45,8 +51,9 @@ export class MeterHost implements DisturbedHost {
         'net.netfilter.nf_conntrack_udp_timeout=1',
         'net.netfilter.nf_conntrack_tcp_timeout_close=1',
       ])
-      const daemon = await lab.daemon({ config: guarded ? CONFIG : UNGUARDED })
-      const host = new MeterHost(lab, await Traffic.start(lab, rate), guarded, scale)
+      if (guard === 'script') await writeScript(lab)
+      const daemon = guard === 'script' ? undefined : await lab.daemon({ config: CONFIGS[guard] })
+      const host = new MeterHost(lab, await Traffic.start(lab, rate), guard, scale)
       host.#daemon = daemon
       return host
     } catch (error) {
@@ -55,14 +62,18 @@ export class MeterHost implements DisturbedHost {
     }
   }
 
+  get guarded(): boolean {
+    return this.guard === 'embargod'
+  }
+
   get daemon(): Daemon {
     if (!this.#daemon) throw new Error('the daemon was not started')
     return this.#daemon
   }
 
   async startDaemon(options: Partial<DaemonOptions> = {}): Promise<Daemon> {
-    const config = this.guarded ? CONFIG : UNGUARDED
-    this.#daemon = await this.lab.daemon({ config, ...options })
+    if (this.guard === 'script') throw new Error('the script has no daemon')
+    this.#daemon = await this.lab.daemon({ config: CONFIGS[this.guard], ...options })
     return this.#daemon
   }
 

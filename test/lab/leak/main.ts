@@ -42,15 +42,18 @@ for (const engine of engines) {
   const results = await measure({
     engine,
     disturbances,
-    rate: { guarded: 20_000, unguarded: 2_000 },
+    rates: { embargod: 20_000, nobody: 2_000, script: 2_500 },
     scale: values.quick ? 0.1 : 1,
-    onReading: ({ name }, guarded, { leaked, seconds, requests, wholeMs, sent }) =>
+    onReading: ({ name }, guard, { leaked, seconds, requests, wholeMs, sent }) =>
       console.log(
-        `  ${guarded ? 'guarded  ' : 'unguarded'} ${name}: leaked ${leaked.ipv4} / ${leaked.ipv6} of ${sent.ipv4} / ${sent.ipv6}, ` +
+        `  ${guard}, ${name}: leaked ${leaked.ipv4} / ${leaked.ipv6} of ${sent.ipv4} / ${sent.ipv6}, ` +
           `failed ${requests.failed} of ${requests.fetched + requests.failed}, ${seconds.toFixed(1)} s, whole after ${wholeMs.toFixed(0)} ms`,
       ),
   })
   measured.push(...results)
+  measured.sort(
+    (one, other) => disturbances.indexOf(one.disturbance) - disturbances.indexOf(other.disturbance),
+  )
   // After each engine: what was measured is kept, should the rest be called off.
   if (values.write) write()
 }

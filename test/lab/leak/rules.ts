@@ -6,8 +6,8 @@ export const RULES: readonly Disturbance[] = [
   rules('flush-docker-user', '`iptables -F DOCKER-USER`', () => ['-F', 'DOCKER-USER']),
   rules('flush-forward', '`iptables -F FORWARD`', () => ['-F', 'FORWARD']),
   rules('flush-filter', '`iptables -F`', () => ['-F']),
-  rules('delete-jump', 'our jump deleted', (parent) => ['-D', parent, '1']),
-  rules('flush-ours', '`iptables -F EMBARGOD`', () => ['-F', 'EMBARGOD']),
+  { ...rules('delete-jump', 'our jump deleted', (parent) => ['-D', parent, '1']), ofOurs: true },
+  { ...rules('flush-ours', '`iptables -F EMBARGOD`', () => ['-F', 'EMBARGOD']), ofOurs: true },
   {
     name: 'accept-policy',
     words: '`iptables -P FORWARD DROP`, then `ACCEPT`',
@@ -27,6 +27,7 @@ export const RULES: readonly Disturbance[] = [
         await host.lab.host([tool, '-I', parent, '1', '-j', 'ACCEPT'])
         try {
           await host.whole()
+          await host.wait(300)
         } finally {
           await host.lab.host([tool, '-D', parent, '-j', 'ACCEPT'])
         }
@@ -35,6 +36,7 @@ export const RULES: readonly Disturbance[] = [
   {
     name: 'delete-backstop',
     words: '`nft delete table inet embargod-guard`',
+    ofOurs: true,
     run: async (host) => {
       await host.lab.host(['nft', 'delete', 'table', 'inet', 'embargod-guard'], { okExitCodes: [1] })
       await host.whole()

@@ -1,65 +1,73 @@
 import type { EngineVersion } from '../engines.ts'
 import type { Disturbance } from './disturbance.ts'
-import { MeterHost } from './host.ts'
+import { type Guard, MeterHost } from './host.ts'
 import { faultsOf, read, type Reading } from './meter.ts'
 
 export interface Measured {
   readonly disturbance: Disturbance
   readonly engine: EngineVersion
-  /** Undefined when the disturbance could not be done. */
-  readonly guarded?: Reading
-  readonly unguarded?: Reading
-  /** Empty when nothing leaked, nothing failed, and without guards both families leaked. */
+  /** What was counted under each guard; it lacks the script's where that cannot be compared, and what could not be done. */
+  readonly readings: Readonly<Partial<Record<Guard, Reading>>>
+  /** Empty when nothing leaked and nothing failed under our guard, and both families leaked under nobody's. */
   readonly faults: readonly string[]
 }
 
 export interface RunOptions {
   readonly engine: EngineVersion
   readonly disturbances: readonly Disturbance[]
-  /** Forbidden packets a second with guards and without. */
-  readonly rate: { readonly guarded: number; readonly unguarded: number }
+  /** Forbidden packets a second. */
+  readonly rates: Readonly<Record<Guard, number>>
   readonly scale: number
   /** Told of each reading as it is taken. */
-  readonly onReading?: (disturbance: Disturbance, guarded: boolean, reading: Reading) => void
+  readonly onReading?: (disturbance: Disturbance, guard: Guard, reading: Reading) => void
 }
 
-/** Every disturbance with guards, then every one without, each on a host of its own kind. Never rejects for a disturbance. */
+/** Every disturbance under each guard, on a host of its own for each. Never rejects for a disturbance. */
 export async function measure(options: RunOptions): Promise<readonly Measured[]> {
-  const guarded = await readings(options, true)
-  const unguarded = await readings(options, false)
+  const outcomes: Outcome[] = []
+  for (const guard of GUARDS) outcomes.push(...(await under(guard, options)))
   return options.disturbances.map((disturbance) => {
-    const [one, other] = [guarded.get(disturbance), unguarded.get(disturbance)]
+    const own = outcomes.filter((outcome) => outcome.disturbance === disturbance)
     return {
       disturbance,
       engine: options.engine,
-      ...(one?.reading ? { guarded: one.reading } : {}),
-      ...(other?.reading ? { unguarded: other.reading } : {}),
-      faults: [...(one?.faults ?? []), ...(other?.faults ?? [])],
+      readings: Object.fromEntries(own.map(({ guard, reading }) => [guard, reading])),
+      faults: own.flatMap(({ faults }) => faults),
     }
   })
 }
 
+const GUARDS: readonly Guard[] = ['embargod', 'nobody', 'script']
+
 interface Outcome {
-  readonly reading?: Reading
+  readonly disturbance: Disturbance
+  readonly guard: Guard
+  readonly reading: Reading | undefined
   readonly faults: readonly string[]
 }
 
-async function readings(options: RunOptions, guarded: boolean): Promise<ReadonlyMap<Disturbance, Outcome>> {
-  const { engine, scale, disturbances, onReading } = options
-  const rate = guarded ? options.rate.guarded : options.rate.unguarded
-  const outcomes = new Map<Disturbance, Outcome>()
-  let host = await MeterHost.start({ engine, rate, scale, guarded })
+async function under(guard: Guard, options: RunOptions): Promise<readonly Outcome[]> {
+  const { engine, scale, rates, onReading } = options
+  const disturbances = options.disturbances.filter(({ ofOurs }) => guard !== 'script' || ofOurs !== true)
+  if (disturbances.length === 0) return []
+  const outcomes: Outcome[] = []
+  let host = await MeterHost.start({ engine, rate: rates[guard], scale, guard })
   try {
     for (const disturbance of disturbances) {
       try {
         const reading = await read(host, disturbance)
-        outcomes.set(disturbance, { reading, faults: faultsOf(disturbance, reading, guarded) })
-        onReading?.(disturbance, guarded, reading)
+        onReading?.(disturbance, guard, reading)
+        outcomes.push({ disturbance, guard, reading, faults: faultsOf(disturbance, reading, guard) })
       } catch (error) {
-        outcomes.set(disturbance, { faults: [`${guarded ? 'guarded' : 'unguarded'}: ${textOf(error)}`] })
+        outcomes.push({
+          disturbance,
+          guard,
+          reading: undefined,
+          faults: [`under ${guard}: ${textOf(error)}`],
+        })
         // What it left behind is unknown.
         await host.stop()
-        host = await MeterHost.start({ engine, rate, scale, guarded })
+        host = await MeterHost.start({ engine, rate: rates[guard], scale, guard })
       }
     }
   } finally {

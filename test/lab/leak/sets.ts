@@ -8,6 +8,7 @@ export const SETS: readonly Disturbance[] = [
   {
     name: 'flush-sets',
     words: '`ipset flush`',
+    ofOurs: true,
     cuts: TAKEN_AWAY,
     run: async (host) => {
       for (const set of await allowedSets(host.lab)) await host.lab.host(['ipset', 'flush', set])
@@ -17,6 +18,7 @@ export const SETS: readonly Disturbance[] = [
   {
     name: 'empty-sets',
     words: 'every address deleted from our sets',
+    ofOurs: true,
     cuts: TAKEN_AWAY,
     run: async (host) => {
       for (const set of await allowedSets(host.lab)) {
@@ -30,6 +32,7 @@ export const SETS: readonly Disturbance[] = [
   {
     name: 'swap-sets',
     words: '`ipset rename` of our sets, which the kernel refuses, and `ipset swap` with empty ones',
+    ofOurs: true,
     cuts: TAKEN_AWAY,
     run: async (host) => {
       const { lab } = host

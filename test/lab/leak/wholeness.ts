@@ -14,7 +14,7 @@ const READ = [
   'iptables-save',
   'ip6tables-save',
   'ipset save',
-  'nft list table inet embargod-guard 2>/dev/null',
+  'nft list table inet embargod-guard 2>/dev/null; nft list table inet embargod-held 2>/dev/null',
 ].join('; echo ==; ')
 
 function rulesOf(text: string): string {
