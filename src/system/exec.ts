@@ -5,6 +5,8 @@ export interface RunOptions {
   /** Default 10 seconds; the child and all that it started are killed then. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /** What this tool reads of its environment, beside PATH and the locale. */
+  readonly env?: Readonly<Record<string, string>>
   /** Exit codes beside 0 that are an answer and not a failure. */
   readonly okExitCodes?: readonly number[]
 }
@@ -53,7 +55,7 @@ export const run: Run = async (argv, options = {}) => {
       stripFinalNewline: false,
       // Only what a tool needs: copying our own environment costs more than all else in this call.
       extendEnv: false,
-      env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? SEARCH_PATH },
+      env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? SEARCH_PATH, ...options.env },
       ...(options.signal ? { cancelSignal: options.signal } : {}),
     })
     const overdue = new Promise<never>((_, reject) => {

@@ -23,10 +23,11 @@ export interface ServiceManagerOptions {
 export function createServiceManager(options: ServiceManagerOptions): ServiceManager {
   const { run, environment, pid, onError } = options
   const send = async (...fields: string[]): Promise<void> => {
-    if (!environment['NOTIFY_SOCKET']) return
+    const socket = environment['NOTIFY_SOCKET']
+    if (!socket) return
     try {
       // It waits until the manager has read the message: that of a process already gone can be ascribed to no unit.
-      await run(['systemd-notify', `--pid=${pid}`, ...fields])
+      await run(['systemd-notify', `--pid=${pid}`, ...fields], { env: { NOTIFY_SOCKET: socket } })
     } catch (error) {
       onError(error)
     }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { checkPrivileges } from '../../../src/system/capabilities.ts'
+import { run } from '../../../src/system/exec.ts'
 import { acquireLock } from '../../../src/system/lock.ts'
 import { createServiceManager } from '../../../src/system/systemd.ts'
 
@@ -54,6 +55,22 @@ describe('the service manager', () => {
       ['--pid=42', 'STOPPING=1'],
     ])
     expect(told[0]?.[2]).toBe('STATUS=12 names, 2 networks')
+  })
+
+  it('is found by the tool that speaks for us, which inherits nothing', async () => {
+    let heard = ''
+    const service = createServiceManager({
+      environment: { NOTIFY_SOCKET: '/run/systemd/notify' },
+      pid: 42,
+      onError: (error) => expect.fail(String(error)),
+      run: async (_argv, options) => {
+        const result = await run(['env'], options)
+        heard = result.stdout
+        return result
+      },
+    })
+    await service.ready('ready')
+    expect(heard.split('\n')).toContain('NOTIFY_SOCKET=/run/systemd/notify')
   })
 
   it('is not spoken to where there is none', async () => {
