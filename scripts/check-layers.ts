@@ -14,6 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['control'],
   ['cli'],
   ['host'],
+  ['proof'],
   ['daemon', 'inspect'],
 ]
 

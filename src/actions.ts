@@ -48,7 +48,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     rules: privileged(rulesAction(run)),
     explain: privileged(explainAction(ask, run)),
     allow: allowAction(ask, Date.now),
-    verify: verifyAction(ask, run, pid),
+    verify: privileged(verifyAction(ask, run)),
     reload: reloadAction(ask),
     cleanup: privileged(cleanupAction(ask, run)),
     schema: schemaAction,

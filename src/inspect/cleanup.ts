@@ -12,6 +12,7 @@ import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../iptables/driver.ts'
 import { BackstopDriver, removeBackstop } from '../nftables/backstop.ts'
+import { removeLeftovers } from '../proof/prove.ts'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 
@@ -93,6 +94,9 @@ async function removeAll(run: Run): Promise<{ removed: string[]; failures: strin
     if (!(await stays(held))) return
     await held.write(removeBackstop(HELD_TABLE))
     removed.push('removed the held backstop table')
+  })
+  await attempt('removing what a proof left', async () => {
+    if (await removeLeftovers(run)) removed.push('removed what a proof that was killed had left')
   })
   await attempt('reading the sets', async () => {
     // One at a time: a set that somebody else's rule names stays, and keeps no other.

@@ -8,29 +8,26 @@ import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { askEngine } from '../host/engine-once.ts'
 import { HostView } from '../host/host-view.ts'
 import { dockerSocketOf } from '../host/look-up.ts'
-import { FAMILIES, familyOf, type Address, type Family } from '../net/types.ts'
+import { cidrContains } from '../net/cidr.ts'
+import { FAMILIES, familyOf, type Address } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
+import type { Finding, Place, Trial } from '../proof/model.ts'
+import { choosePlaces, placesOf } from '../proof/places.ts'
+import { prove } from '../proof/prove.ts'
+import { allowedTarget, forbiddenTarget, nobodysTarget, type Judge } from '../proof/targets.ts'
 import type { Run } from '../system/exec.ts'
-import type { Inventory, Network } from '../workloads/model.ts'
+import { decideInterfaces, type GuardChoice } from '../workloads/guarded.ts'
+import type { Inventory } from '../workloads/model.ts'
 import { judge, type KernelView } from './judge.ts'
-import { freeAddress, ProbeEndpoint } from './probe-endpoint.ts'
-import { ProbeCounters, type Probe, type Sighting } from './probe-counters.ts'
-import { hookOf } from './ruleset.ts'
-import { allowedTarget, forbiddenTarget, NOBODYS_TARGET, type Target } from './targets.ts'
-
-/** One thing that was tried. */
-interface Finding {
-  readonly what: string
-  readonly passed: boolean
-  readonly detail: string
-}
+import { hookOf, readChains } from './ruleset.ts'
 
 /** Proves on the live host, with packets of its own, that the forbidden is stopped by each guard and the allowed gets through. */
 export const verifyAction =
-  (ask: CallDaemon, run: Run, pid: number): Action<ConfigArgs> =>
+  (ask: CallDaemon, run: Run): Action<ConfigArgs> =>
   async ({ config }, io) => {
-    const findings = await prove(ask, run, pid, config).catch((error: unknown): Finding[] => [
+    const findings = await proveHost(ask, run, config).catch((error: unknown): Finding[] => [
       {
+        network: '',
         what: 'the proof',
         passed: false,
         detail: `could not be made: ${error instanceof Error ? error.message : String(error)}`,
@@ -42,182 +39,91 @@ export const verifyAction =
     return passed ? EXIT.ok : EXIT.unproven
   }
 
-async function prove(ask: CallDaemon, run: Run, pid: number, configFile: string): Promise<Finding[]> {
+const GUARD_ALL: GuardChoice = { networks: 'all', except: [], ignoreInterfaces: [] }
+
+/** What the kernel holds decides what is tried, so that this needs neither a daemon nor a config that is accepted. */
+async function proveHost(ask: CallDaemon, run: Run, configFile: string): Promise<Finding[]> {
   const engine = await askEngine(await dockerSocketOf(ask, configFile))
   if (!engine) throw new Error('the Docker engine cannot be reached, so there is no network to try it on')
   const host = new HostView(run)
   await host.readInterfaces()
-  const config = (await loadConfig(configFile, hostConfigEnv)).config
-  const network = provable(engine.inventory, host)
-  if (!network) throw new Error('there is no bridge network with a way out to try it on')
+  const guard = (await loadConfig(configFile, hostConfigEnv)).config?.guard
+  const { inventory } = engine
+  const { guarded } = decideInterfaces(inventory, host.interfaces, guard ?? GUARD_ALL)
+  const places = choosePlaces(
+    placesOf({ guarded, interfaces: host.interfaces, containers: inventory.containers }),
+  )
+  if (places.length === 0) throw new Error('there is no guarded network with a way out to try it on')
   const drivers = createDrivers(run)
   const kernel = { rules: await drivers.iptables.read(), backstop: await drivers.backstop.read() }
-  const markBit = config?.guard.mark ?? DEFAULT_MARK
-  const findings: Finding[] = []
-  for (const family of FAMILIES) {
-    const source = sourceOn(network, family, engine.inventory, host)
-    if (source)
-      findings.push(
-        ...(await proveFamily({ run, pid, network, source, kernel, drivers, host, markBit }, family)),
-      )
-  }
-  return findings
-}
-
-/** The default bridge if it is there: else the first network whose bridge stands and leads out. */
-function provable({ networks }: Inventory, host: HostView): Network | undefined {
-  const standing = networks.filter(
-    ({ bridge, internal, subnets }) =>
-      bridge !== undefined &&
-      !internal &&
-      subnets.length > 0 &&
-      host.interfaces.some(({ name }) => name === bridge),
-  )
-  return standing.find(({ bridge }) => bridge === 'docker0') ?? standing[0]
-}
-
-interface ProbeSource {
-  readonly address: Address
-  readonly prefix: number
-  readonly gateway: Address
-}
-
-function sourceOn(
-  network: Network,
-  family: Family,
-  inventory: Inventory,
-  host: HostView,
-): ProbeSource | undefined {
-  const taken = new Set<Address>([
-    ...network.gateways,
-    ...host.interfaces.flatMap(({ addresses }) => addresses),
-    ...inventory.containers.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses)),
-  ])
-  const subnet = network.subnets.find((one) => familyOf(one) === family)
-  const bridge = host.interfaces.find(({ name }) => name === network.bridge)
-  const gateway = bridge?.addresses.find(
-    (address) => familyOf(address) === family && !address.startsWith('fe80:'),
-  )
-  const free = subnet && freeAddress(subnet, taken)
-  return free && gateway ? { address: free.address, prefix: free.prefix, gateway } : undefined
-}
-
-interface Setting {
-  readonly run: Run
-  readonly pid: number
-  readonly network: Network
-  readonly source: ProbeSource
-  readonly kernel: KernelView
-  readonly drivers: HostDrivers
-  readonly host: HostView
-  readonly markBit: number
-}
-
-async function proveFamily(setting: Setting, family: Family): Promise<Finding[]> {
-  const { run, pid, network, source, kernel, drivers, markBit } = setting
-  const on = `IPv${family}, network ${network.name}`
-  const findings: Finding[] = [
+  const trials: Trial[] = []
+  for (const place of places)
+    for (const source of place.sources)
+      trials.push(await trialOf({ place, inventory, host, kernel, drivers }, source))
+  const families = new Set(trials.map(({ family }) => family))
+  return [
+    ...FAMILIES.filter((family) => families.has(family)).map((family): Finding => {
+      const hook = hookOf(kernel.rules[family])
+      return {
+        network: '',
+        what: `IPv${family}: the rules are in the path`,
+        passed: hook !== undefined,
+        detail: hook ?? 'no jump from DOCKER-USER or FORWARD',
+      }
+    }),
     {
-      what: `${on}: the rules are in the path`,
-      passed: hookOf(kernel.rules[family]) !== undefined,
-      detail: hookOf(kernel.rules[family]) ?? 'no jump from DOCKER-USER or FORWARD',
-    },
-    {
-      what: `${on}: the backstop is in place`,
+      network: '',
+      what: 'the backstop is in place',
       passed: kernel.backstop !== undefined,
       detail: 'table embargod-guard',
     },
+    ...(await prove(run, trials, guard?.mark ?? DEFAULT_MARK)),
   ]
-  const judged = (target: Target) => judgeFrom(setting, target)
-  const forbidden = await forbiddenTarget(family, judged)
-  const allowed = await allowedTarget(family, kernel, drivers.ipset, judged)
-  const probeOf = (id: string, target: Target, disapproved: boolean): Probe => ({
-    id,
-    source: source.address,
-    ...target,
-    disapproved,
-  })
-  const endpoint = await ProbeEndpoint.open(run, network.bridge ?? '', [source], pid)
-  try {
-    const denied = probeOf('forbidden', forbidden ?? NOBODYS_TARGET[family], false)
-    const seen = await tryProbe(run, endpoint, denied, markBit)
-    findings.push({
-      what: `${on}: forbidden ${describe(denied)} is stopped by the rules`,
-      passed: seen.sent > 0 && seen.behindRules === 0 && seen.atUplink === 0,
-      detail: count(seen),
-    })
-    if (allowed) {
-      const passing = await tryProbe(run, endpoint, probeOf('allowed', allowed, false), markBit)
-      findings.push({
-        what: `${on}: allowed ${describe(allowed)} passes`,
-        passed: passing.atUplink > 0,
-        detail: count(passing),
-      })
-      const bare = await tryProbe(run, endpoint, probeOf('disapproved', allowed, true), markBit)
-      findings.push({
-        what: `${on}: ${describe(allowed)} without approval is stopped by the backstop`,
-        passed: bare.behindRules > 0 && bare.atUplink === 0,
-        detail: count(bare),
-      })
-    }
-  } finally {
-    await endpoint.close()
-  }
-  if (!allowed)
-    findings.push({
-      what: `${on}: allowed traffic`,
-      passed: true,
-      detail: 'nothing is allowed here, so nothing was tried',
-    })
-  return findings
 }
 
-const describe = ({ destination, port, protocol }: Target): string =>
-  `${destination} port ${port}/${protocol}`
+interface Setting {
+  readonly place: Place
+  readonly inventory: Inventory
+  readonly host: HostView
+  readonly kernel: KernelView
+  readonly drivers: HostDrivers
+}
 
-const count = ({ sent, behindRules, atUplink }: Sighting): string =>
-  `${sent} sent, ${behindRules} behind the rules, ${atUplink} at the uplink`
-
-async function judgeFrom({ network, source, kernel, host, drivers }: Setting, target: Target) {
-  return judge(
+async function trialOf(setting: Setting, source: Address): Promise<Trial> {
+  const { place, inventory, host, kernel, drivers } = setting
+  const family = familyOf(source)
+  const verdictOf = judgeFrom(setting, source)
+  const forbidden = (await forbiddenTarget(family, verdictOf)) ?? nobodysTarget(family)
+  const allowed = await allowedTarget(
+    family,
     {
-      source: {
-        kind: 'bridge',
-        name: network.name,
-        ways: [
-          {
-            network,
-            bridge: network.bridge ?? '',
-            addresses: [source.address],
-            routes: FAMILIES,
-          },
-        ],
-      },
-      ...target,
-      kernel,
-      networks: [network],
-      isHostAddress: host.isHostAddress,
+      chains: readChains(kernel.rules[family]),
+      elementsOf: async (set) =>
+        ((await drivers.ipset.elements([set])).get(set) ?? []).map(({ element }) => element),
+      leaves: (address) =>
+        !host.isHostAddress(address) &&
+        !inventory.networks.some(({ subnets }) => subnets.some((subnet) => cidrContains(subnet, address))),
     },
-    drivers.ipset,
+    verdictOf,
   )
+  return { place, family, source, forbidden, allowed }
 }
 
-/** On a busy host the sender may be out of time before it sends: then again, with more of it. */
-const PATIENCE_SECONDS = [0.6, 1.5, 4, 8]
-
-async function tryProbe(run: Run, endpoint: ProbeEndpoint, probe: Probe, markBit: number): Promise<Sighting> {
-  const counters = await ProbeCounters.install(run, [probe], markBit)
-  try {
-    let seen: Sighting = { sent: 0, behindRules: 0, atUplink: 0 }
-    for (const seconds of PATIENCE_SECONDS) {
-      await endpoint.send(probe.protocol, probe.destination, probe.port, seconds)
-      seen = await counters.read(probe)
-      if (seen.sent > 0) break
-    }
-    return seen
-  } finally {
-    await counters.remove()
-  }
+function judgeFrom({ place, inventory, host, kernel, drivers }: Setting, source: Address): Judge {
+  const network = inventory.networks.find(({ bridge }) => bridge === place.bridge)
+  if (!network) throw new Error(`the network ${place.network} is gone`)
+  const way = { network, bridge: place.bridge, addresses: [source], routes: FAMILIES }
+  return (target) =>
+    judge(
+      {
+        source: { kind: 'bridge', name: network.name, ways: [way] },
+        ...target,
+        kernel,
+        networks: inventory.networks,
+        isHostAddress: host.isHostAddress,
+      },
+      drivers.ipset,
+    )
 }
 
 function tell(io: Io, findings: readonly Finding[], passed: boolean): void {

@@ -1,0 +1,42 @@
+import type { Address, Family } from '../net/types.ts'
+
+/** What a probe goes to. */
+export interface Target {
+  readonly destination: Address
+  readonly protocol: 'tcp' | 'udp'
+  readonly port: number
+}
+
+/** A guarded network that a proof can be made on. */
+export interface Place {
+  /** As the engine names it: hostile text. */
+  readonly network: string
+  readonly bridge: string
+  readonly kind: PlaceKind
+  /** An address a family that nobody has there, to send from. */
+  readonly sources: readonly Address[]
+}
+
+/** The default bridge, one that the engine named, one that a person named: rules find each in a way of its own. */
+export type PlaceKind = 'default' | 'generated' | 'named'
+
+/** What is tried on one network in one family. */
+export interface Trial {
+  readonly place: Place
+  readonly family: Family
+  readonly source: Address
+  /** Undefined: nothing is forbidden there. */
+  readonly forbidden: Target | undefined
+  /** Undefined: nothing is allowed there. */
+  readonly allowed: Target | undefined
+}
+
+/** What came of one thing that was tried. */
+export interface Finding {
+  readonly network: string
+  /** What should be so, in words that are the same every time. */
+  readonly what: string
+  readonly passed: boolean
+  /** What was seen. */
+  readonly detail: string
+}

@@ -1,0 +1,80 @@
+import { bytesOf, formatAddress } from '../net/address.ts'
+import { cidrContains } from '../net/cidr.ts'
+import { FAMILIES, familyOf, type Address, type Cidr } from '../net/types.ts'
+import type { HostInterface } from '../system/host.ts'
+import { isGeneratedBridgeName } from '../workloads/bridge-name.ts'
+import type { GuardedInterface } from '../workloads/guarded.ts'
+import type { Container } from '../workloads/model.ts'
+import type { Place, PlaceKind } from './model.ts'
+
+export interface PlacesInput {
+  readonly guarded: readonly GuardedInterface[]
+  readonly interfaces: readonly HostInterface[]
+  readonly containers: readonly Container[]
+}
+
+/** Where a proof can be made: guarded networks whose bridge stands, leads out and has an address to spare. */
+export function placesOf({ guarded, interfaces, containers }: PlacesInput): Place[] {
+  const taken = new Set<Address>([
+    ...interfaces.flatMap(({ addresses }) => addresses),
+    ...containers.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses)),
+  ])
+  return guarded.flatMap(({ bridge, networkName, internal, subnets }): Place[] => {
+    const standing = interfaces.find(({ name, isBridge }) => name === bridge && isBridge)
+    if (!standing || networkName === undefined || internal) return []
+    const sources = FAMILIES.flatMap((family) => {
+      const subnet = subnets.find(
+        (one) => familyOf(one) === family && standing.addresses.some((address) => cidrContains(one, address)),
+      )
+      return (subnet && freeAddress(subnet, taken)) ?? []
+    })
+    return sources.length === 0 ? [] : [{ network: networkName, bridge, kind: kindOf(bridge), sources }]
+  })
+}
+
+const kindOf = (bridge: string): PlaceKind =>
+  bridge === 'docker0' ? 'default' : isGeneratedBridgeName(bridge) ? 'generated' : 'named'
+
+/** What is known of a network from before. */
+export interface LastProof {
+  readonly atMs: number
+  readonly passed: boolean
+}
+
+/** So many networks that failed are tried again at once, beside one of each kind. */
+const MOST_AGAIN = 8
+
+/** One network of each kind, the one that was not tried for longest, and those that failed the last time. */
+export function choosePlaces(
+  places: readonly Place[],
+  last: ReadonlyMap<string, LastProof> = new Map(),
+): Place[] {
+  const oldestFirst = places.toSorted(
+    (one, other) => (last.get(one.network)?.atMs ?? 0) - (last.get(other.network)?.atMs ?? 0),
+  )
+  const chosen = new Map<PlaceKind, Place>()
+  for (const place of oldestFirst) if (!chosen.has(place.kind)) chosen.set(place.kind, place)
+  const again = oldestFirst.filter(({ network }) => last.get(network)?.passed === false).slice(0, MOST_AGAIN)
+  return [...new Set([...chosen.values(), ...again])]
+}
+
+/** The highest address of a subnet that nobody has: engines hand out the lowest first. Undefined: there is none. */
+export function freeAddress(subnet: Cidr, taken: ReadonlySet<Address>): Address | undefined {
+  const [base = '', length] = subnet.split('/')
+  const bits = familyOf(subnet) === 4 ? 32 : 128
+  const prefix = Number(length ?? bits)
+  if (bits - prefix < 2) return undefined
+  const bytes = bytesOf(base as Address)
+  const highest = bytes.map(
+    (byte, index) => byte | (0xff & (2 ** Math.min(8, Math.max(0, (index + 1) * 8 - prefix)) - 1)),
+  )
+  // The very last of IPv4 is the broadcast address.
+  for (let below = 1; below < 250; below++) {
+    const candidate = [...highest]
+    candidate[candidate.length - 1] = (candidate.at(-1) ?? 0) - below
+    if ((candidate.at(-1) ?? 0) <= (bytes.at(-1) ?? 0)) return undefined
+    const address = formatAddress(candidate)
+    if (!taken.has(address)) return address
+  }
+  return undefined
+}

@@ -1,0 +1,79 @@
+import * as z from 'zod'
+import type { Run } from '../system/exec.ts'
+
+/** Says whose the pair is, to us and to who lists interfaces. */
+const ALIAS = 'embargod-verify'
+
+/** A port of a bridge, such as a container has. */
+export interface ProbePort {
+  /** What is sent out of this interface comes in at the bridge. */
+  readonly far: string
+  /** The bridge's own address: frames to it are routed. */
+  readonly bridgeMac: string
+}
+
+/**
+ * Named as the engine names its containers' ends, for that is what they are to the rules and to who watches interfaces. The same names
+ * every time: only one proof is made at a time.
+ */
+const nearOf = (index: number): string => `vethe0b0${index.toString(16).padStart(3, '0')}`
+const farOf = (index: number): string => `vethe0b1${index.toString(16).padStart(3, '0')}`
+
+/** Gives each bridge a port; a bridge that is gone gets none. Nothing gets an address, so the host has none the more. */
+export async function openPorts(run: Run, bridges: readonly string[]): Promise<Map<string, ProbePort>> {
+  const lines = bridges.flatMap((bridge, index) => {
+    const [near, far] = [nearOf(index), farOf(index)]
+    return [
+      // A bridge that was given no address takes the lowest of its ports: this one is never that.
+      `link add ${near} address fe:ff:ff:ff:ff:${mac(index)} type veth peer name ${far}`,
+      `link set ${near} alias ${ALIAS}`,
+      // No IPv6 of its own, and none of what the kernel would say to make it known.
+      `link set ${near} addrgenmode none`,
+      `link set ${far} addrgenmode none`,
+      `link set ${near} master ${bridge} up`,
+      `link set ${far} up`,
+    ]
+  })
+  // A bridge that vanishes must not keep the others from it: what is missing shows below.
+  await run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1] })
+  const macs = await bridgeMacs(run)
+  return new Map(
+    bridges.flatMap((bridge, index): [string, ProbePort][] => {
+      const bridgeMac = macs.get(bridge)
+      return bridgeMac === undefined ? [] : [[bridge, { far: farOf(index), bridgeMac }]]
+    }),
+  )
+}
+
+const mac = (index: number): string => (index & 0xff).toString(16).padStart(2, '0')
+
+const links = z.array(
+  z.object({ ifname: z.string().optional(), address: z.string().optional(), ifalias: z.string().optional() }),
+)
+
+async function bridgeMacs(run: Run): Promise<Map<string, string>> {
+  const { stdout } = await run(['ip', '-json', 'link', 'show', 'type', 'bridge'])
+  return new Map(
+    links
+      .parse(JSON.parse(stdout || '[]'))
+      .flatMap(({ ifname, address }): [string, string][] =>
+        ifname !== undefined && address !== undefined && /^[0-9a-f:]{17}$/.test(address)
+          ? [[ifname, address]]
+          : [],
+      ),
+  )
+}
+
+/** Takes away every port that a proof has made, of this process or of one that was killed. Resolves to how many there were. */
+export async function closePorts(run: Run): Promise<number> {
+  const { stdout } = await run(['ip', '-json', 'link', 'show', 'type', 'veth'])
+  const ours = links
+    .parse(JSON.parse(stdout || '[]'))
+    .flatMap(({ ifname, ifalias }) => (ifname !== undefined && ifalias === ALIAS ? [ifname] : []))
+  if (ours.length > 0)
+    await run(['ip', '-force', '-batch', '-'], {
+      input: ours.map((name) => `link delete ${name}\n`).join(''),
+      okExitCodes: [1],
+    })
+  return ours.length
+}

@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Run } from '../system/exec.ts'
+import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
+import { openCarrier, type Carrier } from './carriers.ts'
+import type { Finding, Target, Trial } from './model.ts'
+import { closePorts, openPorts } from './ports.ts'
+import { installTable, readTable, removeTable, type Probe, type Sighting } from './table.ts'
+
+/** The three packets of a trial. */
+const ROLES = ['forbidden', 'allowed', 'disapproved'] as const
+type Role = (typeof ROLES)[number]
+
+/** No container of the address would use these: nobody has the address. */
+const FIRST_SOURCE_PORT = 61_001
+/** What was sent is seen at once; on a busy host, or on a port that is not up yet, it is sent again. */
+const PATIENCE_MS = [20, 200, 800, 2_000, 4_000]
+
+interface Sent {
+  readonly trial: Trial
+  readonly role: Role
+  readonly target: Target
+  readonly probe: Probe
+  readonly carrier: Carrier
+}
+
+/**
+ * Sends what is forbidden, what is allowed, and what is allowed without the approval of the rules, on every place at once, and tells what
+ * became of it. One proof at a time on a host; nothing that is sent leaves it.
+ * @throws Error when the proof cannot be made: a tool fails, the kernel refuses.
+ */
+export async function prove(run: Run, trials: readonly Trial[], markBit: number): Promise<Finding[]> {
+  if (trials.length === 0) return []
+  const lock = await waitForTurn()
+  try {
+    // What a proof that was killed has left stands in the way of this one.
+    await closePorts(run)
+    const ports = await openPorts(run, [...new Set(trials.map(({ place }) => place.bridge))])
+    const sent: Sent[] = []
+    try {
+      for (const trial of trials) {
+        const port = ports.get(trial.place.bridge)
+        if (port) for (const one of packetsOf(trial)) sent.push(await prepare(one, port, sent.length))
+      }
+      const seen = sent.length > 0 ? await send(run, sent, markBit) : new Map<string, Sighting>()
+      const findings: Finding[] = []
+      for (const trial of trials)
+        findings.push(
+          ...(await judgeTrial(
+            run,
+            trial,
+            sent.filter((one) => one.trial === trial),
+            seen,
+          )),
+        )
+      return findings
+    } finally {
+      for (const { carrier } of sent) carrier.close()
+      await closePorts(run)
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+/** What a proof leaves when its process is killed. Resolves to whether there was anything. */
+export async function removeLeftovers(run: Run): Promise<boolean> {
+  const before = await run(['nft', 'list', 'tables'])
+  const tables = before.stdout.includes('embargod-verify')
+  if (tables) await removeTable(run)
+  return (await closePorts(run)) > 0 || tables
+}
+
+const TURN_MS = 30_000
+
+async function waitForTurn(): Promise<Lock> {
+  const deadlineMs = performance.now() + TURN_MS
+  for (;;) {
+    try {
+      return await acquireLock('\0embargod-verify')
+    } catch (error) {
+      if (!(error instanceof AlreadyRunningError)) throw error
+      if (performance.now() > deadlineMs) throw new Error('another proof is being made', { cause: error })
+      await sleep(100)
+    }
+  }
+}
+
+function packetsOf(trial: Trial): { trial: Trial; role: Role; target: Target }[] {
+  return ROLES.flatMap((role) => {
+    const target = role === 'forbidden' ? trial.forbidden : trial.allowed
+    return target ? [{ trial, role, target }] : []
+  })
+}
+
+async function prepare(
+  packet: Pick<Sent, 'trial' | 'role' | 'target'>,
+  port: Probe['port'],
+  index: number,
+): Promise<Sent> {
+  const { trial, role, target } = packet
+  const carrier = await openCarrier(target.protocol, trial.family)
+  const probe: Probe = {
+    id: `p${index}`,
+    port,
+    source: trial.source,
+    sourcePort: FIRST_SOURCE_PORT + index,
+    target,
+    disapproved: role === 'disapproved',
+    carrierPort: carrier.port,
+  }
+  return { ...packet, carrier, probe }
+}
+
+async function send(run: Run, sent: readonly Sent[], markBit: number): Promise<Map<string, Sighting>> {
+  const probes = sent.map(({ probe }) => probe)
+  try {
+    await installTable(run, probes, markBit)
+    let seen = new Map<string, Sighting>()
+    for (const waitMs of PATIENCE_MS) {
+      const waiting = sent.filter(({ probe }) => !seen.get(probe.id)?.sent)
+      if (waiting.length === 0) break
+      for (const { carrier } of waiting) carrier.send()
+      await sleep(waitMs)
+      seen = await readTable(run, probes)
+    }
+    return seen
+  } finally {
+    await removeTable(run)
+  }
+}
+
+const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, atUplink: 0 }
+
+async function judgeTrial(
+  run: Run,
+  trial: Trial,
+  sent: readonly Sent[],
+  seen: ReadonlyMap<string, Sighting>,
+): Promise<Finding[]> {
+  const { network } = trial.place
+  const on = `IPv${trial.family}, network ${network}`
+  const find = (what: string, passed: boolean, detail: string): Finding => ({
+    network,
+    what: `${on}: ${what}`,
+    passed,
+    detail,
+  })
+  const sightingOf = (role: Role): Sighting =>
+    seen.get(sent.find((one) => one.role === role)?.probe.id ?? '') ?? NOTHING
+  if (sent.length === 0 && (trial.forbidden || trial.allowed))
+    return [find('a probe can be sent', false, `the bridge ${trial.place.bridge} is gone`)]
+  const findings: Finding[] = []
+  if (trial.forbidden) {
+    const sighting = sightingOf('forbidden')
+    const { behindRules, atUplink } = sighting
+    findings.push(
+      find(
+        `forbidden ${say(trial.forbidden)} is stopped by the rules`,
+        sighting.sent > 0 && behindRules === 0 && atUplink === 0,
+        tell(sighting),
+      ),
+    )
+  }
+  if (!trial.allowed) {
+    findings.push(find('allowed traffic', true, 'nothing is allowed here, so nothing was tried'))
+    return findings
+  }
+  const passing = sightingOf('allowed')
+  if (passing.sent > 0 && passing.behindRules === 0 && !(await hasRoute(run, trial, trial.allowed))) {
+    findings.push(find('allowed traffic', true, 'the host has no route there, so nothing was tried'))
+    return findings
+  }
+  findings.push(
+    find(`allowed ${say(trial.allowed)} passes`, passing.approved > 0 && passing.atUplink > 0, tell(passing)),
+  )
+  const bare = sightingOf('disapproved')
+  findings.push(
+    find(
+      `${say(trial.allowed)} without approval is stopped by the backstop`,
+      bare.behindRules > 0 && bare.atUplink === 0,
+      tell(bare),
+    ),
+  )
+  return findings
+}
+
+/** Where a network has a family and the host does not, nothing is ever forwarded, whatever the rules say. */
+async function hasRoute(run: Run, { source, place }: Trial, { destination }: Target): Promise<boolean> {
+  const { exitCode } = await run(['ip', 'route', 'get', destination, 'from', source, 'iif', place.bridge], {
+    okExitCodes: [1, 2],
+  })
+  return exitCode === 0
+}
+
+const say = ({ destination, port, protocol }: Target): string => `${destination} port ${port}/${protocol}`
+
+const tell = ({ sent, behindRules, approved, atUplink }: Sighting): string =>
+  sent === 0
+    ? 'it could not be sent'
+    : `${sent} sent, ${behindRules} behind the rules, ${approved} approved, ${atUplink} at the uplink`

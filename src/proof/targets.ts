@@ -1,0 +1,127 @@
+import { CHAIN } from '../dataplane/names.ts'
+import type { Match } from '../dataplane/model.ts'
+import type { TraceRule } from '../dataplane/trace.ts'
+import { parseAddress, bytesOf, formatAddress } from '../net/address.ts'
+import { cidrContains, prefixOf } from '../net/cidr.ts'
+import { familyOf, type Address, type Cidr, type Family } from '../net/types.ts'
+import type { Target } from './model.ts'
+
+/** Addresses that are set aside for documentation (RFC 5737, RFC 3849): nobody's, so nobody has a reason to allow one by itself. */
+const NOBODYS: Readonly<Record<Family, Address>> = {
+  4: '192.0.2.1' as Address,
+  6: '2001:db8:ffff::1' as Address,
+}
+/** Denied even where everything else is allowed. */
+const METADATA: Readonly<Record<Family, Address>> = {
+  4: '169.254.169.254' as Address,
+  6: 'fd00:ec2::254' as Address,
+}
+const PORTS = [9, 7, 1, 65_535, 4_444]
+
+/** Where the rules let everything through, sending here shows it. */
+export const nobodysTarget = (family: Family): Target => ({
+  destination: NOBODYS[family],
+  protocol: 'tcp',
+  port: 9,
+})
+
+export interface Verdict {
+  readonly allowed: boolean
+  /** On what else it depends, such as a budget. */
+  readonly provisos: readonly string[]
+}
+export type Judge = (target: Target) => Promise<Verdict> | Verdict
+
+/** What the rules ought to deny; undefined: whatever was tried is allowed. */
+export async function forbiddenTarget(family: Family, judge: Judge): Promise<Target | undefined> {
+  const tries: Target[] = [
+    ...PORTS.map((port): Target => ({ destination: NOBODYS[family], protocol: 'tcp', port })),
+    { destination: METADATA[family], protocol: 'tcp', port: 80 },
+  ]
+  for (const target of tries) if (!(await judge(target)).allowed) return target
+  return undefined
+}
+
+/** Rules, and what is in the sets that they name. */
+export interface RulesView {
+  readonly chains: ReadonlyMap<string, readonly TraceRule[]>
+  readonly elementsOf: (set: string) => Promise<Iterable<string>> | Iterable<string>
+  /** False: the engine or the host takes what goes there, and the verdict of the rules is not the last. */
+  readonly leaves: (address: Address) => boolean
+}
+
+const MOST_CANDIDATES = 24
+
+/** What the rules ought to allow: out of the sets that they name, else a resolver; rather what no budget can deny. */
+export async function allowedTarget(
+  family: Family,
+  view: RulesView,
+  judge: Judge,
+): Promise<Target | undefined> {
+  let second: Target | undefined
+  for (const target of await candidates(family, view)) {
+    const { allowed, provisos } = await judge(target)
+    if (allowed && provisos.length === 0) return target
+    if (allowed) second ??= target
+  }
+  return second
+}
+
+async function candidates(family: Family, view: RulesView): Promise<Target[]> {
+  const found: Target[] = []
+  for (const { matches, chain } of approvals(view)) {
+    const ports = matches.map(portOf).find((one) => one !== undefined)
+    if (!ports) continue
+    const elements = chain === CHAIN.internet ? [NOBODYS[family]] : await goals(matches, view)
+    for (const element of elements) {
+      const destination = addressIn(element, family)
+      if (destination !== undefined && view.leaves(destination)) found.push({ destination, ...ports })
+    }
+    if (found.length >= MOST_CANDIDATES) break
+  }
+  return found
+}
+
+/** Rules that lead to an approval; those with a budget, which somebody may have used up, last. */
+function approvals({ chains }: RulesView): { matches: readonly Match[]; chain: string }[] {
+  const rules = [...chains.values()].flat()
+  return [CHAIN.ok, CHAIN.internet, CHAIN.dns].flatMap((chain) =>
+    rules.flatMap(({ matches, target }) =>
+      target && 'chain' in target && target.chain === chain ? [{ matches, chain }] : [],
+    ),
+  )
+}
+
+const portOf = (match: Match): Pick<Target, 'protocol' | 'port'> | undefined =>
+  match.kind === 'ports' && match.ranges[0]
+    ? { protocol: match.protocol, port: match.ranges[0].from }
+    : match.kind === 'protocol' && (match.protocol === 'tcp' || match.protocol === 'udp')
+      ? { protocol: match.protocol, port: 443 }
+      : undefined
+
+const EACH_SET = 4
+
+/** The networks and addresses that a rule is about. */
+async function goals(matches: readonly Match[], view: RulesView): Promise<string[]> {
+  const found: string[] = []
+  for (const match of matches) {
+    if (match.kind === 'destination') found.push(match.cidr)
+    if (match.kind !== 'set' || match.fields !== 'dst' || match.negate === true) continue
+    for (const element of await view.elementsOf(match.set)) {
+      if (found.length >= EACH_SET) break
+      found.push(element)
+    }
+  }
+  return found
+}
+
+/** Of a network something in it that is an address like any other. */
+function addressIn(element: string, family: Family): Address | undefined {
+  const cidr = element as Cidr
+  if (familyOf(cidr) !== family) return undefined
+  if (!element.includes('/')) return parseAddress(element)
+  if (cidrContains(cidr, NOBODYS[family])) return NOBODYS[family]
+  if (prefixOf(cidr) < 8) return undefined
+  const bytes = bytesOf(element.split('/')[0] as Address)
+  return formatAddress([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + 1])
+}
