@@ -15,7 +15,7 @@ test('a host to which things happen at random leaks nothing, stays as planned an
   const soaked = await soak({
     seed: SEED,
     minutes: 0.3,
-    onStep: (_, { name }) => names.push(name),
+    onStep: (_, done) => names.push(...done),
   })
   expect(soaked.faults, `${names.join(', ')}\n${asText(soaked)}`).toEqual([])
   expect(names.length).toBeGreaterThan(2)

@@ -36,8 +36,8 @@ console.log(`seed ${seed}, ${minutes} min`)
 const soaked = await soak({
   seed,
   minutes,
-  onStep: (step, { name }, faults) => {
-    if (values.steps || faults.length > 0) console.log(`  step ${step} ${name}`)
+  onStep: (step, names, faults) => {
+    if (values.steps || faults.length > 0) console.log(`  step ${step} ${names.join(', ')}`)
     for (const fault of faults) console.log(`    FAULT ${fault}`)
   },
   onSample: ({ atS, rssMb, fds, sockets, children, lagMs, chains, sets }, { leaked, failed, cut, fetched }) =>

@@ -7,17 +7,18 @@ type Row = readonly [what: string, value: string]
 export function rowsOf({
   seconds,
   steps,
+  actions,
   tally,
   settledMs,
   series,
   unguarded,
   samples,
 }: Soaked): readonly Row[] {
-  const made = [...steps.values()].reduce((sum, count) => sum + count, 0)
+  const made = [...actions.values()].reduce((sum, count) => sum + count, 0)
   const last = samples.at(-1)
   return [
     ['time', `${(seconds / 60).toFixed(1)} min`],
-    ['steps', `${made} of ${steps.size} kinds`],
+    ['steps', `${steps}, with ${made} things done, of ${actions.size} kinds`],
     ['forbidden packets sent', String(tally.sent)],
     ['forbidden packets that arrived', String(tally.leaked)],
     ['arrived in some seconds without guard, before and after', `${unguarded.before} and ${unguarded.after}`],
@@ -56,10 +57,10 @@ export function asMarkdown(soaked: Soaked, facts: readonly Row[], command: strin
     '# Soak',
     '',
     `Made by \`${command}\`. On a real engine and kernel, networks and containers come and go, DNS answers change, the config is reloaded, good and`,
-    'bad, somebody flushes rules and sets, the engine is restarted and killed: one step after the other, drawn from the seed. Containers on three',
+    'bad, somebody flushes rules and sets, the engine is restarted and killed: one to three of these a step, drawn from the seed. Containers on three',
     'networks flood what is forbidden all the time, in IPv4 and IPv6, and others fetch an allowed name 20 times a second each. After each step',
     '`embargod plan` has to say that there is nothing to do, no counter may have fallen, no forbidden packet may have arrived, and no allowed request',
-    'may have failed, but in steps that take the network or the allowed addresses away themselves. The daemon is replaced in the first quarter only, so',
+    'may have failed, but in steps that take the network or the allowed addresses away themselves. The daemon is replaced in the first fifth only, so',
     'that growth is that of one process: medians of the second quarter against those of the last. Of what comes and goes with every pass the',
     'least of ten looks counts.',
     '',
@@ -76,8 +77,8 @@ export function asMarkdown(soaked: Soaked, facts: readonly Row[], command: strin
       ]),
     ),
     table(
-      ['step', 'times'],
-      [...soaked.steps]
+      ['what was done', 'times'],
+      [...soaked.actions]
         .toSorted(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, count]) => [name, String(count)]),
     ),

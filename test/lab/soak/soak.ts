@@ -10,13 +10,16 @@ import { type Tally, Watch } from './watch.ts'
 export interface SoakOptions {
   readonly seed: number
   readonly minutes: number
-  readonly onStep?: (step: number, action: Action, faults: readonly string[]) => void
+  /** Told of each step, with the names of what happened in it. */
+  readonly onStep?: (step: number, names: readonly string[], faults: readonly string[]) => void
   readonly onSample?: (sample: Sample, soFar: Tally) => void
 }
 
 export interface Soaked {
   readonly seconds: number
-  readonly steps: ReadonlyMap<string, number>
+  readonly steps: number
+  /** How often each action was done. */
+  readonly actions: ReadonlyMap<string, number>
   readonly tally: Tally
   readonly settledMs: readonly number[]
   readonly series: number
@@ -31,8 +34,8 @@ export interface Soaked {
 
 /** More of them say nothing new. */
 const MOST_FAULTS = 50
-/** Of the time, in which the daemon may be replaced. */
-const DAEMONS_PART = 0.25
+/** Of the time, in which the daemon may be replaced; what is judged begins with the second quarter. */
+const DAEMONS_PART = 0.2
 const SAMPLES = { everyS: 60, atLeast: 12 }
 
 /** Lets things happen to a host until the time is over. Never rejects for what happened: that is a fault. */
@@ -58,38 +61,39 @@ export async function soak(options: SoakOptions): Promise<Soaked> {
 async function steps(host: SoakHost, { seed, minutes, onStep, onSample }: SoakOptions) {
   const watch = await Watch.start(host)
   const standing = await ours(host)
-  const faults: string[] = [...(await watch.faults({}))]
+  const faults: string[] = [...(await watch.faults([]))]
   const counts = new Map<string, number>()
   const samples: Sample[] = []
   const fromMs = performance.now()
   const elapsedS = () => (performance.now() - fromMs) / 1000
   const everyS = Math.min(SAMPLES.everyS, (minutes * 60) / SAMPLES.atLeast)
-  for (let step = 1; elapsedS() < minutes * 60 && faults.length < MOST_FAULTS; step += 1) {
+  let sampleAtS = everyS
+  let step = 0
+  while (elapsedS() < minutes * 60 && faults.length < MOST_FAULTS) {
+    step += 1
     const random = new Random(seed, step)
     const early = elapsedS() < minutes * 60 * DAEMONS_PART
-    const action = random.weighted(
-      ACTIONS.filter((one) => (early || !one.endsDaemon) && (one.possible?.(host) ?? true)),
-    )
-    const found = await stepFaults(host, watch, action, random)
-    counts.set(action.name, (counts.get(action.name) ?? 0) + 1)
-    faults.push(...found.map((fault) => `step ${step}, ${action.name}: ${fault}`))
-    onStep?.(step, action, found)
-    if (elapsedS() >= (samples.length + 1) * everyS) {
-      samples.push(await sample(host, elapsedS(), median(watch.takeLags())))
-      onSample?.(samples.at(-1)!, watch.tally)
+    const { actions, found } = await stepOf(host, watch, random, early)
+    const names = actions.map(({ name }) => name)
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+    faults.push(...found.map((fault) => `step ${step}, ${names.join(', ')}: ${fault}`))
+    onStep?.(step, names, found)
+    if (elapsedS() >= sampleAtS) {
+      sampleAtS = (Math.floor(elapsedS() / everyS) + 1) * everyS
+      const taken = await sample(host, elapsedS(), median(watch.takeLags())).catch(textOf)
+      if (typeof taken === 'string') faults.push(`sample after step ${step}: ${taken}`)
+      else {
+        samples.push(taken)
+        onSample?.(taken, watch.tally)
+      }
     }
     await sleep(200 + random.below(800))
   }
-  await emptied(host)
-  const left = await ours(host)
-  if (left.chains !== standing.chains || left.sets !== standing.sets)
-    faults.push(
-      `${left.chains} chains and ${left.sets} sets at the end, ${standing.chains} and ${standing.sets} before`,
-    )
-  faults.push(...(await watch.faults({})))
+  faults.push(...(await atTheEnd(host, watch, standing).catch((error: unknown) => [textOf(error)])))
   return {
     seconds: elapsedS(),
-    steps: counts,
+    steps: step,
+    actions: counts,
     tally: watch.tally,
     series: watch.counters.series,
     samples,
@@ -97,24 +101,31 @@ async function steps(host: SoakHost, { seed, minutes, onStep, onSample }: SoakOp
   }
 }
 
-async function stepFaults(
-  host: SoakHost,
-  watch: Watch,
-  action: Action,
-  random: Random,
-): Promise<readonly string[]> {
+/** One to three things one after the other, and then a look whether all is as it has to be. */
+async function stepOf(host: SoakHost, watch: Watch, random: Random, early: boolean) {
+  const actions: Action[] = []
   try {
-    await action.run(host, random)
+    for (let left = 1 + random.below(3); left > 0; left -= 1) {
+      const possible = ACTIONS.filter((one) => (early || !one.endsDaemon) && (one.possible?.(host) ?? true))
+      const action = random.weighted(possible)
+      actions.push(action)
+      await action.run(host, random)
+    }
     await host.whole()
-    return await watch.faults(action)
+    return { actions, found: await watch.faults(actions) }
   } catch (error) {
     // A disturbance may have been left half done: what follows shows whether the host recovers.
-    return [textOf(error), ...(await watch.faults(action).catch((cause: unknown) => [textOf(cause)]))]
+    const looked = await watch.faults(actions).catch((cause: unknown) => [textOf(cause)])
+    return { actions, found: [textOf(error), ...looked] }
   }
 }
 
-/** Everything that came goes, and the config is the first one again. */
-async function emptied(host: SoakHost): Promise<void> {
+/** Everything that came goes, and the config is the first one again: then as much is ours in the kernel as at first. */
+async function atTheEnd(
+  host: SoakHost,
+  watch: Watch,
+  standing: Awaited<ReturnType<typeof ours>>,
+): Promise<readonly string[]> {
   for (const container of host.containers.keys()) await container.stop()
   for (const name of host.networks.keys()) await host.lab.docker.getNetwork(name).remove()
   host.entries.clear()
@@ -122,6 +133,10 @@ async function emptied(host: SoakHost): Promise<void> {
   // The signal is on its way.
   await sleep(1000)
   await host.whole()
+  const left = await ours(host)
+  const same = left.chains === standing.chains && left.sets === standing.sets
+  const leftovers = `${left.chains} chains and ${left.sets} sets at the end, ${standing.chains} and ${standing.sets} before`
+  return [...(same ? [] : [leftovers]), ...(await watch.faults([]))]
 }
 
 /** Forbidden packets that arrive in a second or more, until both families have come or ten seconds are over. */

@@ -41,16 +41,17 @@ export class Watch {
   }
 
   /** After the step has settled. */
-  async faults(action: Pick<Action, 'cuts'>): Promise<readonly string[]> {
+  async faults(actions: readonly Pick<Action, 'cuts'>[]): Promise<readonly string[]> {
     const page = await scrape(this.host.lab)
     const lag = page.samples.find(({ name }) => name === 'nodejs_eventloop_lag_mean_seconds')
     if (lag && Number.isFinite(lag.value)) this.lags.push(lag.value * 1000 - LOOP_TIMER_MS)
     const { leaked, failed, flooded } = await this.traffic()
-    if (action.cuts !== undefined) this.tally.cut += failed.length
+    const cuts = actions.some((one) => one.cuts !== undefined)
+    if (cuts) this.tally.cut += failed.length
     return [
       ...(leaked > 0 ? [`${leaked} packets leaked`] : []),
       ...(flooded ? [] : ['no flood: nothing was sent']),
-      ...(failed.length > 0 && action.cuts === undefined
+      ...(failed.length > 0 && !cuts
         ? [`${failed.length} allowed requests failed: ${failed.slice(0, 5).join('; ')}`]
         : []),
       ...this.counters.fallen(page, this.host.daemon.pid),
