@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # Sends packets from raw sockets, as a hostile container would (NET_RAW is among the default capabilities).
 #
-#   sender flood --proto=udp|syn --dst=A [--port=P] --rate=R --seconds=S
-#       R packets a second, each from a fresh source port; prints {"sent":N}
+#   sender flood --proto=udp|syn --dst=A [--port=P] --rate=R --seconds=S [--src=B --spread=N]
+#       R packets a second, each from a fresh source port; in the name of B and the N - 1 addresses after it, in turn,
+#       where given; prints {"sent":N}
 #   sender odd --dst=BASE4 [--dst6=BASE6] [--only=kind,kind] [--count=N]
 #       each odd packet N times, the k-th kind to BASE + k; prints [{"kind":…,"dst":…,"proto":…,"sent":N},…]
 #   sender forge --src=A --sport=P --dst=B --ports=FROM-TO --payload=HEX
@@ -22,7 +23,7 @@ use constant { HOPOPT => 0, ROUTING => 43, FRAGMENT => 44, DSTOPTS => 60 };
 use constant { SOL_IP => 0, IP_NODEFRAG => 22 };
 
 my $command = shift // '';
-my %option = (proto => 'udp', port => 9999, rate => 1000, seconds => 1, count => 1, only => '');
+my %option = (proto => 'udp', port => 9999, rate => 1000, seconds => 1, count => 1, only => '', spread => 1);
 for (@ARGV) {
     /^--([a-z0-9]+)=(.*)$/ or die "sender: what is $_?\n";
     $option{$1} = $2;
@@ -38,7 +39,7 @@ else                        { die "usage: sender flood|odd|forge|kinds …\n" }
 
 sub flood {
     my $dst    = address($option{dst});
-    my $src    = own_address($dst);
+    my $src    = defined $option{src} ? address($option{src}) : own_address($dst);
     my $number = $option{proto} eq 'syn' ? TCP : UDP;
     my $total  = $option{rate} * $option{seconds};
     my $port   = 1024 + int rand 64000;
@@ -49,8 +50,9 @@ sub flood {
         $due = $total if $due > $total;
         for (; $sent < $due; $sent++) {
             $port = $port >= 65535 ? 1024 : $port + 1;
-            my $segment = $number == TCP ? tcp($src, $dst, $port, $option{port}, SYN, '') : udp($src, $dst, $port, $option{port}, $text);
-            transmit($dst, packet($src, $dst, $number, $segment));
+            my $from = $option{spread} > 1 ? plus($src, $sent % $option{spread}) : $src;
+            my $segment = $number == TCP ? tcp($from, $dst, $port, $option{port}, SYN, '') : udp($from, $dst, $port, $option{port}, $text);
+            transmit($dst, packet($from, $dst, $number, $segment));
         }
         select undef, undef, undef, 0.005;
     }
