@@ -44,10 +44,11 @@ for (const engine of engines) {
     disturbances,
     rates: { embargod: 20_000, nobody: 2_000, script: 2_500 },
     scale: values.quick ? 0.1 : 1,
+    onFailure: ({ name }, guard, words) => console.log(`  ${guard}, ${name}: ${words}`),
     onReading: ({ name }, guard, { leaked, seconds, requests, wholeMs, sent }) =>
       console.log(
         `  ${guard}, ${name}: leaked ${leaked.ipv4} / ${leaked.ipv6} of ${sent.ipv4} / ${sent.ipv6}, ` +
-          `failed ${requests.failed} of ${requests.fetched + requests.failed}, ${seconds.toFixed(1)} s, whole after ${wholeMs.toFixed(0)} ms`,
+          `failed ${requests.failed}, late ${requests.late} of ${requests.fetched + requests.failed}, ${seconds.toFixed(1)} s, whole after ${wholeMs.toFixed(0)} ms`,
       ),
   })
   measured.push(...results)

@@ -12,7 +12,15 @@ export interface Reading {
     readonly ipv6: number
     readonly byAddress: ReadonlyMap<string, number>
   }
-  readonly requests: { readonly fetched: number; readonly failed: number; readonly why: readonly string[] }
+  readonly requests: {
+    readonly fetched: number
+    /** Of those fetched the ones that took a second: the first packet was lost and sent again. */
+    readonly late: number
+    readonly failed: number
+    /** Times that something came on a connection that was open all the while. */
+    readonly heard: number
+    readonly why: readonly string[]
+  }
   /** From the end of a step of the disturbance until our rules were seen to stand as before; looking takes some 40 ms. */
   readonly wholeMs: number
 }
@@ -30,7 +38,7 @@ export async function read(host: MeterHost, disturbance: Disturbance): Promise<R
   const middle = await traffic.requests()
   await decided(host, middle)
   const after = await look(host)
-  const sum = (key: 'fetched' | 'failed') =>
+  const sum = (key: 'fetched' | 'failed' | 'late' | 'heard') =>
     after.requests.reduce((total, one, index) => total + one[key] - (before.requests[index]?.[key] ?? 0), 0)
   return {
     seconds: (performance.now() - fromMs) / 1000,
@@ -42,6 +50,8 @@ export async function read(host: MeterHost, disturbance: Disturbance): Promise<R
     leaked: arrivedBetween(before.arrived, after.arrived),
     requests: {
       fetched: sum('fetched'),
+      late: sum('late'),
+      heard: sum('heard'),
       failed: sum('failed'),
       why: after.requests.flatMap(({ failures }, index) =>
         failures.slice(before.requests[index]?.failures.length ?? 0),
@@ -73,6 +83,7 @@ export function faultsOf(disturbance: Disturbance, reading: Reading, guard: Guar
   if (total > mayLeak) faults.push(`${total} packets leaked: ${[...leaked.byAddress].join(' ')}`)
   if (requests.failed > 0 && disturbance.cuts === undefined)
     faults.push(`${requests.failed} allowed requests failed: ${requests.why.slice(0, 10).join('; ')}`)
+  if (requests.heard === 0) faults.push('nothing came on the connections that stay')
   if (requests.fetched === 0) faults.push('no allowed request was answered')
   return faults
 }

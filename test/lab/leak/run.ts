@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly scale: number
   /** Told of each reading as it is taken. */
   readonly onReading?: (disturbance: Disturbance, guard: Guard, reading: Reading) => void
+  /** Told of what could not be done, or never became whole. */
+  readonly onFailure?: (disturbance: Disturbance, guard: Guard, words: string) => void
 }
 
 /** Every disturbance under each guard, on a host of its own for each. Never rejects for a disturbance. */
@@ -47,7 +49,7 @@ interface Outcome {
 }
 
 async function under(guard: Guard, options: RunOptions): Promise<readonly Outcome[]> {
-  const { engine, scale, rates, onReading } = options
+  const { engine, scale, rates, onReading, onFailure } = options
   const disturbances = options.disturbances.filter(({ ofOurs }) => guard !== 'script' || ofOurs !== true)
   if (disturbances.length === 0) return []
   const outcomes: Outcome[] = []
@@ -59,11 +61,13 @@ async function under(guard: Guard, options: RunOptions): Promise<readonly Outcom
         onReading?.(disturbance, guard, reading)
         outcomes.push({ disturbance, guard, reading, faults: faultsOf(disturbance, reading, guard) })
       } catch (error) {
+        const words = textOf(error)
+        onFailure?.(disturbance, guard, words)
         outcomes.push({
           disturbance,
           guard,
           reading: undefined,
-          faults: [`under ${guard}: ${textOf(error)}`],
+          faults: [`under ${guard}: ${words}`],
         })
         // What it left behind is unknown.
         await host.stop()

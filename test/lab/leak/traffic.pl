@@ -6,8 +6,10 @@
 #       to BASE + 2; every two seconds the odd packets of `sender` to BASE + 64 and on.
 #       F: packets sent of IPv4, of IPv6, odd ones
 #   traffic.pl fetch --rate=R --file=F --name=N --family=4|6 [--once]
-#       R times a second: asks for the name, connects, fetches a page; with --once the name is asked for but once.
-#       F: requests begun, up to which all are decided, fetched, failed, the slowest in ms; F.failures: why
+#       R times a second: asks for the name, connects, fetches a page; with --once the name is asked for but once. Beside
+#       that one connection stays on which the far end sends all the time; when it ends or rests for 3 s, it has failed.
+#       F: requests begun, up to which all are decided, fetched, failed, fetched late, times that
+#       something came on the connection that stays; F.failures: why
 #
 # A container that the engine starts again goes on counting where it was.
 use strict;
@@ -19,7 +21,8 @@ use Socket qw(inet_pton inet_ntop pack_sockaddr_in pack_sockaddr_in6 unpack_sock
   SOCK_RAW SOCK_DGRAM SOCK_STREAM SOL_SOCKET SO_ERROR);
 
 use constant { TCP => 6, UDP => 17, IPPROTO_RAW => 255 };
-use constant { WIDTH => 12, LIMIT_S => 3 };
+# Late is what needed a second SYN, or a second question: the kernel sends those after a second.
+use constant { WIDTH => 12, LIMIT_S => 3, LATE_MS => 900 };
 
 $| = 1;
 $SIG{TERM} = $SIG{INT} = sub { exit 0 };
@@ -102,10 +105,10 @@ sub checksum {
     return ~$sum & 0xffff;
 }
 
-my ($server, $known, %open);
+my ($server, $known, $last, $live, %open);
 
 sub fetch {
-    $count[$_] //= 0 for 0 .. 4;
+    $count[$_] //= 0 for 0 .. 5;
     # What was under way when the container ended nobody waits for.
     $count[1] = $count[0];
     open my $resolv, '<', '/etc/resolv.conf' or die "traffic: resolv.conf: $!\n";
@@ -118,12 +121,15 @@ sub fetch {
             $next = now() if $next < now() - 1;
             begin();
         }
+        $live //= open_live($last) if defined $last;
         my ($reading, $writing) = ('', '');
+        vec($live->{asked} ? $reading : $writing, fileno $live->{socket}, 1) = 1 if $live;
         for my $one (values %open) {
             my $bits = $one->{state} eq 'connect' ? \$writing : \$reading;
             vec($$bits, fileno $one->{socket}, 1) = 1;
         }
         select $reading, $writing, undef, 0.01;
+        go_on_live(vec $live->{asked} ? $reading : $writing, fileno $live->{socket}, 1) if $live;
         for my $one (values %open) {
             if (vec($reading, fileno $one->{socket}, 1) || vec($writing, fileno $one->{socket}, 1)) { go_on($one) }
             elsif (now() - $one->{begun} > LIMIT_S) { decide($one, "no end in $one->{state}") }
@@ -174,8 +180,42 @@ sub go_on {
     decide($one, ($one->{page} // '') =~ /hello from/ ? undef : 'no page') if $got == 0;
 }
 
+sub open_live {
+    my $address = shift;
+    my $v4 = $option{family} == 4;
+    socket my $socket, $v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0 or return;
+    my $to = $v4 ? pack_sockaddr_in(80, $address) : pack_sockaddr_in6(80, $address);
+    fcntl $socket, F_SETFL, O_NONBLOCK;
+    connect($socket, $to) || $!{EINPROGRESS} or return fail_live("connecting the live connection: $!");
+    return { socket => $socket, heard => now() };
+}
+
+sub go_on_live {
+    my $ready = shift;
+    if ($ready && !$live->{asked}) {
+        syswrite $live->{socket}, "GET /stream HTTP/1.0\r\n\r\n" or return fail_live("asking on the live connection: $!");
+        $live->{asked} = 1;
+    }
+    elsif ($ready) {
+        my $got = sysread $live->{socket}, my $line, 4096;
+        return fail_live('the live connection ended') if defined $got ? !$got : !$!{EAGAIN};
+        $live->{heard} = now();
+        $count[5]++;
+    }
+    fail_live('nothing came on the live connection') if now() - $live->{heard} > LIMIT_S;
+}
+
+sub fail_live {
+    my $why = shift;
+    # The next page that is fetched shows that it is worth trying again.
+    ($live, $last) = ();
+    failed($why);
+    return;
+}
+
 sub connect_to {
     my ($one, $address) = @_;
+    $one->{address} = $address;
     my $v4 = $option{family} == 4;
     socket $one->{socket}, $v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0 or return decide($one, "socket: $!");
     fcntl $one->{socket}, F_SETFL, O_NONBLOCK;
@@ -190,12 +230,18 @@ sub decide {
     my $ms = int 1000 * (now() - $one->{begun});
     if (!defined $why) {
         $count[2]++;
-        $count[4] = $ms if $ms > $count[4];
+        $count[4]++ if $ms > LATE_MS;
+        $last = $one->{address};
         return;
     }
+    failed("$why after $ms ms");
+}
+
+sub failed {
+    my $why = shift;
     $count[3]++;
     sysopen my $failures, "$option{file}.failures", O_WRONLY | O_CREAT | O_APPEND or return;
-    syswrite $failures, "IPv$option{family}: $why after $ms ms\n";
+    syswrite $failures, "IPv$option{family}: $why\n";
 }
 
 # Until there is an answer: the network may be a moment late.

@@ -17,7 +17,10 @@ export interface Requests {
   readonly decided: number
   readonly fetched: number
   readonly failed: number
-  readonly slowestMs: number
+  /** Fetched, though only after a second. */
+  readonly late: number
+  /** Times that something came on the connection that stays. */
+  readonly heard: number
   /** Why each failed. */
   readonly failures: readonly string[]
 }
@@ -90,8 +93,8 @@ export class Traffic {
   async requests(): Promise<readonly Requests[]> {
     return Promise.all(
       this.clients.map(async (file) => {
-        const [begun = 0, decided = 0, fetched = 0, failed = 0, slowestMs = 0] = await this.counts(file)
-        return { begun, decided, fetched, failed, slowestMs, failures: await this.failures(file) }
+        const [begun = 0, decided = 0, fetched = 0, failed = 0, late = 0, heard = 0] = await this.counts(file)
+        return { begun, decided, fetched, failed, late, heard, failures: await this.failures(file) }
       }),
     )
   }
@@ -102,7 +105,9 @@ export class Traffic {
 
   private async runs(): Promise<boolean> {
     const { ipv4, ipv6 } = await this.sent()
-    return ipv4 > 0 && ipv6 > 0 && (await this.requests()).every(({ fetched }) => fetched > 0)
+    return (
+      ipv4 > 0 && ipv6 > 0 && (await this.requests()).every(({ fetched, heard }) => fetched > 0 && heard > 0)
+    )
   }
 
   private async failures(file: string): Promise<readonly string[]> {
