@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Family } from '../../src/net/types.ts'
 import type { LabContainer } from './container.ts'
+import type { Daemon } from './embargod.ts'
 import type { Lab } from './lab.ts'
 import { leaksDuring, steadyFlood } from './leaks.ts'
 import { origin, reached } from './reach.ts'
@@ -72,14 +73,14 @@ export const statusOf = async (lab: Lab): Promise<HostStatus> =>
   JSON.parse((await lab.cli(['status', '--json'])).stdout)
 
 /** What status, log and metric name as unprotected, `reason subject`, without the hole that every host has. Rejects when they differ. */
-export async function named(lab: Lab, log: string): Promise<readonly string[]> {
+export async function named(lab: Lab, daemon: Daemon): Promise<readonly string[]> {
   const found = (await statusOf(lab)).unprotected.filter(({ reason }) => reason !== 'dns-tunnel')
   const page = await scrape(lab)
   for (const { reason, subject } of found) {
     const count = found.filter((one) => one.reason === reason).length
     expect(page.value('unprotected', { reason }), `the metric of ${reason}`).toBe(count)
     expect(
-      logLines(log).some(
+      logLines(daemon.logs).some(
         (line) => line.msg === 'not protected' && line.reason === reason && line.subject === subject,
       ),
       `the log of ${reason} ${subject}`,

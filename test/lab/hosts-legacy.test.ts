@@ -65,7 +65,7 @@ test("an engine on legacy iptables is guarded in legacy's own DOCKER-USER, and d
     await lab().waitFor('the jumps stand again', async () => (await jumpsIn('legacy')).length === 2, 30_000)
   })
   await isWhole(lab())
-  expect(await named(lab(), daemon.logs)).toEqual([])
+  expect(await named(lab(), daemon)).toEqual([])
   expect((await lab().cli(['explain', 'shop', '203.0.113.66:443'])).code).toBe(6)
   expect((await lab().cli(['rules'])).stdout).toContain('guarded: docker0')
   await daemon.term()

@@ -56,7 +56,7 @@ test('made under guard, a swarm, its overlay network, containers and services on
   )
   expect(await lab().farEnd.count('203.0.113.66')).toBe(0)
   await isWhole(lab())
-  expect(await named(lab(), daemon.logs)).toEqual([])
+  expect(await named(lab(), daemon)).toEqual([])
 
   await docker.getService(service.id).remove()
 })

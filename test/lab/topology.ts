@@ -62,7 +62,8 @@ export async function setUplink(inet: Box, state: 'up' | 'down'): Promise<void> 
   await inet.run(['ip', 'link', 'set', 'host0', state])
 }
 
-async function moveLink(box: Box, link: string, toNamespace: string): Promise<void> {
+/** Gives an interface of a box to the network namespace at a path of the machine. */
+export async function moveLink(box: Box, link: string, toNamespace: string): Promise<void> {
   // Enters the network namespace alone, so that the target's path is looked up outside the box.
   await run(['nsenter', `--net=/proc/${box.pid}/ns/net`, 'ip', 'link', 'set', link, 'netns', toNamespace])
 }
