@@ -133,7 +133,7 @@ test('answers that rotate, abound, never end, or live for ever or not at all', a
   const startedMs = Date.now()
   const daemon = await guard(lab(), {
     config: [
-      'resolver: { timeout: 2s, refresh: { min: 1s, max: 20s }, retain: 10m, maxAddressesPerName: 1600 }',
+      'resolver: { timeout: 20s, refresh: { min: 1s, max: 20s }, retain: 10m, maxAddressesPerName: 1600 }',
       `allow: [${names.join(', ')}, sixteen.example, many.example, ever-new.example]`,
     ].join('\n'),
   })
