@@ -175,6 +175,7 @@ function toConfig(read: ConfigOutput, allow: readonly AllowEntry[]): Config {
       smtp === undefined ? undefined : { ...smtp, ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b) },
     log: read.log,
     metrics: read.metrics,
+    verify: { everyMs: read.verify.every },
     state: read.state,
   }
 }

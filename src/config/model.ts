@@ -19,6 +19,8 @@ export interface Config {
   readonly smtp: SmtpConfig | undefined
   readonly log: { readonly level: LogLevel; readonly blocked: boolean }
   readonly metrics: { readonly listen: { readonly host: string; readonly port: number } }
+  /** How often the daemon makes a proof; undefined: never. */
+  readonly verify: { readonly everyMs: number | undefined }
   /** Directory of everything that outlives the process. */
   readonly state: string
 }

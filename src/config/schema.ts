@@ -175,6 +175,21 @@ const metrics = z
   .prefault({})
   .describe('Prometheus metrics and health.')
 
+const verify = z
+  .strictObject({
+    every: parsed(
+      (text) => (text === 'never' ? { ms: undefined } : durationWithin(text, '10s', '1d')),
+      (found) => found.ms,
+      'a duration like 5m, or never',
+    )
+      .prefault('5m')
+      .describe(
+        'How often the daemon proves with packets of its own, which never leave the host, that both guards hold, on a network of each kind. `never`: not by itself.',
+      ),
+  })
+  .prefault({})
+  .describe('The proof that `embargod verify` makes, made by the daemon.')
+
 /** The config file. Its input is what an operator writes; its output has every value parsed and every default filled in. */
 export const configSchema = z
   .strictObject({
@@ -198,6 +213,7 @@ export const configSchema = z
     smtp,
     log,
     metrics,
+    verify,
     state: absolutePath
       .prefault('/var/lib/embargod')
       .describe('Directory of everything that outlives the daemon.'),

@@ -34,5 +34,9 @@ export interface PlanAnswer {
 /** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
 export const heldRequest = z.strictObject({ name: z.string() })
 
-/** Body of `verified`: how a proof by packets ended. */
-export const verifiedRequest = z.strictObject({ passed: z.boolean(), atMs: z.number() })
+/** Body of `verified`: how a proof by packets ended, and on which networks. */
+export const verifiedRequest = z.strictObject({
+  passed: z.boolean(),
+  atMs: z.number(),
+  networks: z.array(z.strictObject({ network: z.string(), problem: z.string().optional() })).default([]),
+})

@@ -19,13 +19,16 @@ import { PARTS } from '../reconcile/reconciler.ts'
 import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
+import type { NetworkResult } from '../proof/results.ts'
 import { chainOf, type Health } from './health.ts'
+import { Proofs } from './proofs.ts'
 import { UnprotectedLog } from './unprotected-log.ts'
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
 export class Account {
   readonly metrics = new Metrics()
   readonly counters = new Counters()
+  readonly proofs = new Proofs()
   readonly #reachability = new Reachability()
   readonly #engineRules = new EngineRules()
   readonly #repairs: Record<string, number> = {}
@@ -47,6 +50,10 @@ export class Account {
   /** Which guards are known to stand. */
   get guards(): Guards {
     return this.#guards
+  }
+
+  get dockerConnected(): boolean {
+    return this.#docker.connected
   }
 
   dockerIs(state: StatusReport['docker']): void {
@@ -75,11 +82,38 @@ export class Account {
     else this.health.bad('resolver', unanswered)
   }
 
-  verified(proof: { readonly atMs: number; readonly passed: boolean }): null {
-    this.#lastVerified = proof
-    if (proof.passed) this.metrics.setLastVerified(proof.atMs / 1000)
+  /** What a person's `embargod verify` found. */
+  verified(proof: {
+    readonly atMs: number
+    readonly passed: boolean
+    readonly networks: readonly NetworkResult[]
+  }): null {
     this.log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
+    this.#bookProof(proof.networks, proof.atMs, proof.passed)
     return null
+  }
+
+  /** What the daemon's own proof found: told of when it changes. */
+  proven(results: readonly NetworkResult[], atMs: number): void {
+    this.#bookProof(
+      results,
+      atMs,
+      results.every(({ problem }) => problem === undefined),
+    )
+  }
+
+  #bookProof(results: readonly NetworkResult[], atMs: number, passed: boolean): void {
+    this.proofs.book(results, atMs)
+    this.#lastVerified = { atMs, passed }
+    if (passed) this.metrics.setLastVerified(atMs / 1000)
+    this.#tellProofs()
+  }
+
+  #tellProofs(): void {
+    const { rows, problem } = this.proofs
+    this.metrics.setProofs(rows)
+    if (problem === undefined) this.health.good('proof')
+    else this.health.bad('proof', problem)
   }
 
   passed(
@@ -144,6 +178,10 @@ export class Account {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
     this.#unprotectedLog.tell(this.#unprotected, Date.now())
+    this.proofs.retain(
+      new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
+    )
+    this.#tellProofs()
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)

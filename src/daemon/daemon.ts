@@ -26,6 +26,8 @@ import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
+import { choosePlaces, placesOf } from '../proof/places.ts'
+import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
 import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
@@ -40,6 +42,8 @@ import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
+import { ContinuousProof } from './proof.ts'
+import { desiredTrials } from './proof-trials.ts'
 import type { View } from '../host/report.ts'
 import type { Store } from './store.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
@@ -80,6 +84,7 @@ export class Daemon {
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
   readonly #port: MetricsPort
+  readonly #proof: ContinuousProof
   readonly #startedAtMs = Date.now()
   #store!: Store
   #counterSaves!: SaveQueue
@@ -95,6 +100,7 @@ export class Daemon {
   #endTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
+  #passing = false
 
   constructor(options: DaemonOptions) {
     this.#options = options
@@ -112,6 +118,22 @@ export class Daemon {
     })
     this.#drivers = { ...createDrivers(options.run), held: this.#held }
     this.#port = new MetricsPort(this.#account.metrics, this.#health, () => this.#account.notReady())
+    this.#proof = new ContinuousProof({
+      run: options.run,
+      everyMs: () => this.#desired.config.verify.everyMs,
+      trials: () => this.#proofTrials(),
+      markBit: () => this.#desired.config.guard.mark,
+      backstopStands: async () => (await this.#drivers.backstop.read()) !== undefined,
+      isPassing: () => this.#passing,
+      expectPorts: (bridges) => this.#watches.expectPorts(bridges),
+      onResults: (results) => {
+        const { guarded } = this.#desired.surroundings.plan
+        const standing = results.filter(({ network }) =>
+          guarded.some(({ networkName }) => networkName === network),
+        )
+        if (standing.length > 0) this.#account.proven(standing, Date.now())
+      },
+    })
     this.#watches = new Watches({
       host: this.#host,
       log: this.#log,
@@ -156,6 +178,7 @@ export class Daemon {
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
     while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
     if (this.#stopping) return
+    this.#proof.start()
     await this.#options.service.ready(this.#statusLine())
     this.#log.info({ version: VERSION, names: this.#desired.policies.names.size }, 'enforcing')
   }
@@ -195,6 +218,7 @@ export class Daemon {
     clearTimeout(this.#endTimer)
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
+    await this.#proof.stop()
     await this.#watches.stop()
     await this.#names?.stop()
     await this.#loop.stop()
@@ -222,6 +246,9 @@ export class Daemon {
     const { docker } = this.#desired.config
     this.#log.level = config.log.level
     await this.#switchTo(config)
+    this.#proof.reconsider()
+    // Nobody would ever take back what the last one found.
+    if (config.verify.everyMs === undefined) this.#account.proofs.retain(new Set())
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()
@@ -367,6 +394,7 @@ export class Daemon {
     const startedMs = performance.now()
     const nowMs = Date.now()
     let outcome = 'failed'
+    this.#passing = true
     try {
       await this.#observeSurroundings(triggers)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())
@@ -390,6 +418,7 @@ export class Daemon {
       this.#account.failed(error, triggers)
       throw error
     } finally {
+      this.#passing = false
       this.#account.ended(triggers, outcome, performance.now() - startedMs)
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
@@ -403,6 +432,15 @@ export class Daemon {
     this.#turnTimer = setTimeout(() => {
       for (const family of fight.families) this.#suspect(family)
     }, fight.waitMs)
+  }
+
+  /** Undefined while the engine is away: what it does to its networks is then not known. */
+  async #proofTrials(): Promise<readonly Trial[] | undefined> {
+    const { interfaces, inventory } = this.#host
+    if (!inventory || !this.#account.dockerConnected) return undefined
+    const { guarded } = this.#desired.surroundings.plan
+    const places = placesOf({ guarded, interfaces, containers: inventory.containers })
+    return desiredTrials(this.#desired, this.#host, choosePlaces(places, this.#account.proofs.last))
   }
 
   #save({ observed, summary }: PassResult): void {

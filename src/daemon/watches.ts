@@ -12,6 +12,8 @@ import type { HostView } from '../host/host-view.ts'
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
 const ENGINE_WAIT_MS = 2_000
 
+const LATE_NEWS_MS = 2_000
+
 export interface WatchesOptions {
   readonly host: HostView
   readonly log: Logger
@@ -31,6 +33,8 @@ export class Watches {
   #engine: DockerWatcher | undefined
   #listingTimer: NodeJS.Timeout | undefined
   #heard: (() => void) | undefined
+  /** Bridges that get and lose a port of ours. */
+  readonly #expected = new Map<string, number>()
 
   constructor(options: WatchesOptions) {
     this.#options = options
@@ -51,6 +55,18 @@ export class Watches {
 
   watchKernel(): void {
     for (const watch of this.#kernel) watch.start()
+  }
+
+  /**
+   * Ports of ours come to these bridges, which makes them change their state: that is no news. Call what is returned when the ports are
+   * gone; the kernel tells of the change up to a second later.
+   */
+  expectPorts(bridges: readonly string[]): () => void {
+    const count = (by: number): void => {
+      for (const bridge of bridges) this.#expected.set(bridge, (this.#expected.get(bridge) ?? 0) + by)
+    }
+    count(1)
+    return () => void setTimeout(() => count(-1), LATE_NEWS_MS).unref()
   }
 
   async stop(): Promise<void> {
@@ -96,6 +112,11 @@ export class Watches {
       onLink: (change) => {
         // The engine tells of its containers; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) return
+        if (change.kind === 'bridge' && !change.deleted && (this.#expected.get(change.name) ?? 0) > 0) {
+          // The next pass looks, but none is made for it.
+          onStale('interfaces')
+          return
+        }
         if (change.kind === 'bridge') {
           if (change.deleted) host.bridgeVanished(change.name)
           else host.bridgeSeen(change.name, Date.now())

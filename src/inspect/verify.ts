@@ -14,6 +14,7 @@ import { sanitise } from '../observe/sanitise.ts'
 import type { Finding, Place, Trial } from '../proof/model.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import { prove } from '../proof/prove.ts'
+import { BACKSTOP_MISSING, resultsOf } from '../proof/results.ts'
 import { allowedTarget, forbiddenTarget, nobodysTarget, type Judge } from '../proof/targets.ts'
 import type { Run } from '../system/exec.ts'
 import { decideInterfaces, type GuardChoice } from '../workloads/guarded.ts'
@@ -31,11 +32,12 @@ export const verifyAction =
         what: 'the proof',
         passed: false,
         detail: `could not be made: ${error instanceof Error ? error.message : String(error)}`,
+        problem: 'the proof could not be made',
       },
     ])
     const passed = findings.length > 0 && findings.every((finding) => finding.passed)
     tell(io, findings, passed)
-    await ask('verified', { passed, atMs: Date.now() })
+    await ask('verified', { passed, atMs: Date.now(), networks: resultsOf(findings) })
     return passed ? EXIT.ok : EXIT.unproven
   }
 
@@ -69,6 +71,7 @@ async function proveHost(ask: CallDaemon, run: Run, configFile: string): Promise
         what: `IPv${family}: the rules are in the path`,
         passed: hook !== undefined,
         detail: hook ?? 'no jump from DOCKER-USER or FORWARD',
+        problem: hook === undefined ? `the rules are not in the path (IPv${family})` : undefined,
       }
     }),
     {
@@ -76,6 +79,7 @@ async function proveHost(ask: CallDaemon, run: Run, configFile: string): Promise
       what: 'the backstop is in place',
       passed: kernel.backstop !== undefined,
       detail: 'table embargod-guard',
+      problem: kernel.backstop === undefined ? BACKSTOP_MISSING : undefined,
     },
     ...(await prove(run, trials, guard?.mark ?? DEFAULT_MARK)),
   ]

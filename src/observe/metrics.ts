@@ -199,8 +199,9 @@ export class Metrics {
     this.#lastVerified.set(seconds)
   }
 
-  setProof(network: string, passed: boolean): void {
-    this.#proof.set({ network: sanitise(network) }, Number(passed))
+  setProofs(rows: readonly { readonly network: string; readonly passed: boolean }[]): void {
+    this.#proof.reset()
+    for (const { network, passed } of rows) this.#proof.set({ network: sanitise(network) }, Number(passed))
   }
 
   setConfigReload(successful: boolean): void {

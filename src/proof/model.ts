@@ -34,9 +34,10 @@ export interface Trial {
 /** What came of one thing that was tried. */
 export interface Finding {
   readonly network: string
-  /** What should be so, in words that are the same every time. */
   readonly what: string
   readonly passed: boolean
   /** What was seen. */
   readonly detail: string
+  /** What is wrong, in words that are the same as long as it is. Undefined: it passed. */
+  readonly problem: string | undefined
 }

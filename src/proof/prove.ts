@@ -137,51 +137,70 @@ async function judgeTrial(
   sent: readonly Sent[],
   seen: ReadonlyMap<string, Sighting>,
 ): Promise<Finding[]> {
-  const { network } = trial.place
-  const on = `IPv${trial.family}, network ${network}`
-  const find = (what: string, passed: boolean, detail: string): Finding => ({
+  const { network, bridge } = trial.place
+  const { forbidden, allowed, family } = trial
+  const finding = (what: string, detail: string, problem?: string): Finding => ({
     network,
-    what: `${on}: ${what}`,
-    passed,
+    what: `IPv${family}, network ${network}: ${what}`,
+    passed: problem === undefined,
     detail,
+    problem: problem === undefined ? undefined : `${problem} (IPv${family})`,
   })
   const sightingOf = (role: Role): Sighting =>
     seen.get(sent.find((one) => one.role === role)?.probe.id ?? '') ?? NOTHING
-  if (sent.length === 0 && (trial.forbidden || trial.allowed))
-    return [find('a probe can be sent', false, `the bridge ${trial.place.bridge} is gone`)]
+  if (sent.length === 0 && (forbidden || allowed))
+    return [finding('a probe can be sent', `there is no bridge ${bridge}`, 'the bridge is gone')]
   const findings: Finding[] = []
-  if (trial.forbidden) {
+  if (forbidden) {
     const sighting = sightingOf('forbidden')
-    const { behindRules, atUplink } = sighting
     findings.push(
-      find(
-        `forbidden ${say(trial.forbidden)} is stopped by the rules`,
-        sighting.sent > 0 && behindRules === 0 && atUplink === 0,
+      finding(
+        `forbidden ${say(forbidden)} is stopped by the rules`,
         tell(sighting),
+        wrongWithForbidden(sighting),
       ),
     )
   }
-  if (!trial.allowed) {
-    findings.push(find('allowed traffic', true, 'nothing is allowed here, so nothing was tried'))
+  if (!allowed) {
+    findings.push(finding('allowed traffic', 'nothing is allowed here, so nothing was tried'))
     return findings
   }
   const passing = sightingOf('allowed')
-  if (passing.sent > 0 && passing.behindRules === 0 && !(await hasRoute(run, trial, trial.allowed))) {
-    findings.push(find('allowed traffic', true, 'the host has no route there, so nothing was tried'))
+  if (passing.sent > 0 && passing.behindRules === 0 && !(await hasRoute(run, trial, allowed))) {
+    findings.push(finding('allowed traffic', 'the host has no route there, so nothing was tried'))
     return findings
   }
-  findings.push(
-    find(`allowed ${say(trial.allowed)} passes`, passing.approved > 0 && passing.atUplink > 0, tell(passing)),
-  )
+  findings.push(finding(`allowed ${say(allowed)} passes`, tell(passing), wrongWithAllowed(passing)))
   const bare = sightingOf('disapproved')
   findings.push(
-    find(
-      `${say(trial.allowed)} without approval is stopped by the backstop`,
-      bare.behindRules > 0 && bare.atUplink === 0,
+    finding(
+      `${say(allowed)} without approval is stopped by the backstop`,
       tell(bare),
+      wrongWithDisapproved(bare),
     ),
   )
   return findings
+}
+
+const NOT_SENT = 'a probe could not be sent'
+
+function wrongWithForbidden({ sent, behindRules, atUplink }: Sighting): string | undefined {
+  if (sent === 0) return NOT_SENT
+  if (atUplink > 0) return 'nothing stopped a forbidden packet'
+  return behindRules > 0 ? 'the rules let a forbidden packet pass' : undefined
+}
+
+function wrongWithAllowed({ sent, behindRules, approved, atUplink }: Sighting): string | undefined {
+  if (sent === 0) return NOT_SENT
+  if (behindRules === 0) return 'an allowed packet did not pass the rules'
+  if (approved === 0) return 'the rules did not judge an allowed packet'
+  return atUplink > 0 ? undefined : 'an approved packet was stopped behind the rules'
+}
+
+function wrongWithDisapproved({ sent, behindRules, atUplink }: Sighting): string | undefined {
+  if (sent === 0) return NOT_SENT
+  if (behindRules === 0) return 'an allowed packet did not pass the rules'
+  return atUplink > 0 ? 'the backstop let a packet pass that nobody approved' : undefined
 }
 
 /** Where a network has a family and the host does not, nothing is ever forwarded, whatever the rules say. */

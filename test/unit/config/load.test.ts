@@ -34,6 +34,7 @@ describe('an accepted config', () => {
       smtp: undefined,
       log: { level: 'info', blocked: true },
       metrics: { listen: { host: '127.0.0.1', port: 9464 } },
+      verify: { everyMs: 300_000 },
       state: '/var/lib/embargod',
     })
   })

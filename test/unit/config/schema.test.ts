@@ -65,7 +65,11 @@ describe('the reference page', () => {
   it('names every key, with its default', () => {
     const page = renderConfigReference()
     for (const [name] of keysOf(configSchemaNode(), '')) {
-      if (/^(docker|guard|resolver|resolver\.refresh|dns|metadata|smtp|log|metrics|allow|never)$/.test(name))
+      if (
+        /^(docker|guard|resolver|resolver\.refresh|dns|metadata|smtp|verify|log|metrics|allow|never)$/.test(
+          name,
+        )
+      )
         continue
       expect(page).toContain(`| \`${name.replace(/^allow\./, '')}\` |`)
     }

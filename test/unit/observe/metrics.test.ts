@@ -42,7 +42,7 @@ function filled(): Metrics {
   metrics.setUnprotected([{ reason: 'dns-tunnel' }, { reason: 'privileged' }, { reason: 'privileged' }])
   metrics.setLastReconcile(1_800_000_000)
   metrics.setLastVerified(1_800_000_001)
-  metrics.setProof('shop', true)
+  metrics.setProofs([{ network: 'shop', passed: true }])
   metrics.setConfigReload(false)
   metrics.setBuildInfo({ version: '0.1.0', backend: 'nft', engine: '28.5' })
   return metrics

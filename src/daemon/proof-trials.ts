@@ -1,0 +1,69 @@
+import { CHAIN } from '../dataplane/names.ts'
+import { trace, type TraceRule } from '../dataplane/trace.ts'
+import type { HostView } from '../host/host-view.ts'
+import { cidrContains } from '../net/cidr.ts'
+import { familyOf, type Address, type Family } from '../net/types.ts'
+import type { Place, Trial } from '../proof/model.ts'
+import { allowedTarget, forbiddenTarget, type Judge } from '../proof/targets.ts'
+import type { Desired } from '../reconcile/desired.ts'
+
+/** What a proof tries on these networks, chosen by what the kernel ought to hold and not by what it holds: nothing is read. */
+export async function desiredTrials(
+  desired: Desired,
+  host: Pick<HostView, 'isHostAddress' | 'inventory'>,
+  places: readonly Place[],
+): Promise<Trial[]> {
+  const networks = host.inventory?.networks ?? []
+  const leaves = (address: Address): boolean =>
+    !host.isHostAddress(address) &&
+    !networks.some(({ subnets }) => subnets.some((subnet) => cidrContains(subnet, address)))
+  const trials: Trial[] = []
+  for (const place of places) {
+    for (const source of place.sources) {
+      const family = familyOf(source)
+      const chains = chainsOf(desired, family)
+      const judge = judgeBy(desired, chains, place)
+      const elementsOf = (set: string): Iterable<string> => desired.membership.elementsOf(set)
+      trials.push({
+        place,
+        family,
+        source,
+        forbidden: await forbiddenTarget(family, judge),
+        allowed: await allowedTarget(family, { chains, elementsOf, leaves }, judge),
+      })
+    }
+  }
+  return trials
+}
+
+type Chains = ReadonlyMap<string, readonly TraceRule[]>
+
+const chainsOf = (desired: Desired, family: Family): Chains =>
+  new Map(
+    desired
+      .dataplane()
+      .rules[family].chains.filter(({ table }) => table === 'filter')
+      .map(({ name, rules }) => [
+        name,
+        rules.map(({ matches, target, words }): TraceRule => ({ matches, target, words, unknown: [] })),
+      ]),
+  )
+
+const judgeBy =
+  ({ membership }: Desired, chains: Chains, { bridge }: Place): Judge =>
+  (target) => {
+    const { destination } = target
+    const { verdict, approved, provisos } = trace(
+      CHAIN.forward,
+      { inInterface: bridge, ...target },
+      {
+        chains,
+        // The source is nobody's, so it is in no set.
+        inSet: (set, fields) =>
+          fields === 'dst' &&
+          (membership.has(set, destination) ||
+            membership.networksOf(set).some((network) => cidrContains(network, destination))),
+      },
+    )
+    return { allowed: verdict === 'returned' && approved, provisos }
+  }

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Trial } from '../proof/model.ts'
+import { prove } from '../proof/prove.ts'
+import { BACKSTOP_MISSING, resultsOf, type NetworkResult } from '../proof/results.ts'
+import type { Run } from '../system/exec.ts'
+import { chainOf } from './health.ts'
+
+/** The first proof comes this long after the start, if the period is not shorter. */
+const FIRST_MS = 60_000
+/** When there is nothing to try it on, or the engine is away, it is looked again after this. */
+const AGAIN_MS = 10_000
+/** A pass that is under way is waited for, but not one that hangs. */
+const PASS_MS = 10_000
+/** A failure counts when it was seen so often in a row: what somebody breaks is mostly repaired by then. */
+const TRIES = 3
+const BETWEEN_TRIES_MS = 1_000
+
+export interface ProofOptions {
+  readonly run: Run
+  /** Undefined: never. */
+  readonly everyMs: () => number | undefined
+  /** What to try now; undefined: nothing can be tried, since the engine is away or has no network. */
+  readonly trials: () => Promise<readonly Trial[] | undefined>
+  readonly markBit: () => number
+  readonly backstopStands: () => Promise<boolean>
+  readonly isPassing: () => boolean
+  /** Called before ports come to these bridges; what it returns is called when they are gone. */
+  readonly expectPorts: (bridges: readonly string[]) => () => void
+  readonly onResults: (results: readonly NetworkResult[]) => void
+}
+
+/** Makes the proof of `embargod verify` every few minutes, in this process: it is a handful of short tools. */
+export class ContinuousProof {
+  readonly #options: ProofOptions
+  readonly #stopped = new AbortController()
+  #wake = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(options: ProofOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#repeat()
+  }
+
+  /** The period may have changed. */
+  reconsider(): void {
+    this.#wake.abort()
+  }
+
+  /** Waits for a proof that is under way: it takes its ports and tables with it. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    await this.#running
+  }
+
+  async #repeat(): Promise<void> {
+    let lastMs = performance.now()
+    let first = true
+    let made = true
+    while (!this.#stopped.signal.aborted) {
+      const everyMs = this.#options.everyMs()
+      const periodMs = everyMs === undefined ? Infinity : first ? Math.min(FIRST_MS, everyMs) : everyMs
+      const waitMs = made ? lastMs + periodMs - performance.now() : Math.min(AGAIN_MS, periodMs)
+      if (waitMs > 0) {
+        await this.#wait(waitMs)
+        if (made && performance.now() < lastMs + periodMs - 1) continue
+      }
+      if (this.#stopped.signal.aborted) return
+      lastMs = performance.now()
+      made = await this.#prove()
+      if (made) first = false
+    }
+  }
+
+  /** Resolves to whether there was anything to try. */
+  async #prove(): Promise<boolean> {
+    for (let tries = 1; ; tries += 1) {
+      await this.#untilNoPass()
+      const results = await this.#try()
+      if (results === undefined || this.#stopped.signal.aborted) return false
+      if (tries === TRIES || results.every(({ problem }) => problem === undefined)) {
+        this.#options.onResults(results)
+        return true
+      }
+      await this.#wait(BETWEEN_TRIES_MS)
+    }
+  }
+
+  async #try(): Promise<readonly NetworkResult[] | undefined> {
+    const { run, trials: choose, markBit, backstopStands, expectPorts } = this.#options
+    const trials = await choose()
+    if (!trials || trials.length === 0) return undefined
+    const networks = [...new Set(trials.map(({ place }) => place.network))]
+    const portsAreGone = expectPorts(trials.map(({ place }) => place.bridge))
+    try {
+      const missing = (await backstopStands()) ? undefined : BACKSTOP_MISSING
+      const results = resultsOf(await prove(run, trials, markBit()))
+      return results.map(({ network, problem }) => ({ network, problem: problem ?? missing }))
+    } catch (error) {
+      const problem = `the proof could not be made: ${chainOf(error)}`
+      return networks.map((network) => ({ network, problem }))
+    } finally {
+      portsAreGone()
+    }
+  }
+
+  async #untilNoPass(): Promise<void> {
+    const deadlineMs = performance.now() + PASS_MS
+    while (this.#options.isPassing() && performance.now() < deadlineMs && !this.#stopped.signal.aborted)
+      await sleep(20)
+  }
+
+  async #wait(ms: number): Promise<void> {
+    this.#wake = new AbortController()
+    const signal = AbortSignal.any([this.#stopped.signal, this.#wake.signal])
+    await sleep(Math.min(ms, 2 ** 31 - 1), undefined, { signal, ref: false }).catch(() => undefined)
+  }
+}

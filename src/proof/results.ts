@@ -1,0 +1,19 @@
+import type { Finding } from './model.ts'
+
+/** How a proof ended on one network. */
+export interface NetworkResult {
+  readonly network: string
+  /** The first thing that is wrong, in words that stay the same as long as it is. Undefined: it is proven. */
+  readonly problem?: string | undefined
+}
+
+export const BACKSTOP_MISSING = 'the backstop is missing'
+
+/** Findings by network; what is wrong with the whole host (a finding without a network) is wrong on each. */
+export function resultsOf(findings: readonly Finding[]): NetworkResult[] {
+  const general = findings.find(({ network, passed }) => network === '' && !passed)?.problem
+  const results = new Map<string, string | undefined>()
+  for (const { network, problem } of findings)
+    if (network !== '') results.set(network, results.get(network) ?? problem ?? general)
+  return [...results].map(([network, problem]) => ({ network, problem }))
+}
