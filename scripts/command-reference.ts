@@ -1,10 +1,11 @@
+import type { Command } from 'commander'
 import type { Action } from '../src/cli/command.ts'
 import { buildProgram } from '../src/cli/program.ts'
 
 const nothing: Action<unknown> = async () => 0
 
-/** `docs/commands.md`: the help of every command, as the program prints it. */
-export function renderCommandReference(): string {
+/** The command line as the program defines it, with commands that do nothing. */
+export function referenceProgram(): Command {
   const actions = {
     run: nothing,
     check: nothing,
@@ -18,8 +19,12 @@ export function renderCommandReference(): string {
     cleanup: nothing,
     schema: nothing,
   }
-  const program = buildProgram(actions, '0', async () => undefined)
-  const sections = program.commands.map((command) => {
+  return buildProgram(actions, '0', async () => undefined)
+}
+
+/** `docs/commands.md`: the help of every command, as the program prints it. */
+export function renderCommandReference(): string {
+  const sections = referenceProgram().commands.map((command) => {
     let help = ''
     command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 100 })
     command.outputHelp()
