@@ -8,7 +8,8 @@ import { run } from '../../src/system/exec.ts'
 import type { LabContainer } from './container.ts'
 import { leaksDuring } from './leaks.ts'
 import { useLab } from './shared-lab.ts'
-import { bundle, hostTree } from './systemd-host.ts'
+import { bundle } from './systemd-host.ts'
+import { hostTree } from './systemd-tree.ts'
 import { fetchPage } from './web.ts'
 
 /** The Dockerfile, built by the lab's engine from a base imported here, and its container as the only daemon of the host. */
@@ -160,8 +161,10 @@ async function importBase(): Promise<void> {
     'dev',
     'proc',
     'sys',
-  ]
-  await run(['tar', '-C', tree, ...left.map((path) => `--exclude=./${path}/*`), '-cf', tar, '.'], {
+  ].map((path) => `${path}/*`)
+  const engine = ['usr/sbin/docker*', 'usr/bin/docker*', 'usr/bin/containerd*', 'usr/bin/ctr']
+  const without = [...left, ...engine].map((path) => `--exclude=./${path}`)
+  await run(['tar', '-C', tree, ...without, '-cf', tar, '.'], {
     timeoutMs: 120_000,
   })
   await run(['tar', '-P', '--transform', `s#^${node}$#${usrLocalBin}#`, '--dereference', '-rf', tar, node], {

@@ -30,12 +30,15 @@ mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
-: >usr/bin/node
-mount --bind "$node" usr/bin/node
-# The engine runs outside, with its data where it usually is.
 mkdir -p run/engine var/lib/docker
 mount --bind "$lab" run/engine
-ln -s engine/docker.sock run/docker.sock
+# Without Node the engine is the host's own, and its socket too.
+if [ "$node" != none ]; then
+  : >usr/bin/node
+  mount --bind "$node" usr/bin/node
+  ln -s engine/docker.sock run/docker.sock
+fi
+# Not on the overlay, which the engine's own overlays cannot lie on.
 if [ -d "$lab/data" ]; then mount --bind "$lab/data" var/lib/docker; fi
 mkdir -p .outside
 pivot_root . .outside

@@ -1,22 +1,21 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import Docker from 'dockerode'
 import { run, type RunOptions, type RunResult } from '../../src/system/exec.ts'
 import type { Argv, Service } from './box.ts'
 import { programArgv } from './embargod.ts'
-import { CACHE } from './engines.ts'
+import { engineBinaries } from './engines.ts'
 import { importImage } from './image.ts'
 import type { Lab } from './lab.ts'
 import { cgroupOf } from './leftovers.ts'
+import { ENGINE_UNITS, hostTree } from './systemd-tree.ts'
 import { INET } from './topology.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BOOT = fileURLToPath(new URL('systemd-boot.sh', import.meta.url))
-
-/** What a Debian host with embargod has, and nothing that would take time to start. */
-const PACKAGES = 'systemd,systemd-sysv,dbus,iproute2,iptables,ipset,nftables,conntrack,procps,kmod'
 
 /** Units that would write to the machine's kernel, or that only take time. */
 const MASKED = [
@@ -36,15 +35,28 @@ const MASKED = [
   'fstrim.timer',
 ]
 
-/**
- * A real systemd as first process, in the network of a lab's host, with the units of this repository and the program under
- * test at their places. The engine runs beside it; its files are at /var/lib/docker and its socket at /run/docker.sock.
- */
+export interface SystemdHostOptions {
+  /**
+   * `beside` (default): the lab's engine, whose files are at /var/lib/docker and whose socket is at /run/docker.sock; Node is
+   * there. `inside`: Debian's own units start the engine, at each boot, and the host has no Node.
+   */
+  readonly engine?: 'beside' | 'inside'
+}
+
+/** A real systemd as first process, in the network of a lab's host. */
 export class SystemdHost {
   private machine: Service | undefined
   private boots = 0
 
-  constructor(private readonly lab: Lab) {}
+  /** The engine inside, as long as the host is up. */
+  readonly docker: Docker
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly options: SystemdHostOptions = {},
+  ) {
+    this.docker = new Docker({ socketPath: this.dockerSocket })
+  }
 
   /** Writes a file before the next boot. */
   async install(path: string, content: string, mode = 0o644): Promise<void> {
@@ -53,7 +65,7 @@ export class SystemdHost {
     await writeFile(file, content, { mode })
   }
 
-  /** What a package would install; nothing is enabled. */
+  /** The units of this repository and the program under test, at their places; nothing is enabled. */
   async installEmbargod(): Promise<void> {
     for (const unit of ['embargod.service', 'embargod-early.service'])
       await this.install(
@@ -83,15 +95,23 @@ export class SystemdHost {
     if (this.boots === 1) await this.furnish()
     const cgroup = `${cgroupOf(this.lab.name)}/systemd-${this.boots}`
     this.machine = this.lab.hostBox.start(
-      ['sh', BOOT, tree, join(this.lab.directory, 'systemd'), cgroup, process.execPath, this.lab.directory],
+      [
+        'sh',
+        BOOT,
+        tree,
+        join(this.lab.directory, 'systemd'),
+        cgroup,
+        this.inside ? 'none' : process.execPath,
+        this.lab.directory,
+      ],
       join(this.lab.directory, `systemd-${this.boots}.log`),
     )
     let state = ''
-    for (let tries = 0; tries < 300 && this.machine.exitCode === undefined; tries += 1) {
+    for (let tries = 0; tries < 900 && this.machine.exitCode === undefined; tries += 1) {
       state = await this.run(['systemctl', 'is-system-running'], { okExitCodes: [1, 3, 4] })
         .then(({ stdout }) => stdout.trim())
         .catch((error: unknown) => String(error))
-      if (state === 'running' || state === 'degraded') return
+      if (state === 'running' || state === 'degraded') return this.linkSocket()
       await sleep(100)
     }
     throw new Error(`systemd did not start: ${state}\n${this.machine.log.slice(-3000)}`)
@@ -101,11 +121,13 @@ export class SystemdHost {
   async powerOff(): Promise<void> {
     const pid = this.pid
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
-    await this.machine?.ended
-    this.machine = undefined
-    await this.lab.host(['nft', 'flush', 'ruleset'])
-    await this.lab.host(['ipset', 'destroy'])
-    await this.lab.host(['conntrack', '-F'], { okExitCodes: [1] })
+    await this.forgetKernel()
+  }
+
+  /** As `systemctl poweroff`: units are stopped in their order. Files stay, the kernel's rules do not. */
+  async shutDown(): Promise<void> {
+    await this.run(['systemctl', '--no-block', 'poweroff'])
+    await this.forgetKernel()
   }
 
   /** Runs a program in the systemd host; rejects with `ToolError` for any other exit code than 0 and `okExitCodes`. */
@@ -153,44 +175,76 @@ export class SystemdHost {
     return join(this.lab.directory, 'systemd/upper')
   }
 
+  private get dockerSocket(): string {
+    return join(this.lab.directory, 'inside.sock')
+  }
+
+  private get inside(): boolean {
+    return this.options.engine === 'inside'
+  }
+
+  /** What ends with a kernel, once nothing runs on it: the network namespace is the lab's, and stays. */
+  private async forgetKernel(): Promise<void> {
+    await this.machine?.ended
+    this.machine = undefined
+    const script = `
+      nft flush ruleset
+      for flavour in iptables ip6tables; do
+        for table in $(cat /proc/net/\${flavour%tables}_tables_names 2>/dev/null); do
+          for chain in PREROUTING INPUT FORWARD OUTPUT POSTROUTING; do
+            $flavour-legacy -t $table -P $chain ACCEPT 2>/dev/null || true
+          done
+          $flavour-legacy -t $table -F; $flavour-legacy -t $table -X
+        done
+      done
+      ipset destroy
+      conntrack -F 2>/dev/null || true`
+    await this.lab.host(['sh', '-ec', script])
+    if (!this.inside) return
+    const { stdout } = await this.lab.host(['ip', '-oneline', 'link', 'show', 'type', 'bridge'])
+    for (const [, name = ''] of stdout.matchAll(/^\d+: ([^:@]+)/gm))
+      await this.lab.host(['ip', 'link', 'delete', name])
+  }
+
+  /** Each boot has a /run of its own. */
+  private async linkSocket(): Promise<void> {
+    await rm(this.dockerSocket, { force: true })
+    await symlink(`/proc/${this.pid}/root/run/docker.sock`, this.dockerSocket)
+  }
+
   private async furnish(): Promise<void> {
+    if (this.inside) await this.furnishEngine()
     await this.install('etc/resolv.conf', `nameserver ${INET.dns}\noptions timeout:1 attempts:2\n`)
     await mkdir(join(this.upper, 'etc/systemd/system'), { recursive: true })
     for (const unit of MASKED)
       await symlink('/dev/null', join(this.upper, 'etc/systemd/system', unit)).catch(() => undefined)
   }
+
+  private async furnishEngine(): Promise<void> {
+    await mkdir(join(this.lab.directory, 'data'), { recursive: true })
+    const settings = { dns: [INET.dns], ipv6: true, 'fixed-cidr-v6': '2001:db8:c:0::/64' }
+    await this.install('etc/docker/daemon.json', JSON.stringify(settings))
+    for (const [unit, target] of Object.entries(ENGINE_UNITS)) {
+      const wants = join(this.upper, `etc/systemd/system/${target}.wants`)
+      await mkdir(wants, { recursive: true })
+      await symlink(`/usr/lib/systemd/system/${unit}`, join(wants, unit))
+    }
+    const binaries = await engineBinaries(this.lab.engineVersion)
+    if (binaries === undefined) return
+    for (const name of await readdir(binaries)) {
+      const folder = join(this.upper, PROGRAM_FOLDER[name] ?? 'usr/bin')
+      await mkdir(folder, { recursive: true })
+      await copyFile(join(binaries, name), join(folder, name))
+    }
+  }
 }
+
+/** Where Debian has an engine's programs, if not in `usr/bin`. */
+const PROGRAM_FOLDER: Readonly<Record<string, string>> = { dockerd: 'usr/sbin', 'docker-proxy': 'usr/sbin' }
 
 /** One file that Node runs alone; the sources need more than a host has. */
 export function bundle(): string {
   const program = programArgv().at(-1) ?? ''
   if (!program.endsWith('.cjs')) throw new Error('dist/embargod.cjs is older than the sources: npm run build')
   return program
-}
-
-/** A tree of the machine's own Debian, so that the machine's Node runs in it. Made once. */
-export async function hostTree(): Promise<string> {
-  const suite = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'bookworm'
-  const tree = join(CACHE, `systemd-host-${suite}`)
-  if (existsSync(tree)) return tree
-  await mkdir(CACHE, { recursive: true })
-  const making = `${tree}.${process.pid}`
-  try {
-    await run(
-      [
-        'debootstrap',
-        '--variant=minbase',
-        `--include=${PACKAGES}`,
-        suite,
-        making,
-        'http://deb.debian.org/debian',
-      ],
-      { timeoutMs: 900_000 },
-    )
-    await run(['sh', '-c', 'rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*', 'sh', making])
-    await rename(making, tree)
-  } finally {
-    await rm(making, { recursive: true, force: true })
-  }
-  return tree
 }
