@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Daemon } from './embargod.ts'
-import { leaksDuring } from './leaks.ts'
+import { leaksDuring, steadyFlood } from './leaks.ts'
 import { rulesOf } from './rules.ts'
 import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
@@ -29,7 +29,7 @@ async function tableText(name: keyof typeof TABLES): Promise<string> {
 const stands = async (name: keyof typeof TABLES): Promise<boolean> =>
   (await tableText(name)).includes('not approved')
 
-const heldStands = () => lab().waitFor('the held table stands', () => stands('held'))
+const heldStands = () => lab().waitFor('the held table stands', () => stands('held'), 30_000)
 
 /** The rules of a table by their fingerprints. */
 const fingerprints = async (name: keyof typeof TABLES): Promise<readonly string[]> =>
@@ -77,23 +77,19 @@ const flushes = async (times: number, after: () => Promise<unknown>): Promise<vo
 }
 
 describe('nft flush ruleset', () => {
-  test('under a flood lets nothing out, ten times over, and all is whole again within 250 ms', async () => {
+  test('under a flood lets nothing out, ten times over, and all is whole again by itself', async () => {
     const from = await inside(lab())
     await guard(lab(), { config: CONFIG })
     await heldStands()
     const tookMs: number[] = []
-    const leaked = await leaksDuring(
-      lab(),
-      from,
-      () =>
-        flushes(10, async () => {
-          const fromMs = performance.now()
-          expect(await stands('held')).toBe(true)
-          await lab().waitFor('all stands', async () => (await stands('plain')) && (await jumpIsFirst()))
-          tookMs.push(performance.now() - fromMs)
-        }),
-      { seconds: 14 },
-    )
+    const flood = await steadyFlood(lab(), from)
+    await flushes(10, async () => {
+      const fromMs = performance.now()
+      expect(await stands('held')).toBe(true)
+      await lab().waitFor('all stands', async () => (await stands('plain')) && (await jumpIsFirst()), 30_000)
+      tookMs.push(performance.now() - fromMs)
+    })
+    const leaked = await flood.stop()
     console.log(`leaked ${leaked}; whole after ${tookMs.map(Math.round).join(' ')} ms`)
     expect(leaked).toBe(0)
   })
@@ -110,12 +106,16 @@ describe('nft flush ruleset', () => {
     await heldStands()
     await lab().host(['nft', 'flush', 'ruleset'])
     const status = () => lab().cli(['status'])
-    await lab().waitFor('status says it', async () => {
-      const { code, stdout } = await status()
-      return code === 4 && /rules of the Docker engine are gone.*restart/i.test(stdout)
-    })
+    await lab().waitFor(
+      'status says it',
+      async () => {
+        const { code, stdout } = await status()
+        return code === 4 && /rules of the Docker engine are gone.*restart/i.test(stdout)
+      },
+      45_000,
+    )
     await lab().restartEngine()
-    await lab().waitFor('it has healed', async () => (await status()).code === 0, 30_000)
+    await lab().waitFor('it has healed', async () => (await status()).code === 0, 60_000)
   })
 })
 
@@ -167,22 +167,24 @@ describe('the held table', () => {
 
   test('changes with the plain one: a flow that stays allowed loses nothing while rights change', async () => {
     const from = await inside(lab())
-    const daemon = await guard(lab(), { config: CONFIG })
+    await guard(lab(), { config: CONFIG })
     await heldStands()
     const before = Number(/admitted in generation (\d+)/.exec(await tableText('held'))?.[1])
     // One connection, and each packet after the first passes by its generation alone: the next goes out when the last was answered.
-    const ping = from.exec(['ping', '-A', '-q', '-w', '6', '203.0.113.12'], { timeoutMs: 30_000 })
+    const ping = from.exec(['sh', '-c', 'echo $$ >/tmp/ping; exec ping -A -q -w 100 203.0.113.12'], {
+      timeoutMs: 110_000,
+    })
     for (let change = 1; change <= 5; change += 1) {
-      await sleep(800)
-      await daemon.hup(configWith(`203.0.113.${100 + change}`))
+      await sleep(300)
+      await lab().embargod.writeConfig(configWith(`203.0.113.${100 + change}`))
+      expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
     }
+    expect((await from.exec(['sh', '-c', 'kill -INT $(cat /tmp/ping)'])).code).toBe(0)
     const [, sent = 0, received = 0] =
       /(\d+) packets transmitted, (\d+) packets received/.exec((await ping).stdout)?.map(Number) ?? []
     expect(sent).toBeGreaterThan(1000)
     expect(sent - received).toBe(0)
-    await lab().waitFor('the last change stands', async () =>
-      (await tableText('held')).includes(`admitted in generation ${before + 5} `),
-    )
+    expect(await tableText('held')).toContain(`admitted in generation ${before + 5} `)
     expect(await fingerprints('held')).toEqual(await fingerprints('plain'))
     expect(await fingerprints('held')).toHaveLength(6)
   })
