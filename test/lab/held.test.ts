@@ -183,7 +183,8 @@ describe('the held table', () => {
     const [, sent = 0, received = 0] =
       /(\d+) packets transmitted, (\d+) packets received/.exec((await ping).stdout)?.map(Number) ?? []
     expect(sent).toBeGreaterThan(1000)
-    expect(sent - received).toBe(0)
+    // One may be under way when it ends; a stall costs one for each change.
+    expect(sent - received).toBeLessThanOrEqual(1)
     expect(await tableText('held')).toContain(`admitted in generation ${before + 5} `)
     expect(await fingerprints('held')).toEqual(await fingerprints('plain'))
     expect(await fingerprints('held')).toHaveLength(6)
