@@ -11,7 +11,7 @@ export interface Config {
   readonly dns: {
     readonly servers: readonly Address[]
     /** New flows of one container to name servers. */
-    readonly rate: Rate
+    readonly ratePerContainer: Rate
   }
   readonly allow: readonly AllowEntry[]
   readonly never: readonly Cidr[]

@@ -112,7 +112,7 @@ const dns = z
       .describe(
         "Name servers that containers may ask. Empty: the host's and the engine's. Others, set with `--dns`, are denied.",
       ),
-    rate: parsed(parseRate, (found) => found.rate, 'a rate like 200/second')
+    ratePerContainer: parsed(parseRate, (found) => found.rate, 'a rate like 200/second')
       .prefault('200/second')
       .describe(
         'New questions of one container to them, and of all other addresses together; five times as many may come at once. A flood would take every port that the host can ask from.',

@@ -40,7 +40,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
     { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host) },
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
-    { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.rate, family) },
+    { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
     ...input.policies.policies.map((policy): Chain => ({

@@ -27,7 +27,7 @@ describe('an accepted config', () => {
         maxStaleMs: 86_400_000,
         maxAddressesPerName: 1000,
       },
-      dns: { servers: [], rate: { count: 200, per: 'second' } },
+      dns: { servers: [], ratePerContainer: { count: 200, per: 'second' } },
       allow: [],
       never: [],
       metadata: { block: true, extra: [] },
