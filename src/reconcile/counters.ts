@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Dataplane } from '../dataplane/model.ts'
-import { allowSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
+import { allowSet, deniedSet, DENY_REASONS, type DenyReason } from '../dataplane/names.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { SomeFamilies } from '../iptables/driver.ts'
@@ -49,6 +49,7 @@ export class Counters {
         }
       }
     }
+    this.#rules.tidy(() => keysOfRules(dataplane))
   }
 
   /** Rows of the rules that are in force. */
@@ -79,7 +80,7 @@ export class Counters {
         const set = deniedSet(reason, family)
         if (!wanted.has(set)) continue
         for (const [element, counts] of known.get(set)?.elements ?? []) {
-          this.#denied.read(`${reason} ${family} ${element} ${bridgeOf(element)}`, counts)
+          this.#denied.read(deniedKey(reason, family, element), counts)
         }
       }
       for (const policy of policies.policies) {
@@ -88,7 +89,7 @@ export class Counters {
           if (!wanted.has(set)) continue
           for (const [element, counts] of known.get(set)?.elements ?? []) {
             if (counts.packets === 0) continue
-            const { packets } = this.#elements.read(`${set} ${element}`, counts)
+            const { packets } = this.#elements.read(elementKey(set, element), counts)
             if (packets === 0) continue
             for (const owner of membership.ownersOf(set, element)) {
               const key = `${policy.id} ${family} ${owner}`
@@ -98,6 +99,18 @@ export class Counters {
         }
       }
     }
+    this.#denied.tidy(() =>
+      FAMILIES.flatMap((family) =>
+        DENY_REASONS.flatMap((reason) =>
+          [...(known.get(deniedSet(reason, family))?.elements.keys() ?? [])].map((element) =>
+            deniedKey(reason, family, element),
+          ),
+        ),
+      ),
+    )
+    this.#elements.tidy(() =>
+      [...known].flatMap(([set, { elements }]) => [...elements.keys()].map((one) => elementKey(set, one))),
+    )
   }
 
   /** Denied packets by network; `networkOf` names the network that a bridge belongs to, undefined when it is gone. */
@@ -128,7 +141,9 @@ export class Counters {
   ): { policy: string; domain: string; family: IpFamily; connections: number }[] {
     return [...this.#domains].flatMap(([key, connections]) => {
       const [policy = '', family = '', domain = ''] = key.split(' ')
-      return policies.names.has(domain as Hostname) ? [{ policy, domain, family: ipFamily(Number(family)), connections }] : []
+      return policies.names.has(domain as Hostname)
+        ? [{ policy, domain, family: ipFamily(Number(family)), connections }]
+        : []
     })
   }
 
@@ -150,5 +165,14 @@ export class Counters {
 }
 
 const ruleKey = (family: number, chain: string, key: string): string => `${family} ${chain} ${key}`
+const deniedKey = (reason: DenyReason, family: number, element: string): string =>
+  `${reason} ${family} ${element} ${bridgeOf(element)}`
+const elementKey = (set: string, element: string): string => `${set} ${element}`
+const keysOfRules = (dataplane: Dataplane): string[] =>
+  FAMILIES.flatMap((family) =>
+    dataplane.rules[family].chains.flatMap(({ name, rules }) =>
+      rules.map(({ key }) => ruleKey(family, name, key)),
+    ),
+  )
 const ipFamily = (family: number): IpFamily => (family === 6 ? 'ipv6' : 'ipv4')
 const bridgeOf = (element: string): string => element.slice(element.lastIndexOf(',') + 1)

@@ -16,6 +16,10 @@ const count = z.object({ packets: z.number().nonnegative(), bytes: z.number().no
 export const totalsSnapshot = z.record(z.string(), z.object({ total: count, last: count }))
 export type TotalsSnapshot = z.output<typeof totalsSnapshot>
 
+const SPARE = 1000
+/** Entries from which on tidying is worth its while; it is done again when they have doubled. */
+const TIDY_AT = 3000
+
 const NOTHING: Count = { packets: 0, bytes: 0 }
 
 /**
@@ -23,7 +27,8 @@ const NOTHING: Count = { packets: 0, bytes: 0 }
  * A reading below the last one is taken for such a new start.
  */
 export class Totals {
-  readonly #entries = new Map<string, Entry>()
+  #entries = new Map<string, Entry>()
+  #tidyAt = TIDY_AT
 
   /** Books what the kernel shows now; returns what came on top since the last reading. */
   read(key: string, now: Count): Count {
@@ -50,9 +55,17 @@ export class Totals {
     for (const [key, { total }] of this.#entries) yield [key, total]
   }
 
-  /** Forgets what `keep` does not want. */
-  retain(keep: (key: string) => boolean): void {
-    for (const key of this.#entries.keys()) if (!keep(key)) this.#entries.delete(key)
+  /**
+   * Forgets, now and then, what is gone: hosts make networks by the thousand, and none comes back. Of what is not live
+   * the last `SPARE` stay, for what was only away.
+   */
+  tidy(liveKeys: () => Iterable<string>): void {
+    if (this.#entries.size < this.#tidyAt) return
+    const keys = new Set(liveKeys())
+    const live = [...this.#entries].filter(([key]) => keys.has(key))
+    const gone = [...this.#entries].filter(([key]) => !keys.has(key))
+    this.#entries = new Map([...gone.slice(-SPARE), ...live])
+    this.#tidyAt = Math.max(TIDY_AT, 2 * this.#entries.size)
   }
 
   snapshot(): TotalsSnapshot {

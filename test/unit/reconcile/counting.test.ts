@@ -38,6 +38,24 @@ describe('totals', () => {
     expect(totals.of('key')).toEqual({ packets: 9 + 4 + 3, bytes: 160 })
     expect(totals.of('another')).toEqual({ packets: 0, bytes: 0 })
   })
+
+  test('stay few when what is counted comes and goes, and lose nothing that is there or has just gone', () => {
+    const totals = new Totals()
+    const one = { packets: 1, bytes: 10 }
+    const stays = (key: string) => key.startsWith('stays')
+    let most = 0
+    for (let number = 0; number < 50_000; number += 1) {
+      totals.read(`stays-${number % 100}`, { packets: number, bytes: number })
+      totals.read(`goes-${number}`, one)
+      totals.tidy(() => [...totals.entries()].map(([key]) => key).filter(stays))
+      if (number % 500 === 0) most = Math.max(most, [...totals.entries()].length)
+    }
+    expect(most).toBeLessThan(5000)
+    for (let number = 0; number < 100; number += 1)
+      expect(totals.of(`stays-${number}`).packets).toBe(49_900 + number)
+    for (let number = 49_000; number < 50_000; number += 1) expect(totals.of(`goes-${number}`)).toEqual(one)
+    expect(totals.of('goes-1').packets).toBe(0)
+  })
 })
 
 test('generations go from 1 to 255 and round, and only with the rights', () => {
@@ -104,5 +122,32 @@ describe('counters', () => {
     await host.pass()
     count(3)
     expect(await book()).toEqual({ packets: 11, connections: 11 })
+  })
+
+  test('of networks that came and went and addresses that were answered once are not kept for ever', async () => {
+    const kernel = new FakeKernel()
+    dockerRules(kernel)
+    const names = { 'api.example.com': ['203.0.113.10'] }
+    const host = await TestFirewall.start(kernel, { yaml: 'allow: [api.example.com]\n', names })
+    await host.pass()
+    const { known } = host.firewall.reconciler
+    const allowed = [...known.keys()].find((set) => set.startsWith('embargod-common-') && set.endsWith('-4'))
+    const counters = new Counters()
+    const show = (set: string, element: string) => {
+      const { header } = known.get(set)!
+      const counts = { expiresAtMs: 0, comment: '', packets: 1, bytes: 60 }
+      const { policies, membership } = host.desired
+      const now = new Map([[set, { header, elements: new Map([[element, counts]]) }]])
+      counters.readSets(now, [set], policies, membership)
+    }
+    for (let number = 0; number < 5000; number += 1) {
+      show('embargod-denied-policy-4', `10.0.0.0/24,br-${number}`)
+      show(allowed!, `10.${number >> 8}.${number & 255}.1`)
+    }
+    const { denied, elements } = counters.snapshot()
+    for (const kept of [denied, elements]) expect(Object.keys(kept).length).toBeLessThan(3500)
+    expect(counters.deniedCounts((bridge) => (bridge === 'br-4999' ? 'last' : undefined))).toMatchObject([
+      { network: 'last', packets: 1 },
+    ])
   })
 })
