@@ -40,10 +40,13 @@ const soaked = await soak({
     if (values.steps || faults.length > 0) console.log(`  step ${step} ${names.join(', ')}`)
     for (const fault of faults) console.log(`    FAULT ${fault}`)
   },
-  onSample: ({ atS, rssMb, fds, sockets, children, lagMs, chains, sets }, { leaked, failed, cut, fetched }) =>
+  onSample: (
+    { atS, rssMb, fds, sockets, children, lagMs, chains, sets },
+    { leaked, failed, cut, starved, fetched },
+  ) =>
     console.log(
       `${(atS / 60).toFixed(1).padStart(5)} min: ${rssMb.toFixed(1)} MB, ${fds} fds (${sockets} sockets), ${children} children, ` +
-        `loop ${lagMs.toFixed(1)} ms, ${chains} chains, ${sets} sets; leaked ${leaked}, failed ${failed - cut} (+${cut} cut) of ${fetched + failed}`,
+        `loop ${lagMs.toFixed(1)} ms, ${chains} chains, ${sets} sets; leaked ${leaked}, failed ${failed - cut - starved} (+${cut} cut, ${starved} starved) of ${fetched + failed}`,
     ),
 })
 console.log(`\n${asText(soaked)}`)

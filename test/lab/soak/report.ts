@@ -25,7 +25,7 @@ export function rowsOf({
     ['allowed requests answered', String(tally.fetched)],
     [
       'allowed requests failed',
-      `${tally.failed - tally.cut}, and ${tally.cut} in steps that cut by themselves`,
+      `${tally.failed - tally.cut - tally.starved}, and ${tally.cut} in steps that cut by themselves, ${tally.starved} while more than five programs a core wanted to run`,
     ],
     [
       'kernel as planned after a step',
@@ -60,9 +60,9 @@ export function asMarkdown(soaked: Soaked, facts: readonly Row[], command: strin
     'bad, somebody flushes rules and sets, the engine is restarted and killed: one to three of these a step, drawn from the seed. Containers on three',
     'networks flood what is forbidden all the time, in IPv4 and IPv6, and others fetch an allowed name 20 times a second each. After each step',
     '`embargod plan` has to say that there is nothing to do, no counter may have fallen, no forbidden packet may have arrived, and no allowed request',
-    'may have failed, but in steps that take the network or the allowed addresses away themselves. The daemon is replaced in the first fifth only, so',
-    'that growth is that of one process: medians of the second quarter against those of the last. Of what comes and goes with every pass the',
-    'least of ten looks counts.',
+    'may have failed, but in steps that take the network or the allowed addresses away themselves, and while more than five programs a core wanted to run',
+    '(an answer has 3 s). The daemon is replaced in the first fifth only, so that growth is that of one process: medians of the second quarter against',
+    'those of the last. Of what comes and goes with every pass the least of ten looks counts.',
     '',
     table(['machine', ''], facts),
     table(['what', 'measured'], rowsOf(soaked)),

@@ -1,3 +1,4 @@
+import { cpus, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { scrape } from '../scrape.ts'
 import { CounterWatch } from './counters.ts'
@@ -14,14 +15,18 @@ export interface Tally {
   failed: number
   /** Of the failed, those in steps that cut by themselves. */
   cut: number
+  /** Of the other failed, those while the machine was starved: an answer that takes 3 s proves nothing then. */
+  starved: number
 }
 
 /** The daemon measures its loop's delay as the time between two turns of a timer of so many ms. */
 const LOOP_TIMER_MS = 500
+/** Programs that want to run, by core, over the last minute. */
+const STARVED_LOAD = 5
 
 /** Looks at the host after each step and says what is not as it has to be. */
 export class Watch {
-  readonly tally: Tally = { sent: 0, leaked: 0, fetched: 0, failed: 0, cut: 0 }
+  readonly tally: Tally = { sent: 0, leaked: 0, fetched: 0, failed: 0, cut: 0, starved: 0 }
   readonly counters = new CounterWatch()
   private arrived = 0
   private sent = 0
@@ -36,7 +41,7 @@ export class Watch {
   static async start(host: SoakHost): Promise<Watch> {
     const watch = new Watch(host)
     await watch.traffic()
-    Object.assign(watch.tally, { sent: 0, leaked: 0, fetched: 0, failed: 0, cut: 0 })
+    Object.assign(watch.tally, { sent: 0, leaked: 0, fetched: 0, failed: 0, cut: 0, starved: 0 })
     return watch
   }
 
@@ -47,11 +52,13 @@ export class Watch {
     if (lag && Number.isFinite(lag.value)) this.lags.push(lag.value * 1000 - LOOP_TIMER_MS)
     const { leaked, failed, flooded } = await this.traffic()
     const cuts = actions.some((one) => one.cuts !== undefined)
+    const starved = !cuts && (loadavg()[0] ?? 0) / cpus().length > STARVED_LOAD
     if (cuts) this.tally.cut += failed.length
+    if (starved) this.tally.starved += failed.length
     return [
       ...(leaked > 0 ? [`${leaked} packets leaked`] : []),
       ...(flooded ? [] : ['no flood: nothing was sent']),
-      ...(failed.length > 0 && !cuts
+      ...(failed.length > 0 && !cuts && !starved
         ? [`${failed.length} allowed requests failed: ${failed.slice(0, 5).join('; ')}`]
         : []),
       ...this.counters.fallen(page, this.host.daemon.pid),
