@@ -178,7 +178,7 @@ const metrics = z
 const verify = z
   .strictObject({
     every: parsed(
-      (text) => (text === 'never' ? { ms: undefined } : durationWithin(text, '10s', '1d')),
+      (text) => (text === 'never' ? { ms: undefined } : durationWithin(text, '5s', '1d')),
       (found) => found.ms,
       'a duration like 5m, or never',
     )
