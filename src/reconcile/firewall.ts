@@ -83,20 +83,23 @@ export class Firewall {
       this.#options.adopt(this.reconciler.known, nowMs)
       this.#adopted = true
     }
-    const next = nextGeneration(this.#generation, this.#options.desired.policies.digest)
-    this.#options.desired.setGeneration(next.generation)
-    const dataplane = this.#options.desired.dataplane()
-    const isNew = next !== this.#generation
-    const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
+    let { next, dataplane } = this.#aim()
     let drift: DriftKind[] = []
     let backstopError: unknown
     let fight: Fight | undefined
     let change: Change
     try {
-      change = await this.#plan(dataplane, wide, nowMs)
-      change = isNew
-        ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
-        : this.#withReadmitted(change)
+      change = await this.#plan(dataplane, scope, nowMs)
+      // The policy was changed while the kernel was read: members of the new one stand against sets of the old one.
+      while (dataplane !== this.#options.desired.dataplane()) {
+        this.#options.desired.membership.touchAll()
+        ;({ next, dataplane } = this.#aim())
+        change = await this.#plan(dataplane, scope, nowMs)
+      }
+      change =
+        next !== this.#generation
+          ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
+          : this.#withReadmitted(change)
       const judged = this.#fights.judge(change, dataplane.rules)
       change = judged.change
       fight = judged.fight
@@ -107,6 +110,7 @@ export class Firewall {
       this.#options.desired.membership.touchAll()
       throw error
     }
+    const isNew = next !== this.#generation
     this.#applied = dataplane
     this.#generation = next
     if (isNew) {
@@ -130,8 +134,17 @@ export class Firewall {
     }
   }
 
+  /** What is desired now, and the generation that it needs. */
+  #aim(): { readonly next: Generation; readonly dataplane: Dataplane } {
+    const { desired } = this.#options
+    const next = nextGeneration(this.#generation, desired.policies.digest)
+    desired.setGeneration(next.generation)
+    return { next, dataplane: desired.dataplane() }
+  }
+
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
-    return this.reconciler.plan(dataplane, this.#options.desired.membership, scope, nowMs)
+    const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
+    return this.reconciler.plan(dataplane, this.#options.desired.membership, wide, nowMs)
   }
 
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {

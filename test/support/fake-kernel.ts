@@ -30,6 +30,8 @@ export class FakeKernel {
   readonly commands: string[] = []
   /** Single changes of state so far: a set line, a table of rules, the backstop. */
   writes = 0
+  /** Called before a program runs: what else happens in that moment. */
+  meanwhile: ((command: string) => Promise<void>) | undefined
   #fate: { readonly atWrite: number; readonly how: Fate } | undefined
   #failing: { readonly matches: RegExp; readonly stderr: string } | undefined
   #dead = false
@@ -54,6 +56,7 @@ export class FakeKernel {
     const command = argv.join(' ')
     if (this.#dead) throw toolError(argv, options, 'failed', undefined, 'killed')
     this.commands.push(command)
+    await this.meanwhile?.(command)
     if (this.#failing?.matches.test(command)) {
       const { stderr } = this.#failing
       this.#failing = undefined

@@ -135,6 +135,28 @@ describe('a pass', () => {
 
 const keyOf = (text: string): string => /\[(\S+) [0-9a-f]{8}\]/.exec(text)?.[1] ?? text
 
+test.each(['ipset -', 'iptables-nft-save -c', 'nft list table inet embargod-guard'])(
+  'a policy that changes while a pass reads (%s) is written whole, and none of the old one stays',
+  async (reading) => {
+    const { kernel, host } = await settled(
+      'allow: [api.example.com, { cidr: 198.51.100.7, ports: [8080/tcp] }]\n',
+    )
+    const yaml =
+      'allow: [{ cidr: 198.51.100.8, ports: [5432/tcp] }, { cidr: 198.51.100.9, ports: [443/tcp] }]\n'
+    kernel.meanwhile = async (command) => {
+      if (command !== reading) return
+      kernel.meanwhile = undefined
+      await host.reload(yaml)
+    }
+    // As the timer has it, and the reload's own behind it.
+    await host.pass()
+    expect(kernel.meanwhile).toBeUndefined()
+    await host.pass(NOTHING)
+    const later = await TestFirewall.start(kernel, { yaml }, host.kept)
+    expect(await later.pass()).toMatchObject({ outcome: 'unchanged', summary: [] })
+  },
+)
+
 describe('sets', () => {
   test('flushed by somebody are filled again', async () => {
     const { kernel, host } = await settled()
