@@ -133,8 +133,14 @@ export class Desired {
 }
 
 /**
+ * A set refuses the 65th interface of one address range. Half of that, since elements are added before those that go are deleted:
+ * if every network is replaced at once, both halves are there.
+ */
+const MOST_OF_ANY_SOURCE = 32
+
+/**
  * One element a guarded subnet in each set of denials: its counter is the network's. A forged source is in any subnet but its own
- * network's, so there the interface alone tells.
+ * network's, so there the interface alone tells, for as many networks as the kernel lets it.
  */
 function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
   const sets = new Map<string, Elements>()
@@ -149,6 +155,7 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
     const anySource = new Map(
       plan.guarded
         .filter(({ subnets }) => subnets.length > 0)
+        .slice(0, MOST_OF_ANY_SOURCE)
         .map(({ bridge, networkName }) => [`${ANYWHERE[family]},${bridge}`, networkName ?? bridge]),
     )
     for (const reason of DENY_REASONS)

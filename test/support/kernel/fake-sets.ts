@@ -23,7 +23,8 @@ export interface FakeSet {
 }
 
 const ADD = /^add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes (\d+))?(?: comment "([^"]*)")?$/
-const CREATE = /^create (\S+) (\S+) family (inet6?)(?: hashsize \d+)? maxelem (\d+) timeout (\d+)((?: counters| comment)*)$/
+const CREATE =
+  /^create (\S+) (\S+) family (inet6?)(?: hashsize \d+)? maxelem (\d+) timeout (\d+)((?: counters| comment)*)$/
 
 /** The kernel's sets: a clock for their time-outs, and a no for whatever the kernel says no to. */
 export class FakeSets {
@@ -177,6 +178,8 @@ export class FakeSets {
     if (present && present.expiresAtMs <= this.nowMs()) present = undefined
     if (!present && set.elements.size >= set.maxelem && this.set(name).elements.size >= set.maxelem)
       throw new Refusal('Hash is full, cannot add more elements')
+    if (!present && interfacesOf(set, element) >= MOST_INTERFACES)
+      throw new Refusal('Hash is full, cannot add more elements')
     const seconds = timeout === undefined ? set.timeoutSeconds : Number(timeout)
     if (seconds > 2_147_483) throw new Refusal('Syntax error: timeout is out of range')
     set.elements.set(element, {
@@ -194,6 +197,15 @@ export class FakeSets {
     this.all.set(a, two)
     this.all.set(b, one)
   }
+}
+
+/** Of one network in a `hash:net,iface` set. */
+const MOST_INTERFACES = 64
+
+function interfacesOf({ type, elements }: FakeSet, element: string): number {
+  if (type !== 'hash:net,iface') return 0
+  const start = element.slice(0, element.indexOf(',') + 1)
+  return [...elements.keys()].filter((one) => one.startsWith(start)).length
 }
 
 const suffix = ({ extras }: FakeSet): string => extras.map((extra) => ` ${extra}`).join('')
