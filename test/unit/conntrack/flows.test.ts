@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ConntrackDriver, parseFlows } from '../../../src/conntrack/driver.ts'
 import type { Run } from '../../../src/system/exec.ts'
@@ -26,6 +27,27 @@ describe('connections', () => {
       { source: 'fd00:18::5', destination: '2001:db8::10' },
     ],
   ])('%s', (_, line, expected) => expect(parseFlows(`${line}\n`)).toMatchObject([expected]))
+
+  test('of any kind are read back, and any text is read without harm', () => {
+    const flow = fc.record({
+      protocol: fc.constantFrom('tcp', 'udp', 'icmp', 'icmpv6', 'sctp', 'unknown'),
+      source: fc.oneof(fc.ipV4(), fc.ipV6()),
+      destination: fc.oneof(fc.ipV4(), fc.ipV6()),
+      port: fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined }),
+      mark: fc.nat(0xffffffff),
+    })
+    fc.assert(
+      fc.property(fc.array(flow), (flows) => {
+        const lines = flows.map(({ protocol, source, destination, port, mark }) => {
+          const [there, back] =
+            port === undefined ? ['', ''] : [` sport=4 dport=${port}`, ` sport=${port} dport=4`]
+          return `${protocol} 6 9 src=${source} dst=192.0.2.9${there} src=${destination} dst=${source}${back} mark=${mark} use=1\n`
+        })
+        expect(parseFlows(lines.join(''))).toEqual(flows)
+      }),
+    )
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseFlows(text)))
+  })
 
   test('lines that are no connections are passed over', () => {
     expect(parseFlows('\nconntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.\n')).toEqual([])
