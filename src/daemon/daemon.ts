@@ -67,7 +67,8 @@ const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
 /** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** An entry that ends by a clock that was set forward ends so much late at most. */
+const CLOCK_LOOK_MS = 60_000
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
 export class Daemon {
@@ -80,7 +81,7 @@ export class Daemon {
   readonly #drivers: HostDrivers
   readonly #held: HeldTable
   readonly #temporary = new TemporaryAllows()
-  readonly #looks = new LookPlan(Date.now())
+  readonly #looks = new LookPlan(performance.now())
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
   readonly #port: MetricsPort
@@ -370,14 +371,22 @@ export class Daemon {
   /** Also arms the moment at which an `until` or a temporary entry ends without anybody's doing. */
   #compile(config: Config): Policies {
     const nowMs = Date.now()
-    this.#temporary.expire(nowMs)
+    this.#temporary.expire()
     const policies = compile(config, this.#temporary.entries(), nowMs)
-    clearTimeout(this.#endTimer)
-    if (policies.nextEndMs !== undefined) {
-      const waitMs = Math.min(Math.max(0, policies.nextEndMs - nowMs) + 50, LONGEST_TIMER_MS)
-      this.#endTimer = setTimeout(() => void this.#endEntries(), waitMs)
-    }
+    this.#armEnd(policies.nextEndMs)
     return policies
+  }
+
+  /** Looks at the clock now and then, because somebody may set it. */
+  #armEnd(nextEndMs: number | undefined): void {
+    clearTimeout(this.#endTimer)
+    if (nextEndMs === undefined) return
+    const leftMs = (): number => Math.min(nextEndMs - Date.now(), this.#temporary.nextEndInMs)
+    const waitMs = Math.min(Math.max(0, leftMs()) + 50, CLOCK_LOOK_MS)
+    this.#endTimer = setTimeout(() => {
+      if (leftMs() <= 0) void this.#endEntries()
+      else this.#armEnd(nextEndMs)
+    }, waitMs)
   }
 
   async #endEntries(): Promise<void> {
@@ -405,10 +414,10 @@ export class Daemon {
         flavour,
         known,
         this.#desired.config.resolver.maxStaleMs,
-        nowMs,
+        startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
-      this.#looks.looked(scope, nowMs)
+      this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
       this.#lookAgain(result.fight)

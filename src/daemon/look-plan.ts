@@ -24,6 +24,7 @@ export class LookPlan {
   readonly #setReadMs = new Map<string, number>()
   #suspects = new Set<Part>()
 
+  /** Times are of a clock that nobody sets: a host set back by a day is looked at all the same. */
   constructor(nowMs: number) {
     this.#renewedMs = nowMs
   }

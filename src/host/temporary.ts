@@ -5,19 +5,31 @@ import { ControlError } from '../control/error.ts'
 interface Temporary {
   readonly entry: string
   readonly untilMs: number
+  /** The same moment on a clock that nobody sets. */
+  readonly endsAtMs: number
   readonly parsed: readonly AllowEntry[]
 }
 
-/** Break glass: entries that are allowed for a while and end by themselves. */
+interface Clocks {
+  readonly epochMs: () => number
+  readonly monotonicMs: () => number
+}
+
+const HOST_CLOCKS: Clocks = { epochMs: () => Date.now(), monotonicMs: () => performance.now() }
+
+/** Break glass: entries that are allowed for a while and end by themselves, though somebody set the host's clock back meanwhile. */
 export class TemporaryAllows {
   readonly #entries = new Map<string, Temporary>()
+
+  constructor(private readonly clocks = HOST_CLOCKS) {}
 
   /** @throws ControlError (2) when the text is no entry. */
   add(entry: string, untilMs: number): void {
     const read = parseEntry(entry, 'embargod allow')
     if ('reasons' in read) throw new ControlError(`${entry}: ${read.reasons.join('; ')}`, 2)
     const parsed = read.entries.map((one) => ({ ...one, untilMs: Math.min(untilMs, one.untilMs ?? untilMs) }))
-    this.#entries.set(entry, { entry, untilMs, parsed })
+    const endsAtMs = this.clocks.monotonicMs() + untilMs - this.clocks.epochMs()
+    this.#entries.set(entry, { entry, untilMs, endsAtMs, parsed })
   }
 
   /** @throws ControlError (2) when there is no such entry. */
@@ -28,8 +40,17 @@ export class TemporaryAllows {
   }
 
   /** Drops what has ended. */
-  expire(nowMs: number): void {
-    for (const [key, { untilMs }] of this.#entries) if (untilMs <= nowMs) this.#entries.delete(key)
+  expire(): void {
+    for (const [key, one] of this.#entries) if (this.#leftMs(one) <= 0) this.#entries.delete(key)
+  }
+
+  /** Until the next one ends; Infinity: there is none. */
+  get nextEndInMs(): number {
+    return Math.min(...Array.from(this.#entries.values(), (one) => this.#leftMs(one)))
+  }
+
+  #leftMs({ untilMs, endsAtMs }: Temporary): number {
+    return Math.min(untilMs - this.clocks.epochMs(), endsAtMs - this.clocks.monotonicMs())
   }
 
   list(): { entry: string; untilMs: number }[] {

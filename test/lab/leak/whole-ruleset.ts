@@ -17,18 +17,25 @@ export class WholeRuleset {
     return new WholeRuleset(lab, tables)
   }
 
-  /** Makes missing chains and appends missing rules, each chain's in its order. */
+  /** Makes missing chains and puts missing rules back, each chain's in its order; in FORWARD on top, as Docker does. */
   async restore(): Promise<void> {
     for (const [tool, wanted] of this.tables) {
       const present = await read(this.lab, tool)
       const lines = [...wanted].flatMap(([table, { chains, rules }]) => {
         const there = present.get(table)
         const lacks = (kind: 'chains' | 'rules') => (line: string) => !there?.[kind].includes(line)
-        return [table, ...chains.filter(lacks('chains')), ...rules.filter(lacks('rules')), 'COMMIT']
+        const missing = rules.filter(lacks('rules'))
+        return [table, ...chains.filter(lacks('chains')), ...missing.map(inItsPlace()), 'COMMIT']
       })
       await this.lab.host([`${tool}-restore`, '--noflush'], { input: `${lines.join('\n')}\n` })
     }
   }
+}
+
+function inItsPlace(): (line: string) => string {
+  let place = 0
+  return (line) =>
+    line.startsWith('-A FORWARD ') ? line.replace('-A FORWARD', `-I FORWARD ${(place += 1)}`) : line
 }
 
 async function read(lab: Lab, tool: IptablesTool): Promise<Tables> {
