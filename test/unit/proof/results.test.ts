@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { Proofs } from '../../../src/daemon/proofs.ts'
+import type { Finding } from '../../../src/proof/model.ts'
+import { resultsOf } from '../../../src/proof/results.ts'
+
+const finding = (network: string, problem?: string): Finding => ({
+  network,
+  what: 'it holds',
+  passed: problem === undefined,
+  detail: '',
+  problem,
+})
+
+test('what is wrong with the host is wrong on each network', () => {
+  expect(resultsOf([finding('', 'no backstop'), finding('a'), finding('b', 'open'), finding('b')])).toEqual([
+    { network: 'a', problem: 'no backstop' },
+    { network: 'b', problem: 'open' },
+  ])
+  expect(resultsOf([finding(''), finding('a')])).toEqual([{ network: 'a', problem: undefined }])
+})
+
+test('the sentence is the same as long as the same is wrong, in whatever order it is found', () => {
+  const [one, other] = [new Proofs(), new Proofs()]
+  one.book([{ network: 'a', problem: 'open' }, { network: 'b', problem: 'open' }, { network: 'c' }], 1)
+  other.book([{ network: 'b', problem: 'open' }], 1)
+  other.book([{ network: 'a', problem: 'open' }], 2)
+  expect(one.problem).toBe('not proven: open on a, b')
+  expect(other.problem).toBe(one.problem)
+})
+
+test('a network that passes or is gone is not complained of', () => {
+  const proofs = new Proofs()
+  proofs.book(
+    [
+      { network: 'a', problem: 'open' },
+      { network: 'b', problem: 'open' },
+    ],
+    1,
+  )
+  proofs.book([{ network: 'a' }], 2)
+  expect(proofs.problem).toBe('not proven: open on b')
+  proofs.retain(new Set(['a']))
+  expect(proofs.problem).toBeUndefined()
+  expect(proofs.rows).toEqual([{ network: 'a', passed: true }])
+})
+
+test('names of networks are hostile text, and not all are named', () => {
+  const proofs = new Proofs()
+  const names = ['a', 'b', 'c', 'd', '\u001B[2Je']
+  proofs.book(
+    names.map((network) => ({ network, problem: 'open' })),
+    1,
+  )
+  expect(proofs.problem).toMatch(/and 2 more$/)
+  expect(proofs.problem).not.toContain('\u001B')
+})
