@@ -39,12 +39,15 @@ function rulesOf(text: string): string {
   return kept.join('\n')
 }
 
-/** What a packet puts into a set of its own accord is left out: it comes and goes. */
+/** What packets put into a set, or containers that the engine starts again with another address, comes and goes: it is left out. */
 function setsOf(text: string): string {
   return (
     text
       .split('\n')
-      .filter((line) => line.includes(' embargod-') && !/^add embargod-(denied|revoked|linger)-/.test(line))
+      .filter(
+        (line) =>
+          line.includes(' embargod-') && !/^add embargod-(denied|revoked|linger|containers)-/.test(line),
+      )
       // The kernel makes a set larger as it likes.
       .map((line) => line.replace(/ (timeout|packets|bytes|hashsize|bucketsize|initval) [0-9a-fx]+/g, ''))
       .toSorted()
