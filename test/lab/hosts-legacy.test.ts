@@ -1,4 +1,4 @@
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { Flavour } from '../../src/iptables/diff.ts'
 import type { LabContainer } from './container.ts'
 import { ALLOWS, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
@@ -17,6 +17,9 @@ const lab = useLab({ name: 'legacy', startEngine: false, dockerdFlags: ['--live-
 
 const EXTRA = '203.0.113.13'
 let from: LabContainer
+
+// Engines restart in here, and a busy machine is no failure.
+vi.setConfig({ testTimeout: 240_000 })
 
 beforeAll(async () => {
   await changeTo('legacy')
