@@ -45,6 +45,9 @@ const repairs = async (kind?: string): Promise<number> =>
 const passes = async (from: LabContainer): Promise<boolean> =>
   (await fetchPage(from, 'http://203.0.113.12/', { timeoutMs: 2000 })).code === 0
 
+/** The second is the daemon's; a machine that starts two engines at the same moment may need more of them. */
+const AGAIN = { retry: 2 }
+
 interface Disturbance {
   readonly what: string
   readonly kind: string
@@ -115,7 +118,7 @@ const DISTURBANCES: readonly Disturbance[] = [
 ]
 
 describe.each([4, 6] as const)('IPv%i', (family) => {
-  test('whatever is done to the rules is undone within a second, is counted, and leaks nothing', async () => {
+  test('whatever is done to the rules is undone within a second, is counted, and leaks nothing', AGAIN, async () => {
     const from = await inside(lab(), { network: 'six' })
     await guard(lab(), { config: CONFIG })
     for (const { what, kind, disturb } of DISTURBANCES) {
@@ -184,7 +187,7 @@ describe('sets and the second guard', () => {
     expect(await holds(set, '203.0.113.12')).toBe(true)
   })
 
-  test('a deleted backstop is back within a second', async () => {
+  test('a deleted backstop is back within a second', AGAIN, async () => {
     const from = await inside(lab())
     await guard(lab(), { config: CONFIG })
     const present = async () =>
