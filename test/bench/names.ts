@@ -65,7 +65,7 @@ export const names: Figure = {
 
 const startServer = () =>
   spawn(
-    '/usr/sbin/dnsmasq',
+    'dnsmasq',
     [
       '--keep-in-foreground',
       '--conf-file=/dev/null',
