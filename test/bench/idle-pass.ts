@@ -12,7 +12,7 @@ export const idlePass: Figure = {
   name: 'pass',
   title: 'A pass with nothing to do, 100,000 addresses',
   method:
-    'CPU time of the daemon and all that it starts. A rule of somebody else in INPUT is added or removed: the pass reads all rules, finds nothing to do and writes nothing. Between passes: the same count while no pass ran.',
+    'CPU time of the daemon and all that it starts. A rule of somebody else in INPUT is added or removed: the pass reads the rules of that family, finds nothing to do and writes nothing. Between passes: the same count while no pass ran.',
   async measure({ rounds }) {
     const { lab, pid } = await startBusyHost('bench-pass')
     try {

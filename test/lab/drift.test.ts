@@ -243,7 +243,8 @@ test('an untouched host sees no writes', async () => {
   // So that the first pass has something to write, and the count of writes is known to count.
   expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
   const tools = await Tools.install(lab(), 'untouched')
-  await guard(lab(), { config: CONFIG, env: { PATH: tools.path } })
+  // The daemon's own proof makes ports and a table for a moment, and takes them away.
+  await guard(lab(), { config: `${CONFIG}\nverify: { every: never }`, env: { PATH: tools.path } })
   expect(await passes(from)).toBe(true)
   expect((await tools.writes()).length).toBeGreaterThan(0)
   await sleep(3000)
