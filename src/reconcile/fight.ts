@@ -30,7 +30,8 @@ export interface Fight {
 
 /**
  * Somebody else puts a rule above our jump whenever we have put it first. The backstop keeps closed what our rules do not see, so there
- * is no need to answer each time, and no end to it: after a few times the jump waits for its turn, and the rule above is named.
+ * is no need to answer each time, and no end to it: after a few times the jump waits for its turn, and the rule above is named. Where the
+ * backstop does not stand nothing waits.
  */
 export class Fights {
   /** When each jump was put first again, by who stood in its place. */
@@ -46,11 +47,12 @@ export class Fights {
   judge(
     change: Change,
     rules: Readonly<Record<Family, Ruleset>>,
+    backstopStands: boolean,
   ): { change: Change; fight: Fight | undefined } {
     const nowMs = this.#clock()
     const found = displacedJumps(rules, change.observed.rules).map((displaced) => {
       const atMs = this.#recent(keyOf(displaced), nowMs)
-      const waitMs = atMs.length < AT_ONCE ? 0 : (atMs.at(-1) ?? 0) + EVERY_MS - nowMs
+      const waitMs = !backstopStands || atMs.length < AT_ONCE ? 0 : (atMs.at(-1) ?? 0) + EVERY_MS - nowMs
       return { displaced, place: placeOf(displaced), atMs, waitMs }
     })
     // A table is written whole: one jump whose turn it is takes the others along.
@@ -63,7 +65,7 @@ export class Fights {
       const found = this.#repairs.get(key)
       return found ? [found.displaced] : []
     })
-    const fight = lasting.length === 0 ? undefined : fightOf(lasting, waits)
+    const fight = lasting.length === 0 ? undefined : fightOf(lasting, waits, backstopStands)
     return { change: waits.size === 0 ? change : without(change, new Set(waits.keys())), fight }
   }
 
@@ -116,14 +118,21 @@ function without(change: Change, places: ReadonlySet<string>): Change {
   }
 }
 
-function fightOf(displaced: readonly Displaced[], waits: ReadonlyMap<string, number>): Fight {
+function fightOf(
+  displaced: readonly Displaced[],
+  waits: ReadonlyMap<string, number>,
+  backstopStands: boolean,
+): Fight {
   const all = displaced.map(({ chain, family, above }) =>
     above === undefined
       ? `takes our jump out of ${chain} (IPv${family})`
       : `puts its rule above our jump in ${chain} (IPv${family}): ${above}`,
   )
+  const answer = backstopStands
+    ? `Our jump goes first every ${EVERY_MS / 1000} s; meanwhile the backstop drops what our rules do not see`
+    : 'There is no backstop to close the host meanwhile, so our jump goes first each time'
   return {
-    words: `another program, again and again, ${[...new Set(all)].join('; ')}. Our jump goes first every ${EVERY_MS / 1000} s; meanwhile the backstop drops what our rules do not see: take the other rule away`,
+    words: `another program, again and again, ${[...new Set(all)].join('; ')}. ${answer}: take the other rule away`,
     waitMs: waits.size === 0 ? undefined : Math.max(...waits.values()),
     families: FAMILIES.filter((family) =>
       [...waits.keys()].some((place) => place.startsWith(`IPv${family} `)),

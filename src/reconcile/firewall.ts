@@ -100,7 +100,7 @@ export class Firewall {
         next !== this.#generation
           ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
           : this.#withReadmitted(change)
-      const judged = this.#fights.judge(change, dataplane.rules)
+      const judged = this.#fights.judge(change, dataplane.rules, this.reconciler.backstopStands)
       change = judged.change
       fight = judged.fight
       if (dataplane === this.#applied) drift = driftOf(change)

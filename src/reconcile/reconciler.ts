@@ -81,8 +81,14 @@ export class Reconciler {
   readonly known = new Map<string, KnownSet>()
   #complete = false
   #backstopFailed = false
+  #backstopStands = false
 
   constructor(private readonly drivers: Drivers) {}
+
+  /** Was the second guard as it ought to be when it was last looked at or written? */
+  get backstopStands(): boolean {
+    return this.#backstopStands
+  }
 
   /** Nothing that was known is believed any more: the next pass reads every set. */
   forget(): void {
@@ -135,9 +141,10 @@ export class Reconciler {
       const saved = rulesRead[family]
       return saved ? diffRules(desired.rules[family], saved, family) : []
     })
+    if (scope.parts.has('backstop'))
+      this.#backstopStands = !this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop)
     const backstop =
-      !scope.parts.has('backstop') ||
-      (!this.#backstopFailed && backstopInSync(desired.backstop, observed.backstop))
+      !scope.parts.has('backstop') || this.#backstopStands
         ? undefined
         : renderBackstop(desired.backstop, {
             packets: observed.backstop?.droppedPackets ?? 0,
@@ -206,9 +213,11 @@ export class Reconciler {
       if (plain !== undefined) {
         await this.drivers.backstop.write(plain)
         this.#backstopFailed = false
+        this.#backstopStands = true
       }
     } catch (error) {
       this.#backstopFailed = true
+      this.#backstopStands = false
       failed = new BackstopError('writing the backstop table', { cause: error })
     }
     if (held) await this.drivers.held?.write(held)

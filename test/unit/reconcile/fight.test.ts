@@ -61,7 +61,7 @@ describe('a fight for the first place', () => {
   const repaired = (fights: Fights, passes: number, everyMs: number): number => {
     let count = 0
     for (let pass = 0; pass < passes; pass += 1) {
-      count += fights.judge(changeFor(BESIDE), rules).change.rules.length
+      count += fights.judge(changeFor(BESIDE), rules, true).change.rules.length
       nowMs += everyMs
     }
     return count
@@ -70,7 +70,7 @@ describe('a fight for the first place', () => {
   test('is answered at once ten times, then every three seconds, and names who fights', () => {
     const fights = new Fights(() => nowMs)
     expect(repaired(fights, 10, 20)).toBe(10)
-    const { change, fight } = fights.judge(changeFor(BESIDE), rules)
+    const { change, fight } = fights.judge(changeFor(BESIDE), rules, true)
     expect(change).toMatchObject({ rules: [], summary: [] })
     expect(fight).toMatchObject({
       families: [4],
@@ -80,12 +80,26 @@ describe('a fight for the first place', () => {
     expect(repaired(fights, 301, 100)).toBe(10)
   })
 
+  test('is answered each time where no backstop closes the host meanwhile, and named all the same', () => {
+    const fights = new Fights(() => nowMs)
+    for (let pass = 0; pass < 30; pass += 1) {
+      const { change, fight } = fights.judge(changeFor(BESIDE), rules, false)
+      expect(change.rules).toHaveLength(1)
+      if (pass >= 10)
+        expect(fight).toMatchObject({
+          waitMs: undefined,
+          words: expect.stringContaining('no backstop') as string,
+        })
+      nowMs += 20
+    }
+  })
+
   test('is over when nobody has done it for a minute', () => {
     const fights = new Fights(() => nowMs)
     repaired(fights, 12, 20)
     nowMs += 61_000
     const peace = changeFor([TO_DOCKER_USER, 'DOCKER-USER JUMP'])
-    expect(fights.judge(peace, rules).fight).toBeUndefined()
+    expect(fights.judge(peace, rules, true).fight).toBeUndefined()
     expect(repaired(fights, 10, 20)).toBe(10)
   })
 
@@ -94,13 +108,13 @@ describe('a fight for the first place', () => {
     repaired(fights, 12, 20)
     const change = changeFor(BESIDE)
     const more = change.rules.map((one) => ({ ...one, summary: [...one.summary, 'rewrite chain EMBARGOD'] }))
-    expect(fights.judge({ ...change, rules: more }, rules).change.rules).toHaveLength(1)
+    expect(fights.judge({ ...change, rules: more }, rules, true).change.rules).toHaveLength(1)
   })
 
   test('once in a while is none', () => {
     const fights = new Fights(() => nowMs)
     expect(repaired(fights, 100, 7_000)).toBe(100)
-    expect(fights.judge(changeFor(BESIDE), rules).fight).toBeUndefined()
+    expect(fights.judge(changeFor(BESIDE), rules, true).fight).toBeUndefined()
   })
 })
 
