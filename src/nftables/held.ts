@@ -97,6 +97,9 @@ export class HeldTable {
   }
 
   #refused(error: unknown): void {
+    // A table that cannot be kept right would cut flows that a later generation admits: it ends with its owner.
+    this.#madeIn = undefined
+    this.#session.drop()
     const waitMs = Math.min(RETRY_MS.most, RETRY_MS.first * RETRY_MS.times ** this.#failures)
     this.#retryAtMs = performance.now() + waitMs
     clearTimeout(this.#retry)

@@ -43,14 +43,19 @@ export class LineSession {
     return this.#life?.complaint.trim() ?? ''
   }
 
-  /** Ends it by the end of its input, which every such program obeys; resolves when it is gone. */
+  /** Ends the process that runs now, and with it all that belongs to it; the next question starts another. */
+  drop(): void {
+    this.#life?.kill()
+  }
+
+  /** Ends it by the end of its input, which every such program obeys; resolves when it is gone, or was killed for staying. */
   async close(): Promise<void> {
     this.#closed = true
     const life = this.#life
     if (!life) return
     life.endInput()
     const overdue = setTimeout(() => life.kill(), 1000)
-    await life.ended
+    await life.over
     clearTimeout(overdue)
   }
 
@@ -87,15 +92,20 @@ export class LineSession {
 /** One process of the session. */
 class Life {
   complaint = ''
-  readonly ended: Promise<void>
+  readonly over: Promise<void>
   readonly #child
+  readonly #onEnd: (error: Error) => void
+  readonly #name: string
+  #resolveOver!: () => void
   #output = ''
   #waiting: { answer: RegExp; resolve(output: string): void; reject(error: Error): void } | undefined
-  #reason: string | undefined
-  #over: Error | undefined
+  #ended: Error | undefined
 
   constructor(argv: readonly [string, ...string[]], onEnd: (error: Error) => void) {
     const [file, ...args] = argv
+    this.#name = argv.join(' ')
+    this.#onEnd = onEnd
+    this.over = new Promise((resolve) => (this.#resolveOver = resolve))
     this.#child = execa(file, args, {
       stdin: 'pipe',
       // Read as it comes; kept, the output of years would fill the memory.
@@ -110,16 +120,11 @@ class Life {
     })
     // A pipe that broke: the end of the process tells.
     this.#child.stdin.on('error', () => undefined)
-    this.ended = this.#child.then((result) => {
-      const why = this.#reason ?? (this.complaint.trim() || (result.shortMessage ?? 'it ended'))
-      this.#over = new Error(`${argv.join(' ')}: ${why}`)
-      this.#waiting?.reject(this.#over)
-      onEnd(this.#over)
-    })
+    void this.#child.then((result) => this.#end(this.complaint.trim() || (result.shortMessage ?? 'it ended')))
   }
 
   ask(text: string, answer: RegExp): Promise<string> {
-    if (this.#over) return Promise.reject(this.#over)
+    if (this.#ended) return Promise.reject(this.#ended)
     this.#output = ''
     this.complaint = ''
     return new Promise<string>((resolve, reject) => {
@@ -132,9 +137,18 @@ class Life {
     this.#child.stdin.end()
   }
 
-  kill(reason?: string): void {
-    this.#reason = reason
+  /** At once: what sleeps in the kernel, or left a child with our pipe, outlives the kill, and nobody may wait for it. */
+  kill(why = 'it was ended'): void {
     this.#child.kill('SIGKILL')
+    this.#end(why)
+  }
+
+  #end(why: string): void {
+    if (this.#ended) return
+    this.#ended = new Error(`${this.#name}: ${why}`)
+    this.#waiting?.reject(this.#ended)
+    this.#resolveOver()
+    this.#onEnd(this.#ended)
   }
 
   #printed(text: string): void {
