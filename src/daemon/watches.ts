@@ -112,17 +112,15 @@ export class Watches {
       onLink: (change) => {
         // The engine tells of its containers; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) return
-        if (change.kind === 'bridge' && !change.deleted && (this.#expected.get(change.name) ?? 0) > 0) {
-          // The next pass looks, but none is made for it.
-          onStale('interfaces')
-          return
-        }
         if (change.kind === 'bridge') {
           if (change.deleted) host.bridgeVanished(change.name)
           else host.bridgeSeen(change.name, Date.now())
           this.#armListing()
         }
-        changed()
+        // The next pass looks, but none is made for a port of ours.
+        if (change.kind === 'bridge' && !change.deleted && (this.#expected.get(change.name) ?? 0) > 0)
+          onStale('interfaces')
+        else changed()
       },
       onStart: changed,
       onEnd: (error) => log.debug({ err: error }, 'watching interfaces ended and begins again'),

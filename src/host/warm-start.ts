@@ -113,14 +113,21 @@ export async function applyWarmStart(
     filled.catch(() => undefined)
     return { filled }
   }
-  const [{ filled }, saved] = await Promise.all([
-    create(),
-    drivers.iptables.read(),
-    drivers.backstop.write(renderBackstop(dataplane.backstop)),
-  ])
-  const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))
-  await Promise.all(changes.map((change) => drivers.iptables.write(change)))
-  return { filled }
+  const creating = create()
+  try {
+    const [saved] = await Promise.all([
+      drivers.iptables.read(),
+      drivers.backstop.write(renderBackstop(dataplane.backstop)),
+      creating,
+    ])
+    const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))
+    await Promise.all(changes.map((change) => drivers.iptables.write(change)))
+    return await creating
+  } catch (error) {
+    // The first pass must not compare sets that somebody still fills.
+    await creating.then(({ filled }) => filled).catch(() => undefined)
+    throw error
+  }
 }
 
 const hashOf = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')
