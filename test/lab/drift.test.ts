@@ -45,9 +45,6 @@ const repairs = async (kind?: string): Promise<number> =>
 const passes = async (from: LabContainer): Promise<boolean> =>
   (await fetchPage(from, 'http://203.0.113.12/', { timeoutMs: 2000 })).code === 0
 
-/** The second is the daemon's; a machine that starts two engines at the same moment may need more of them. */
-const AGAIN = { retry: 2 }
-
 interface Disturbance {
   readonly what: string
   readonly kind: string
@@ -118,37 +115,33 @@ const DISTURBANCES: readonly Disturbance[] = [
 ]
 
 describe.each([4, 6] as const)('IPv%i', (family) => {
-  test(
-    'whatever is done to the rules is undone within a second, is counted, and leaks nothing',
-    { ...AGAIN, timeout: 240_000 },
-    async () => {
-      const from = await inside(lab(), { network: 'six' })
-      await guard(lab(), { config: CONFIG })
-      for (const { what, kind, disturb } of DISTURBANCES) {
-        const before = await rules()
-        const counted = await repairs(kind)
-        let goneMs = 0
-        const leaked = await leaksDuring(
-          lab(),
-          from,
-          async () => {
-            await disturb(family)
-            const atMs = Date.now()
-            await lab().waitFor(`${what}: repaired`, async () => (await rules()) === before, 3000)
-            goneMs = Date.now() - atMs
-          },
-          { seconds: 4, families: [family] },
-        )
-        expect(leaked, what).toBe(0)
-        // Reading the rules back is part of the time.
-        expect(goneMs, what).toBeLessThan(1000)
-        await lab().waitFor(`${what}: counted`, async () => (await repairs(kind)) > counted, 3000)
-        // What the engine had in FORWARD is its own business: it has to be put back by whoever flushed it.
-        if (what.startsWith('FORWARD')) await lab().restartEngine()
-        await lab().waitFor(`${what}: what is allowed passes`, () => passes(from), 5000)
-      }
-    },
-  )
+  test('whatever is done to the rules is undone within a second, is counted, and leaks nothing', async () => {
+    const from = await inside(lab(), { network: 'six' })
+    await guard(lab(), { config: CONFIG })
+    for (const { what, kind, disturb } of DISTURBANCES) {
+      const before = await rules()
+      const counted = await repairs(kind)
+      let goneMs = 0
+      const leaked = await leaksDuring(
+        lab(),
+        from,
+        async () => {
+          await disturb(family)
+          const atMs = Date.now()
+          await lab().waitFor(`${what}: repaired`, async () => (await rules()) === before, 3000)
+          goneMs = Date.now() - atMs
+        },
+        { seconds: 4, families: [family] },
+      )
+      expect(leaked, what).toBe(0)
+      // Reading the rules back is part of the time.
+      expect(goneMs, what).toBeLessThan(1000)
+      await lab().waitFor(`${what}: counted`, async () => (await repairs(kind)) > counted, 3000)
+      // What the engine had in FORWARD is its own business: it has to be put back by whoever flushed it.
+      if (what.startsWith('FORWARD')) await lab().restartEngine()
+      await lab().waitFor(`${what}: what is allowed passes`, () => passes(from), 5000)
+    }
+  }, 240_000)
 })
 
 describe('sets and the second guard', () => {
@@ -191,7 +184,7 @@ describe('sets and the second guard', () => {
     expect(await holds(set, '203.0.113.12')).toBe(true)
   })
 
-  test('a deleted backstop is back within a second', AGAIN, async () => {
+  test('a deleted backstop is back within a second', async () => {
     const from = await inside(lab())
     await guard(lab(), { config: CONFIG })
     const present = async () =>
@@ -243,8 +236,7 @@ test('an untouched host sees no writes', async () => {
   // So that the first pass has something to write, and the count of writes is known to count.
   expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
   const tools = await Tools.install(lab(), 'untouched')
-  // The daemon's own proof makes ports and a table for a moment, and takes them away.
-  await guard(lab(), { config: `${CONFIG}\nverify: { every: never }`, env: { PATH: tools.path } })
+  await guard(lab(), { config: CONFIG, env: { PATH: tools.path } })
   expect(await passes(from)).toBe(true)
   expect((await tools.writes()).length).toBeGreaterThan(0)
   await sleep(3000)
@@ -254,10 +246,12 @@ test('an untouched host sees no writes', async () => {
   await sleep(60_000)
   const after = await scrape(lab())
   await monitor.stop('SIGKILL')
-  expect(await tools.writes()).toEqual([])
-  expect(monitor.log.split('\n').filter((line) => /^(add|insert|delete|replace|flush) /.test(line))).toEqual(
-    [],
-  )
+  // The daemon's own proof falls into this minute. It makes tables of its own and takes them away; nothing else is written.
+  expect((await tools.writes()).filter((call) => call !== 'nft -f -')).toEqual([])
+  const changes = monitor.log
+    .split('\n')
+    .filter((line) => /^(add|insert|delete|replace|flush) /.test(line) && !line.includes(' embargod-verify'))
+  expect(changes).toEqual([])
   // It has looked all the same.
   expect(after.value('reconcile_total', { trigger: 'timer' })).toBeGreaterThan(
     before.value('reconcile_total', { trigger: 'timer' }) ?? 0,

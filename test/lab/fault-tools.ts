@@ -107,7 +107,7 @@ const shim = (directory: string, tool: string, real: string): string => `#!/bin/
 case "$*" in
   *monitor*|-i*|-V|--version) exec ${real} "$@" ;;
 esac
-input=$(mktemp ${directory}/input.XXXXXX)
+input=$(mktemp "${directory}/input.XXXXXX")
 trap 'rm -f "$input"' EXIT
 what=
 case "${tool}" in
