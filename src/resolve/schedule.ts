@@ -10,7 +10,7 @@ export interface ScheduleLimits {
 const FIRST_RETRY_MS = 5_000
 /** Due times move by up to this part either way, so that names of one TTL do not stay together for ever. */
 const JITTER = 0.1
-/** Due times lie on a grid of this part of the shortest refresh: names that are asked together cost half of what they cost one by one. */
+/** Due times lie on a grid of this part of the shortest refresh: names that are asked together wake the process once. */
 const GRID = 1 / 60
 
 /** Which names are due. Time is any clock that never goes back; a name that was taken is nobody's until its outcome is told. */
