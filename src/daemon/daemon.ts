@@ -1,26 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
-import { hostConfigEnv } from '../config/env.ts'
-import { loadConfig } from '../config/load.ts'
-import { ControlServer } from '../control/server.ts'
-import {
-  allowRequest,
-  heldRequest,
-  planRequest,
-  verifiedRequest,
-  type AllowAnswer,
-  type PlanAnswer,
-  type ReloadAnswer,
-} from '../control/protocol.ts'
-import type { StatusReport } from '../control/status.ts'
+import { ControlServer, type ControlHandlers } from '../control/server.ts'
+import type { ReloadAnswer } from '../control/protocol.ts'
 import { writeClosedGuard } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
-import { planChange } from '../host/plan-change.ts'
 import * as saved from '../host/saved.ts'
+import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
-import type { Hostname } from '../net/types.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
@@ -38,13 +26,14 @@ import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
 import { ConfigHolder } from './config-holder.ts'
+import { EntryEnds } from './entry-ends.ts'
 import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
 import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
-import type { View } from '../host/report.ts'
+import { requestHandlers } from './requests.ts'
 import type { Store } from './store.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
@@ -67,8 +56,6 @@ const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
 /** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
-/** An entry that ends by a clock that was set forward ends so much late at most. */
-const CLOCK_LOOK_MS = 60_000
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
 export class Daemon {
@@ -81,6 +68,7 @@ export class Daemon {
   readonly #drivers: HostDrivers
   readonly #held: HeldTable
   readonly #temporary = new TemporaryAllows()
+  readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
   readonly #looks = new LookPlan(performance.now())
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
@@ -98,7 +86,6 @@ export class Daemon {
   #closedGuard: string | undefined
   #stale = { surroundings: true, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
-  #endTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
   #passing = false
@@ -167,7 +154,7 @@ export class Daemon {
     const { config, store } = await this.#holder.first()
     this.#store = store
     await this.#compose(config)
-    await this.#serveControl()
+    this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     this.#port.serve(config.metrics.listen)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
@@ -216,7 +203,7 @@ export class Daemon {
     this.#stopping = true
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
-    clearTimeout(this.#endTimer)
+    this.#ends.stop()
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
     await this.#proof.stop()
@@ -373,20 +360,8 @@ export class Daemon {
     const nowMs = Date.now()
     this.#temporary.expire()
     const policies = compile(config, this.#temporary.entries(), nowMs)
-    this.#armEnd(policies.nextEndMs)
+    this.#ends.arm(policies.nextEndMs)
     return policies
-  }
-
-  /** Looks at the clock now and then, because somebody may set it. */
-  #armEnd(nextEndMs: number | undefined): void {
-    clearTimeout(this.#endTimer)
-    if (nextEndMs === undefined) return
-    const leftMs = (): number => Math.min(nextEndMs - Date.now(), this.#temporary.nextEndInMs)
-    const waitMs = Math.min(Math.max(0, leftMs()) + 50, CLOCK_LOOK_MS)
-    this.#endTimer = setTimeout(() => {
-      if (leftMs() <= 0) void this.#endEntries()
-      else this.#armEnd(nextEndMs)
-    }, waitMs)
   }
 
   async #endEntries(): Promise<void> {
@@ -514,67 +489,35 @@ export class Daemon {
     void this.#options.service.watchdog()
   }
 
+  #handlers(): ControlHandlers {
+    return requestHandlers({
+      account: this.#account,
+      holder: this.#holder,
+      temporary: this.#temporary,
+      drivers: this.#drivers,
+      host: this.#host,
+      loop: this.#loop,
+      log: this.#log,
+      startedAtMs: this.#startedAtMs,
+      store: this.#store,
+      names: this.#names,
+      desired: this.#desired,
+      firewall: this.#firewall,
+      view: () => this.#view(),
+      reload: () => this.reload(),
+      enforceTemporary: async () => {
+        await this.#switchTo(this.#desired.config)
+        await this.#enforceNow()
+      },
+      requestStop: this.#options.requestStop,
+    })
+  }
+
   #statusLine(): string {
     const { problems } = this.#health
     return problems.length > 0
       ? `degraded: ${problems.join('; ')}`.slice(0, 400)
       : `enforcing ${this.#desired.policies.names.size} names`
-  }
-
-  #status(): StatusReport {
-    return this.#account.status(this.#view(), {
-      startedAtMs: this.#startedAtMs,
-      config: {
-        file: this.#holder.file,
-        loadedAtMs: this.#holder.loadedAtMs,
-        lastReloadSuccessful: this.#holder.lastLoadSuccessful,
-      },
-      temporary: this.#temporary.list(),
-    })
-  }
-
-  async #serveControl(): Promise<void> {
-    this.#control = await ControlServer.start(this.#options.runtimeDirectory, {
-      status: async () => this.#status(),
-      reload: () => this.reload(),
-      allow: (body) => this.#allow(body),
-      plan: (body) => this.#plan(planRequest.parse(body).config),
-      held: async (body) => this.#names.ledger.held(heldRequest.parse(body).name as Hostname),
-      docker: async () => this.#desired.config.docker,
-      verified: async (body) => this.#account.verified(verifiedRequest.parse(body)),
-      stop: async () => {
-        // After the answer has left.
-        setImmediate(() => this.#options.requestStop())
-        return {}
-      },
-    })
-  }
-
-  async #allow(body: unknown): Promise<AllowAnswer> {
-    const request = allowRequest.parse(body)
-    if (request.action === 'add') this.#temporary.add(request.entry, Date.now() + request.forMs)
-    if (request.action === 'revoke') this.#temporary.revoke(request.entry)
-    if (request.action !== 'list') {
-      await this.#store.save('temporary', this.#temporary.list(), saved.savedTemporary)
-      await this.#switchTo(this.#desired.config)
-      await this.#enforceNow()
-      this.#log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
-    }
-    return { temporary: this.#temporary.list() }
-  }
-
-  /** For a file that may not be the one in force. */
-  async #plan(file: string): Promise<PlanAnswer> {
-    const { config, problems } = await loadConfig(file, hostConfigEnv)
-    if (!config) return { problems }
-    const nowMs = Date.now()
-    const policies = compile(config, this.#temporary.entries(), nowMs)
-    const { ledger } = this.#names
-    const standing = { config, policies, ledger, host: this.#host, generation: this.#firewall.generation }
-    return {
-      problems,
-      changes: await this.#loop.exclusively(() => planChange(standing, this.#drivers, nowMs)),
-    }
   }
 }
 

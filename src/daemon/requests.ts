@@ -1,0 +1,106 @@
+import { hostConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import type { ControlHandlers } from '../control/server.ts'
+import {
+  allowRequest,
+  heldRequest,
+  planRequest,
+  verifiedRequest,
+  type AllowAnswer,
+  type PlanAnswer,
+  type ReloadAnswer,
+} from '../control/protocol.ts'
+import type { StatusReport } from '../control/status.ts'
+import type { HostDrivers } from '../host/drivers.ts'
+import type { HostView } from '../host/host-view.ts'
+import { planChange } from '../host/plan-change.ts'
+import type { View } from '../host/report.ts'
+import * as saved from '../host/saved.ts'
+import type { TemporaryAllows } from '../host/temporary.ts'
+import type { Hostname } from '../net/types.ts'
+import type { Logger } from '../observe/logger.ts'
+import { compile } from '../policy/compile.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Firewall } from '../reconcile/firewall.ts'
+import type { Loop } from '../reconcile/loop.ts'
+import type { Account } from './account.ts'
+import type { ConfigHolder } from './config-holder.ts'
+import type { Names } from './names.ts'
+import type { Store } from './store.ts'
+
+/** What of the daemon its commands reach. */
+export interface Served {
+  readonly account: Account
+  readonly holder: ConfigHolder
+  readonly temporary: TemporaryAllows
+  readonly drivers: HostDrivers
+  readonly host: HostView
+  readonly loop: Loop
+  readonly log: Logger
+  readonly startedAtMs: number
+  /** Built with the first config, which is there before anybody can ask. */
+  readonly store: Store
+  readonly names: Names
+  readonly desired: Desired
+  readonly firewall: Firewall
+  readonly view: () => View
+  readonly reload: () => Promise<ReloadAnswer>
+  /** Takes over what is allowed for a while now, and resolves when it is in force. */
+  readonly enforceTemporary: () => Promise<void>
+  /** Ends the process as SIGTERM does. */
+  readonly requestStop: () => void
+}
+
+/** The answers to what comes by the control socket. */
+export const requestHandlers = (served: Served): ControlHandlers => ({
+  status: async () => status(served),
+  reload: () => served.reload(),
+  allow: (body) => allow(served, body),
+  plan: (body) => plan(served, planRequest.parse(body).config),
+  held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
+  docker: async () => served.desired.config.docker,
+  verified: async (body) => served.account.verified(verifiedRequest.parse(body)),
+  stop: async () => {
+    // After the answer has left.
+    setImmediate(() => served.requestStop())
+    return {}
+  },
+})
+
+function status({ account, holder, startedAtMs, temporary, view }: Served): StatusReport {
+  return account.status(view(), {
+    startedAtMs,
+    config: {
+      file: holder.file,
+      loadedAtMs: holder.loadedAtMs,
+      lastReloadSuccessful: holder.lastLoadSuccessful,
+    },
+    temporary: temporary.list(),
+  })
+}
+
+async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
+  const { temporary, store, log } = served
+  const request = allowRequest.parse(body)
+  if (request.action === 'add') temporary.add(request.entry, Date.now() + request.forMs)
+  if (request.action === 'revoke') temporary.revoke(request.entry)
+  if (request.action !== 'list') {
+    await store.save('temporary', temporary.list(), saved.savedTemporary)
+    await served.enforceTemporary()
+    log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
+  }
+  return { temporary: temporary.list() }
+}
+
+/** For a file that may not be the one in force. */
+async function plan(
+  { temporary, names, host, firewall, loop, drivers }: Served,
+  file: string,
+): Promise<PlanAnswer> {
+  const { config, problems } = await loadConfig(file, hostConfigEnv)
+  if (!config) return { problems }
+  const nowMs = Date.now()
+  const policies = compile(config, temporary.entries(), nowMs)
+  const standing = { config, policies, ledger: names.ledger, host, generation: firewall.generation }
+  return { problems, changes: await loop.exclusively(() => planChange(standing, drivers, nowMs)) }
+}
