@@ -49,6 +49,8 @@ interface Disturbance {
   readonly what: string
   readonly kind: string
   readonly disturb: (family: Family) => Promise<unknown>
+  /** Where the same rules are not to be had again: is the host whole? */
+  readonly isRepaired?: (family: Family) => Promise<boolean>
 }
 
 const jump = async (family: Family): Promise<string> =>
@@ -64,6 +66,9 @@ const DISTURBANCES: readonly Disturbance[] = [
     what: 'FORWARD is flushed',
     kind: 'jump',
     disturb: (family) => lab().host([tool(family), '-F', 'FORWARD']),
+    // DOCKER-USER is reached no more until the engine starts, so the jump has to stand in FORWARD itself.
+    isRepaired: async (family) =>
+      (await rulesOf(lab(), family, 'FORWARD'))[0]?.includes('-j EMBARGOD') === true,
   },
   {
     what: 'our jump is deleted',
@@ -118,8 +123,9 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
   test('whatever is done to the rules is undone within a second, is counted, and leaks nothing', async () => {
     const from = await inside(lab(), { network: 'six' })
     await guard(lab(), { config: CONFIG })
-    for (const { what, kind, disturb } of DISTURBANCES) {
+    for (const { what, kind, disturb, isRepaired } of DISTURBANCES) {
       const before = await rules()
+      const isAsBefore = async (): Promise<boolean> => (await rules()) === before
       const counted = await repairs(kind)
       let goneMs = 0
       const leaked = await leaksDuring(
@@ -128,7 +134,7 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
         async () => {
           await disturb(family)
           const atMs = Date.now()
-          await lab().waitFor(`${what}: repaired`, async () => (await rules()) === before, 3000)
+          await lab().waitFor(`${what}: repaired`, () => isRepaired?.(family) ?? isAsBefore(), 3000)
           goneMs = Date.now() - atMs
         },
         { seconds: 4, families: [family] },
