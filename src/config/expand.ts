@@ -4,14 +4,15 @@ import { readList } from './list-file.ts'
 import type { PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { problemAt, whereOf, type Place, type Source } from './source.ts'
-import { placeAt, type Tree } from './tree.ts'
+import { placeAt, type Path, type Tree } from './tree.ts'
 
 /** Opens a list file that an entry names; undefined when it was refused, with the reasons among the problems. */
 export type OpenList = (name: string, place: Place, problems: Problem[]) => Promise<Source | undefined>
 
-/** One entry for each target, list files read, in the order of the config. */
+/** One entry for each target of the list at this path, list files read, in the order of the config. */
 export async function expandEntries(
   allow: ConfigOutput['allow'],
+  at: Path,
   tree: Tree,
   openList: OpenList,
 ): Promise<{ readonly entries: readonly PlacedEntry[]; readonly problems: readonly Problem[] }> {
@@ -20,10 +21,10 @@ export async function expandEntries(
   for (const [i, item] of allow.entries()) {
     const read = readEntry(item)
     for (const { target, path } of read.targets) {
-      entries.push(placed(read, target, placeAt(tree, ['allow', i, ...path])))
+      entries.push(placed(read, target, placeAt(tree, [...at, i, ...path])))
     }
     if (read.file === undefined) continue
-    const place = placeAt(tree, ['allow', i, 'file'])
+    const place = placeAt(tree, [...at, i, 'file'])
     const source = await openList(read.file, place, problems)
     if (source === undefined) continue
     const list = readList(source)

@@ -6,14 +6,7 @@ import { problemAt } from './source.ts'
 import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
 /** Keys of later versions: known, and refused all the same, since ignoring them would promise what is not done. */
-const NOT_YET: ReadonlySet<string> = new Set([
-  'policies',
-  'guard.hostServices',
-  'guard.hostNetwork',
-  'guard.unknown',
-  'guard.labels',
-  'dns.gateway',
-])
+const NOT_YET: ReadonlySet<string> = new Set(['guard.hostServices', 'guard.hostNetwork', 'dns.gateway'])
 
 const KINDS: Readonly<Record<string, string>> = {
   object: 'a map of keys',
@@ -54,7 +47,12 @@ export function problemsOf(
 }
 
 /** An entry that is wrong in one point is unusable as a whole: without its `until`, say, it would be another entry. */
-const wholeEntry = (path: Path): Path => (path[0] === 'allow' ? path.slice(0, 2) : path)
+const wholeEntry = (path: Path): Path =>
+  path[0] === 'allow'
+    ? path.slice(0, 2)
+    : path[0] === 'policies' && path[2] === 'allow'
+      ? path.slice(0, 4)
+      : path
 
 function toProblems(issue: z.core.$ZodIssue, tree: Tree): Problem[] {
   if (issue.code === 'unrecognized_keys') {

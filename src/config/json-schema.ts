@@ -12,6 +12,8 @@ export interface SchemaNode {
   readonly maximum?: number
   readonly properties?: Readonly<Record<string, SchemaNode>>
   readonly items?: SchemaNode
+  /** What stands under keys that the operator chooses. */
+  readonly additionalProperties?: SchemaNode | boolean
   readonly anyOf?: readonly SchemaNode[]
 }
 
@@ -34,7 +36,8 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
 }
 
 const below = (node: SchemaNode, step: PropertyKey): readonly SchemaNode[] => {
-  const child = typeof step === 'number' ? node.items : node.properties?.[String(step)]
+  const any = typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined
+  const child = typeof step === 'number' ? node.items : (node.properties?.[String(step)] ?? any)
   return child === undefined ? [] : [child]
 }
 

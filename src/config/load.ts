@@ -2,10 +2,10 @@ import { dirname, isAbsolute, join } from 'node:path'
 import type { ConfigEnv } from './env.ts'
 import { expandEntries, type OpenList } from './expand.ts'
 import { mergeTrees } from './merge.ts'
-import type { AllowEntry, Config, Problem } from './model.ts'
+import type { AllowEntry, Config, PolicyConfig, Problem, SmtpConfig } from './model.ts'
 import { sortProblems } from './problem.ts'
 import { readTrusted, reasonOf } from './read-file.ts'
-import { judge } from './rules.ts'
+import { judge, type PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { makeSource, problemAt, type Source } from './source.ts'
 import type { Tree } from './tree.ts'
@@ -107,14 +107,15 @@ class Loading {
       )
     }
     if (config === undefined) return undefined
-    const expanded = await expandEntries(config.allow, tree, this.#openList)
-    this.#problems.push(...expanded.problems)
+    const lists = new Map<string, readonly PlacedEntry[]>()
+    for (const { owner, allow, path } of listsOf(config)) {
+      const expanded = await expandEntries(allow, path, tree, this.#openList)
+      this.#problems.push(...expanded.problems)
+      lists.set(owner, expanded.entries)
+    }
     const nowMs = this.env.nowMs()
-    this.#problems.push(...judge({ config, entries: expanded.entries, tree, unusable, nowMs }))
-    return toConfig(
-      config,
-      expanded.entries.map(({ entry }) => entry),
-    )
+    this.#problems.push(...judge({ config, lists: [...lists.values()], tree, unusable, nowMs }))
+    return toConfig(config, (owner) => lists.get(owner)?.map(({ entry }) => entry) ?? [])
   }
 
   /** A node that YAML could not give a value to was named already. */
@@ -150,7 +151,17 @@ const aboutFile = (file: string, message: string): Problem => ({
   message,
 })
 
-function toConfig(read: ConfigOutput, allow: readonly AllowEntry[]): Config {
+/** The common list, and that of every policy. */
+const listsOf = (config: ConfigOutput) => [
+  { owner: '', allow: config.allow, path: ['allow'] },
+  ...Object.entries(config.policies).map(([id, { allow }]) => ({
+    owner: id,
+    allow,
+    path: ['policies', id, 'allow'],
+  })),
+]
+
+function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly AllowEntry[]): Config {
   const { resolver, smtp } = read
   return {
     mode: read.mode,
@@ -168,14 +179,28 @@ function toConfig(read: ConfigOutput, allow: readonly AllowEntry[]): Config {
       maxAddressesPerName: resolver.maxAddressesPerName,
     },
     dns: read.dns,
-    allow,
+    allow: allowOf(''),
+    policies: Object.entries(read.policies).map(([id, policy]): PolicyConfig => ({
+      id,
+      match: [policy.match ?? []].flat(),
+      allow: allowOf(id),
+      inherit: policy.inherit,
+      metadata: policy.metadata,
+      attachable: policy.attachable,
+      smtp: policy.smtp && toSmtp(policy.smtp),
+      denyWith: policy.denyWith,
+    })),
     never: read.never,
     metadata: read.metadata,
-    smtp:
-      smtp === undefined ? undefined : { ...smtp, ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b) },
+    smtp: smtp && toSmtp(smtp),
     log: read.log,
     metrics: read.metrics,
     verify: { everyMs: read.verify.every },
     state: read.state,
   }
 }
+
+const toSmtp = (smtp: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
+  ...smtp,
+  ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b),
+})

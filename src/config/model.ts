@@ -14,6 +14,8 @@ export interface Config {
     readonly ratePerContainer: Rate
   }
   readonly allow: readonly AllowEntry[]
+  /** In the order of the file: where two of them disagree, the first decides. */
+  readonly policies: readonly PolicyConfig[]
   readonly never: readonly Cidr[]
   readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
   readonly smtp: SmtpConfig | undefined
@@ -36,6 +38,35 @@ export interface GuardConfig {
   readonly ignoreInterfaces: readonly string[]
   /** One packet-mark bit. */
   readonly mark: number
+  /** What a source may do that no known container holds. */
+  readonly unknown: 'common' | 'deny'
+  /** Does the label `embargod.policy` attach a policy? */
+  readonly labels: 'ignore' | 'honour'
+}
+
+/** More, or less, for some containers. */
+export interface PolicyConfig {
+  /** `[a-z0-9-]`, at most 16. */
+  readonly id: string
+  /** One of these has to hold. */
+  readonly match: readonly PolicyMatch[]
+  readonly allow: readonly AllowEntry[]
+  /** False: the common list does not apply to its containers. */
+  readonly inherit: boolean
+  readonly metadata: 'deny' | 'allow'
+  readonly attachable: boolean
+  /** Undefined: as for all. */
+  readonly smtp: SmtpConfig | undefined
+  readonly denyWith: 'drop' | 'reject' | undefined
+}
+
+/** Everything that is given has to hold. */
+export interface PolicyMatch {
+  readonly network?: string | undefined
+  readonly compose?: { readonly project: string; readonly service: string | undefined } | undefined
+  readonly label?: { readonly key: string; readonly value: string } | undefined
+  /** A container's name; `*` stands for any text, `?` for one character. */
+  readonly container?: string | undefined
 }
 
 export interface ResolverConfig {
@@ -94,3 +125,6 @@ export interface Problem {
 
 /** The packet-mark bit of the second guard, unless the config names another. */
 export const DEFAULT_MARK = 0x20000000
+
+/** The packet-mark bits that say which rights a container has. Apart from those that Kubernetes, Tailscale and WireGuard are known to use. */
+export const CLASS_MASK = 0x1ff00000

@@ -15,7 +15,11 @@ The long form has exactly one of \`domain\`, \`domains\`, \`cidr\`, \`cidrs\`, \
 export function renderConfigReference(): string {
   const root = configSchemaNode()
   const sections = Object.entries(root.properties ?? {})
-  const plain = sections.filter(([, node]) => node.properties === undefined && node.items === undefined)
+  const named = sections.filter(([, node]) => typeof node.additionalProperties === 'object')
+  const plain = sections.filter(
+    ([key, node]) =>
+      node.properties === undefined && node.items === undefined && !named.some(([one]) => one === key),
+  )
   const parts = [
     '# Configuration',
     `${root.description ?? ''}\n\nThe file is strict: an unknown key, a bad value or a contradiction is refused with its file, line and ` +
@@ -24,6 +28,7 @@ export function renderConfigReference(): string {
     '## Top-level values',
     table(plain, ''),
     ...sections.filter(([, node]) => node.properties !== undefined).map(([key, node]) => section(key, node)),
+    ...named.map(([key, node]) => namedSection(key, node)),
     ...sections.filter(([, node]) => node.items !== undefined).map(([key, node]) => listSection(key, node)),
   ]
   return `${parts.join('\n\n')}\n`
@@ -31,6 +36,12 @@ export function renderConfigReference(): string {
 
 function section(key: string, node: SchemaNode): string {
   return `## ${key}\n\n${node.description ?? ''}\n\n${table(Object.entries(node.properties ?? {}), `${key}.`)}`
+}
+
+/** A map whose keys the operator chooses. */
+function namedSection(key: string, node: SchemaNode): string {
+  const value = typeof node.additionalProperties === 'object' ? node.additionalProperties : {}
+  return `## ${key}\n\n${node.description ?? ''}\n\n${table(Object.entries(value.properties ?? {}), `${key}.NAME.`)}`
 }
 
 function listSection(key: string, node: SchemaNode): string {

@@ -1,9 +1,10 @@
 import { formatDuration } from './duration.ts'
 import { judgeEntry } from './entry-rules.ts'
-import type { AllowEntry, Problem } from './model.ts'
+import { CLASS_MASK, type AllowEntry, type Problem } from './model.ts'
+import { judgePolicies } from './policy-rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { problemAt, whereOf, type Place } from './source.ts'
-import { nodeAt, placeAt, type Path, type Tree } from './tree.ts'
+import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
 export interface PlacedEntry {
   readonly entry: AllowEntry
@@ -13,7 +14,8 @@ export interface PlacedEntry {
 /** What the rules look at: values that are well-formed one by one. */
 export interface Judged {
   readonly config: ConfigOutput
-  readonly entries: readonly PlacedEntry[]
+  /** The common list and each policy's: what stands twice is a mistake within one of them only. */
+  readonly lists: readonly (readonly PlacedEntry[])[]
   readonly tree: Tree
   /** Values that were refused already: a rule that involves one has nothing to say. */
   readonly unusable: readonly Path[]
@@ -27,7 +29,9 @@ export function judge(judged: Judged): Problem[] {
     ...staleLast(judged),
     ...networkLists(judged),
     ...openDoors(judged),
-    ...entries(judged),
+    ...markBits(judged),
+    ...policies(judged),
+    ...judged.lists.flatMap((list) => [...entries(judged, list)]),
   ]
 }
 
@@ -77,6 +81,25 @@ function* networkLists(judged: Judged): Generator<Problem> {
   }
 }
 
+function* markBits({ config, tree }: Judged): Generator<Problem> {
+  const path = ['guard', 'mark']
+  if ((config.guard.mark & CLASS_MASK) === 0) return
+  yield problemAt(
+    placeAt(tree, path),
+    'guard.mark lies in the bits that tell policies apart (0x1ff00000): choose another',
+  )
+}
+
+function* policies(judged: Judged): Generator<Problem> {
+  const { config, tree } = judged
+  for (const { path, isKey, severity, message } of judgePolicies(config)) {
+    if (!usable(judged, [path.slice(0, 2)])) continue
+    const key = path.at(-1)
+    const place = isKey ? keyPlaceAt(tree, path.slice(0, -1), String(key)) : placeAt(tree, path)
+    yield problemAt(place, message, severity)
+  }
+}
+
 function* openDoors(judged: Judged): Generator<Problem> {
   const { smtp, metadata } = judged.config
   const warn = (path: Path, message: string): Problem =>
@@ -95,10 +118,10 @@ function* openDoors(judged: Judged): Generator<Problem> {
   }
 }
 
-function* entries(judged: Judged): Generator<Problem> {
+function* entries(judged: Judged, list: readonly PlacedEntry[]): Generator<Problem> {
   const { metadata, never } = judged.config
   const seen = new Map<string, Place>()
-  for (const { entry, place } of judged.entries) {
+  for (const { entry, place } of list) {
     for (const { severity, message } of judgeEntry(entry, { metadata, never, nowMs: judged.nowMs })) {
       yield problemAt(place, message, severity)
     }

@@ -6,6 +6,7 @@ import { parseCron } from './cron.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { entrySchema } from './entry.ts'
 import { parsed } from './parsed.ts'
+import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
 import {
   parseAbsolutePath,
   parseInterfacePattern,
@@ -60,6 +61,16 @@ const guard = z
       .prefault(0x20000000)
       .describe(
         'The packet-mark bit of the second guard, should another tool use this one. Exactly one bit.',
+      ),
+    unknown: oneOf('common', 'deny')
+      .prefault('common')
+      .describe(
+        'What a source may do that no known container holds, such as a build: what is common, or nothing. With `inherit: false` anywhere it is `deny`.',
+      ),
+    labels: oneOf('ignore', 'honour')
+      .prefault('ignore')
+      .describe(
+        '`honour`: the label `embargod.policy` of a container attaches a policy that is `attachable`.',
       ),
   })
   .prefault({})
@@ -132,29 +143,84 @@ const metadata = z
   .prefault({})
   .describe('Cloud metadata services, which hand out credentials.')
 
-const smtp = z
-  .strictObject({
-    ports: z
-      .array(wholeNumber(1, 65_535))
-      .min(1, 'the list is empty: leave out smtp to have no limit')
-      .max(15, 'at most 15 ports: one rule of the kernel holds no more')
-      .prefault([25, 465, 587])
-      .describe('TCP ports that mail leaves by.'),
-    rate: parsed(parseRate, (found) => found.rate, 'a rate like 5/minute')
-      .prefault('5/minute')
-      .describe(
-        'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
-      ),
-    burst: wholeNumber(1, 10_000).prefault(5).describe('So many may come at once.'),
-    per: oneOf('container', 'host')
-      .prefault('container')
-      .describe('A budget for each container, or one for the whole host (per address family).'),
-    destinations: oneOf('allowed', 'any')
-      .prefault('allowed')
-      .describe('`any`: within the rate, mail may go to anyone, and `status` lists it as unprotected.'),
-  })
+const smtpKeys = z.strictObject({
+  ports: z
+    .array(wholeNumber(1, 65_535))
+    .min(1, 'the list is empty: leave out smtp to have no limit')
+    .max(15, 'at most 15 ports: one rule of the kernel holds no more')
+    .prefault([25, 465, 587])
+    .describe('TCP ports that mail leaves by.'),
+  rate: parsed(parseRate, (found) => found.rate, 'a rate like 5/minute')
+    .prefault('5/minute')
+    .describe(
+      'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
+    ),
+  burst: wholeNumber(1, 10_000).prefault(5).describe('So many may come at once.'),
+  per: oneOf('container', 'host')
+    .prefault('container')
+    .describe('A budget for each container, or one for the whole host (per address family).'),
+  destinations: oneOf('allowed', 'any')
+    .prefault('allowed')
+    .describe('`any`: within the rate, mail may go to anyone, and `status` lists it as unprotected.'),
+})
+
+const smtp = smtpKeys
   .optional()
   .describe('Limits on outgoing mail. Absent: mail ports are like any other. `{}`: the defaults.')
+
+const denyWith = oneOf('drop', 'reject')
+const mode = oneOf('enforce')
+
+const match = z
+  .strictObject({
+    network: networkName.optional().describe('On this Docker network, for what the container sends there.'),
+    compose: parsed(parseCompose, (found) => found.compose)
+      .optional()
+      .describe('A compose project, or `project/service`.'),
+    label: parsed(parseLabel, (found) => found.label)
+      .optional()
+      .describe(
+        "`key=value`, as the container bears it. A label that its image brings along doesn't count: an image could name itself into a policy.",
+      ),
+    container: parsed(parseNamePattern, (found) => found.pattern)
+      .optional()
+      .describe('The name of the container; `*` stands for any text, `?` for one character.'),
+  })
+  .refine((keys) => Object.keys(keys).length > 0, {
+    message: 'is empty: name network, compose, label or container',
+    when: ({ issues }) => issues.length === 0,
+  })
+
+const policy = z
+  .strictObject({
+    match: z
+      .union([match, z.array(match)], {
+        error: 'must be a map of network, compose, label, container, or a list of such',
+      })
+      .optional()
+      .describe('Whom it is for: every key of a map has to hold, and one map of a list.'),
+    allow: z
+      .array(entrySchema)
+      .prefault([])
+      .describe('What these containers may reach beside what is common, as in `allow`.'),
+    inherit: z
+      .boolean()
+      .prefault(true)
+      .describe('`false`: the common allow list does not apply to these containers, on whatever network.'),
+    metadata: oneOf('deny', 'allow')
+      .prefault('deny')
+      .describe('`allow` opens 80/tcp on the instance metadata addresses, and nothing more of them.'),
+    attachable: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'The label `embargod.policy` may attach it, where `guard.labels` is `honour`; never its metadata.',
+      ),
+    smtp: smtpKeys.optional().describe('Limits on mail for these containers, in place of the common ones.'),
+    denyWith: denyWith.optional().describe('In place of the common one.'),
+    mode: mode.optional().describe('In place of the common one.'),
+  })
+  .describe('One policy.')
 
 const log = z
   .strictObject({
@@ -193,8 +259,8 @@ const verify = z
 /** The config file. Its input is what an operator writes; its output has every value parsed and every default filled in. */
 export const configSchema = z
   .strictObject({
-    mode: oneOf('enforce').prefault('enforce').describe('`enforce`: what is not allowed is denied.'),
-    denyWith: oneOf('drop', 'reject')
+    mode: mode.prefault('enforce').describe('`enforce`: what is not allowed is denied.'),
+    denyWith: denyWith
       .prefault('drop')
       .describe('`drop`, or `reject` (ICMP admin-prohibited, TCP RST): clients fail at once.'),
     docker,
@@ -205,6 +271,12 @@ export const configSchema = z
       .array(entrySchema)
       .prefault([])
       .describe('What every guarded container may reach: a list of texts and maps.'),
+    policies: z
+      .record(z.string(), policy)
+      .prefault({})
+      .describe(
+        'Other rights for some containers, by name: `[a-z0-9-]`, at most 16 characters. The allow lists of all policies that match a container unite.',
+      ),
     never: z
       .array(cidr)
       .prefault([])

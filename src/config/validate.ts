@@ -16,6 +16,7 @@ const MAY_BE_EMPTY: readonly Path[] = [
   ['dns'],
   ['dns', 'servers'],
   ['allow'],
+  ['policies'],
   ['never'],
   ['metadata'],
   ['metadata', 'extra'],

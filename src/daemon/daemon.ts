@@ -11,6 +11,7 @@ import { TemporaryAllows } from '../host/temporary.ts'
 import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
+import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
@@ -84,6 +85,8 @@ export class Daemon {
   #control: ControlServer | undefined
   #lastWatchdogMs = 0
   #closedGuard: string | undefined
+  #classNumbers = new ClassNumbers()
+  #keptClasses = '{}'
   #stale = { surroundings: true, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
@@ -283,6 +286,7 @@ export class Daemon {
       this.#account.counters.snapshot(),
     )
     this.#warmSaves = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () => this.#warmStart())
+    this.#classNumbers = new ClassNumbers(await store.load('classes', saved.savedClasses))
     const generation = (await store.load('generation', saved.savedGeneration)) ?? {
       generation: 1,
       digest: '',
@@ -290,7 +294,7 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: { plan: this.#host.plan(config), resolvers: [], containers: new Map() },
+      surroundings: this.#host.surroundings(config, this.#classNumbers),
       generation: generation.generation,
       held: (name) => ledger.held(name),
     })
@@ -449,8 +453,17 @@ export class Daemon {
       this.#stale = { surroundings: true, interfaces: true }
       throw error
     }
-    const { resolvers, containers } = this.#host
-    this.#desired.setSurroundings({ plan: this.#host.plan(config), resolvers, containers })
+    this.#desired.setSurroundings(this.#host.surroundings(config, this.#classNumbers))
+    await this.#keepClassNumbers()
+  }
+
+  /** Before the kernel bears them: a later process must not give one of them to somebody else. */
+  async #keepClassNumbers(): Promise<void> {
+    const numbers = this.#classNumbers.snapshot()
+    const text = JSON.stringify(numbers)
+    if (text === this.#keptClasses) return
+    await this.#store.save('classes', numbers, saved.savedClasses)
+    this.#keptClasses = text
   }
 
   /** What the next boot loads before there is a daemon. */
@@ -496,6 +509,7 @@ export class Daemon {
       temporary: this.#temporary,
       drivers: this.#drivers,
       host: this.#host,
+      classNumbers: this.#classNumbers,
       loop: this.#loop,
       log: this.#log,
       startedAtMs: this.#startedAtMs,

@@ -19,6 +19,7 @@ import * as saved from '../host/saved.ts'
 import type { TemporaryAllows } from '../host/temporary.ts'
 import type { Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
+import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Firewall } from '../reconcile/firewall.ts'
@@ -35,6 +36,7 @@ export interface Served {
   readonly temporary: TemporaryAllows
   readonly drivers: HostDrivers
   readonly host: HostView
+  readonly classNumbers: ClassNumbers
   readonly loop: Loop
   readonly log: Logger
   readonly startedAtMs: number
@@ -94,13 +96,21 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
 
 /** For a file that may not be the one in force. */
 async function plan(
-  { temporary, names, host, firewall, loop, drivers }: Served,
+  { temporary, names, host, firewall, loop, drivers, classNumbers }: Served,
   file: string,
 ): Promise<PlanAnswer> {
   const { config, problems } = await loadConfig(file, hostConfigEnv)
   if (!config) return { problems }
   const nowMs = Date.now()
   const policies = compile(config, temporary.entries(), nowMs)
-  const standing = { config, policies, ledger: names.ledger, host, generation: firewall.generation }
+  const standing = {
+    config,
+    policies,
+    ledger: names.ledger,
+    host,
+    generation: firewall.generation,
+    // Numbers that the plan would give away are nobody's yet.
+    classNumbers: new ClassNumbers(classNumbers.snapshot()),
+  }
   return { problems, changes: await loop.exclusively(() => planChange(standing, drivers, nowMs)) }
 }

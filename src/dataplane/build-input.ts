@@ -1,5 +1,6 @@
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
+import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 
 export interface BuildInput {
@@ -9,6 +10,8 @@ export interface BuildInput {
   readonly policies: Policies
   /** Bridges beyond the names that are always guarded, and those left alone. */
   readonly interfaces: Interfaces
+  /** Who has which rights; undefined: all have the same. */
+  readonly rights: Pick<Assignment, 'unknown' | 'classes'> | undefined
   /** Whom containers may ask for names. */
   readonly resolvers: readonly Address[]
   /** 1 to 255: connections admitted under another one are judged again. */

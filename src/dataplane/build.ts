@@ -1,11 +1,12 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
-import { denyRules } from './chains/deny.ts'
+import { denyRules, otherDenyChains } from './chains/deny.ts'
 import { dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { dnatRules, hostRules } from './chains/metadata.ts'
-import { internetRules, okRules, policyRules } from './chains/policy.ts'
+import { internetRules, okRules } from './chains/policy.ts'
+import { rightsChains } from './chains/rights.ts'
 import type { Chain, Dataplane, Ruleset, SetSpec } from './model.ts'
 import * as names from './names.ts'
 import { CHAIN } from './names.ts'
@@ -43,16 +44,13 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
-    ...input.policies.policies.map((policy): Chain => ({
-      table: 'filter',
-      name: names.policyChain(policy.id),
-      rules: policyRules(input, policy, family),
-    })),
+    ...rightsChains(input, family),
     ...names.DENY_REASONS.filter((reason) => reason !== 'forged').map((reason): Chain => ({
       table: 'filter',
       name: names.denyChain(reason),
       rules: denyRules(input, reason, family),
     })),
+    ...otherDenyChains(input, family),
   ]
   return { chains, hooks: HOOKS }
 }

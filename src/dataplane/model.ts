@@ -91,6 +91,10 @@ export type Target =
   | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
   | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }
   | { readonly kind: 'setConnmark'; readonly value: number; readonly mask: number }
+  /** Writes these bits of the packet's mark into the connection's. */
+  | { readonly kind: 'keepMark'; readonly mask: number }
+  /** Exclusive or: these bits of the packet's mark are 0 then where both marks had the same. Done twice it changes nothing. */
+  | { readonly kind: 'mixConnmark'; readonly mask: number }
 
 export interface SetSpec {
   readonly name: string

@@ -29,15 +29,26 @@ export const CHAIN = {
   dns: 'EMBARGOD-DNS',
   internet: 'EMBARGOD-INTERNET',
   ok: 'EMBARGOD-OK',
+  class: 'EMBARGOD-CLASS',
 } as const
 
 export const policyChain = (policy: string): string => `EMBARGOD-P-${policy.toUpperCase()}`
+
+/** What containers of one combination of rights may do. */
+export const classChain = (id: number): string => `EMBARGOD-C-${id}`
+/** Sixteen numbers that follow each other are looked through together. */
+export const classBlockChain = (block: number): string => `${CHAIN.class}-${block}`
+
+/** The number of a class as it stands in the marks of packets and connections. */
+export const classMark = (id: number): number => id << 20
 
 export const DENY_REASONS = ['forged', 'revoked', 'metadata', 'never', 'smtp', 'policy'] as const
 export type DenyReason = (typeof DENY_REASONS)[number]
 
 /** `policy` distinguishes denials by policy; the other reasons hold for all. */
 export const denyChain = (reason: DenyReason): string => `EMBARGOD-D-${reason.toUpperCase()}`
+/** Where some are denied in another way than the rest. */
+export const denyChainOf = (how: 'drop' | 'reject'): string => `${denyChain('policy')}-${how.toUpperCase()}`
 export const deniedSet = (reason: DenyReason, family: Family): string =>
   `${SET_PREFIX}denied-${reason}-${family}`
 export const revokedSet = (family: Family): string => `${SET_PREFIX}revoked-${family}`

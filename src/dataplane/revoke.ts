@@ -1,5 +1,6 @@
 import { cidrTest } from '../net/cidr.ts'
 import { bytesOf } from '../net/address.ts'
+import { INSTANCE_METADATA } from '../net/metadata.ts'
 import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
 import type { Policies } from '../policy/model.ts'
@@ -15,15 +16,24 @@ export interface FlowVerdicts {
   readonly revoked: ReadonlyMap<string, readonly string[]>
 }
 
+export interface SourceRights {
+  /** Whose allow lists hold, by their ids. */
+  readonly policies: readonly string[]
+  /** May it ask the cloud for the data of this machine? */
+  readonly metadata: boolean
+  /** Mail ports that may go anywhere. */
+  readonly smtpAnywhere: readonly number[]
+}
+
 export interface RevokeInput {
   readonly policies: Policies
   readonly membership: Membership
+  /** What who has this address may do. */
+  readonly rightsOf: (source: Address) => SourceRights
   readonly resolvers: readonly Address[]
   /** Subnets of guarded networks: flows from elsewhere are not ours. */
   readonly sources: readonly Cidr[]
   readonly everHeld: (name: Hostname, address: Address) => boolean
-  /** Mail ports that may go anywhere. */
-  readonly smtpAnywhere: readonly number[]
   /** Forbidden but for DNS: a resolver may be a metadata address. */
   readonly metadata: readonly Cidr[]
   readonly never: readonly Cidr[]
@@ -47,8 +57,10 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
     const lingers =
       !isForbidden(flow.destination) &&
       history.some(
-        ({ ports, names }) =>
-          covers(ports, flow) && names.some((name) => input.everHeld(name, flow.destination)),
+        ({ policy, ports, names }) =>
+          input.rightsOf(flow.source).policies.includes(policy) &&
+          covers(ports, flow) &&
+          names.some((name) => input.everHeld(name, flow.destination)),
       )
     push(lingers ? linger : revoked, lingers ? lingerSet(family) : revokedSet(family), tuple)
   }
@@ -63,7 +75,7 @@ function permission(input: RevokeInput): (flow: Flow) => boolean {
   const isMetadata = anyOf(input.metadata)
   const isNever = anyOf(input.never)
   return (flow) => {
-    if (isMetadata(flow.destination)) return isDns(flow, input)
+    if (isMetadata(flow.destination)) return isDns(flow, input) || isInstanceData(flow, input)
     return !isNever(flow.destination) && isAllowed(flow, input)
   }
 }
@@ -71,20 +83,28 @@ function permission(input: RevokeInput): (flow: Flow) => boolean {
 const isDns = ({ protocol, port, destination }: Flow, { resolvers }: RevokeInput): boolean =>
   port === 53 && (protocol === 'udp' || protocol === 'tcp') && resolvers.includes(destination)
 
+const isInstanceData = ({ source, destination, protocol, port }: Flow, { rightsOf }: RevokeInput): boolean =>
+  protocol === 'tcp' &&
+  port === 80 &&
+  rightsOf(source).metadata &&
+  INSTANCE_METADATA[familyOf(destination)].includes(destination as string as Cidr)
+
 function isAllowed(flow: Flow, input: RevokeInput): boolean {
   if (isDns(flow, input)) return true
-  if (flow.protocol === 'tcp' && flow.port !== undefined && input.smtpAnywhere.includes(flow.port))
+  const rights = input.rightsOf(flow.source)
+  if (flow.protocol === 'tcp' && flow.port !== undefined && rights.smtpAnywhere.includes(flow.port))
     return true
   const family = familyOf(flow.destination)
   return input.policies.policies.some(
     (policy) =>
-      policy.groups.some(
+      rights.policies.includes(policy.id) &&
+      (policy.groups.some(
         (group) =>
           covers(group.ports, flow) &&
           inSet(input.membership, allowSet(policy.id, group.ports, family), flow.destination),
       ) ||
-      (policy.internet.some((ports) => covers(ports, flow)) &&
-        !anyOf(PRIVATE_RANGES[family])(flow.destination)),
+        (policy.internet.some((ports) => covers(ports, flow)) &&
+          !anyOf(PRIVATE_RANGES[family])(flow.destination))),
   )
 }
 
@@ -111,9 +131,9 @@ function covers(ports: PortList, flow: Flow): boolean {
   )
 }
 
-function namesByPorts(policies: Policies): { ports: PortList; names: Hostname[] }[] {
+function namesByPorts(policies: Policies): { policy: string; ports: PortList; names: Hostname[] }[] {
   return policies.policies.flatMap((policy) =>
-    policy.groups.map((group) => ({ ports: group.ports, names: [...group.names.keys()] })),
+    policy.groups.map((group) => ({ policy: policy.id, ports: group.ports, names: [...group.names.keys()] })),
   )
 }
 

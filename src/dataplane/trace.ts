@@ -8,6 +8,8 @@ export interface Packet {
   readonly destination: Address
   readonly protocol: Protocol
   readonly port: number | undefined
+  /** As the bridge gave it, which tells the rights of the source; absent: none. */
+  readonly mark?: number
 }
 
 export interface TraceRule {
@@ -41,11 +43,12 @@ const DEEPEST = 16
  * @throws Error when a chain is missing or the walk does not end, which the kernel would not have taken.
  */
 export function trace(chain: string, packet: Packet, input: TraceInput): Trace {
-  const state = { mark: 0, path: [] as string[], provisos: [] as string[] }
+  const mark = packet.mark ?? 0
+  const state = { mark, path: [] as string[], provisos: [] as string[] }
   const end = walk(chain, packet, input, state, 0)
   return {
     verdict: end ?? 'returned',
-    approved: state.mark !== 0,
+    approved: state.mark !== mark,
     path: state.path,
     provisos: state.provisos,
   }
@@ -74,7 +77,8 @@ function walk(
     }
     if (!rule.matches.every((match) => matches(match, packet, input, state))) continue
     const { target } = rule
-    if (!target || target.kind === 'log' || target.kind === 'setConnmark') continue
+    if (!target || target.kind === 'log' || target.kind === 'setConnmark' || target.kind === 'keepMark')
+      continue
     if (target.kind === 'setMark') {
       state.mark |= target.bit
       continue

@@ -19,12 +19,13 @@ export function denied(
   text: string,
   key: string = reason,
   policy = 'host',
+  chain = denyChain(reason),
 ): Rule {
   return rule({
     key,
     policy,
     matches,
-    target: { kind: 'goto', chain: denyChain(reason) },
+    target: { kind: 'goto', chain },
     action: 'drop',
     words: text,
   })

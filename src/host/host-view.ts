@@ -5,7 +5,9 @@ import { parseAddress } from '../net/address.ts'
 import { hostNameServers } from '../resolve/host-servers.ts'
 import { hostAddresses, readHostInterfaces, type HostInterface } from '../system/host.ts'
 import type { Run } from '../system/exec.ts'
-import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
+import { assign, type Assignment, type ClassNumbers } from '../policy/classes.ts'
+import type { Surroundings } from '../reconcile/desired.ts'
+import { decideInterfaces, isGuarded, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Engine, Inventory, Network } from '../workloads/model.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
@@ -108,6 +110,27 @@ export class HostView {
     })
     this.#resolvers = found.servers
     this.#resolverProblems = found.problems
+  }
+
+  /** Everything outside the policy that shapes the rules. */
+  surroundings(config: Config, numbers: ClassNumbers): Surroundings {
+    return {
+      plan: this.plan(config),
+      resolvers: this.#resolvers,
+      containers: this.containers,
+      rights: this.#rights(config, numbers),
+    }
+  }
+
+  #rights(config: Config, numbers: ClassNumbers): Assignment | undefined {
+    const guarded = this.#inventory && {
+      ...this.#inventory,
+      containers: this.#inventory.containers.map((container) => ({
+        ...container,
+        endpoints: container.endpoints.filter(({ networkName }) => isGuarded(networkName, config.guard)),
+      })),
+    }
+    return assign(config, guarded, numbers)
   }
 
   plan(config: Config): InterfacePlan {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/model.ts'
+import type { ClassNumbers } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
@@ -15,12 +16,14 @@ export async function planChange(
     ledger,
     host,
     generation,
+    classNumbers,
   }: {
     readonly config: Config
     readonly policies: Policies
     readonly ledger: Pick<Ledger, 'held'>
     readonly host: HostView
     readonly generation: Generation
+    readonly classNumbers: ClassNumbers
   },
   drivers: HostDrivers,
   nowMs: number,
@@ -28,7 +31,7 @@ export async function planChange(
   const desired = new Desired({
     config,
     policies,
-    surroundings: { plan: host.plan(config), resolvers: host.resolvers, containers: host.containers },
+    surroundings: host.surroundings(config, classNumbers),
     generation: nextGeneration(generation, policies.digest).generation,
     held: (name) => ledger.held(name),
   })

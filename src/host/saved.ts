@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { MOST_CLASSES } from '../policy/classes.ts'
 import { countersSnapshot } from '../reconcile/counters.ts'
 import type { StateFormat } from '../system/state.ts'
 
@@ -18,6 +19,12 @@ export type AcceptedConfig = z.output<typeof acceptedConfig.schema>
 export const savedGeneration = {
   version: 1,
   schema: z.strictObject({ generation: z.int().min(1).max(255), digest: z.string() }),
+} satisfies StateFormat<unknown>
+
+/** The numbers of rights, which live connections bear. */
+export const savedClasses = {
+  version: 1,
+  schema: z.record(z.string(), z.int().min(1).max(MOST_CLASSES)),
 } satisfies StateFormat<unknown>
 
 export const savedCounters = { version: 1, schema: countersSnapshot } satisfies StateFormat<unknown>

@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { parseAddress } from '../net/address.ts'
 import { classify } from '../net/ranges.ts'
+import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Ledger } from '../resolve/ledger.ts'
@@ -20,6 +21,7 @@ export interface Standing {
   readonly ledger: Ledger
   readonly host: HostView
   readonly generation: { readonly generation: number; readonly digest: string }
+  readonly classNumbers: ClassNumbers
   readonly temporary: TemporaryAllows
 }
 
@@ -58,5 +60,6 @@ export async function readStanding(configFile: string, run: Run, nowMs: number):
   const addresses = await state.peek('addresses', saved.savedLedger)
   if (addresses !== undefined) ledger.restore(addresses, nowMs, host.isHostAddress)
   const generation = (await state.peek('generation', saved.savedGeneration)) ?? { generation: 1, digest: '' }
-  return { config, policies, ledger, host, generation, temporary }
+  const classNumbers = new ClassNumbers(await state.peek('classes', saved.savedClasses))
+  return { config, policies, ledger, host, generation, classNumbers, temporary }
 }

@@ -155,6 +155,8 @@ function readTarget(name: string, options: readonly string[]): Target {
         ? { kind: 'clearMark', bit: Number(mask) }
         : { kind: 'setMark', bit: Number(value) }
     case 'CONNMARK':
+      if (options.includes('--save-mark')) return { kind: 'keepMark', mask: Number(option('--ctmask')) }
+      if (options.includes('--restore-mark')) return { kind: 'mixConnmark', mask: Number(option('--ctmask')) }
       return { kind: 'setConnmark', value: Number(value), mask: Number(mask) }
     default:
       return { kind: 'jump', chain: name }

@@ -97,6 +97,10 @@ function renderTargetOf(target: Target, family: Family): string {
       return `-j MARK --set-xmark 0x0/${hex(target.bit)}`
     case 'setConnmark':
       return `-j CONNMARK --set-xmark ${hex(target.value)}/${hex(target.mask)}`
+    case 'keepMark':
+      return `-j CONNMARK --save-mark --nfmask ${hex(target.mask)} --ctmask ${hex(target.mask)}`
+    case 'mixConnmark':
+      return `-j CONNMARK --restore-mark --nfmask 0x0 --ctmask ${hex(target.mask)}`
     default:
       return target satisfies never
   }

@@ -2,6 +2,23 @@ import type { Cidr } from './types.ts'
 
 const cidr = (text: string): Cidr => text as Cidr
 
+/** Where a machine asks its cloud for its own data and credentials, over HTTP. */
+export const INSTANCE_METADATA: { readonly 4: readonly Cidr[]; readonly 6: readonly Cidr[] } = {
+  4: [
+    cidr('169.254.169.254'),
+    cidr('169.254.42.42'), // Scaleway
+    cidr('100.100.100.200'), // Alibaba
+    cidr('192.0.0.192'), // Oracle
+  ],
+  6: [
+    cidr('fd00:ec2::254'), // AWS
+    cidr('fd20:ce::254'), // Google
+    cidr('fd00:c1::a9fe:a9fe'), // Oracle
+    cidr('fd00:42::42'), // Scaleway
+    cidr('fd00:a9fe:a9fe::1'), // Akamai
+  ],
+}
+
 /**
  * Where clouds hand out credentials and instance data, beside the link-local networks that hold most of them. fe80::a9fe:a9fe
  * (OpenStack) lies within fe80::/10.

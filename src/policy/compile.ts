@@ -11,15 +11,20 @@ export const COMMON = 'common'
  * Entries whose `until` has passed are left out; the next one to end is named in `nextEndMs`.
  */
 export function compile(config: Config, temporary: readonly AllowEntry[], nowMs: number): Policies {
-  const all = [...config.allow, ...temporary]
-  const inForce = all.filter((entry) => entry.untilMs === undefined || entry.untilMs > nowMs)
-  const common = compilePolicy(COMMON, inForce)
-  const ends = inForce.flatMap((entry) => entry.untilMs ?? [])
+  const lists = [
+    { id: COMMON, allow: [...config.allow, ...temporary] },
+    ...config.policies.map(({ id, allow }) => ({ id, allow })),
+  ].map(({ id, allow }) => ({
+    id,
+    allow: allow.filter((entry) => entry.untilMs === undefined || entry.untilMs > nowMs),
+  }))
+  const policies = lists.map(({ id, allow }) => compilePolicy(id, allow))
+  const ends = lists.flatMap(({ allow }) => allow.flatMap((entry) => entry.untilMs ?? []))
   return {
-    policies: [common],
-    names: namesOf([common]),
+    policies,
+    names: namesOf(policies),
     nextEndMs: ends.length > 0 ? Math.min(...ends) : undefined,
-    digest: digestOf([common], config),
+    digest: digestOf(policies, config),
   }
 }
 
@@ -70,7 +75,13 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     ]),
     policy.internet.map((ports) => ports.text),
   ])
-  const limits = [config.never, config.metadata, config.smtp, config.dns.servers]
+  const limits = [
+    config.never,
+    config.metadata,
+    config.smtp,
+    config.dns.servers,
+    ...config.policies.map(({ smtp }) => smtp),
+  ]
   return createHash('sha256')
     .update(JSON.stringify([rights, limits]))
     .digest('hex')

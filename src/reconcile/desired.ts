@@ -5,6 +5,7 @@ import type { Dataplane } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
@@ -16,6 +17,8 @@ export interface Surroundings {
   readonly resolvers: readonly Address[]
   /** Addresses that the engine gave to containers, with the container's id. */
   readonly containers: ReadonlyMap<Address, string>
+  /** Who has which rights; undefined: all have the same. */
+  readonly rights: Assignment | undefined
 }
 
 /**
@@ -100,6 +103,7 @@ export class Desired {
         guarded: this.#surroundings.plan.guarded.map((one) => one.bridge),
         open: this.#surroundings.plan.open,
       },
+      rights: this.#surroundings.rights,
       resolvers: this.#surroundings.resolvers,
       generation: this.#generation,
       setSizes: { get: (set: string) => this.membership.sizeOf(set) },
@@ -169,9 +173,11 @@ const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const sameEntries = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean =>
   one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 
-const shapeOf = ({ plan, resolvers }: Surroundings): string =>
+const shapeOf = ({ plan, resolvers, rights }: Surroundings): string =>
   JSON.stringify([
     plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
     plan.open,
     resolvers,
+    rights?.unknown,
+    rights?.classes,
   ])

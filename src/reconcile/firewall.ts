@@ -18,6 +18,7 @@ import {
   type Scope,
 } from './reconciler.ts'
 import { Fights, type Fight } from './fight.ts'
+import { rightsByAddress } from './rights-by-address.ts'
 import { nextGeneration, type Generation } from './generation.ts'
 import { allowedAgain, rejudge } from './rejudge.ts'
 
@@ -188,7 +189,7 @@ export class Firewall {
       resolvers: surroundings.resolvers,
       sources: surroundings.plan.guarded.flatMap((one) => one.subnets),
       everHeld: this.#options.everHeld,
-      smtpAnywhere: config.smtp?.destinations === 'any' ? config.smtp.ports : [],
+      rightsOf: rightsByAddress(config, surroundings.rights),
       metadata: metadataOf(config.metadata),
       never: config.never,
     }

@@ -13,6 +13,8 @@ export interface DockerApi {
   containerIds(): Promise<readonly string[]>
   /** Undefined when there is no such container (any more). */
   container(id: string): Promise<unknown>
+  /** Undefined when there is no such image (any more). */
+  image(id: string): Promise<unknown>
   /** Resolves with the response headers, which some engines hold back until the first event. */
   events(sinceSeconds: number, signal: AbortSignal): Promise<Readable>
   close(): void
@@ -60,6 +62,7 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
     },
     container: (id) =>
       orAbsent(ask('inspecting a container', asking.getContainer(encodeURIComponent(id)).inspect())),
+    image: (id) => orAbsent(ask('inspecting an image', asking.getImage(encodeURIComponent(id)).inspect())),
     events: async (since, abortSignal) => {
       const wanted = { since, filters: JSON.stringify(EVENT_FILTERS), abortSignal }
       const stream = await listening.getEvents(wanted)

@@ -188,6 +188,9 @@ export class DockerSession {
     await mapBounded([...work.containers], INSPECTIONS_AT_ONCE, async (id) => {
       problems.push(...this.#cache.putContainer(id, await this.#api.container(id)))
     })
+    await mapBounded(this.#cache.unseenImages(), INSPECTIONS_AT_ONCE, async (id) => {
+      this.#cache.putImage(id, await this.#api.image(id))
+    })
     for (const problem of problems) this.#listener.onProblem(problem)
     this.#changed ||= work.networks.size > 0 || work.containers.size > 0
   }

@@ -1,10 +1,12 @@
-import { parseContainer, parseInventory, parseNetwork } from './inventory.ts'
+import { parseContainer, parseImageLabels, parseInventory, parseNetwork } from './inventory.ts'
 import type { Container, Inventory, Network } from './model.ts'
 
 /** The engine's networks and containers as last heard, with what could not be understood about each. */
 export class InventoryCache {
   #networks = new Map<string, Network>()
   #containers = new Map<string, Container>()
+  /** By image id, which is the digest of what is in it. */
+  readonly #imageLabels = new Map<string, Readonly<Record<string, string>>>()
 
   /** Returns problems. */
   replaceAll(json: {
@@ -35,9 +37,25 @@ export class InventoryCache {
     return problems
   }
 
+  /** Images whose containers are known, and which nobody has looked at. */
+  unseenImages(): string[] {
+    const ids = new Set(Array.from(this.#containers.values(), ({ imageId }) => imageId))
+    for (const id of this.#imageLabels.keys()) if (!ids.has(id)) this.#imageLabels.delete(id)
+    return [...ids].filter((id) => id !== '' && !this.#imageLabels.has(id))
+  }
+
+  /** `json` undefined: the engine has no such image. */
+  putImage(id: string, json: unknown): void {
+    if (json !== undefined) this.#imageLabels.set(id, parseImageLabels(json))
+  }
+
   /** Sorted by id: equal facts give equal values. */
   snapshot(): Inventory {
-    return { networks: byId(this.#networks), containers: byId(this.#containers) }
+    const containers = byId(this.#containers).map((container) => ({
+      ...container,
+      imageLabels: this.#imageLabels.get(container.imageId),
+    }))
+    return { networks: byId(this.#networks), containers }
   }
 }
 

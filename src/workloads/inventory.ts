@@ -81,10 +81,12 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
   const host = objectOf(facts['HostConfig'])
   const network = objectOf(facts['NetworkSettings'])
   const mode = textOf(host['NetworkMode'])
+  const state = objectOf(facts['State'])
   const value: Container = {
     id,
     name: textOf(facts['Name']).replace(/^\//, ''),
-    running: objectOf(facts['State'])['Running'] === true,
+    running: state['Running'] === true,
+    pid: pidOf(state['Pid']),
     networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
     privileged: host['Privileged'] === true,
     capAdd: textsOf(host['CapAdd']).map((name) => name.toUpperCase().replace(/^CAP_/, '')),
@@ -92,6 +94,8 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
     dns: textsOf(host['Dns']),
     publishedPorts: publishedPortsOf(network['Ports']),
     labels: textRecordOf(objectOf(facts['Config'])['Labels']),
+    imageId: textOf(facts['Image']),
+    imageLabels: undefined,
     resolvConfPath: textOf(facts['ResolvConfPath']) || undefined,
     endpoints: Object.entries(objectOf(network['Networks'])).map(([name, endpoint]) =>
       endpointOf(name, objectOf(endpoint)),
@@ -102,6 +106,13 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
     problems: isObject(facts['HostConfig']) ? [] : [`container ${id.slice(0, 12)} has no HostConfig`],
   }
 }
+
+const pidOf = (pid: unknown): number | undefined =>
+  typeof pid === 'number' && Number.isInteger(pid) && pid > 0 ? pid : undefined
+
+/** `GET /images/{id}/json` → what the image says of every container that is made of it. */
+export const parseImageLabels = (json: unknown): Readonly<Record<string, string>> =>
+  textRecordOf(objectOf(objectOf(json)['Config'])['Labels'])
 
 const mountsOf = (facts: JsonObject): Container['mounts'] =>
   listOf(facts['Mounts']).flatMap((item) => {

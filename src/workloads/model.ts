@@ -22,6 +22,8 @@ export interface Container {
   readonly id: string
   readonly name: string
   readonly running: boolean
+  /** Of its first process, as the host counts; undefined while it does not run. */
+  readonly pid: number | undefined
   /** `bridge`, `host`, `none`, `container:ID` or a network's name; the engine's `default` is given as `bridge`. */
   readonly networkMode: string
   readonly privileged: boolean
@@ -36,7 +38,11 @@ export interface Container {
     readonly hostPort: number
     readonly protocol: string
   }[]
+  /** Those of its image among them. */
   readonly labels: Readonly<Record<string, string>>
+  readonly imageId: string
+  /** What the image itself brings; undefined while that is not known. */
+  readonly imageLabels: Readonly<Record<string, string>> | undefined
   /** Where the engine keeps the container's resolv.conf on the host; undefined before its first start. The container can write to that file. */
   readonly resolvConfPath: string | undefined
   readonly endpoints: readonly Endpoint[]

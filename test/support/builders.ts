@@ -65,6 +65,7 @@ export interface World {
   readonly names?: Readonly<Record<string, readonly string[]>>
   readonly resolvers?: readonly string[]
   readonly plan?: InterfacePlan
+  readonly rights?: Surroundings['rights']
 }
 
 /** One process of ours over a kernel: what it wants, what it remembers, and its passes. */
@@ -140,10 +141,12 @@ export class TestFirewall {
 export const surroundingsOf = ({
   plan = planOf(),
   resolvers = ['198.51.100.53'],
+  rights,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
   resolvers: resolvers as Address[],
   containers: new Map(),
+  rights,
 })
 
 /** Each with its flavour of iptables settled: the fake has one. */

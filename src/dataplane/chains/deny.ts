@@ -1,15 +1,19 @@
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Match, Rule, Target } from '../model.ts'
+import type { Chain, Match, Rule, Target } from '../model.ts'
 import * as names from '../names.ts'
 import type { DenyReason } from '../names.ts'
 import { rule } from '../rule.ts'
 
 /** Counted by network, told to who listens, refused. Reached by goto only: nothing comes back from here. */
-export function denyRules(input: BuildInput, reason: DenyReason, family: Family): Rule[] {
+export function denyRules(
+  input: BuildInput,
+  reason: DenyReason,
+  family: Family,
+  how = input.config.denyWith,
+): Rule[] {
   const prefix = `embargod deny ${reason}`
-  const rejects =
-    reason === 'metadata' || (reason !== 'forged' && reason !== 'smtp' && input.config.denyWith === 'reject')
+  const rejects = reason === 'metadata' || (reason !== 'forged' && reason !== 'smtp' && how === 'reject')
   const last = (key: string, target: Target, matches: readonly Match[] = []): Rule =>
     rule({
       key: `deny.${reason}.${key}`,
@@ -45,6 +49,20 @@ export function denyRules(input: BuildInput, reason: DenyReason, family: Family)
     // An answer that cannot be sent (to a broadcast, to an odd packet) leaves the packet in the chain: it ends here.
     last('drop', { kind: 'drop' }),
   ]
+}
+
+/** Where to go for what is denied in this way. */
+export const denyTarget = (input: BuildInput, how: 'drop' | 'reject'): string =>
+  how === input.config.denyWith ? names.denyChain('policy') : names.denyChainOf(how)
+
+export function otherDenyChains(input: BuildInput, family: Family): Chain[] {
+  const ways = new Set(input.rights?.classes.map(({ denyWith }) => denyWith))
+  ways.delete(input.config.denyWith)
+  return [...ways].map((how) => ({
+    table: 'filter',
+    name: names.denyChainOf(how),
+    rules: denyRules(input, 'policy', family, how),
+  }))
 }
 
 const logLimit = (reason: DenyReason) =>

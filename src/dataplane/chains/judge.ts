@@ -1,12 +1,15 @@
 import { cidrContains } from '../../net/cidr.ts'
 import { familyOf, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Rule } from '../model.ts'
+import { CLASS_MASK } from '../../config/model.ts'
+import { COMMON } from '../../policy/compile.ts'
+import type { Match, Rule } from '../model.ts'
 import * as names from '../names.ts'
+import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 import { dnsRules } from './dns.ts'
-import { metadataOf, metadataRules } from './metadata.ts'
+import { metadataForClasses, metadataOf, metadataRules } from './metadata.ts'
 import { smtpRules } from './smtp.ts'
 
 /** The order of this chain is the product: see the contract of each step beside it. */
@@ -42,18 +45,9 @@ export function judgeRules(input: BuildInput, family: Family): Rule[] {
       words: 'ICMP error of a known connection',
     }),
     ...dnsRules(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))),
+    ...metadataForClasses(input, family),
     ...metadataRules(metadata),
-    rule({
-      key: 'admitted',
-      matches: [
-        { kind: 'state', states: ['ESTABLISHED'] },
-        { kind: 'direction', direction: 'ORIGINAL' },
-        { kind: 'connmark', value: names.generationMark(input.generation), mask: names.GENERATION_MASK },
-      ],
-      target: { kind: 'return' },
-      action: 'return',
-      words: 'connection admitted under the rules in force',
-    }),
+    ...admittedRules(input),
     approved('linger', 'connection to an address that has expired since', [
       { kind: 'state', states: ['ESTABLISHED'] },
       { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
@@ -69,16 +63,59 @@ export function judgeRules(input: BuildInput, family: Family): Rule[] {
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
       .map((cidr) => denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`)),
-    ...(smtp ? smtpRules(smtp, family) : []),
+    // Where rights differ, so may the limits on mail: they stand in the chain of each.
+    ...(smtp && !input.rights ? smtpRules(smtp, family) : []),
     ...dnsRules(resolvers.filter((address) => !metadata.some((cidr) => cidrContains(cidr, address)))),
-    ...input.policies.policies.map((policy) =>
-      rule({
-        key: `policy.${policy.id}`,
-        policy: policy.id,
-        target: { kind: 'goto', chain: names.policyChain(policy.id) },
-        action: 'continue',
-        words: `policy ${policy.id}`,
-      }),
-    ),
+    input.rights ? toClass : toCommon,
+  ]
+}
+
+const toCommon = rule({
+  key: `policy.${COMMON}`,
+  policy: COMMON,
+  target: { kind: 'goto', chain: names.policyChain(COMMON) },
+  action: 'continue',
+  words: `policy ${COMMON}`,
+})
+
+const toClass = rule({
+  key: 'class',
+  target: { kind: 'goto', chain: CHAIN.class },
+  action: 'continue',
+  words: 'by the rights of the container',
+})
+
+/**
+ * A connection bears the number of its rights beside its generation, so that who takes over an address of somebody else takes over none of
+ * his connections. No rule can compare two marks, but one can mix them.
+ */
+function admittedRules({ generation, rights }: BuildInput): Rule[] {
+  const matches: readonly Match[] = [
+    { kind: 'state', states: ['ESTABLISHED'] },
+    { kind: 'direction', direction: 'ORIGINAL' },
+    { kind: 'connmark', value: names.generationMark(generation), mask: names.GENERATION_MASK },
+  ]
+  const words = 'connection admitted under the rules in force'
+  const passes = (more: readonly Match[]): Rule =>
+    rule({
+      key: 'admitted',
+      matches: [...matches, ...more],
+      target: { kind: 'return' },
+      action: 'return',
+      words,
+    })
+  const mix = (key: string, text: string): Rule =>
+    rule({
+      key,
+      matches,
+      target: { kind: 'mixConnmark', mask: CLASS_MASK },
+      action: 'continue',
+      words: text,
+    })
+  if (!rights) return [passes([])]
+  return [
+    mix('admitted.compare', 'the rights of the connection against those of the container'),
+    passes([{ kind: 'mark', value: 0, mask: CLASS_MASK }]),
+    mix('admitted.other', 'not the same: it is judged again'),
   ]
 }

@@ -1,11 +1,14 @@
 import { cidrContains } from '../../net/cidr.ts'
-import { METADATA } from '../../net/metadata.ts'
+import { CLASS_MASK } from '../../config/model.ts'
+import { INSTANCE_METADATA, METADATA } from '../../net/metadata.ts'
+import { COMMON } from '../../policy/compile.ts'
 import { familyOf, type Cidr, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Rule } from '../model.ts'
+import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
-import { denied } from '../verdict.ts'
+import { approved, denied } from '../verdict.ts'
 import { dnsMatches } from './dns.ts'
 
 export function metadataOf(input: BuildInput, family: Family): readonly Cidr[] {
@@ -38,6 +41,26 @@ export function metadataRules(metadata: readonly Cidr[]): Rule[] {
       words: 'redirected on the way: look at where it was going',
     }),
   ]
+}
+
+/** Some may read the credentials of this machine: 80/tcp of where clouds answer for it, and nothing more. */
+export function metadataForClasses({ rights }: BuildInput, family: Family): Rule[] {
+  return (rights?.classes ?? [])
+    .filter(({ metadata }) => metadata)
+    .flatMap(({ id, policies }) =>
+      INSTANCE_METADATA[family].map((address) =>
+        approved(
+          `imds.${id}.${address}`,
+          `instance metadata ${address} for ${policies.join(', ')}`,
+          [
+            { kind: 'mark', value: names.classMark(id), mask: CLASS_MASK },
+            { kind: 'destination', cidr: address },
+            { kind: 'ports', protocol: 'tcp', ranges: [{ from: 80, to: 80 }] },
+          ],
+          policies.find((one) => one !== COMMON),
+        ),
+      ),
+    )
 }
 
 export function dnatRules(input: BuildInput, family: Family): Rule[] {

@@ -1,4 +1,6 @@
+import { CLASS_MASK } from '../../config/model.ts'
 import type { Family, PortList } from '../../net/types.ts'
+import { COMMON } from '../../policy/compile.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Rule } from '../model.ts'
@@ -9,32 +11,48 @@ import { PRIVATE_RANGES } from '../private-ranges.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 
-export function policyRules(input: BuildInput, policy: Policy, family: Family): Rule[] {
-  const allow = policy.groups.flatMap((group) =>
-    matchesOfPorts(group.ports, family).map(({ key, matches }) =>
-      approved(
-        `allow.${names.shortHash(group.ports.text, 6)}.${key}`,
-        `allow ${policy.id}: ${shorten(group.ports)}`,
-        [{ kind: 'set', set: names.allowSet(policy.id, group.ports, family), fields: 'dst' }, ...matches],
-        policy.id,
+export interface AllowOptions {
+  /** In the words of rules and metrics. */
+  readonly whose: string
+  readonly policies: readonly Policy[]
+  readonly denyChain: string
+}
+
+/** What these policies allow together, and nothing else: the chain ends in a denial. */
+export function allowRules(
+  input: BuildInput,
+  { whose, policies, denyChain }: AllowOptions,
+  family: Family,
+): Rule[] {
+  const allow = policies.flatMap(({ id, groups }) =>
+    groups.flatMap(({ ports }) =>
+      matchesOfPorts(ports, family).map(({ key, matches }) =>
+        approved(
+          `allow.${of(id)}${names.shortHash(ports.text, 6)}.${key}`,
+          `allow ${id}: ${shorten(ports)}`,
+          [{ kind: 'set', set: names.allowSet(id, ports, family), fields: 'dst' }, ...matches],
+          id,
+        ),
       ),
     ),
   )
-  const internet = policy.internet.flatMap((ports) =>
-    matchesOfPorts(ports, family).map(({ key, matches }) =>
-      rule({
-        key: `internet.${names.shortHash(ports.text, 6)}.${key}`,
-        policy: policy.id,
-        matches,
-        target: { kind: 'jump', chain: CHAIN.internet },
-        action: 'continue',
-        words: `allow ${policy.id}: internet ${shorten(ports)}`,
-      }),
+  const internet = policies.flatMap((policy) =>
+    policy.internet.flatMap((ports) =>
+      matchesOfPorts(ports, family).map(({ key, matches }) =>
+        rule({
+          key: `internet.${of(policy.id)}${names.shortHash(ports.text, 6)}.${key}`,
+          policy: policy.id,
+          matches,
+          target: { kind: 'jump', chain: CHAIN.internet },
+          action: 'continue',
+          words: `allow ${policy.id}: internet ${shorten(ports)}`,
+        }),
+      ),
     ),
   )
   const approvedAbove = rule({
     key: 'internet.approved',
-    policy: policy.id,
+    policy: whose,
     matches: [{ kind: 'mark', value: input.config.guard.mark, mask: input.config.guard.mark }],
     target: { kind: 'return' },
     action: 'return',
@@ -44,9 +62,12 @@ export function policyRules(input: BuildInput, policy: Policy, family: Family): 
     ...allow,
     ...internet,
     ...(internet.length > 0 ? [approvedAbove] : []),
-    denied('policy', [], `not allowed by ${policy.id}`, 'deny', policy.id),
+    denied('policy', [], `not allowed by ${whose}`, 'deny', whose, denyChain),
   ]
 }
+
+/** What is common has keys as on a host without policies. */
+const of = (policy: string): string => (policy === COMMON ? '' : `${policy}.`)
 
 const shorten = (ports: PortList): string =>
   ports.text.length > 60 ? `${ports.text.slice(0, 57)}...` : ports.text
@@ -68,7 +89,14 @@ export function internetRules(family: Family): Rule[] {
 }
 
 export function okRules(input: BuildInput): Rule[] {
+  const kept = rule({
+    key: 'ok.class',
+    target: { kind: 'keepMark', mask: CLASS_MASK },
+    action: 'continue',
+    words: 'admitted for these rights',
+  })
   return [
+    ...(input.rights ? [kept] : []),
     rule({
       key: 'ok.mark',
       target: { kind: 'setMark', bit: input.config.guard.mark },

@@ -16,7 +16,14 @@ describe('an accepted config', () => {
       mode: 'enforce',
       denyWith: 'drop',
       docker: { socket: '/var/run/docker.sock' },
-      guard: { networks: 'all', except: [], ignoreInterfaces: [], mark: 0x20000000 },
+      guard: {
+        networks: 'all',
+        except: [],
+        ignoreInterfaces: [],
+        mark: 0x20000000,
+        unknown: 'common',
+        labels: 'ignore',
+      },
       resolver: {
         servers: [],
         timeoutMs: 3000,
@@ -29,6 +36,7 @@ describe('an accepted config', () => {
       },
       dns: { servers: [], ratePerContainer: { count: 200, per: 'second' } },
       allow: [],
+      policies: [],
       never: [],
       metadata: { block: true, extra: [] },
       smtp: undefined,

@@ -57,7 +57,6 @@ describe('keys and values', () => {
     ['guard:\n  netwroks: all\n', 'embargod.yaml:2:3: unknown key "netwroks": did you mean networks?'],
     ['frobnicate: 1\n', 'embargod.yaml:1:1: unknown key "frobnicate"'],
     ['__proto__: { a: 1 }\n', 'embargod.yaml:1:1: unknown key "__proto__"'],
-    ['policies: {}\n', 'embargod.yaml:1:1: policies is not supported by this version'],
     [
       'guard: { hostServices: [icmp] }\n',
       'embargod.yaml:1:10: guard.hostServices is not supported by this version',
@@ -66,8 +65,38 @@ describe('keys and values', () => {
       'guard: { hostNetwork: true }\n',
       'embargod.yaml:1:10: guard.hostNetwork is not supported by this version',
     ],
-    ['guard: { unknown: deny }\n', 'embargod.yaml:1:10: guard.unknown is not supported by this version'],
-    ['guard: { labels: honour }\n', 'embargod.yaml:1:10: guard.labels is not supported by this version'],
+    ['guard: { unknown: drop }\n', 'embargod.yaml:1:19: guard.unknown must be common or deny'],
+    [
+      'guard: { mark: 0x00100000 }\n',
+      'embargod.yaml:1:16: guard.mark lies in the bits that tell policies apart',
+    ],
+    ['policies: [a]\n', 'embargod.yaml:1:11: policies must be'],
+    ['policies: { Shop: { match: { network: a } } }\n', 'embargod.yaml:1:13: "Shop" is no policy name'],
+    ['policies: { common: { match: { network: a } } }\n', 'embargod.yaml:1:13: the name common is taken'],
+    ['policies: { a: { metch: {} } }\n', 'embargod.yaml:1:18: unknown key "metch": did you mean match?'],
+    ['policies: { a: { match: {} } }\n', 'embargod.yaml:1:25: policies.a.match is empty'],
+    [
+      'policies: { a: { match: [{ netwrk: x }] } }\n',
+      'embargod.yaml:1:28: unknown key "netwrk": did you mean network?',
+    ],
+    ['policies: { a: { match: { compose: Shop } } }\n', 'embargod.yaml:1:36: "Shop" is no compose project'],
+    [
+      'policies: { a: { match: { label: tier } } }\n',
+      'embargod.yaml:1:34: "tier" is no label: write key=value',
+    ],
+    ['policies: { a: { match: { container: "a b" } } }\n', 'embargod.yaml:1:38: "a b" is no container name'],
+    [
+      'policies: { a: { match: { network: x }, allow: [169.254.169.254] } }\n',
+      'embargod.yaml:1:49: 169.254.169.254 lies in 169.254.0.0/16',
+    ],
+    [
+      'policies: { a: { match: { network: x }, mode: audit } }\n',
+      'embargod.yaml:1:47: policies.a.mode must be enforce',
+    ],
+    [
+      'policies: { a: { match: { network: x }, smtp: { burst: 0 } } }\n',
+      'embargod.yaml:1:56: policies.a.smtp.burst must be at least 1',
+    ],
     ['dns: { gateway: false }\n', 'embargod.yaml:1:8: dns.gateway is not supported by this version'],
     ['mode: audit\n', 'embargod.yaml:1:7: mode: audit is not supported by this version'],
     ['mode: observe\n', 'embargod.yaml:1:7: mode must be enforce'],
@@ -216,7 +245,7 @@ describe('rules across values', () => {
 
 it('all problems come at once, in the order of the file', async () => {
   const yaml = `mode: audit
-guard: { mark: 3, labels: honour }
+guard: { mark: 3, hostNetwork: true }
 resolver:
   refresh: { min: 10m, max: 5m }
   sweep: never

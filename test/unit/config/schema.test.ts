@@ -66,7 +66,7 @@ describe('the reference page', () => {
     const page = renderConfigReference()
     for (const [name] of keysOf(configSchemaNode(), '')) {
       if (
-        /^(docker|guard|resolver|resolver\.refresh|dns|metadata|smtp|verify|log|metrics|allow|never)$/.test(
+        /^(docker|guard|resolver|resolver\.refresh|dns|metadata|smtp|verify|log|metrics|allow|never|policies)$/.test(
           name,
         )
       )

@@ -40,6 +40,31 @@ const CASES = [
     ),
     resolvers: ['169.254.169.253', '2001:db8::53'],
   },
+  {
+    name: 'policies',
+    yaml: 'allow: [api.example.com]\nsmtp: {}\npolicies:\n  pay: { match: { network: pay }, allow: ["pay.example.com:443"], inherit: false, metadata: allow, denyWith: reject }\n',
+    rights: {
+      unknown: 'deny',
+      classes: [
+        { id: 1, key: '1', policies: ['common'], metadata: false, smtp: undefined, denyWith: 'drop' },
+        {
+          id: 2,
+          key: '2',
+          policies: ['pay'],
+          metadata: true,
+          smtp: {
+            ports: [25],
+            rate: { count: 100, per: 'hour' },
+            burst: 5,
+            per: 'container',
+            destinations: 'allowed',
+          },
+          denyWith: 'reject',
+        },
+      ],
+      members: [],
+    },
+  },
 ] as const
 
 describe.each(CASES)('$name', ({ name, yaml, ...around }) => {

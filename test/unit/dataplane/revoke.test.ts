@@ -21,7 +21,7 @@ async function input(): Promise<RevokeInput> {
     resolvers: ['198.18.0.53', '169.254.169.253', '203.0.113.66'] as Address[],
     sources: ['172.18.0.0/16', '172.19.0.0/16', 'fd00:18::/64'] as Cidr[],
     everHeld: (_, address) => address === '203.0.113.11' || address === '203.0.113.66',
-    smtpAnywhere: [25],
+    rightsOf: () => ({ policies: ['common'], metadata: false, smtpAnywhere: [25] }),
     metadata: [...METADATA[4], ...METADATA[6]],
     never: ['203.0.113.66' as Cidr],
   }

@@ -8,7 +8,14 @@ import { parseInventory } from '../../../src/workloads/inventory.ts'
 import { SettlingBridges } from '../../../src/workloads/settling.ts'
 import { defaultBridgeJson, networkJson } from '../../support/docker-json.ts'
 
-const GUARD_ALL: GuardConfig = { networks: 'all', except: [], ignoreInterfaces: [], mark: 0x2000_0000 }
+const GUARD_ALL: GuardConfig = {
+  networks: 'all',
+  except: [],
+  ignoreInterfaces: [],
+  mark: 0x2000_0000,
+  unknown: 'common',
+  labels: 'ignore',
+}
 const GENERATED = 'br-0123456789ab'
 
 const bridge = (name: string): HostInterface => ({

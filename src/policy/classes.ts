@@ -1,0 +1,123 @@
+import type { Config } from '../config/model.ts'
+import type { Address } from '../net/types.ts'
+import type { Container, Inventory } from '../workloads/model.ts'
+import { rightsAt, type Rights } from './rights.ts'
+
+/** Rights with the number by which packets and connections bear them; 0 stands for sources that nobody knows. */
+export interface RightsClass extends Rights {
+  /** 1 to {@link MOST_CLASSES}. */
+  readonly id: number
+}
+
+/** As many as the bits of the mark tell apart. */
+export const MOST_CLASSES = 511
+
+/** An interface of a container, with what it may do. */
+export interface Member {
+  readonly container: Pick<Container, 'id' | 'name' | 'pid'>
+  readonly networkId: string
+  readonly network: string
+  readonly mac: string | undefined
+  readonly addresses: readonly Address[]
+  /** Undefined: there were more combinations of rights than can be told apart, so it has none. */
+  readonly class: number | undefined
+}
+
+/** Everything that tells containers apart. Undefined on a host without policies, where all are alike. */
+export interface Assignment {
+  readonly unknown: 'common' | 'deny'
+  /** In order of their numbers. */
+  readonly classes: readonly RightsClass[]
+  readonly members: readonly Member[]
+}
+
+/** The numbers of rights: the same ones for as long as somebody has them, since connections bear them too. */
+export class ClassNumbers {
+  readonly #numbers: Map<string, number>
+  #last: number
+
+  /** @param saved what an earlier process left */
+  constructor(saved: Readonly<Record<string, number>> = {}) {
+    this.#numbers = new Map(Object.entries(saved))
+    this.#last = Math.max(0, ...this.#numbers.values())
+  }
+
+  snapshot(): Record<string, number> {
+    return Object.fromEntries(this.#numbers)
+  }
+
+  /** Undefined: all are taken. */
+  of(key: string): number | undefined {
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    const taken = new Set(this.#numbers.values())
+    // Not the lowest free one: a connection of who had it last may still bear it.
+    for (let step = 1; step <= MOST_CLASSES; step++) {
+      const number = ((this.#last + step - 1) % MOST_CLASSES) + 1
+      if (taken.has(number)) continue
+      this.#numbers.set(key, number)
+      this.#last = number
+      return number
+    }
+    return undefined
+  }
+
+  /** Forgets what nobody has any more. */
+  retain(keys: ReadonlySet<string>): void {
+    for (const key of this.#numbers.keys()) if (!keys.has(key)) this.#numbers.delete(key)
+  }
+}
+
+type AssignmentConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
+  readonly guard: Pick<Config['guard'], 'labels' | 'unknown'>
+}
+
+/** Who has which rights. Containers that do not run are among them: their rights are then in place when they start. */
+export function assign(
+  config: AssignmentConfig,
+  inventory: Inventory | undefined,
+  numbers: ClassNumbers,
+): Assignment | undefined {
+  if (config.policies.length === 0) return undefined
+  const found = (inventory?.containers ?? []).flatMap((container) =>
+    container.endpoints.map((endpoint) => ({
+      container,
+      endpoint,
+      rights: rightsAt(config, container, endpoint.networkName),
+    })),
+  )
+  // An engine that was not heard says nothing of who has what.
+  if (inventory) numbers.retain(new Set(found.map(({ rights }) => rights.key)))
+  const classes = new Map<number, RightsClass>()
+  const members = found.map(({ container, endpoint, rights }): Member => {
+    const id = numbers.of(rights.key)
+    if (id !== undefined) classes.set(id, { id, ...rights })
+    return {
+      container: { id: container.id, name: container.name, pid: container.pid },
+      networkId: endpoint.networkId,
+      network: endpoint.networkName,
+      mac: endpoint.mac,
+      addresses: endpoint.addresses,
+      class: id,
+    }
+  })
+  return {
+    unknown: unknownOf(config),
+    classes: [...classes.values()].toSorted((one, other) => one.id - other.id),
+    members,
+  }
+}
+
+/** Who is held to less than what is common must not get it back by being taken for nobody. */
+const unknownOf = ({ policies, guard }: AssignmentConfig): 'common' | 'deny' =>
+  policies.every(({ inherit }) => inherit) ? guard.unknown : 'deny'
+
+/** The numbers by address; of an address that two claim, neither. */
+export function classesByAddress({ members }: Assignment): Map<Address, number> {
+  const claims = new Map<Address, number | undefined>()
+  for (const { addresses, class: id } of members) {
+    for (const address of addresses)
+      claims.set(address, claims.has(address) && claims.get(address) !== id ? undefined : id)
+  }
+  return new Map([...claims].flatMap(([address, id]) => (id === undefined ? [] : [[address, id]])))
+}

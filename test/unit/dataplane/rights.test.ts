@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+import { classMark } from '../../../src/dataplane/names.ts'
+import type { Assignment, RightsClass } from '../../../src/policy/classes.ts'
+import { dockerRules, fateOf, packet, TestFirewall } from '../../support/builders.ts'
+import { FakeKernel } from '../../support/fake-kernel.ts'
+
+const YAML = `
+allow: [{ cidr: 198.51.100.1/32, ports: [443/tcp] }]
+policies:
+  shop: { match: { network: a }, allow: [{ cidr: 198.51.100.2/32, ports: [443/tcp] }] }
+  pay: { match: { network: b }, allow: [{ cidr: 198.51.100.3/32, ports: [443/tcp] }], inherit: false }
+  crawler: { match: { network: c }, allow: [{ to: internet, ports: [443/tcp] }] }
+`
+const rightsClass = (id: number, policies: string[], more: Partial<RightsClass> = {}): RightsClass => ({
+  id,
+  key: `${id}`,
+  policies,
+  metadata: false,
+  smtp: undefined,
+  denyWith: 'drop',
+  ...more,
+})
+const CLASSES = [
+  rightsClass(1, ['common']),
+  rightsClass(2, ['common', 'shop']),
+  rightsClass(3, ['pay'], { metadata: true }),
+  rightsClass(4, ['common', 'shop', 'crawler']),
+  rightsClass(5, [], { denyWith: 'reject' }),
+]
+
+async function kernelWith(
+  classes: readonly RightsClass[] = CLASSES,
+  unknown: Assignment['unknown'] = 'deny',
+): Promise<FakeKernel> {
+  const kernel = new FakeKernel()
+  dockerRules(kernel)
+  const firewall = await TestFirewall.start(kernel, { yaml: YAML, rights: { unknown, classes, members: [] } })
+  await firewall.pass()
+  expect((await firewall.pass()).outcome).toBe('unchanged')
+  return kernel
+}
+
+const passes = (kernel: FakeKernel, id: number, to: string, port = 443): boolean =>
+  fateOf(kernel, { ...packet(to, port), mark: classMark(id) }).passes
+
+describe('each has what is its own', () => {
+  test.each([
+    [0, []],
+    [1, ['198.51.100.1']],
+    [2, ['198.51.100.1', '198.51.100.2']],
+    [3, ['198.51.100.3', '169.254.169.254:80']],
+    [4, ['198.51.100.1', '198.51.100.2', '198.51.100.3', '203.0.113.9']],
+    [5, []],
+    [6, []],
+  ])('class %i', async (id, allowed) => {
+    const kernel = await kernelWith()
+    const targets = [1, 2, 3].map((last) => `198.51.100.${last}`)
+    const reached = [
+      ...targets,
+      '203.0.113.9',
+      '169.254.169.254:80',
+      '169.254.169.254:443',
+      '169.254.170.2:80',
+    ].filter((target) => {
+      const [address = '', port] = target.split(':')
+      return passes(kernel, id, address, Number(port ?? 443))
+    })
+    expect(reached).toEqual(allowed)
+  })
+
+  test('who is unknown may have what is common', async () => {
+    const kernel = await kernelWith(CLASSES, 'common')
+    expect(passes(kernel, 0, '198.51.100.1')).toBe(true)
+    expect(passes(kernel, 0, '198.51.100.2')).toBe(false)
+    expect(passes(kernel, 9, '198.51.100.1')).toBe(true)
+  })
+
+  test('and is denied in its own way', async () => {
+    const kernel = await kernelWith()
+    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(5) }).verdict).toBe('rejected')
+    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(1) }).verdict).toBe('dropped')
+  })
+})
+
+test('many classes are found in two steps', async () => {
+  const classes = Array.from({ length: 200 }, (_, i) =>
+    rightsClass(i + 1, i % 2 === 0 ? ['pay'] : ['common']),
+  )
+  const kernel = await kernelWith(classes)
+  for (const id of [1, 15, 16, 17, 31, 32, 199])
+    expect([id, passes(kernel, id, '198.51.100.3')]).toEqual([id, id % 2 === 1])
+  for (const id of [200, 2, 16]) expect([id, passes(kernel, id, '198.51.100.1')]).toEqual([id, true])
+  for (const id of [201, 207, 208, 511, 0])
+    expect([id, passes(kernel, id, '198.51.100.1')]).toEqual([id, false])
+})
