@@ -117,7 +117,7 @@ export class Account {
   }
 
   passed(
-    { observed, summary, drift, backstopError, fight }: PassResult,
+    { observed, summary, drift, backstopError, fight, bindingsProblem }: PassResult,
     triggers: ReadonlySet<Trigger>,
     desired: Desired,
     known: ReadonlyMap<string, KnownSet>,
@@ -134,6 +134,12 @@ export class Account {
       this.#guards = { rules, backstop: this.#guards.backstop || observed.parts.has('backstop') }
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
+    if (bindingsProblem === undefined) this.health.good('bindings')
+    else
+      this.health.bad(
+        'bindings',
+        `containers cannot be told apart, and all have the rights of unknown ones: ${bindingsProblem}`,
+      )
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
     else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)

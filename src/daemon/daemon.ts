@@ -294,7 +294,7 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: this.#host.surroundings(config, this.#classNumbers),
+      surroundings: await this.#host.surroundings(config, this.#classNumbers),
       generation: generation.generation,
       held: (name) => ledger.held(name),
     })
@@ -453,7 +453,7 @@ export class Daemon {
       this.#stale = { surroundings: true, interfaces: true }
       throw error
     }
-    this.#desired.setSurroundings(this.#host.surroundings(config, this.#classNumbers))
+    this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers))
     await this.#keepClassNumbers()
   }
 

@@ -1,4 +1,4 @@
-import type { Cidr, Family, Protocol } from '../net/types.ts'
+import type { Address, Cidr, Family, Protocol } from '../net/types.ts'
 
 /** The firewall as data: what a backend has to put into the kernel. Nothing in here does I/O. */
 export interface Dataplane {
@@ -107,6 +107,17 @@ export interface SetSpec {
 
 /** `hash:net`: addresses and networks; `hash:ip,port,ip`: flows; `hash:net,iface`: a network on an interface. */
 export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface'
+
+/** What a container may send from: the frames of its port bear these and nothing else. */
+export interface Binding {
+  /** The host's end of its pair. */
+  readonly port: string
+  /** Lower case. */
+  readonly mac: string
+  readonly address: Address
+  /** The packet mark that tells its rights. */
+  readonly mark: number
+}
 
 /** The table behind the rules: it drops what comes from a bridge and was not approved. */
 export interface Backstop {

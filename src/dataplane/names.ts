@@ -9,6 +9,8 @@ export const SET_PREFIX = 'embargod-'
 export const BACKSTOP_TABLE = 'embargod-guard'
 /** Its twin, which belongs to the running daemon: a flush of all rules passes it by, and it ends with its owner. */
 export const HELD_TABLE = 'embargod-held'
+/** The nft table that holds containers to their own addresses, family bridge. */
+export const BINDINGS_TABLE = 'embargod-bindings'
 /** Where denied packets are copied to for whoever listens. */
 export const NFLOG_GROUP = 61
 

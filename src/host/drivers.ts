@@ -2,6 +2,7 @@ import { ConntrackDriver } from '../conntrack/driver.ts'
 import { IpsetDriver } from '../ipset/driver.ts'
 import { IptablesDriver } from '../iptables/driver.ts'
 import { BackstopDriver } from '../nftables/backstop.ts'
+import { BindingsDriver } from '../nftables/bindings-driver.ts'
 import type { HeldTable } from '../nftables/held.ts'
 import type { Run } from '../system/exec.ts'
 
@@ -9,6 +10,7 @@ export interface HostDrivers {
   readonly ipset: IpsetDriver
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
+  readonly bindings: BindingsDriver
   readonly conntrack: ConntrackDriver
   /** The daemon's alone. */
   readonly held?: HeldTable
@@ -19,5 +21,6 @@ export const createDrivers = (run: Run): HostDrivers => ({
   ipset: new IpsetDriver(run),
   iptables: new IptablesDriver(run),
   backstop: new BackstopDriver(run),
+  bindings: new BindingsDriver(run),
   conntrack: new ConntrackDriver(run),
 })

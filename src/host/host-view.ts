@@ -11,6 +11,7 @@ import { decideInterfaces, isGuarded, type InterfacePlan } from '../workloads/gu
 import type { Engine, Inventory, Network } from '../workloads/model.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
+import { ContainerPorts } from './container-ports.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
 
 /** How long after its birth a bridge that the engine does not list is taken for somebody else's. Closed until then. */
@@ -26,6 +27,7 @@ export class HostView {
   #addresses: ReadonlySet<Address> = new Set()
   #resolvers: readonly Address[] = []
   #resolverProblems: readonly string[] = []
+  readonly #ports = new ContainerPorts((path) => readText(path).catch(() => undefined))
 
   constructor(run: Run) {
     this.#run = run
@@ -113,12 +115,15 @@ export class HostView {
   }
 
   /** Everything outside the policy that shapes the rules. */
-  surroundings(config: Config, numbers: ClassNumbers): Surroundings {
+  async surroundings(config: Config, numbers: ClassNumbers): Promise<Surroundings> {
+    const rights = this.#rights(config, numbers)
     return {
       plan: this.plan(config),
       resolvers: this.#resolvers,
       containers: this.containers,
-      rights: this.#rights(config, numbers),
+      rights,
+      bindings:
+        rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.#interfaces)),
     }
   }
 

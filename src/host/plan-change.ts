@@ -31,11 +31,11 @@ export async function planChange(
   const desired = new Desired({
     config,
     policies,
-    surroundings: host.surroundings(config, classNumbers),
+    surroundings: await host.surroundings(config, classNumbers),
     generation: nextGeneration(generation, policies.digest).generation,
     held: (name) => ledger.held(name),
   })
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
-  const change = await new Reconciler(drivers).plan(desired.dataplane(), desired.membership, scope, nowMs)
+  const change = await new Reconciler(drivers).plan(desired.dataplane(), desired, scope, nowMs)
   return change.summary
 }

@@ -11,6 +11,7 @@ import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
 import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../iptables/driver.ts'
+import { removeBindings } from '../nftables/bindings.ts'
 import { BackstopDriver, removeBackstop } from '../nftables/backstop.ts'
 import { removeLeftovers } from '../proof/prove.ts'
 import type { Run } from '../system/exec.ts'
@@ -87,6 +88,11 @@ async function removeAll(run: Run): Promise<{ removed: string[]; failures: strin
     if ((await drivers.backstop.read()) === undefined) return
     await drivers.backstop.write(removeBackstop())
     removed.push('removed the backstop table')
+  })
+  await attempt('removing the bindings', async () => {
+    if ((await drivers.bindings.read()) === undefined) return
+    await drivers.bindings.write(`${removeBindings}\n`)
+    removed.push('removed the bindings table')
   })
   await attempt('removing the held table', async () => {
     // Gone with its owner, if ever it was ours: one that stands was made by somebody out of a listing.

@@ -9,6 +9,7 @@ import { isOurs } from '../iptables/diff.ts'
 import type { Saved, SavedRule } from '../iptables/parse.ts'
 import { FAMILIES } from '../net/types.ts'
 import { BackstopDriver, type SavedBackstop } from '../nftables/backstop.ts'
+import type { SavedBindings } from '../nftables/bindings.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 import { chainOrder } from './chain-order.ts'
@@ -24,12 +25,14 @@ export const rulesAction =
       io.stdout.write(await drivers.iptables.raw())
       io.stdout.write(await drivers.backstop.raw())
       io.stdout.write(await twin.raw())
+      io.stdout.write(await drivers.bindings.raw())
       return EXIT.ok
     }
-    const [rules, backstop, held] = [
+    const [rules, backstop, held, bindings] = [
       await drivers.iptables.read(),
       await drivers.backstop.read(),
       await twin.read(),
+      await drivers.bindings.read(),
     ]
     for (const family of FAMILIES) {
       io.stdout.write(
@@ -43,8 +46,18 @@ export const rulesAction =
         ? `  held by the daemon too, so that a flush of all rules passes it by; alone it dropped ${droppedBy(held)}\n`
         : '  not held: a flush of all rules takes it until it is repaired\n',
     )
+    if (bindings) io.stdout.write(`Bindings (nft, bridges)\n${bindingsInWords(bindings)}`)
     return EXIT.ok
   }
+
+const bindingsInWords = ({ elements, dropped }: SavedBindings): string =>
+  [
+    `${elements.get('ports')?.size ?? 0} ports of containers`,
+    `${formatCount(dropped.forged)} forged frames of theirs dropped`,
+    `${formatCount(dropped.claimed)} frames dropped that used their addresses elsewhere`,
+  ]
+    .map((line) => `  ${line}\n`)
+    .join('')
 
 const droppedBy = ({ droppedPackets, droppedBytes }: SavedBackstop): string =>
   `${formatCount(droppedPackets)} packets, ${formatBytes(droppedBytes)}`

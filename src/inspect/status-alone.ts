@@ -17,7 +17,7 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
   const desired = new Desired({
     config,
     policies,
-    surroundings: host.surroundings(config, standing.classNumbers),
+    surroundings: await host.surroundings(config, standing.classNumbers),
     generation: generation.generation,
     held: (name) => ledger.held(name),
   })

@@ -1,12 +1,14 @@
 import { LineProcess } from '../system/line-process.ts'
-import { BACKSTOP_TABLE, CHAIN_PREFIX, HELD_TABLE } from '../dataplane/names.ts'
+import { BACKSTOP_TABLE, BINDINGS_TABLE, CHAIN_PREFIX, HELD_TABLE } from '../dataplane/names.ts'
+
+type RulesPart = 4 | 6 | 'backstop' | 'bindings'
 
 /**
  * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
  * Legacy iptables is silent here. Rules of other chains are none of our business, and a busy host changes many.
  */
 export const watchRules = (listener: {
-  onChange(part: 4 | 6 | 'backstop' | undefined): void
+  onChange(part: RulesPart | undefined): void
   onStart(): void
   onEnd(error: Error): void
 }): LineProcess =>
@@ -20,17 +22,19 @@ export const watchRules = (listener: {
   })
 
 const OURS = new RegExp(
-  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`,
+  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`,
 )
 const GONE = new RegExp(
-  `^(delete|destroy|flush) table (ip|ip6|inet) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE})\\b`,
+  `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE})\\b`,
 )
 
 /** Which of what we stand on the line is about; undefined: it does not say. */
-export function partOf(line: string): 4 | 6 | 'backstop' | undefined {
-  const family = /^\w+ \w+ (ip6?|inet) /.exec(line)?.[1]
-  return family === 'ip' ? 4 : family === 'ip6' ? 6 : family === 'inet' ? 'backstop' : undefined
+export function partOf(line: string): RulesPart | undefined {
+  const family = /^\w+ \w+ (ip6?|inet|bridge) /.exec(line)?.[1]
+  return family === undefined ? undefined : PART_OF[family]
 }
+
+const PART_OF: Readonly<Record<string, RulesPart>> = { ip: 4, ip6: 6, inet: 'backstop', bridge: 'bindings' }
 
 /** A line of `nft monitor`, such as `delete rule ip filter DOCKER-USER handle 7`. */
 export const concernsUs = (line: string): boolean =>

@@ -63,10 +63,6 @@ export function rightsAt(config: RightsConfig, container: Container, network: st
   })
 }
 
-/** What everybody has who is in no policy. */
-export const commonRights = ({ smtp, denyWith }: RightsConfig): Rights =>
-  rightsOf({ policies: [COMMON], metadata: false, smtp, denyWith })
-
 const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify(rights), ...rights })
 
 /** By nothing but a label, which whoever starts a container chooses. */

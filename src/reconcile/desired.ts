@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
-import type { Dataplane } from '../dataplane/model.ts'
+import type { Binding, Dataplane } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Hostname } from '../net/types.ts'
@@ -19,6 +19,8 @@ export interface Surroundings {
   readonly containers: ReadonlyMap<Address, string>
   /** Who has which rights; undefined: all have the same. */
   readonly rights: Assignment | undefined
+  /** What containers may send from; undefined: whatever they like, since all have the same rights. */
+  readonly bindings: readonly Binding[] | undefined
 }
 
 /**
@@ -91,6 +93,10 @@ export class Desired {
 
   refreshNames(names: readonly Hostname[]): void {
     for (const name of names) this.membership.refresh(name, this.#held(name))
+  }
+
+  get bindings(): readonly Binding[] | undefined {
+    return this.#surroundings.bindings
   }
 
   /** The same object as long as nothing changed. */

@@ -32,9 +32,11 @@ export interface PassResult {
   readonly backstopError: unknown
   /** Somebody else insists on the place of our jump; undefined also when nobody looked. */
   readonly fight: Fight | undefined
+  /** Why containers are not held to their addresses. */
+  readonly bindingsProblem: string | undefined
 }
 
-export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop'
+export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop' | 'bindings'
 
 export interface FirewallOptions {
   readonly desired: Desired
@@ -119,8 +121,14 @@ export class Firewall {
       await this.reconciler.refresh(FLOW_SETS, nowMs)
     }
     const { summary, observed } = change
-    const outcome = backstopError ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged'
-    return { outcome, summary, observed, drift, backstopError, fight }
+    const outcome =
+      backstopError || this.reconciler.bindings.problem
+        ? 'partial'
+        : summary.length > 0
+          ? 'changed'
+          : 'unchanged'
+    const bindingsProblem = this.reconciler.bindings.problem
+    return { outcome, summary, observed, drift, backstopError, fight, bindingsProblem }
   }
 
   /** Returns why the second guard is missing, if it is. */
@@ -145,7 +153,7 @@ export class Firewall {
 
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
     const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
-    return this.reconciler.plan(dataplane, this.#options.desired.membership, wide, nowMs)
+    return this.reconciler.plan(dataplane, this.#options.desired, wide, nowMs)
   }
 
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
@@ -215,6 +223,7 @@ function driftOf(change: Change): DriftKind[] {
     for (const line of summary) kinds.add(line.includes('jump') ? 'jump' : 'rules')
   }
   if (change.backstop !== undefined || change.held?.isNews) kinds.add('backstop')
+  if (change.bindings?.isDrift) kinds.add('bindings')
   if (change.surprises.length > 0) kinds.add('set')
   return [...kinds]
 }

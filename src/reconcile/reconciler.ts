@@ -1,4 +1,4 @@
-import type { Backstop, Dataplane, Table } from '../dataplane/model.ts'
+import type { Backstop, Binding, Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
@@ -12,20 +12,29 @@ import {
   type BackstopDriver,
   type SavedBackstop,
 } from '../nftables/backstop.ts'
+import type { BindingsDriver } from '../nftables/bindings-driver.ts'
 import type { HeldChange, HeldTable } from '../nftables/held.ts'
 import { ToolError } from '../system/exec.ts'
+import { BindingsKeeper, type BindingsChange } from './bindings-keeper.ts'
+
+/** What the rules find in sets and tables beside them. */
+export interface Contents {
+  readonly membership: Membership
+  readonly bindings: readonly Binding[] | undefined
+}
 
 export interface Drivers {
   readonly ipset: IpsetDriver
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
+  readonly bindings: BindingsDriver
   /** The daemon's alone: its table ends with the process. */
   readonly held?: HeldTable
 }
 
-/** What is read by itself: the rules of one family, or the second guard. */
-export type Part = Family | 'backstop'
-export const PARTS: readonly Part[] = [...FAMILIES, 'backstop']
+/** What is read by itself: the rules of one family, the second guard, or what holds containers to their addresses. */
+export type Part = Family | 'backstop' | 'bindings'
+export const PARTS: readonly Part[] = [...FAMILIES, 'backstop', 'bindings']
 
 /** How much of the kernel a pass looks at. Nothing at all when only answers came: the sets are known. */
 export interface Scope {
@@ -61,6 +70,7 @@ export interface Change {
   readonly held: HeldChange | undefined
   /** What both accept while the rules of one generation give way to those of the next: else flows would stall in between. */
   readonly meanwhile?: Backstop
+  readonly bindings: BindingsChange | undefined
   readonly summary: readonly string[]
   readonly observed: Observed
   /** Sets that were found other than they were left. */
@@ -83,7 +93,11 @@ export class Reconciler {
   #backstopFailed = false
   #backstopStands = false
 
-  constructor(private readonly drivers: Drivers) {}
+  readonly bindings: BindingsKeeper
+
+  constructor(private readonly drivers: Drivers) {
+    this.bindings = new BindingsKeeper(drivers.bindings)
+  }
 
   /** Was the second guard as it ought to be when it was last looked at or written? */
   get backstopStands(): boolean {
@@ -108,7 +122,12 @@ export class Reconciler {
   }
 
   /** Looks at the kernel and computes what to write; writes nothing. */
-  async plan(desired: Dataplane, membership: Membership, scope: Scope, nowMs: number): Promise<Change> {
+  async plan(
+    desired: Dataplane,
+    { membership, bindings: bound }: Contents,
+    scope: Scope,
+    nowMs: number,
+  ): Promise<Change> {
     const read: string[] = []
     let surprises: string[] = []
     let all = false
@@ -121,10 +140,11 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
-    const [rulesRead, backstopRead, held] = await Promise.all([
+    const [rulesRead, backstopRead, held, bindings] = await Promise.all([
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
       scope.parts.has('backstop') ? this.drivers.held?.changeFor(desired.backstop) : undefined,
+      this.bindings.plan(bound, scope.parts.has('bindings')),
     ])
     const leftovers =
       scope.parts.size === PARTS.length ? await this.drivers.iptables.leftovers() : NO_LEFTOVERS
@@ -160,8 +180,19 @@ export class Reconciler {
       ),
       ...(backstop === undefined ? [] : ['write the backstop table']),
       ...(held?.isNews ? ['hold the backstop table'] : []),
+      ...(bindings ? [bindings.summary] : []),
     ]
-    return { sets, rules, leftovers: leftovers.changes, backstop, held, summary, observed, surprises }
+    return {
+      sets,
+      rules,
+      leftovers: leftovers.changes,
+      backstop,
+      held,
+      bindings,
+      summary,
+      observed,
+      surprises,
+    }
   }
 
   /**
@@ -187,6 +218,8 @@ export class Reconciler {
         await this.drivers.ipset.write(after)
       }
       change.sets.remember()
+      // After the chains of the rights that they give.
+      if (change.bindings) await this.bindings.apply(change.bindings)
     } catch (error) {
       this.forget()
       throw error

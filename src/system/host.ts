@@ -9,9 +9,16 @@ export interface HostInterface {
   readonly kind: string | undefined
   readonly isBridge: boolean
   /** The interfaces enslaved to this one. */
-  readonly ports: readonly { readonly name: string; readonly kind: string | undefined }[]
+  readonly ports: readonly InterfacePort[]
   /** The host's own addresses on it, link-local ones too. */
   readonly addresses: readonly Address[]
+}
+
+export interface InterfacePort {
+  readonly name: string
+  readonly kind: string | undefined
+  /** Of a pair: the other end's number in its own namespace, and the host's number of that namespace where it is another one. */
+  readonly peer?: { readonly index: number; readonly namespace: number } | undefined
 }
 
 /**
@@ -31,6 +38,8 @@ export const hostAddresses = (interfaces: readonly HostInterface[]): Set<Address
 interface IpLink {
   readonly ifname?: string
   readonly master?: string
+  readonly link_index?: number
+  readonly link_netnsid?: number
   readonly linkinfo?: { readonly info_kind?: string }
   readonly addr_info?: readonly { readonly local?: string }[]
 }
@@ -41,12 +50,21 @@ export const parseHostInterfaces = (stdout: string): HostInterface[] => {
     name: link.ifname,
     kind: link.linkinfo?.info_kind,
     isBridge: link.linkinfo?.info_kind === 'bridge',
-    ports: links
-      .filter((port) => port.master === link.ifname)
-      .map((port) => ({ name: port.ifname, kind: port.linkinfo?.info_kind })),
+    ports: links.filter((port) => port.master === link.ifname).map(portOf),
     addresses: (link.addr_info ?? []).flatMap(({ local }) => parseAddress(local ?? '') ?? []),
   }))
 }
+
+const portOf = ({
+  ifname,
+  linkinfo,
+  link_index: index,
+  link_netnsid: namespace,
+}: IpLink & { readonly ifname: string }): InterfacePort => ({
+  name: ifname,
+  kind: linkinfo?.info_kind,
+  ...(index === undefined || namespace === undefined ? {} : { peer: { index, namespace } }),
+})
 
 const parseLinks = (stdout: string): (IpLink & { readonly ifname: string })[] => {
   let json: unknown

@@ -9,6 +9,7 @@ import { parseSave } from '../../src/iptables/parse.ts'
 import { familyOf, type Address, type Cidr, type Family, type Hostname } from '../../src/net/types.ts'
 import { classify } from '../../src/net/ranges.ts'
 import { BackstopDriver, parseBackstop } from '../../src/nftables/backstop.ts'
+import { BindingsDriver } from '../../src/nftables/bindings-driver.ts'
 import { compile } from '../../src/policy/compile.ts'
 import { Desired, type Surroundings } from '../../src/reconcile/desired.ts'
 import { Firewall } from '../../src/reconcile/firewall.ts'
@@ -66,6 +67,7 @@ export interface World {
   readonly resolvers?: readonly string[]
   readonly plan?: InterfacePlan
   readonly rights?: Surroundings['rights']
+  readonly bindings?: Surroundings['bindings']
 }
 
 /** One process of ours over a kernel: what it wants, what it remembers, and its passes. */
@@ -142,11 +144,13 @@ export const surroundingsOf = ({
   plan = planOf(),
   resolvers = ['198.51.100.53'],
   rights,
+  bindings,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
   resolvers: resolvers as Address[],
   containers: new Map(),
   rights,
+  bindings,
 })
 
 /** Each with its flavour of iptables settled: the fake has one. */
@@ -154,6 +158,7 @@ export const driversOf = (kernel: FakeKernel) => ({
   ipset: new IpsetDriver(kernel.run),
   iptables: new IptablesDriver(kernel.run, async () => ''),
   backstop: new BackstopDriver(kernel.run),
+  bindings: new BindingsDriver(kernel.run),
 })
 
 /** Docker's own chains, as an engine leaves them, with rules of the operator's. */

@@ -1,0 +1,82 @@
+import * as z from 'zod'
+import { BINDINGS_TABLE } from '../dataplane/names.ts'
+import { ToolError, type Run } from '../system/exec.ts'
+import type { SavedBindings } from './bindings.ts'
+
+const key = z.union([z.string(), z.number()])
+const element = z.union([key, z.object({ concat: z.array(key) })])
+const listing = z.object({
+  nftables: z.array(
+    z.looseObject({
+      rule: z.looseObject({ comment: z.string().optional() }).optional(),
+      counter: z.looseObject({ name: z.string(), packets: z.number() }).optional(),
+      set: z.looseObject({ name: z.string(), elem: z.array(element).default([]) }).optional(),
+      map: z
+        .looseObject({ name: z.string(), elem: z.array(z.tuple([element, z.number()])).default([]) })
+        .optional(),
+      chain: z.looseObject({ hook: z.string().optional(), prio: z.number().optional() }).optional(),
+    }),
+  ),
+})
+
+/** @throws Error when it is no listing. */
+export function parseBindings(text: string): SavedBindings {
+  const { nftables } = listing.parse(JSON.parse(text))
+  const packetsOf = (name: string): number =>
+    nftables.find(({ counter }) => counter?.name === name)?.counter?.packets ?? 0
+  const hooked = nftables.some(({ chain }) => chain?.hook === 'prerouting' && chain.prio === -300)
+  const fingerprints = nftables.flatMap(({ rule }) =>
+    rule ? [/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1]] : [],
+  )
+  const elements = new Map<string, ReadonlySet<string>>()
+  for (const { set, map } of nftables) {
+    if (set) elements.set(set.name, new Set(set.elem.map((one) => textOf(one, set.name))))
+    if (map)
+      elements.set(
+        map.name,
+        new Set(
+          map.elem.map(([one, mark]) => `${textOf(one, map.name)} : 0x${mark.toString(16).padStart(8, '0')}`),
+        ),
+      )
+  }
+  // A chain that no longer hangs on its hook holds nobody, whatever rules it has.
+  return {
+    fingerprints: hooked ? fingerprints : [undefined, ...fingerprints],
+    elements,
+    dropped: { forged: packetsOf('forged'), claimed: packetsOf('claimed') },
+  }
+}
+
+function textOf(one: z.output<typeof element>, set: string): string {
+  const parts = typeof one === 'object' ? one.concat : [one]
+  const beginsWithPort = !set.startsWith('taken')
+  return parts.map((part, index) => (index === 0 && beginsWithPort ? `"${part}"` : `${part}`)).join(' . ')
+}
+
+/** Reads and writes the table that holds containers to their addresses, through `nft`. */
+export class BindingsDriver {
+  constructor(private readonly run: Run) {}
+
+  /** Undefined: there is no such table. */
+  async read(): Promise<SavedBindings | undefined> {
+    try {
+      const { stdout } = await this.run(['nft', '-j', 'list', 'table', 'bridge', BINDINGS_TABLE])
+      return parseBindings(stdout)
+    } catch (error) {
+      if (error instanceof ToolError && /No such file or directory|does not exist/.test(error.stderr))
+        return undefined
+      throw error
+    }
+  }
+
+  /** As the kernel's tool prints it; empty when there is no such table. */
+  async raw(): Promise<string> {
+    if ((await this.read()) === undefined) return ''
+    return (await this.run(['nft', 'list', 'table', 'bridge', BINDINGS_TABLE])).stdout
+  }
+
+  /** One transaction: all of it or nothing. */
+  async write(text: string): Promise<void> {
+    await this.run(['nft', '-f', '-'], { input: text })
+  }
+}

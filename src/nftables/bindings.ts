@@ -1,0 +1,232 @@
+import { CLASS_MASK } from '../config/model.ts'
+import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
+import type { Binding } from '../dataplane/model.ts'
+import { bytesOf } from '../net/address.ts'
+import { familyOf } from '../net/types.ts'
+
+/** What the kernel holds of the bindings. */
+export interface SavedBindings {
+  /** The fingerprint of each rule in order; undefined stands for a rule that is not ours. */
+  readonly fingerprints: readonly (string | undefined)[]
+  /** Elements by set, each as {@link elementsOf} writes it. */
+  readonly elements: ReadonlyMap<string, ReadonlySet<string>>
+  readonly dropped: Dropped
+}
+
+/** Frames, by why: of a port that is somebody's, or of one that is nobody's and that used what is somebody's. */
+export interface Dropped {
+  readonly forged: number
+  readonly claimed: number
+}
+
+const TARGET = '@nh,384,128'
+const SETS: Readonly<Record<string, string>> = {
+  ports: 'set ports { type ifname; }',
+  macs: 'set macs { type ifname . ether_addr; }',
+  rights4: 'map rights4 { type ifname . ether_addr . ipv4_addr : mark; }',
+  rights6: 'map rights6 { type ifname . ether_addr . ipv6_addr : mark; }',
+  // The target of an advertisement has no name in older tools, and their sets of raw bytes know no addresses.
+  targets6: `set targets6 { typeof iifname . ether saddr . ${TARGET}; }`,
+  taken4: 'set taken4 { type ipv4_addr; }',
+  taken6: 'set taken6 { type ipv6_addr; }',
+  takenTargets6: `set takenTargets6 { typeof ${TARGET}; }`,
+}
+
+interface BindingRule {
+  readonly chain: 'ingress' | 'known'
+  readonly match: string
+  readonly verdict: string
+  readonly words: string
+}
+
+const OTHER_BITS = `0x${(~CLASS_MASK >>> 0).toString(16)}`
+const forged = 'counter name forged drop'
+const claimed = 'counter name claimed drop'
+
+/** A frame says from whom it is three times, and a container can write all three: only its port cannot be chosen. */
+const RULES: readonly BindingRule[] = [
+  {
+    chain: 'ingress',
+    match: '',
+    verdict: `meta mark set meta mark and ${OTHER_BITS}`,
+    words: 'no rights but by what follows',
+  },
+  { chain: 'ingress', match: 'iifname @ports', verdict: 'goto known', words: 'a container that is known' },
+  {
+    chain: 'ingress',
+    match: 'ip saddr @taken4',
+    verdict: claimed,
+    words: 'the address of a container, from elsewhere',
+  },
+  {
+    chain: 'ingress',
+    match: 'arp saddr ip @taken4',
+    verdict: claimed,
+    words: 'the address of a container, claimed from elsewhere',
+  },
+  {
+    chain: 'ingress',
+    match: 'ip6 saddr @taken6',
+    verdict: claimed,
+    words: 'the address of a container, from elsewhere',
+  },
+  {
+    chain: 'ingress',
+    match: 'icmpv6 type nd-neighbor-advert ip6 nexthdr != ipv6-icmp',
+    verdict: claimed,
+    words: 'an advertisement that hides its target',
+  },
+  {
+    chain: 'ingress',
+    match: `icmpv6 type nd-neighbor-advert ${TARGET} @takenTargets6`,
+    verdict: claimed,
+    words: 'the address of a container, claimed from elsewhere',
+  },
+  {
+    chain: 'known',
+    match: 'iifname . ether saddr != @macs',
+    verdict: forged,
+    words: 'not the hardware address of this port',
+  },
+  {
+    chain: 'known',
+    match: '',
+    verdict: 'meta mark set iifname . ether saddr . ip saddr map @rights4 accept',
+    words: 'its own address',
+  },
+  {
+    chain: 'known',
+    match: 'iifname . arp saddr ether . arp saddr ip @rights4',
+    verdict: 'accept',
+    words: 'ARP for its own address',
+  },
+  {
+    chain: 'known',
+    match: 'iifname . arp saddr ether @macs arp saddr ip 0.0.0.0',
+    verdict: 'accept',
+    words: 'ARP that asks whether an address is free',
+  },
+  {
+    chain: 'known',
+    match: 'icmpv6 type { nd-router-advert, nd-redirect }',
+    verdict: forged,
+    words: 'no container is a router',
+  },
+  {
+    chain: 'known',
+    match: 'icmpv6 type nd-neighbor-advert ip6 nexthdr != ipv6-icmp',
+    verdict: forged,
+    words: 'an advertisement that hides its target',
+  },
+  {
+    chain: 'known',
+    match: `icmpv6 type nd-neighbor-advert iifname . ether saddr . ${TARGET} != @targets6 @nh,384,16 and 0xffc0 != 0xfe80`,
+    verdict: forged,
+    words: 'the address of somebody else',
+  },
+  {
+    chain: 'known',
+    match: '',
+    verdict: 'meta mark set iifname . ether saddr . ip6 saddr map @rights6 accept',
+    words: 'its own address',
+  },
+  { chain: 'known', match: 'ip6 saddr fe80::/10', verdict: 'accept', words: 'on the link, without rights' },
+  {
+    chain: 'known',
+    match:
+      'ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld-listener-report, mld-listener-done, mld2-listener-report }',
+    verdict: 'accept',
+    words: 'an address that is not its own yet',
+  },
+  { chain: 'known', match: '', verdict: forged, words: 'neither its address nor anything it needs' },
+]
+
+/** The table as one transaction that replaces whatever of it is there. */
+export function renderBindings(bindings: readonly Binding[], dropped: Dropped): string {
+  const wanted = elementsOf(bindings)
+  const lines = (chain: BindingRule['chain']): string[] =>
+    RULES.filter((rule) => rule.chain === chain).map(
+      (rule) =>
+        `    ${[rule.match, rule.verdict].filter(Boolean).join(' ')} comment "${rule.words} [${fingerprint(rule)}]"`,
+    )
+  return [
+    `table bridge ${BINDINGS_TABLE} {}`,
+    removeBindings,
+    `table bridge ${BINDINGS_TABLE} {`,
+    `  counter forged { packets ${dropped.forged} bytes 0 }`,
+    `  counter claimed { packets ${dropped.claimed} bytes 0 }`,
+    ...Object.values(SETS).map((text) => `  ${text}`),
+    '  chain known {',
+    ...lines('known'),
+    '  }',
+    '  chain ingress {',
+    // Ahead of where the bridge learns which address is behind which port.
+    '    type filter hook prerouting priority -300; policy accept;',
+    ...lines('ingress'),
+    '  }',
+    '}',
+    ...elementLines('add', wanted),
+    '',
+  ].join('\n')
+}
+
+export const removeBindings = `delete table bridge ${BINDINGS_TABLE}`
+
+/** What turns one into the other; empty when they are the same. One transaction: nothing stands between. */
+export function changeBindings(before: Elements, after: Elements): string {
+  const only = (these: Elements, those: Elements): Elements =>
+    new Map(
+      [...these].map(([set, values]) => [
+        set,
+        new Set([...values].filter((one) => !those.get(set)?.has(one))),
+      ]),
+    )
+  const lines = [...elementLines('delete', only(before, after)), ...elementLines('add', only(after, before))]
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`
+}
+
+export type Elements = ReadonlyMap<string, ReadonlySet<string>>
+
+/** Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon. */
+export function elementsOf(bindings: readonly Binding[]): Elements {
+  const sets = new Map(Object.keys(SETS).map((set) => [set, new Set<string>()]))
+  const add = (set: string, ...parts: readonly string[]): void => void sets.get(set)?.add(parts.join(' . '))
+  for (const { port: name, mac, address, mark } of bindings) {
+    const family = familyOf(address)
+    // Without quotes a name that begins with a digit is none.
+    const port = `"${name}"`
+    add('ports', port)
+    add('macs', port, mac)
+    add(`rights${family}`, port, mac, `${address} : ${hex(mark)}`)
+    add(`taken${family}`, address)
+    if (family === 4) continue
+    const target = `0x${bytesOf(address)
+      .map((byte) => byte.toString(16).padStart(2, '0'))
+      .join('')}`
+    add('targets6', port, mac, target)
+    add('takenTargets6', target)
+  }
+  return sets
+}
+
+/** Is what the kernel holds what would be written, but for its elements? */
+export const bindingRulesInSync = ({ fingerprints }: SavedBindings): boolean =>
+  fingerprints.length === RULES.length && IN_ORDER.every((value, index) => value === fingerprints[index])
+
+const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
+
+const fingerprint = ({ match, verdict, words }: BindingRule): string =>
+  shortHash(`${match} ${verdict} ${words}`)
+
+/** As the kernel lists them: chain by chain. */
+const IN_ORDER = (['known', 'ingress'] as const).flatMap((chain) =>
+  RULES.filter((rule) => rule.chain === chain).map(fingerprint),
+)
+
+function elementLines(verb: 'add' | 'delete', elements: Elements): string[] {
+  return [...elements].flatMap(([set, values]) =>
+    values.size === 0
+      ? []
+      : [`${verb} element bridge ${BINDINGS_TABLE} ${set} { ${[...values].join(', ')} }`],
+  )
+}

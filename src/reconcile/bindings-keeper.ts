@@ -1,0 +1,103 @@
+import type { Binding } from '../dataplane/model.ts'
+import {
+  bindingRulesInSync,
+  changeBindings,
+  elementsOf,
+  removeBindings,
+  renderBindings,
+  type Dropped,
+  type Elements,
+  type SavedBindings,
+} from '../nftables/bindings.ts'
+import type { BindingsDriver } from '../nftables/bindings-driver.ts'
+import { ToolError } from '../system/exec.ts'
+
+/** What has to be written so that the table is as desired, and what it holds then. */
+export interface BindingsChange {
+  readonly text: string
+  readonly summary: string
+  readonly elements: Elements | undefined
+  /** Somebody else changed the table since it was written. */
+  readonly isDrift: boolean
+}
+
+/**
+ * Keeps the table that holds containers to their addresses. Between looks it is believed to be what was written last, so a container that
+ * starts costs one write and no read.
+ */
+export class BindingsKeeper {
+  /** What the table holds as far as is known; undefined: there is none. */
+  #known: Elements | undefined
+  /** There is a table, though it may not be as it was written. */
+  #stands = false
+  #looked = false
+  #dropped: Dropped = { forged: 0, claimed: 0 }
+  #problem: string | undefined
+
+  constructor(private readonly driver: BindingsDriver) {}
+
+  /** Why containers are not held to their addresses; undefined: they are, or need not be. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  get dropped(): Dropped {
+    return this.#dropped
+  }
+
+  /** @param desired undefined: no table */
+  async plan(desired: readonly Binding[] | undefined, look: boolean): Promise<BindingsChange | undefined> {
+    const before = this.#known
+    // Where no table is wanted one look is enough: nobody but us makes it.
+    if (!this.#looked || (look && (desired !== undefined || before !== undefined)))
+      await this.#look(desired !== undefined)
+    const isDrift = before !== undefined && (!this.#known || changeBindings(before, this.#known) !== '')
+    if (desired === undefined)
+      return this.#stands
+        ? { text: `${removeBindings}\n`, summary: 'remove the bindings table', elements: undefined, isDrift }
+        : undefined
+    const elements = elementsOf(desired)
+    if (this.#known === undefined)
+      return {
+        text: renderBindings(desired, this.#dropped),
+        summary: 'write the bindings table',
+        elements,
+        isDrift,
+      }
+    const text = changeBindings(this.#known, elements)
+    const summary = `change bindings (${desired.length} in force)`
+    return text === '' ? undefined : { text, summary, elements, isDrift }
+  }
+
+  /** Never rejects: who is not bound is held for unknown, so the rules stand without it. */
+  async apply(change: BindingsChange): Promise<void> {
+    try {
+      await this.driver.write(change.text)
+      this.#known = change.elements
+      this.#stands = change.elements !== undefined
+      this.#problem = undefined
+    } catch (error) {
+      this.#looked = false
+      this.#problem = error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  async #look(isWanted: boolean): Promise<void> {
+    const saved = await this.driver.read().catch((error: unknown) => {
+      // A host without the tool, or without the kernel's part of it, has no table; half an answer is none at all.
+      if (!(error instanceof ToolError)) throw error
+      if (isWanted) this.#problem = error.message
+      return undefined
+    })
+    this.#looked = true
+    this.#stands = saved !== undefined
+    this.#known = saved && bindingRulesInSync(saved) ? saved.elements : undefined
+    if (saved) this.#dropped = newest(this.#dropped, saved)
+  }
+}
+
+/** A table that somebody deleted begins again at nothing; the counts do not. */
+const newest = (before: Dropped, { dropped }: SavedBindings): Dropped => ({
+  forged: Math.max(before.forged, dropped.forged),
+  claimed: Math.max(before.claimed, dropped.claimed),
+})
