@@ -16,6 +16,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['guards', guards(report)],
     ['networks', networks(report)],
     ['policies', policies(report)],
+    ['containers', containers(report)],
     ['temporary', temporary(report, nowMs)],
     ['names', names(report, nowMs)],
     ['counters', counters(report)],
@@ -96,6 +97,20 @@ const policies = ({ policies }: StatusReport): string =>
           formatCount(entries),
           formatCount(addresses.ipv4),
           formatCount(addresses.ipv6),
+        ]),
+      )
+
+const containers = ({ containers }: StatusReport): string =>
+  containers.length === 0
+    ? ''
+    : renderTable(
+        ['container', 'network', 'rights', 'by', 'held'],
+        containers.map(({ container, network, rights, matched, bound }) => [
+          container,
+          network,
+          rights.join(' ') || 'none',
+          matched.map(({ policy, why }) => `${policy}: ${why}`).join(', '),
+          bound === undefined ? 'not running' : bound ? 'yes' : 'NO: as unknown',
         ]),
       )
 

@@ -38,6 +38,16 @@ export interface StatusReport {
     readonly addresses: { readonly ipv4: number; readonly ipv6: number }
     readonly entries: number
   }[]
+  /** Where there are policies: who is in which of them, network by network. */
+  readonly containers: readonly {
+    readonly container: string
+    readonly network: string
+    /** Whose allow lists hold. */
+    readonly rights: readonly string[]
+    readonly matched: readonly { readonly policy: string; readonly why: string }[]
+    /** Is it held to its port and addresses, without which it has the rights of an unknown one? Undefined: it does not run. */
+    readonly bound: boolean | undefined
+  }[]
   readonly names: readonly NameStatus[]
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
   readonly counters: readonly {

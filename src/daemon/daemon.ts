@@ -454,6 +454,13 @@ export class Daemon {
       throw error
     }
     this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers))
+    const { portsProblem } = this.#host
+    if (portsProblem === undefined) this.#health.good('ports')
+    else
+      this.#health.bad(
+        'ports',
+        `containers cannot be told apart, and all are held for unknown: ${portsProblem}`,
+      )
     await this.#keepClassNumbers()
   }
 
@@ -491,6 +498,7 @@ export class Daemon {
       host: this.#host,
       guards: this.#account.guards,
       flavour: this.#drivers.iptables.flavour,
+      forgedFrames: this.#firewall.reconciler.bindings.dropped,
     }
   }
 

@@ -27,10 +27,11 @@ export class HostView {
   #addresses: ReadonlySet<Address> = new Set()
   #resolvers: readonly Address[] = []
   #resolverProblems: readonly string[] = []
-  readonly #ports = new ContainerPorts((path) => readText(path).catch(() => undefined))
+  readonly #ports: ContainerPorts
 
   constructor(run: Run) {
     this.#run = run
+    this.#ports = new ContainerPorts(run, (path) => readText(path).catch(() => undefined))
   }
 
   get inventory(): Inventory | undefined {
@@ -56,6 +57,11 @@ export class HostView {
         endpoints.flatMap(({ addresses }) => addresses.map((address) => [address, id.slice(0, 12)] as const)),
       ),
     )
+  }
+
+  /** Why containers cannot be told apart. */
+  get portsProblem(): string | undefined {
+    return this.#ports.problem
   }
 
   get resolverProblems(): readonly string[] {

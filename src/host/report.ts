@@ -3,10 +3,12 @@ import { allowSet } from '../dataplane/names.ts'
 import type { HostView } from './host-view.ts'
 import type { Flavour } from '../iptables/diff.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
+import type { Dropped } from '../nftables/bindings.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Ledger } from '../resolve/ledger.ts'
+import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
@@ -20,6 +22,8 @@ export interface View {
   readonly host: HostView
   readonly guards: Guards
   readonly flavour: Flavour | undefined
+  /** Frames that were no container's own, by kind. */
+  readonly forgedFrames: Dropped
 }
 
 export interface Guards {
@@ -51,6 +55,7 @@ export function unprotectedOf({ desired, host, guards }: View): Unprotected[] {
     config: desired.config,
     secondGuard: guards.backstop,
     dnsGateway: false,
+    mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
   })
 }
 
@@ -71,6 +76,8 @@ export function tellMetrics(
   metrics.setNetworks(plan.guarded.length, plan.open.length)
   metrics.setNames(ledger.counts(), staleNames(ledger, nowMs))
   metrics.setUnprotected(unprotected)
+  metrics.setForgedFrames(view.forgedFrames)
+  metrics.setIgnoredLabels(desired.surroundings.rights?.ignoredLabels ?? 0)
   metrics.setBuildInfo({
     version: VERSION,
     backend: `iptables-${flavour ?? 'unknown'}`,
@@ -95,6 +102,7 @@ export function statusReport(
     ],
     networks: networkRows(view),
     policies: policyRows(desired),
+    containers: containerRows(desired),
     names: ledger.statuses(),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
@@ -131,6 +139,19 @@ function policyRows(desired: Desired): StatusReport['policies'] {
     policy: id,
     addresses: { ipv4: countOf(id, 'ipv4'), ipv6: countOf(id, 'ipv6') },
     entries: groups.reduce((sum, { names, cidrs }) => sum + names.size + cidrs.size, internet.length),
+  }))
+}
+
+function containerRows(desired: Desired): StatusReport['containers'] {
+  const { rights, bindings } = desired.surroundings
+  const bound = new Set(bindings?.map(({ address }) => address))
+  const policiesOf = new Map(rights?.classes.map(({ id, policies }) => [id, policies]))
+  return (rights?.members ?? []).map(({ container, network, matched, addresses, class: id }) => ({
+    container: container.name,
+    network,
+    rights: policiesOf.get(id ?? 0) ?? [],
+    matched,
+    bound: container.pid === undefined ? undefined : addresses.some((address) => bound.has(address)),
   }))
 }
 

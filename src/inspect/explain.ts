@@ -64,9 +64,10 @@ export const explainAction =
     }
     const view = new HostView(run)
     const drivers = createDrivers(run)
-    const [rules, backstop] = await Promise.all([
+    const [rules, backstop, bindings] = await Promise.all([
       drivers.iptables.read(),
       drivers.backstop.read(),
+      drivers.bindings.read(),
       view.readInterfaces(),
     ])
     const { isHostAddress } = view
@@ -78,7 +79,7 @@ export const explainAction =
         destination,
         protocol,
         port,
-        kernel: { rules, backstop },
+        kernel: { rules, backstop, bindings },
         networks,
         isHostAddress,
       }

@@ -5,6 +5,7 @@ import { trace, type Trace } from '../dataplane/trace.ts'
 import type { HostDrivers } from '../host/drivers.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
 import type { Saved } from '../iptables/parse.ts'
+import { marksByAddress, type SavedBindings } from '../nftables/bindings.ts'
 import type { SavedBackstop } from '../nftables/backstop.ts'
 import type { Network } from '../workloads/model.ts'
 import { hookOf, jumpsTo, readChains } from './ruleset.ts'
@@ -24,6 +25,7 @@ export interface Judgement {
 export interface KernelView {
   readonly rules: SavedFamilies
   readonly backstop: SavedBackstop | undefined
+  readonly bindings: SavedBindings | undefined
 }
 
 export interface JudgeInput {
@@ -111,6 +113,10 @@ const contains = (network: Network, address: Address): boolean =>
 const backstopDrops = ({ kernel }: JudgeInput, { bridge }: Way): boolean =>
   kernel.backstop !== undefined && !kernel.backstop.open.includes(bridge)
 
+/** What the bridge writes on packets from here; of an address that is nobody's, or not running, nothing. */
+const markOf = (bindings: SavedBindings | undefined, from: Address | undefined): number =>
+  (from !== undefined && bindings && marksByAddress(bindings).get(from)) || 0
+
 /** Asks the kernel about every set that the chains name, then walks. */
 async function follow(
   input: JudgeInput,
@@ -137,7 +143,7 @@ async function follow(
   const holding = await ipset.holding(questions)
   return trace(
     chain,
-    { inInterface: way.bridge, destination, protocol, port },
+    { inInterface: way.bridge, destination, protocol, port, mark: markOf(input.kernel.bindings, from) },
     { chains, inSet: (set) => holding.has(set) },
   )
 }

@@ -27,7 +27,8 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     rules: FAMILIES.every((family) => hookOf(rules[family]) !== undefined),
     backstop: backstop !== undefined,
   }
-  const view = { desired, ledger, counters, host, guards, flavour: drivers.iptables.flavour }
+  const forgedFrames = (await drivers.bindings.read())?.dropped ?? { forged: 0, claimed: 0 }
+  const view = { desired, ledger, counters, host, guards, flavour: drivers.iptables.flavour, forgedFrames }
   const report = statusReport(view, unprotectedOf(view), {
     problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
     pid: undefined,

@@ -57,7 +57,12 @@ async function proveHost(ask: CallDaemon, run: Run, configFile: string): Promise
   )
   if (places.length === 0) throw new Error('there is no guarded network with a way out to try it on')
   const drivers = createDrivers(run)
-  const kernel = { rules: await drivers.iptables.read(), backstop: await drivers.backstop.read() }
+  const kernel = {
+    rules: await drivers.iptables.read(),
+    backstop: await drivers.backstop.read(),
+    // What a proof sends is no container's.
+    bindings: undefined,
+  }
   const trials: Trial[] = []
   for (const place of places)
     for (const source of place.sources)

@@ -2,7 +2,7 @@ import { CLASS_MASK } from '../config/model.ts'
 import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Binding } from '../dataplane/model.ts'
 import { bytesOf } from '../net/address.ts'
-import { familyOf } from '../net/types.ts'
+import { familyOf, type Address } from '../net/types.ts'
 
 /** What the kernel holds of the bindings. */
 export interface SavedBindings {
@@ -207,6 +207,18 @@ export function elementsOf(bindings: readonly Binding[]): Elements {
     add('takenTargets6', target)
   }
   return sets
+}
+
+/** The marks that the kernel gives to addresses. */
+export function marksByAddress({ elements }: SavedBindings): Map<Address, number> {
+  const marks = new Map<Address, number>()
+  for (const set of ['rights4', 'rights6']) {
+    for (const element of elements.get(set) ?? []) {
+      const [, address, mark] = / (\S+) : (0x[0-9a-f]+)$/.exec(element) ?? []
+      if (address !== undefined) marks.set(address as Address, Number(mark))
+    }
+  }
+  return marks
 }
 
 /** Is what the kernel holds what would be written, but for its elements? */

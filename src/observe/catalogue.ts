@@ -38,6 +38,15 @@ export const CATALOGUE = {
     'network',
     'reason',
   ),
+  forgedFrames: counter(
+    'forged_frames_total',
+    "Frames dropped at a bridge: of a container and not with its own addresses (forged), or with a container's addresses and of somebody else (claimed).",
+    'kind',
+  ),
+  ignoredLabels: gauge(
+    'ignored_image_labels',
+    'Labels that would match a policy, and do not count since the image of the container brings them.',
+  ),
   domainConnections: counter(
     'domain_connections_total',
     'Connections admitted to an address of the domain; a shared address counts for each of its names.',

@@ -62,6 +62,8 @@ export class Metrics {
   readonly #rulePackets = this.#counter('rulePackets')
   readonly #ruleBytes = this.#counter('ruleBytes')
   readonly #denied = this.#counter('denied')
+  readonly #forgedFrames = this.#counter('forgedFrames')
+  readonly #ignoredLabels = this.#gauge('ignoredLabels')
   readonly #domainConnections = this.#counter('domainConnections')
   readonly #addresses = this.#gauge('addresses')
   readonly #names = this.#gauge('names')
@@ -183,6 +185,17 @@ export class Metrics {
   }
 
   /** Counts subjects; every reason of the closed list always has its series. */
+  /** Since the table was made. */
+  setForgedFrames(frames: { readonly forged: number; readonly claimed: number }): void {
+    this.#forgedFrames.reset()
+    this.#forgedFrames.inc({ kind: 'forged' }, frames.forged)
+    this.#forgedFrames.inc({ kind: 'claimed' }, frames.claimed)
+  }
+
+  setIgnoredLabels(count: number): void {
+    this.#ignoredLabels.set(count)
+  }
+
   setUnprotected(found: readonly Pick<Unprotected, 'reason'>[]): void {
     for (const reason of UNPROTECTED_REASONS) {
       this.#unprotected.set({ reason }, found.filter((item) => item.reason === reason).length)

@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import type { Container, Inventory } from '../workloads/model.ts'
-import { rightsAt, type Rights } from './rights.ts'
+import { ignoredLabels, matchedPolicies, rightsAt, type Matched, type Rights } from './rights.ts'
 
 /** Rights with the number by which packets and connections bear them; 0 stands for sources that nobody knows. */
 export interface RightsClass extends Rights {
@@ -19,6 +19,8 @@ export interface Member {
   readonly network: string
   readonly mac: string | undefined
   readonly addresses: readonly Address[]
+  /** The policies that match it here, and by what. */
+  readonly matched: readonly Matched[]
   /** Undefined: there were more combinations of rights than can be told apart, so it has none. */
   readonly class: number | undefined
 }
@@ -29,6 +31,8 @@ export interface Assignment {
   /** In order of their numbers. */
   readonly classes: readonly RightsClass[]
   readonly members: readonly Member[]
+  /** Labels that would have matched a policy, had not an image brought them. */
+  readonly ignoredLabels: number
 }
 
 /** The numbers of rights: the same ones for as long as somebody has them, since connections bear them too. */
@@ -98,6 +102,7 @@ export function assign(
       network: endpoint.networkName,
       mac: endpoint.mac,
       addresses: endpoint.addresses,
+      matched: matchedPolicies(config, container, endpoint.networkName),
       class: id,
     }
   })
@@ -105,12 +110,23 @@ export function assign(
     unknown: unknownOf(config),
     classes: [...classes.values()].toSorted((one, other) => one.id - other.id),
     members,
+    ignoredLabels: (inventory?.containers ?? []).reduce((sum, one) => sum + ignoredLabels(config, one), 0),
   }
 }
 
 /** Who is held to less than what is common must not get it back by being taken for nobody. */
 const unknownOf = ({ policies, guard }: AssignmentConfig): 'common' | 'deny' =>
   policies.every(({ inherit }) => inherit) ? guard.unknown : 'deny'
+
+/** Networks on which running containers of different rights can relay for each other. */
+export function mixedNetworks({ members }: Assignment): string[] {
+  const classes = new Map<string, Set<number | undefined>>()
+  for (const { container, network, class: id } of members) {
+    if (container.pid === undefined) continue
+    classes.set(network, (classes.get(network) ?? new Set()).add(id))
+  }
+  return [...classes].flatMap(([network, some]) => (some.size > 1 ? [network] : [])).toSorted()
+}
 
 /** The numbers by address; of an address that two claim, neither. */
 export function classesByAddress({ members }: Assignment): Map<Address, number> {

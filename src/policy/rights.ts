@@ -63,6 +63,25 @@ export function rightsAt(config: RightsConfig, container: Container, network: st
   })
 }
 
+/** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
+export function ignoredLabels(config: RightsConfig, { labels, imageLabels = {} }: Container): number {
+  const asked = config.policies.flatMap(({ id, attachable, match }) => [
+    ...(attachable && config.guard.labels === 'honour' ? [[ATTACHING_LABEL, id]] : []),
+    ...match.flatMap(({ label, compose }) => [
+      ...(label ? [[label.key, label.value]] : []),
+      ...(compose ? [[COMPOSE_PROJECT, compose.project]] : []),
+    ]),
+  ])
+  const ignored = asked.filter(
+    ([key = '', value]) =>
+      Object.hasOwn(labels, key) &&
+      labels[key] === value &&
+      Object.hasOwn(imageLabels, key) &&
+      imageLabels[key] === value,
+  )
+  return new Set(ignored.map(([key]) => key)).size
+}
+
 const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify(rights), ...rights })
 
 /** By nothing but a label, which whoever starts a container chooses. */

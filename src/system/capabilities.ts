@@ -38,6 +38,12 @@ const TOOLS: readonly { name: string; packageName: string; required: boolean; re
     required: false,
     reason: 'connections cannot be listed without it',
   },
+  {
+    name: 'perl',
+    packageName: 'perl-base',
+    required: false,
+    reason: 'policies cannot tell containers apart without it',
+  },
 ]
 
 /** Everything that is missing at once, required things first. */

@@ -126,6 +126,7 @@ export class DockerSession {
 
   #note({ type, action, id, container }: DockerEvent): void {
     if (type === 'network' && action === 'create' && id !== '') void this.#lookAtNewNetwork(id)
+    else if (type === 'container' && action === 'start' && id !== '') void this.#lookAtStarted(id)
     else if (type === 'network' && (action === 'connect' || action === 'disconnect') && container) {
       this.#request((work) => work.containers.add(container))
     } else if (action === 'prune' || action === 'reload' || id === '') {
@@ -143,6 +144,21 @@ export class DockerSession {
       if (network && this.#published) this.#listener.onNetwork(network)
       this.#changed = true
       this.#request((work) => this.#listing && work.networks.add(id))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** It sends already, and has the rights of an unknown one until somebody says whose process it is. */
+  async #lookAtStarted(id: string): Promise<void> {
+    try {
+      const problems = this.#cache.putContainer(id, await this.#api.container(id))
+      await this.#learnImages()
+      if (this.#over.signal.aborted) return
+      for (const problem of problems) this.#listener.onProblem(problem)
+      this.#changed = true
+      if (this.#listing || !this.#published) this.#request((work) => work.containers.add(id))
+      else this.#publish()
     } catch (error) {
       this.#fail(error)
     }
@@ -188,11 +204,15 @@ export class DockerSession {
     await mapBounded([...work.containers], INSPECTIONS_AT_ONCE, async (id) => {
       problems.push(...this.#cache.putContainer(id, await this.#api.container(id)))
     })
+    await this.#learnImages()
+    for (const problem of problems) this.#listener.onProblem(problem)
+    this.#changed ||= work.networks.size > 0 || work.containers.size > 0
+  }
+
+  async #learnImages(): Promise<void> {
     await mapBounded(this.#cache.unseenImages(), INSPECTIONS_AT_ONCE, async (id) => {
       this.#cache.putImage(id, await this.#api.image(id))
     })
-    for (const problem of problems) this.#listener.onProblem(problem)
-    this.#changed ||= work.networks.size > 0 || work.containers.size > 0
   }
 
   async #listEverything(): Promise<void> {

@@ -18,6 +18,8 @@ export interface HostFacts {
   readonly secondGuard: boolean
   /** Are the containers' look-ups answered by our own DNS gateway? */
   readonly dnsGateway: boolean
+  /** Networks on which containers of different rights live. */
+  readonly mixedNetworks: readonly string[]
 }
 
 /** Everything on this host that the firewall does not hold: what applies to the whole host first, then by reason and subject. */
@@ -103,8 +105,14 @@ export const isContainersEnd = (port: {
   readonly kind?: string | undefined
 }): boolean => port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
 
-const networks = ({ inventory }: HostFacts): Unprotected[] =>
-  (inventory?.networks ?? []).flatMap(({ driver, name }): Unprotected[] =>
+const networks = ({ inventory, mixedNetworks }: HostFacts): Unprotected[] => [
+  ...mixedNetworks.map((subject): Unprotected => ({
+    reason: 'mixed-bridge',
+    subject,
+    advice:
+      'Containers of different rights share it and can relay for each other: give those with more rights a network of their own.',
+  })),
+  ...(inventory?.networks ?? []).flatMap(({ driver, name }): Unprotected[] =>
     driver === 'macvlan' || driver === 'ipvlan'
       ? [
           {
@@ -114,7 +122,8 @@ const networks = ({ inventory }: HostFacts): Unprotected[] =>
           },
         ]
       : [],
-  )
+  ),
+]
 
 const containers = ({ inventory, config }: HostFacts): Unprotected[] => {
   const all = inventory?.containers ?? []

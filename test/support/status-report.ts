@@ -24,6 +24,15 @@ export const healthyReport: StatusReport = {
     { name: 'lab', bridge: 'br-lab', guarded: false, why: 'in guard.except', deniedPackets: 0 },
   ],
   policies: [{ policy: 'common', addresses: { ipv4: 12, ipv6: 3 }, entries: 4 }],
+  containers: [
+    {
+      container: 'shop-web-1',
+      network: 'shop_default',
+      rights: ['common', 'shop'],
+      matched: [{ policy: 'shop', why: 'compose shop' }],
+      bound: true,
+    },
+  ],
   names: [
     {
       name: 'api.example.com' as Hostname,

@@ -30,6 +30,10 @@ POLICIES
 POLICY  ENTRIES  IPV4  IPV6
 common        4    12     3
 
+CONTAINERS
+CONTAINER   NETWORK       RIGHTS       BY                  HELD
+shop-web-1  shop_default  common shop  shop: compose shop  yes
+
 TEMPORARY
 ENTRY              REMAINING  UNTIL
 b.example.com:443  1h         2026-01-02T13:00:00.000Z

@@ -7,7 +7,7 @@ import { FAMILIES } from '../../../src/net/types.ts'
 import { renderBackstop } from '../../../src/nftables/backstop.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { Desired } from '../../../src/reconcile/desired.ts'
-import { configOf, planOf, SHOP, surroundingsOf } from '../../support/builders.ts'
+import { configOf, planOf, SHOP, surroundingsOf, type World } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
 
 /**
@@ -63,9 +63,10 @@ const CASES = [
         },
       ],
       members: [],
+      ignoredLabels: 0,
     },
   },
-] as const
+] as const satisfies readonly ({ readonly name: string } & World)[]
 
 describe.each(CASES)('$name', ({ name, yaml, ...around }) => {
   test('is built as reviewed', async () => {
@@ -74,7 +75,7 @@ describe.each(CASES)('$name', ({ name, yaml, ...around }) => {
       new Desired({
         config,
         policies: compile(config, [], NOW_MS),
-        surroundings: surroundingsOf(around),
+        surroundings: surroundingsOf(around satisfies Omit<World, 'yaml'>),
         generation: 7,
         held: () => [],
       }),

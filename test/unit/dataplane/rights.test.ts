@@ -34,7 +34,10 @@ async function kernelWith(
 ): Promise<FakeKernel> {
   const kernel = new FakeKernel()
   dockerRules(kernel)
-  const firewall = await TestFirewall.start(kernel, { yaml: YAML, rights: { unknown, classes, members: [] } })
+  const firewall = await TestFirewall.start(kernel, {
+    yaml: YAML,
+    rights: { unknown, classes, members: [], ignoredLabels: 0 },
+  })
   await firewall.pass()
   expect((await firewall.pass()).outcome).toBe('unchanged')
   return kernel

@@ -43,6 +43,7 @@ const judge = ({
     plan: decideInterfaces(inventory, interfaces, guard),
     config: { smtp, docker: { socket } },
     secondGuard,
+    mixedNetworks: [],
     dnsGateway,
   })
   // Whatever it is, an operator gets one sentence.
