@@ -11,6 +11,8 @@ export interface RightsClass extends Rights {
 
 /** As many as the bits of the mark tell apart. */
 export const MOST_CLASSES = 511
+/** From here on rights that nobody has are not kept ready. */
+const SCARCE = 256
 
 /** An interface of a container, with what it may do. */
 export interface Member {
@@ -38,7 +40,9 @@ export interface Assignment {
 /** The numbers of rights: the same ones for as long as somebody has them, since connections bear them too. */
 export class ClassNumbers {
   readonly #numbers: Map<string, number>
+  readonly #classes = new Map<string, RightsClass>()
   #last: number
+  #policies: AssignmentConfig['policies'] | undefined
 
   /** @param saved what an earlier process left */
   constructor(saved: Readonly<Record<string, number>> = {}) {
@@ -50,8 +54,22 @@ export class ClassNumbers {
     return Object.fromEntries(this.#numbers)
   }
 
-  /** Undefined: all are taken. */
-  of(key: string): number | undefined {
+  /**
+   * Rights that somebody has, or had under these policies: their chains stand ready for the next container that has them.
+   * In order of their numbers.
+   */
+  get classes(): RightsClass[] {
+    return [...this.#classes.values()].toSorted((one, other) => one.id - other.id)
+  }
+
+  /** Undefined: all numbers are taken. */
+  of(rights: Rights): number | undefined {
+    const id = this.#numberOf(rights.key)
+    if (id !== undefined && !this.#classes.has(rights.key)) this.#classes.set(rights.key, { id, ...rights })
+    return id
+  }
+
+  #numberOf(key: string): number | undefined {
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
     const taken = new Set(this.#numbers.values())
@@ -66,9 +84,16 @@ export class ClassNumbers {
     return undefined
   }
 
-  /** Forgets what nobody has any more. */
-  retain(keys: ReadonlySet<string>): void {
-    for (const key of this.#numbers.keys()) if (!keys.has(key)) this.#numbers.delete(key)
+  /** Forgets what nobody has any more, when the policies are others than before, or numbers get scarce. */
+  tidy(policies: AssignmentConfig['policies'], keys: ReadonlySet<string>): void {
+    const isScarce = this.#numbers.size > SCARCE
+    if (policies === this.#policies && !isScarce) return
+    this.#policies = policies
+    for (const key of this.#numbers.keys()) {
+      if (keys.has(key)) continue
+      this.#numbers.delete(key)
+      this.#classes.delete(key)
+    }
   }
 }
 
@@ -91,24 +116,19 @@ export function assign(
     })),
   )
   // An engine that was not heard says nothing of who has what.
-  if (inventory) numbers.retain(new Set(found.map(({ rights }) => rights.key)))
-  const classes = new Map<number, RightsClass>()
-  const members = found.map(({ container, endpoint, rights }): Member => {
-    const id = numbers.of(rights.key)
-    if (id !== undefined) classes.set(id, { id, ...rights })
-    return {
-      container: { id: container.id, name: container.name, pid: container.pid },
-      networkId: endpoint.networkId,
-      network: endpoint.networkName,
-      mac: endpoint.mac,
-      addresses: endpoint.addresses,
-      matched: matchedPolicies(config, container, endpoint.networkName),
-      class: id,
-    }
-  })
+  if (inventory) numbers.tidy(config.policies, new Set(found.map(({ rights }) => rights.key)))
+  const members = found.map(({ container, endpoint, rights }): Member => ({
+    container: { id: container.id, name: container.name, pid: container.pid },
+    networkId: endpoint.networkId,
+    network: endpoint.networkName,
+    mac: endpoint.mac,
+    addresses: endpoint.addresses,
+    matched: matchedPolicies(config, container, endpoint.networkName),
+    class: numbers.of(rights),
+  }))
   return {
     unknown: unknownOf(config),
-    classes: [...classes.values()].toSorted((one, other) => one.id - other.id),
+    classes: numbers.classes,
     members,
     ignoredLabels: (inventory?.containers ?? []).reduce((sum, one) => sum + ignoredLabels(config, one), 0),
   }

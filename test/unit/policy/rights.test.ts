@@ -148,6 +148,14 @@ describe('what they give', () => {
   })
 })
 
+const rightsNamed = (key: string) => ({
+  key,
+  policies: [],
+  metadata: false,
+  smtp: undefined,
+  denyWith: 'drop' as const,
+})
+
 describe('numbers', () => {
   const inventoryOf = (...containers: Container[]): Inventory => ({ networks: [], containers })
   const policies = (count: number): string =>
@@ -165,15 +173,21 @@ describe('numbers', () => {
     expect(numberOf('c0', 'c1')).toBe(1)
     expect(numberOf('c1')).toBe(2)
     expect(numberOf('c2', 'c1')).toBe(3)
+    expect(numberOf('c0')).toBe(1)
+    expect(assign(config, inventoryOf(container('c1')), numbers)?.classes.map(({ id }) => id)).toEqual([
+      1, 2, 3,
+    ])
+    // Another config: what nobody has is forgotten, and its number is not given away at once.
     const next = new ClassNumbers(numbers.snapshot())
-    expect(
-      assign(config, inventoryOf(container('c1'), container('c0')), next)?.members.map((one) => one.class),
-    ).toEqual([2, 4])
+    const other = { ...config, policies: [...config.policies] }
+    expect(assign(other, inventoryOf(container('c1')), next)?.classes.map(({ id }) => id)).toEqual([2])
+    const members = assign(other, inventoryOf(container('c1'), container('c0')), next)?.members
+    expect(members?.map((one) => one.class)).toEqual([2, 4])
   })
   test('end somewhere, and who comes too late has no rights at all', async () => {
     const numbers = new ClassNumbers()
-    for (let i = 0; i < MOST_CLASSES; i++) expect(numbers.of(`key ${i}`)).toBe(i + 1)
-    expect(numbers.of('one more')).toBeUndefined()
+    for (let i = 0; i < MOST_CLASSES; i++) expect(numbers.of(rightsNamed(`key ${i}`))).toBe(i + 1)
+    expect(numbers.of(rightsNamed('one more'))).toBeUndefined()
   })
   test('are not given where all containers are alike', async () => {
     expect(
