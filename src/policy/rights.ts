@@ -1,5 +1,5 @@
 import type { Config, PolicyConfig, PolicyMatch, SmtpConfig } from '../config/model.ts'
-import { ownLabels } from '../workloads/own-labels.ts'
+import { COMPOSE_PROJECT, COMPOSE_SERVICE, ownLabels } from '../workloads/own-labels.ts'
 import type { Container } from '../workloads/model.ts'
 import { COMMON } from './compile.ts'
 
@@ -25,8 +25,6 @@ type RightsConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
 }
 
 const ATTACHING_LABEL = 'embargod.policy'
-const COMPOSE_PROJECT = 'com.docker.compose.project'
-const COMPOSE_SERVICE = 'com.docker.compose.service'
 
 /** What holds for a container on one of its networks. */
 export function matchedPolicies(config: RightsConfig, container: Container, network: string): Matched[] {
@@ -64,7 +62,8 @@ export function rightsAt(config: RightsConfig, container: Container, network: st
 }
 
 /** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
-export function ignoredLabels(config: RightsConfig, { labels, imageLabels = {} }: Container): number {
+export function ignoredLabels(config: RightsConfig, container: Container): number {
+  const own = ownLabels(container)
   const asked = config.policies.flatMap(({ id, attachable, match }) => [
     ...(attachable && config.guard.labels === 'honour' ? [[ATTACHING_LABEL, id]] : []),
     ...match.flatMap(({ label, compose }) => [
@@ -73,11 +72,7 @@ export function ignoredLabels(config: RightsConfig, { labels, imageLabels = {} }
     ]),
   ])
   const ignored = asked.filter(
-    ([key = '', value]) =>
-      Object.hasOwn(labels, key) &&
-      labels[key] === value &&
-      Object.hasOwn(imageLabels, key) &&
-      imageLabels[key] === value,
+    ([key = '', value]) => container.labels[key] === value && !Object.hasOwn(own, key),
   )
   return new Set(ignored.map(([key]) => key)).size
 }

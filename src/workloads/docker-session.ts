@@ -58,6 +58,8 @@ export class DockerSession {
   #changed = false
   #published = false
   #listedAtMs = 0
+  /** Started containers that are being looked at, and whether something happened to them meanwhile. */
+  readonly #starting = new Map<string, { isOld: boolean }>()
   #failure: unknown
 
   constructor(api: DockerApi, listener: SessionListener, timing: SessionTiming) {
@@ -125,6 +127,8 @@ export class DockerSession {
   }
 
   #note({ type, action, id, container }: DockerEvent): void {
+    const look = this.#starting.get(type === 'network' ? (container ?? '') : id)
+    if (look) look.isOld = true
     if (type === 'network' && action === 'create' && id !== '') void this.#lookAtNewNetwork(id)
     else if (type === 'container' && action === 'start' && id !== '') void this.#lookAtStarted(id)
     else if (type === 'network' && (action === 'connect' || action === 'disconnect') && container) {
@@ -151,16 +155,21 @@ export class DockerSession {
 
   /** It sends already, and has the rights of an unknown one until somebody says whose process it is. */
   async #lookAtStarted(id: string): Promise<void> {
+    const look = { isOld: false }
+    this.#starting.set(id, look)
     try {
       const problems = this.#cache.putContainer(id, await this.#api.container(id))
       await this.#learnImages()
       if (this.#over.signal.aborted) return
       for (const problem of problems) this.#listener.onProblem(problem)
       this.#changed = true
-      if (this.#listing || !this.#published) this.#request((work) => work.containers.add(id))
-      else this.#publish()
+      if (this.#published) this.#publish()
+      // What was answered may be older than what another look has found.
+      if (look.isOld || this.#listing || !this.#published) this.#request((work) => work.containers.add(id))
     } catch (error) {
       this.#fail(error)
+    } finally {
+      if (this.#starting.get(id) === look) this.#starting.delete(id)
     }
   }
 

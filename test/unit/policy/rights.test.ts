@@ -96,6 +96,24 @@ describe('who is in which policy', () => {
       ['gold'],
     ],
     [
+      'a service whose image compose has built',
+      container('x', {
+        labels: { ...compose('shop', 'web'), 'com.docker.compose.config-hash': 'abc' },
+        imageLabels: compose('shop', 'web'),
+      }),
+      'bridge',
+      ['shop', 'web'],
+    ],
+    [
+      'an image that bears everything compose writes',
+      container('x', {
+        labels: { ...compose('shop', 'web'), 'com.docker.compose.config-hash': 'abc' },
+        imageLabels: { ...compose('shop', 'web'), 'com.docker.compose.config-hash': 'abc' },
+      }),
+      'bridge',
+      [],
+    ],
+    [
       'by a label, the image unknown',
       container('x', { labels: { tier: 'gold' }, imageLabels: 'unknown' }),
       'bridge',
