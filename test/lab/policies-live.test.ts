@@ -1,0 +1,156 @@
+import { beforeAll, expect, test } from 'vitest'
+import type { LabContainer } from './container.ts'
+import { origin, reached } from './reach.ts'
+import { inside } from './scene.ts'
+import { scrape } from './scrape.ts'
+import { useLab } from './shared-lab.ts'
+import { LiveConnection } from './web.ts'
+
+/** Rights while things change: names, processes, tables, the config. And what operators see of them. */
+const lab = useLab({ name: 'policies-live' })
+
+const COMMON = '203.0.113.10'
+const WEB = '203.0.113.21'
+const GOLD = '203.0.113.22'
+
+const config = (policies: string): string => `
+denyWith: reject
+allow: [{ cidr: ${COMMON}, ports: [80/tcp] }]
+policies:
+${policies}`
+const POLICIES = `
+  web: { match: { container: 'web-*' }, allow: [{ cidr: ${WEB}, ports: [80/tcp] }] }
+  gold: { match: { label: tier=gold }, allow: [{ cidr: ${GOLD}, ports: [80/tcp] }] }
+  alone: { match: { network: alone }, inherit: false }
+`
+
+let web: LabContainer
+
+const reaches = async (from: LabContainer, address: string): Promise<boolean> =>
+  (await reached(from, [origin(address)], { seconds: 2 })).length === 1
+
+async function reachesSoon(from: LabContainer, address: string): Promise<void> {
+  await lab().waitFor(`${from.name} reaches ${address}`, () => reaches(from, address))
+}
+
+beforeAll(async () => {
+  await lab().network('shop', { ipv6: true })
+  await lab().network('alone')
+  await lab().daemon({ config: config(POLICIES) })
+  web = await lab().container({ network: 'shop', name: 'web-1' })
+  await reachesSoon(web, WEB)
+})
+
+test('status says who is in what, by what, and that a network is mixed', async () => {
+  await inside(lab(), { network: 'shop', name: 'plain' })
+  await inside(lab(), { network: 'alone', name: 'hermit' })
+  await lab().waitFor('all are held', async () => {
+    const { stdout } = await lab().cli(['status'])
+    return (
+      /^web-1 +shop +common web +web: container web-\* +yes$/m.test(stdout) &&
+      /^plain +shop +common +yes$/m.test(stdout) &&
+      /^hermit +alone +alone +alone: network alone +yes$/m.test(stdout) &&
+      /^mixed-bridge +shop /m.test(stdout)
+    )
+  })
+  expect((await scrape(lab())).value('unprotected', { reason: 'mixed-bridge' })).toBe(1)
+})
+
+test('explain tells the rule that decides', async () => {
+  const plain = await inside(lab(), { network: 'shop', name: 'plain' })
+  await reachesSoon(plain, COMMON)
+  const allowed = await lab().cli(['explain', 'web-1', `${WEB}:80`])
+  expect(allowed.code).toBe(0)
+  expect(allowed.stdout).toMatch(/containers of common, web/)
+  expect(allowed.stdout).toMatch(/because EMBARGOD-C-\d+: allow web: 80\/tcp/)
+  const denied = await lab().cli(['explain', 'plain', `${WEB}:80`])
+  expect(denied.code).toBe(6)
+  expect(denied.stdout).toMatch(/not allowed by common/)
+})
+
+test('a label that the image brings gives nothing and is counted; the same on the container does', async () => {
+  const base = await inside(lab(), { network: 'shop' })
+  await lab().docker.getContainer(base.id).commit({ repo: 'golden', tag: '1', changes: 'LABEL tier=gold' })
+  const forged = await inside(lab(), { network: 'shop', image: 'golden:1', cmd: ['sleep', '600'] })
+  const given = await inside(lab(), { network: 'shop', labels: { tier: 'gold' } })
+  await reachesSoon(given, GOLD)
+  await reachesSoon(forged, COMMON)
+  expect(await reaches(forged, GOLD)).toBe(false)
+  await lab().waitFor('it is counted', async () => (await scrape(lab())).value('ignored_image_labels') === 1)
+})
+
+test('who shares the network of a container has its rights', async () => {
+  const guest = await inside(lab(), { network: `container:${web.id}`, name: 'guest' })
+  expect(await reaches(guest, WEB)).toBe(true)
+})
+
+test('a container that loses its rights loses its live connections with them', async () => {
+  const one = await inside(lab(), { network: 'shop', name: 'web-2' })
+  await reachesSoon(one, WEB)
+  const live = await LiveConnection.open(one, origin(WEB))
+  expect(await live.flows()).toBe(true)
+  await lab().docker.getContainer(one.id).rename({ name: 'former' })
+  await lab().waitFor('the right is gone', async () => !(await reaches(one, WEB)))
+  expect(await live.flows(1500)).toBe(false)
+  expect(await reaches(one, COMMON)).toBe(true)
+  // Rights go with the container, not with what it was called.
+  await lab().docker.getContainer(one.id).rename({ name: 'web-3' })
+  await reachesSoon(one, WEB)
+})
+
+test('on a second network it has what it has there', async () => {
+  const both = await inside(lab(), { network: 'shop', name: 'web-4' })
+  await reachesSoon(both, COMMON)
+  // `inherit: false` of the other network holds on this one too.
+  await both.connectTo('alone')
+  await lab().waitFor('what is common is gone', async () => !(await reaches(both, COMMON)))
+  expect(await reaches(both, WEB)).toBe(true)
+  await both.disconnectFrom('alone')
+  await reachesSoon(both, COMMON)
+})
+
+test('a table of bindings that somebody deletes or changes is put right', async () => {
+  const repairs = async () => (await scrape(lab())).value('drift_repairs_total', { kind: 'bindings' }) ?? 0
+  for (const argv of [
+    ['nft', 'delete', 'table', 'bridge', 'embargod-bindings'],
+    ['nft', 'flush', 'chain', 'bridge', 'embargod-bindings', 'known'],
+  ] as const) {
+    const before = await repairs()
+    await lab().host(argv)
+    await lab().waitFor(`${argv[1]} is repaired`, async () => (await repairs()) > before)
+    await reachesSoon(web, WEB)
+  }
+})
+
+test('rights outlast the daemon, and a restart', async () => {
+  const daemon = await lab().embargod.cli(['status', '--json'])
+  const { pid } = JSON.parse(daemon.stdout)
+  await lab().host(['kill', '-9', String(pid)])
+  expect(await reaches(web, WEB)).toBe(true)
+  const late = await inside(lab(), { network: 'shop', name: 'web-9' })
+  expect(await reaches(late, WEB)).toBe(false)
+  await lab().daemon({ config: config(POLICIES) })
+  await reachesSoon(late, WEB)
+  expect(await reaches(web, WEB)).toBe(true)
+})
+
+test('a policy that goes takes its rights along, and the last one its table', async () => {
+  const live = await LiveConnection.open(web, origin(WEB))
+  await lab().embargod.writeConfig(config(POLICIES.replace(/^ {2}web:.*$/m, '')))
+  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  await lab().waitFor('the right is gone', async () => !(await reaches(web, WEB)))
+  expect(await live.flows(1500)).toBe(false)
+  expect(await reaches(web, COMMON)).toBe(true)
+  await lab().embargod.writeConfig(config('').replace('policies:', ''))
+  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  expect((await lab().host(['nft', 'list', 'tables'])).stdout).not.toContain('embargod-bindings')
+  expect(await reaches(web, COMMON)).toBe(true)
+  await lab().embargod.writeConfig(config(POLICIES))
+  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  await reachesSoon(web, WEB)
+})
+
+test('cleanup leaves nothing of it', async () => {
+  expect(await lab().cli(['cleanup', '--stop', '--yes'])).toMatchObject({ code: 0 })
+  expect((await lab().host(['nft', 'list', 'tables'])).stdout).not.toContain('embargod')
+})
