@@ -69,15 +69,19 @@ export async function allowedTarget(
 
 async function candidates(family: Family, view: RulesView): Promise<Target[]> {
   const found: Target[] = []
+  const counts = new Map<string, number>()
   for (const { matches, chain } of approvals(view)) {
+    // Of each way to an approval some: where nobody may do anything but ask for names, that is what is left.
+    if ((counts.get(chain) ?? 0) >= MOST_CANDIDATES) continue
     const ports = matches.map(portOf).find((one) => one !== undefined)
     if (!ports) continue
     const elements = chain === CHAIN.internet ? [NOBODYS[family]] : await goals(matches, view)
     for (const element of elements) {
       const destination = addressIn(element, family)
-      if (destination !== undefined && view.leaves(destination)) found.push({ destination, ...ports })
+      if (destination === undefined || !view.leaves(destination)) continue
+      found.push({ destination, ...ports })
+      counts.set(chain, (counts.get(chain) ?? 0) + 1)
     }
-    if (found.length >= MOST_CANDIDATES) break
   }
   return found
 }

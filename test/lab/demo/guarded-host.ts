@@ -9,7 +9,7 @@ import type { Lab } from '../lab.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../../../deploy/embargod.example.yaml', import.meta.url))
 
-/** What the little internet answers for the names of the example config, and for two more. */
+/** What the little internet answers for the names of the example config, and for some more. */
 export const NAMES = {
   'api.stripe.com': { a: ['203.0.113.30'], aaaa: ['2001:db8:f::30'] },
   'api.github.com': { a: ['203.0.113.29'], aaaa: ['2001:db8:f::29'] },
@@ -19,6 +19,8 @@ export const NAMES = {
   'db.corp.example': { a: ['10.77.0.1'] },
   'mail.example': { a: ['203.0.113.25'] },
   'partner.example': { a: ['203.0.113.40'] },
+  'cdn.example': { a: ['203.0.113.50'] },
+  'api.adyen.com': { a: ['203.0.113.51'] },
 } as const satisfies Record<string, DnsScript>
 
 /** Without the example's minutes: nobody wants to watch an address age for a quarter of an hour. */
@@ -45,7 +47,11 @@ export class GuardedHost {
 
   /** A file of its own in conf.d: what it lists is added. */
   async allow(file: string, entry: string): Promise<void> {
-    await this.lab.writeHostFile(`/etc/embargod/conf.d/${file}.yaml`, `allow: ["${entry}"]\n`)
+    await this.addConfig(file, `allow: ["${entry}"]\n`)
+  }
+
+  async addConfig(file: string, yaml: string): Promise<void> {
+    await this.lab.writeHostFile(`/etc/embargod/conf.d/${file}.yaml`, yaml)
   }
 
   async disallow(file: string): Promise<void> {
