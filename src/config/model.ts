@@ -126,5 +126,8 @@ export interface Problem {
 /** The packet-mark bit of the second guard, unless the config names another. */
 export const DEFAULT_MARK = 0x20000000
 
-/** The packet-mark bits that say which rights a container has. Apart from those that Kubernetes, Tailscale and WireGuard are known to use. */
-export const CLASS_MASK = 0x1ff00000
+/**
+ * The bits that say which rights a container has, in packets and, at the same place, in connections, beside the generation in the highest
+ * eight. Above small numbers, which people give by hand, and apart from those that Kubernetes (0x4000, 0x8000) and Tailscale (0xff0000) use.
+ */
+export const CLASS_MASK = 0x3fe0

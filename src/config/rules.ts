@@ -86,7 +86,7 @@ function* markBits({ config, tree }: Judged): Generator<Problem> {
   if ((config.guard.mark & CLASS_MASK) === 0) return
   yield problemAt(
     placeAt(tree, path),
-    'guard.mark lies in the bits that tell policies apart (0x1ff00000): choose another',
+    'guard.mark lies in the bits that tell policies apart (0x3fe0): choose another',
   )
 }
 

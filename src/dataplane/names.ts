@@ -42,7 +42,7 @@ export const classChain = (id: number): string => `EMBARGOD-C-${id}`
 export const classBlockChain = (block: number): string => `${CHAIN.class}-${block}`
 
 /** The number of a class as it stands in the marks of packets and connections. */
-export const classMark = (id: number): number => id << 20
+export const classMark = (id: number): number => id << 5
 
 export const DENY_REASONS = ['forged', 'revoked', 'metadata', 'never', 'smtp', 'policy'] as const
 export type DenyReason = (typeof DENY_REASONS)[number]

@@ -98,6 +98,18 @@ test('a container that loses its rights loses its live connections with them', a
   await reachesSoon(one, WEB)
 })
 
+test('a connection is judged once, and goes on by what it bears', async () => {
+  const packets = async (rule: string): Promise<number> => {
+    const { stdout } = await lab().host(['iptables-save', '-c', '-t', 'filter'])
+    return Number(new RegExp(`^\\[(\\d+):\\d+\\] -A EMBARGOD-JUDGE .*\\[${rule} `, 'm').exec(stdout)?.[1])
+  }
+  const live = await LiveConnection.open(web, origin(WEB))
+  const [admitted, judgedAgain] = [await packets('admitted'), await packets('admitted.other')]
+  expect(await live.flows(2000)).toBe(true)
+  expect(await packets('admitted')).toBeGreaterThan(admitted)
+  expect(await packets('admitted.other')).toBe(judgedAgain)
+})
+
 test('on a second network it has what it has there', async () => {
   const both = await inside(lab(), { network: 'shop', name: 'web-4' })
   await reachesSoon(both, COMMON)

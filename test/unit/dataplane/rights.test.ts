@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { classMark } from '../../../src/dataplane/names.ts'
-import type { Assignment, RightsClass } from '../../../src/policy/classes.ts'
+import { CLASS_MASK, DEFAULT_MARK } from '../../../src/config/model.ts'
+import { classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
+import { MOST_CLASSES, type Assignment, type RightsClass } from '../../../src/policy/classes.ts'
 import { dockerRules, fateOf, packet, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
@@ -83,6 +84,13 @@ describe('each has what is its own', () => {
     expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(5) }).verdict).toBe('rejected')
     expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(1) }).verdict).toBe('dropped')
   })
+})
+
+test('numbers of rights, generations and approval do not touch each other in any mark', () => {
+  expect(CLASS_MASK & GENERATION_MASK).toBe(0)
+  expect(CLASS_MASK & DEFAULT_MARK).toBe(0)
+  expect(classMark(MOST_CLASSES)).toBe(CLASS_MASK)
+  expect(classMark(1) & (classMark(1) - 1)).toBe(0)
 })
 
 test('many classes are found in two steps', async () => {

@@ -58,7 +58,7 @@ const ports = (
 
 test('a container has its port, hardware address and address', async () => {
   expect(await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([
-    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: 0x00300000 },
+    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: 0x60 },
   ])
 })
 
