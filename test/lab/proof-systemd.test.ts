@@ -1,4 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
+import type { Run } from '../../src/system/exec.ts'
+import { networkNamespaces } from '../../src/system/net-namespaces.ts'
 import { useLab } from './shared-lab.ts'
 import { SystemdHost } from './systemd-host.ts'
 
@@ -40,6 +42,33 @@ test('the unit proves both guards on every kind of network', async () => {
   const status = await shell('cat /proc/$(systemctl show embargod --property=MainPID --value)/status')
   expect(status).toMatch(/^CapEff:\s+0000000000003000$/m)
   expect(status).toMatch(/^Seccomp:\s+2$/m)
+})
+
+/** Runs a program in the sandbox of the unit, as another unit that is a copy of it. */
+const inSandbox: Run = async (argv, options) => {
+  const quoted = argv.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
+  await host.write('/etc/probe.in', String(options?.input ?? ''))
+  await host.write('/etc/probe.sh', `${quoted} </etc/probe.in\n`)
+  await shell(`
+    sed -e 's#^ExecStart=.*#ExecStart=/bin/sh /etc/probe.sh#' -e 's#^Type=.*#Type=oneshot#' \
+      -e '/^\\(ExecStartPre\\|ExecReload\\|WatchdogSec\\|Restart\\|NotifyAccess\\|RuntimeDirectory\\|StateDirectory\\)/d' \
+      /usr/lib/systemd/system/embargod.service >/etc/systemd/system/probe.service
+    echo 'StandardOutput=truncate:/etc/probe.out' | sed -i '/^Type=oneshot/r /dev/stdin' /etc/systemd/system/probe.service
+    systemctl daemon-reload && systemctl start probe.service`)
+  return { stdout: await shell('cat /etc/probe.out'), stderr: '', exitCode: 0 }
+}
+
+test('in it containers can be told apart', async () => {
+  const pid = Number(await shell('unshare --net sleep 600 >/dev/null 2>&1 & echo $!'))
+  await lab().waitFor(
+    'it has a network of its own',
+    async () => (await shell(`readlink /proc/${pid}/ns/net`)) !== (await shell('readlink /proc/self/ns/net')),
+  )
+  await shell(`ip link add probe0 type veth peer name probe1 netns ${pid}`)
+  const [link] = JSON.parse(await shell('ip -json -details link show probe0'))
+  expect([...(await networkNamespaces(inSandbox, [999_999, pid]))]).toEqual([[pid, link.link_netnsid]])
+  expect((await inSandbox(['cat', `/proc/${pid}/cgroup`])).stdout).toContain('0::/')
+  await shell(`kill ${pid}`)
 })
 
 test('and fails in it when the jump is gone for good', async () => {
