@@ -1,6 +1,7 @@
 import { BACKSTOP_TABLE, GENERATION_MASK, generationMark, HELD_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Backstop } from '../dataplane/model.ts'
-import { ToolError, type Run } from '../system/exec.ts'
+import type { Run } from '../system/exec.ts'
+import { isNoTable } from './no-table.ts'
 
 /** What the kernel holds of the second guard. */
 export interface SavedBackstop {
@@ -127,8 +128,7 @@ export class BackstopDriver {
       const { stdout } = await this.run(['nft', 'list', 'table', 'inet', this.table])
       return parseBackstop(stdout)
     } catch (error) {
-      if (error instanceof ToolError && /No such file or directory|does not exist/.test(error.stderr))
-        return undefined
+      if (isNoTable(error)) return undefined
       throw error
     }
   }

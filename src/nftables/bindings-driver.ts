@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { BINDINGS_TABLE } from '../dataplane/names.ts'
-import { ToolError, type Run } from '../system/exec.ts'
+import type { Run } from '../system/exec.ts'
+import { isNoTable } from './no-table.ts'
 import type { SavedBindings } from './bindings.ts'
 
 const key = z.union([z.string(), z.number()])
@@ -63,8 +64,7 @@ export class BindingsDriver {
       const { stdout } = await this.run(['nft', '-j', 'list', 'table', 'bridge', BINDINGS_TABLE])
       return parseBindings(stdout)
     } catch (error) {
-      if (error instanceof ToolError && /No such file or directory|does not exist/.test(error.stderr))
-        return undefined
+      if (isNoTable(error)) return undefined
       throw error
     }
   }
