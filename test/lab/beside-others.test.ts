@@ -170,10 +170,15 @@ describe('ufw', () => {
     try {
       daemon = await lab().daemon({ config: 'allow: [allowed.example]', wait: false })
       await lab().waitFor(
-        'status names the firewall of the host',
+        'the host is closed, and status names its own firewall',
         async () => {
           const { code, stdout } = await lab().cli(['status'])
-          return code === 4 && /own firewall forbids.*ufw allow out/.test(stdout) && /failing/.test(stdout)
+          return (
+            code === 4 &&
+            /own firewall forbids.*ufw allow out/.test(stdout) &&
+            /failing/.test(stdout) &&
+            /^rules +yes/m.test(stdout)
+          )
         },
         45_000,
       )
