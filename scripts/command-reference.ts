@@ -16,6 +16,7 @@ export function referenceProgram(): Command {
     allow: nothing,
     verify: nothing,
     reload: nothing,
+    confirm: nothing,
     cleanup: nothing,
     schema: nothing,
   }

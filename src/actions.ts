@@ -2,6 +2,7 @@ import { allowAction } from './cli/allow.ts'
 import { checkAction } from './cli/check.ts'
 import { EXIT } from './cli/command.ts'
 import type { Action } from './cli/command.ts'
+import { confirmAction } from './cli/confirm.ts'
 import type { Actions } from './cli/program.ts'
 import { reloadAction } from './cli/reload.ts'
 import { schemaAction } from './cli/schema.ts'
@@ -13,7 +14,7 @@ import { ControlError } from './control/error.ts'
 import { runtimeDirectory } from './control/place.ts'
 import type { StatusReport } from './control/status.ts'
 import { runAction } from './daemon/run.ts'
-import { cleanupAction } from './inspect/cleanup.ts'
+import { cleanupAction, removeAll } from './inspect/cleanup.ts'
 import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
 import { rulesAction } from './inspect/rules.ts'
@@ -34,7 +35,13 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
   const directory = runtimeDirectory(environment)
   const ask: CallDaemon = (name, body) => callDaemon(name, body, { directory })
   return {
-    run: runAction({ environment, pid, signals, runtimeDirectory: directory }),
+    run: runAction({
+      environment,
+      pid,
+      signals,
+      runtimeDirectory: directory,
+      removeAll: async (state) => (await removeAll(run, state)).failures,
+    }),
     check: checkAction(hostConfigEnv),
     plan: privileged(planAction(ask, run)),
     status: statusAction({
@@ -50,6 +57,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     allow: allowAction(ask, Date.now),
     verify: privileged(verifyAction(ask, run)),
     reload: reloadAction(ask),
+    confirm: confirmAction(ask),
     cleanup: privileged(cleanupAction(ask, run)),
     schema: schemaAction,
   }

@@ -1,9 +1,8 @@
-import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import { formatDuration, parseDuration } from '../config/duration.ts'
+import { formatDuration } from '../config/duration.ts'
 import type { CallDaemon } from '../control/client.ts'
 import type { AllowAnswer, AllowRequest } from '../control/protocol.ts'
-import { EXIT, explainUse } from './command.ts'
+import { durationWithin, EXIT, explainUse } from './command.ts'
 import type { Action, Bind } from './command.ts'
 import { renderTable } from './table.ts'
 
@@ -74,9 +73,4 @@ function requestOf(entry: string | undefined, options: AllowOptions, command: Co
   return { action: 'add', entry, forMs: options.for }
 }
 
-function parseFor(text: string): number {
-  const parsed = parseDuration(text)
-  if ('reason' in parsed) throw new InvalidArgumentError(parsed.reason)
-  if (parsed.ms <= 0 || parsed.ms > MAX_MS) throw new InvalidArgumentError('between 1s and 30d')
-  return parsed.ms
-}
+const parseFor = (text: string): number => durationWithin(text, 1_000, MAX_MS, 'between 1s and 30d')

@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { InvalidArgumentError, type Command } from 'commander'
+import { parseDuration } from '../config/duration.ts'
 
 /** Where a command speaks, and to whom. */
 export interface Io {
@@ -37,10 +38,30 @@ export interface ConfigArgs {
   readonly config: string
 }
 
+export interface ConfirmArgs {
+  /** How long the config is on trial; absent: it is not. */
+  readonly confirmMs?: number
+}
+
 export type NoArgs = Readonly<Record<string, never>>
 
 export const configOption = (command: Command): Command =>
   command.option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+
+export const confirmOption = (command: Command): Command =>
+  command.option(
+    '--confirm <duration>',
+    'go back to the configuration before, unless `embargod confirm` comes within this time (5s to 1h)',
+    (text) => durationWithin(text, 5_000, 3_600_000, 'between 5s and 1h'),
+  )
+
+/** @throws InvalidArgumentError saying the bounds */
+export function durationWithin(text: string, leastMs: number, mostMs: number, bounds: string): number {
+  const parsed = parseDuration(text)
+  if ('reason' in parsed) throw new InvalidArgumentError(parsed.reason)
+  if (parsed.ms < leastMs || parsed.ms > mostMs) throw new InvalidArgumentError(bounds)
+  return parsed.ms
+}
 
 /** Examples and exit codes below the help of a command. */
 export function explainUse(

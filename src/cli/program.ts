@@ -7,7 +7,8 @@ import { defineCheck } from './check.ts'
 import { defineCleanup } from './cleanup.ts'
 import type { CleanupArgs } from './cleanup.ts'
 import { EXIT } from './command.ts'
-import type { Action, Bind, ConfigArgs, Io, NoArgs } from './command.ts'
+import type { Action, Bind, ConfigArgs, ConfirmArgs, Io, NoArgs } from './command.ts'
+import { defineConfirm } from './confirm.ts'
 import { defineExplain } from './explain.ts'
 import type { ExplainArgs } from './explain.ts'
 import { definePlan } from './plan.ts'
@@ -16,6 +17,7 @@ import { defineReload } from './reload.ts'
 import { defineRules } from './rules.ts'
 import type { RulesArgs } from './rules.ts'
 import { defineRun } from './run.ts'
+import type { RunArgs } from './run.ts'
 import { defineSchema } from './schema.ts'
 import { defineStatus } from './status.ts'
 import type { StatusArgs } from './status.ts'
@@ -23,7 +25,7 @@ import { defineVerify } from './verify.ts'
 
 /** What each command does. Composed in one place, so that no command knows the host. */
 export interface Actions {
-  readonly run: Action<ConfigArgs>
+  readonly run: Action<RunArgs>
   readonly check: Action<ConfigArgs>
   readonly plan: Action<PlanArgs>
   readonly status: Action<StatusArgs>
@@ -31,7 +33,8 @@ export interface Actions {
   readonly explain: Action<ExplainArgs>
   readonly allow: Action<AllowArgs>
   readonly verify: Action<ConfigArgs>
-  readonly reload: Action<NoArgs>
+  readonly reload: Action<ConfirmArgs>
+  readonly confirm: Action<NoArgs>
   readonly cleanup: Action<CleanupArgs>
   readonly schema: Action<NoArgs>
 }
@@ -51,6 +54,7 @@ export function buildProgram(actions: Actions, version: string, bind: Bind): Com
   defineAllow(program, actions.allow, bind)
   defineVerify(program, actions.verify, bind)
   defineReload(program, actions.reload, bind)
+  defineConfirm(program, actions.confirm, bind)
   defineCleanup(program, actions.cleanup, bind)
   defineSchema(program, actions.schema, bind)
   return program

@@ -3,13 +3,13 @@ import { formatProblem } from '../config/problem.ts'
 import type { CallDaemon } from '../control/client.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { sanitise } from '../observe/sanitise.ts'
-import { EXIT, explainUse } from './command.ts'
-import type { Action, Bind, NoArgs } from './command.ts'
+import { confirmOption, EXIT, explainUse } from './command.ts'
+import type { Action, Bind, ConfirmArgs } from './command.ts'
 
 export const reloadAction =
-  (ask: CallDaemon): Action<NoArgs> =>
-  async (_args, io) => {
-    const answer = await ask<ReloadAnswer>('reload')
+  (ask: CallDaemon): Action<ConfirmArgs> =>
+  async (request, io) => {
+    const answer = await ask<ReloadAnswer>('reload', request)
     if (answer === undefined) {
       io.stderr.write('embargod: the daemon is not running\n')
       return EXIT.failed
@@ -17,10 +17,10 @@ export const reloadAction =
     for (const problem of answer.problems) io.stdout.write(`${formatProblem(problem)}\n`)
     switch (answer.outcome) {
       case 'applied':
-        io.stdout.write('reloaded\n')
+        io.stdout.write(`reloaded${onTrial(answer)}\n`)
         return EXIT.ok
       case 'unchanged':
-        io.stdout.write('reloaded; nothing changed\n')
+        io.stdout.write(`reloaded; nothing changed${onTrial(answer)}\n`)
         return EXIT.ok
       case 'refused':
         io.stderr.write('embargod: refused; the configuration accepted last stays in force\n')
@@ -31,12 +31,21 @@ export const reloadAction =
     }
   }
 
-export function defineReload(program: Command, action: Action<NoArgs>, bind: Bind): void {
-  const command = program
-    .command('reload')
-    .description('Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome.')
-    .action(() => bind(action, {}))
-  explainUse(command, ['embargod reload'], {
+const onTrial = ({ confirmUntilMs }: ReloadAnswer): string =>
+  confirmUntilMs === undefined
+    ? ''
+    : `; on trial until ${new Date(confirmUntilMs).toISOString()}: \`embargod confirm\` keeps it`
+
+export function defineReload(program: Command, action: Action<ConfirmArgs>, bind: Bind): void {
+  const command = confirmOption(program.command('reload'))
+    .description(
+      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome. ' +
+        'A reload without --confirm takes the file for good, one that is on trial too.',
+    )
+    .action(({ confirm }: { readonly confirm?: number }) =>
+      bind(action, confirm === undefined ? {} : { confirmMs: confirm }),
+    )
+  explainUse(command, ['embargod reload', 'embargod reload --confirm 60s'], {
     0: 'the new configuration is in force',
     1: 'the daemon is not running, or the kernel did not take it',
     2: 'bad configuration; the one before stays in force',

@@ -1,17 +1,26 @@
 import type { Command } from 'commander'
-import { configOption, explainUse } from './command.ts'
-import type { Action, Bind, ConfigArgs } from './command.ts'
+import { configOption, confirmOption, explainUse } from './command.ts'
+import type { Action, Bind, ConfigArgs, ConfirmArgs } from './command.ts'
 
-export function defineRun(program: Command, action: Action<ConfigArgs>, bind: Bind): void {
-  const command = configOption(program.command('run'))
+export type RunArgs = ConfigArgs & ConfirmArgs
+
+export function defineRun(program: Command, action: Action<RunArgs>, bind: Bind): void {
+  const command = confirmOption(configOption(program.command('run')))
     .description(
       'Run the daemon in the foreground. Logs are JSON on stdout, or lines for people on a terminal. ' +
-        'SIGHUP reloads, SIGTERM stops and leaves the rules in force.',
+        'SIGHUP reloads, SIGTERM stops and leaves the rules in force. With --confirm and nothing to go back to, ' +
+        'all rules are removed again.',
     )
-    .action((options: ConfigArgs) => bind(action, { config: options.config }))
-  explainUse(command, ['embargod run', 'embargod run --config ./embargod.yaml'], {
-    0: 'stopped',
-    1: 'failed',
-    2: 'bad configuration, and none accepted earlier to fall back on: the host stays closed',
-  })
+    .action(({ config, confirm }: ConfigArgs & { readonly confirm?: number }) =>
+      bind(action, { config, ...(confirm === undefined ? {} : { confirmMs: confirm }) }),
+    )
+  explainUse(
+    command,
+    ['embargod run', 'embargod run --config ./embargod.yaml', 'embargod run --confirm 60s'],
+    {
+      0: 'stopped',
+      1: 'failed, or the first configuration ever was not confirmed',
+      2: 'bad configuration, and none accepted earlier to fall back on: the host stays closed',
+    },
+  )
 }

@@ -44,11 +44,15 @@ function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): str
   const refused = config.lastReloadSuccessful
     ? ''
     : '; the file as it is now was REFUSED, the one before is in force'
+  const onTrial =
+    config.confirmUntilMs === undefined
+      ? ''
+      : `; on trial for ${formatSpan(config.confirmUntilMs - nowMs)} more: \`embargod confirm\` keeps it`
   const engine = docker.connected
     ? 'connected'
     : `not connected${docker.error === undefined ? '' : `: ${docker.error}`}`
   const lines: [string, string][] = [
-    ['config', `${config.file}${loaded}${refused}`],
+    ['config', `${config.file}${loaded}${refused}${onTrial}`],
     ['docker', `${engine} (engine ${backend.engine}, iptables ${backend.flavour})`],
     ['last pass', stamp(report.lastReconcile, nowMs, ({ outcome }) => outcome)],
     ['verified', stamp(report.lastVerified, nowMs, ({ passed }) => (passed ? 'passed' : 'FAILED'))],

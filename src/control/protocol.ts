@@ -14,12 +14,23 @@ export interface AllowAnswer {
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
 }
 
+/** Body of `reload`: how long it may take until it is confirmed; absent: it need not be. */
+export const reloadRequest = z.strictObject({ confirmMs: z.int().positive().optional() })
+export type ReloadRequest = z.output<typeof reloadRequest>
+
+/** Answer of `confirm`: false when nothing was on trial. */
+export interface ConfirmAnswer {
+  readonly confirmed: boolean
+}
+
 /** Answer of `reload`. `refused`: the file is bad and the policy is the one before; `failed`: it is good and the kernel did not take it. */
 export interface ReloadAnswer {
   readonly outcome: 'applied' | 'unchanged' | 'refused' | 'failed'
   readonly problems: readonly Problem[]
   /** Why the kernel did not take it. */
   readonly detail?: string
+  /** Until when it has to be confirmed, epoch ms. */
+  readonly confirmUntilMs?: number
 }
 
 /** Body of `plan`: the file to be planned for. */

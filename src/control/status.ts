@@ -17,6 +17,8 @@ export interface StatusReport {
     readonly loadedAtMs: number | undefined
     /** False when the file on disk was refused and the last accepted one is enforced. */
     readonly lastReloadSuccessful: boolean
+    /** Until when what is in force has to be confirmed, epoch ms; undefined: it is on no trial. */
+    readonly confirmUntilMs: number | undefined
   }
   readonly backend: { readonly flavour: 'nft' | 'legacy' | 'unknown'; readonly engine: string }
   readonly docker: { readonly connected: boolean; readonly error: string | undefined }

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig, type Loaded } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
 import { reloadAccepted } from '../host/accepted-config.ts'
-import { acceptedConfig } from '../host/saved.ts'
+import { acceptedConfig, unconfirmedConfig } from '../host/saved.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Health } from './health.ts'
 import { Store } from './store.ts'
@@ -22,12 +23,21 @@ export interface FirstConfig {
   readonly store: Store
 }
 
-/** The config in force: the file's as long as it is good, else the last one that was. */
+interface Known {
+  readonly config: Config
+  readonly sources: Loaded['sources']
+}
+
+/** The config in force: the file's as long as it is good and not refused by silence, else the last one that was. */
 export class ConfigHolder {
   loadedAtMs: number | undefined
-  /** The texts of the config in force; empty when they are not those on the disk. */
+  /** The texts of the config in force; empty when it is not to be taken for good after a boot. */
   sources: Loaded['sources'] = []
   lastLoadSuccessful = true
+  /** In force, or waiting to come back. */
+  #accepted: Known | undefined
+  /** In force until it is confirmed or taken back. */
+  #onTrial: Known | undefined
 
   constructor(
     readonly file: string,
@@ -37,22 +47,34 @@ export class ConfigHolder {
     private readonly stateDirectory: string | undefined,
   ) {}
 
-  /** @throws NoConfigError */
-  async first(): Promise<FirstConfig> {
-    const loaded = await this.#read()
-    if (loaded.config) {
-      const store = new Store(loaded.config.state, this.health, this.log)
-      await this.#accept(loaded, store)
-      return { config: loaded.config, store }
+  /**
+   * @param onTrial the file is not accepted yet
+   * @throws NoConfigError
+   */
+  async first(onTrial: boolean): Promise<FirstConfig> {
+    const { config, sources, problems } = await this.#read()
+    const store = config && this.#storeOf(config)
+    const unconfirmed = store !== undefined && !onTrial && (await this.#isUnconfirmed(sources, store))
+    // Read and parsed only where it may be needed: a start is to be short.
+    if (!store || onTrial || unconfirmed) this.#accepted = await this.#lastAccepted()
+    const before = this.#accepted?.config
+    if (config && store && !(unconfirmed && before)) {
+      if (onTrial) await this.#try({ config, sources }, store)
+      else await this.#accept({ config, sources }, store)
+      return { config, store }
     }
-    const config = await this.#lastAccepted()
-    if (!config) throw new NoConfigError(loaded.problems)
-    this.#refused()
-    return { config, store: new Store(config.state, this.health, this.log) }
+    if (!before) throw new NoConfigError(problems)
+    if (unconfirmed) this.#notConfirmed()
+    else this.#refused()
+    return { config: before, store: this.#storeOf(before) }
+  }
+
+  #storeOf({ state }: Config): Store {
+    return new Store(state, this.health, this.log)
   }
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
-  async #lastAccepted(): Promise<Config | undefined> {
+  async #lastAccepted(): Promise<Known | undefined> {
     for (const directory of await stateDirectories(this.file, this.stateDirectory)) {
       const accepted = await new Store(directory, this.health, this.log).load(
         'accepted-config',
@@ -60,18 +82,38 @@ export class ConfigHolder {
       )
       // What was accepted for another file is another policy.
       if (accepted?.file !== this.file) continue
-      const { config } = await reloadAccepted(accepted)
-      if (config) return config
+      const { config, sources } = await reloadAccepted(accepted)
+      if (config) return { config, sources }
     }
     return undefined
   }
 
   /** The config is absent when the file is refused: then all stays as it was. */
-  async again(store: Store): Promise<Loaded> {
+  async again(store: Store, onTrial: boolean): Promise<Loaded> {
     const loaded = await this.#read()
-    if (loaded.config) await this.#accept(loaded, store)
-    else this.#refused()
+    const { config, sources } = loaded
+    if (!config) this.#refused()
+    else if (onTrial) await this.#try({ config, sources }, store)
+    else await this.#accept({ config, sources }, store)
     return loaded
+  }
+
+  /** What is on trial stays. False: nothing is. */
+  async confirm(store: Store): Promise<boolean> {
+    const { loadedAtMs } = this
+    if (!this.#onTrial) return false
+    await this.#accept(this.#onTrial, store)
+    this.loadedAtMs = loadedAtMs
+    return true
+  }
+
+  /** What is on trial goes; undefined: there was none before it. */
+  takeBack(): Config | undefined {
+    this.#onTrial = undefined
+    this.loadedAtMs = Date.now()
+    this.sources = this.#accepted?.sources ?? []
+    this.#notConfirmed()
+    return this.#accepted?.config
   }
 
   async #read(): Promise<Loaded> {
@@ -80,17 +122,49 @@ export class ConfigHolder {
     return loaded
   }
 
-  async #accept({ sources }: Loaded, store: Store): Promise<void> {
+  async #accept(loaded: Known, store: Store): Promise<void> {
+    this.#onTrial = undefined
+    this.#accepted = loaded
+    this.#inForce(loaded.sources)
+    await store.save('accepted-config', { file: this.file, sources: [...loaded.sources] }, acceptedConfig)
+    // What was refused by silence once may be taken later.
+    if (await store.load('unconfirmed-config', unconfirmedConfig)) await this.#remember('', store)
+  }
+
+  /** The one accepted before stays the one to which a restart comes back. */
+  async #try(loaded: Known, store: Store): Promise<void> {
+    await this.#remember(hashOf(loaded.sources), store)
+    this.#onTrial = loaded
+    this.#inForce([])
+  }
+
+  #inForce(sources: Loaded['sources']): void {
     this.loadedAtMs = Date.now()
     this.sources = sources
     this.lastLoadSuccessful = true
     this.health.good('config')
-    await store.save('accepted-config', { file: this.file, sources: [...sources] }, acceptedConfig)
+  }
+
+  async #isUnconfirmed(sources: Loaded['sources'], store: Store): Promise<boolean> {
+    const known = await store.load('unconfirmed-config', unconfirmedConfig)
+    return known?.file === this.file && known.hash === hashOf(sources)
+  }
+
+  #remember(hash: string, store: Store): Promise<void> {
+    return store.save('unconfirmed-config', { file: this.file, hash }, unconfirmedConfig)
   }
 
   #refused(): void {
     this.lastLoadSuccessful = false
     this.health.bad('config', `${this.file} is refused: the last accepted config is enforced`)
+  }
+
+  #notConfirmed(): void {
+    this.lastLoadSuccessful = false
+    this.health.bad(
+      'config',
+      `${this.file} was on trial and nobody confirmed it: the config before it is enforced; \`embargod reload\` takes it as it is`,
+    )
   }
 
   #tell(problem: Problem): void {
@@ -100,3 +174,8 @@ export class ConfigHolder {
     else this.log.warn(fields, 'config warning')
   }
 }
+
+const hashOf = (sources: Loaded['sources']): string =>
+  createHash('sha256')
+    .update(JSON.stringify(sources.map(({ file, text }) => [file, text])))
+    .digest('hex')

@@ -36,6 +36,7 @@ import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
 import type { Store } from './store.ts'
+import { Trial as ConfigTrial } from './trial.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
 
@@ -47,6 +48,10 @@ export interface DaemonOptions {
   readonly run: Run
   readonly log: Logger
   readonly service: ServiceManager
+  /** How long the config is on trial after the start; undefined: it is not. */
+  readonly confirmMs: number | undefined
+  /** Nobody confirmed the first config ever: there is none to go back to. */
+  readonly onNoWayBack: () => void
   /** Ends the process as SIGTERM does. */
   readonly requestStop: () => void
 }
@@ -71,6 +76,12 @@ export class Daemon {
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
   readonly #looks = new LookPlan(performance.now())
+  readonly #trial = new ConfigTrial(
+    () =>
+      void this.#takeBack().catch((error: unknown) =>
+        this.#log.error({ err: error }, 'the config on trial could not be taken back'),
+      ),
+  )
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
   readonly #port: MetricsPort
@@ -91,6 +102,7 @@ export class Daemon {
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
+  #switching: Promise<unknown> = Promise.resolve()
   #passing = false
 
   constructor(options: DaemonOptions) {
@@ -154,11 +166,13 @@ export class Daemon {
     await last?.filled.catch((error: unknown) =>
       this.#log.warn({ err: error }, 'the sets of the last life are not full'),
     )
-    const { config, store } = await this.#holder.first()
+    const { confirmMs } = this.#options
+    const { config, store } = await this.#holder.first(confirmMs !== undefined)
     this.#store = store
     await this.#compose(config)
     this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     this.#port.serve(config.metrics.listen)
+    if (confirmMs !== undefined) this.#beginTrial(confirmMs)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
     await this.#learnNames()
@@ -207,6 +221,7 @@ export class Daemon {
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
     this.#ends.stop()
+    this.#trial.end()
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
     await this.#proof.stop()
@@ -219,21 +234,48 @@ export class Daemon {
     this.#log.info({}, 'stopped; the rules stay in force')
   }
 
-  /** What SIGHUP does: validate, then switch in one step. A bad file changes nothing. */
-  async reload(): Promise<ReloadAnswer> {
-    await this.#options.service.reloading()
-    try {
-      return await this.#reload()
-    } finally {
-      await this.#options.service.ready(this.#statusLine())
-    }
+  get stateDirectory(): string {
+    return this.#store.directory
   }
 
-  async #reload(): Promise<ReloadAnswer> {
-    const { config, problems } = await this.#holder.again(this.#store)
+  /** What SIGHUP does: validate, then switch in one step. A bad file changes nothing. */
+  async reload(confirmMs?: number): Promise<ReloadAnswer> {
+    return this.#inTurn(async () => {
+      await this.#options.service.reloading()
+      try {
+        return await this.#reload(confirmMs)
+      } finally {
+        await this.#options.service.ready(this.#statusLine())
+      }
+    })
+  }
+
+  /** A config is taken, confirmed or taken back one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#switching.then(work, work)
+    this.#switching = turn
+    return turn
+  }
+
+  async #reload(confirmMs: number | undefined): Promise<ReloadAnswer> {
+    const { config, problems } = await this.#holder.again(this.#store, confirmMs !== undefined)
     this.#account.metrics.setConfigReload(config !== undefined)
     if (!config) return { outcome: 'refused', problems }
+    // Who takes the file as it is now has no more doubts about the one on trial.
+    if (confirmMs === undefined) this.#trial.end()
+    else this.#beginTrial(confirmMs)
     const before = this.#desired.policies.digest
+    await this.#putInForce(config)
+    if (this.#health.has('kernel')) {
+      return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
+    }
+    const outcome = before === this.#desired.policies.digest ? 'unchanged' : 'applied'
+    this.#log.info({ outcome, names: this.#desired.policies.names.size }, 'reloaded')
+    const { untilMs } = this.#trial
+    return { outcome, problems, ...(untilMs === undefined ? {} : { confirmUntilMs: untilMs }) }
+  }
+
+  async #putInForce(config: Config): Promise<void> {
     const { docker } = this.#desired.config
     this.#log.level = config.log.level
     await this.#switchTo(config)
@@ -243,12 +285,35 @@ export class Daemon {
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()
-    if (this.#health.has('kernel')) {
-      return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
-    }
-    const outcome = before === this.#desired.policies.digest ? 'unchanged' : 'applied'
-    this.#log.info({ outcome, names: this.#desired.policies.names.size }, 'reloaded')
-    return { outcome, problems }
+  }
+
+  #beginTrial(confirmMs: number): void {
+    this.#trial.begin(confirmMs)
+    this.#log.warn({ seconds: confirmMs / 1000 }, 'the config is on trial: `embargod confirm` keeps it')
+  }
+
+  #confirm(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      this.#trial.end()
+      const confirmed = await this.#holder.confirm(this.#store)
+      if (!confirmed) return false
+      this.#warmSaves.request()
+      this.#log.info({}, 'the config is confirmed')
+      return true
+    })
+  }
+
+  #takeBack(): Promise<void> {
+    return this.#inTurn(async () => {
+      // Confirmed or replaced while another switch held the turn.
+      if (this.#trial.untilMs === undefined || this.#stopping) return
+      this.#trial.end()
+      const config = this.#holder.takeBack()
+      this.#account.metrics.setConfigReload(false)
+      this.#log.warn({}, 'the config was not confirmed in time: the one before comes back')
+      if (config) await this.#putInForce(config)
+      else this.#options.onNoWayBack()
+    })
   }
 
   /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
@@ -526,7 +591,9 @@ export class Daemon {
       desired: this.#desired,
       firewall: this.#firewall,
       view: () => this.#view(),
-      reload: () => this.reload(),
+      reload: (confirmMs) => this.reload(confirmMs),
+      confirm: () => this.#confirm(),
+      trial: this.#trial,
       enforceTemporary: async () => {
         await this.#switchTo(this.#desired.config)
         await this.#enforceNow()

@@ -5,8 +5,10 @@ import {
   allowRequest,
   heldRequest,
   planRequest,
+  reloadRequest,
   verifiedRequest,
   type AllowAnswer,
+  type ConfirmAnswer,
   type PlanAnswer,
   type ReloadAnswer,
 } from '../control/protocol.ts'
@@ -28,6 +30,7 @@ import type { Account } from './account.ts'
 import type { ConfigHolder } from './config-holder.ts'
 import type { Names } from './names.ts'
 import type { Store } from './store.ts'
+import type { Trial } from './trial.ts'
 
 /** What of the daemon its commands reach. */
 export interface Served {
@@ -46,7 +49,11 @@ export interface Served {
   readonly desired: Desired
   readonly firewall: Firewall
   readonly view: () => View
-  readonly reload: () => Promise<ReloadAnswer>
+  /** @param confirmMs how long the new config is on trial; undefined: it is not */
+  readonly reload: (confirmMs: number | undefined) => Promise<ReloadAnswer>
+  /** What is on trial stays. */
+  readonly confirm: () => Promise<boolean>
+  readonly trial: Trial
   /** Takes over what is allowed for a while now, and resolves when it is in force. */
   readonly enforceTemporary: () => Promise<void>
   /** Ends the process as SIGTERM does. */
@@ -56,7 +63,8 @@ export interface Served {
 /** The answers to what comes by the control socket. */
 export const requestHandlers = (served: Served): ControlHandlers => ({
   status: async () => status(served),
-  reload: () => served.reload(),
+  reload: (body) => served.reload(reloadRequest.parse(body ?? {}).confirmMs),
+  confirm: async (): Promise<ConfirmAnswer> => ({ confirmed: await served.confirm() }),
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
@@ -69,13 +77,14 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   },
 })
 
-function status({ account, holder, startedAtMs, temporary, view }: Served): StatusReport {
+function status({ account, holder, startedAtMs, temporary, trial, view }: Served): StatusReport {
   return account.status(view(), {
     startedAtMs,
     config: {
       file: holder.file,
       loadedAtMs: holder.loadedAtMs,
       lastReloadSuccessful: holder.lastLoadSuccessful,
+      confirmUntilMs: trial.untilMs,
     },
     temporary: temporary.list(),
   })

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
-import type { Action, ConfigArgs } from '../cli/command.ts'
+import type { Action } from '../cli/command.ts'
+import type { RunArgs } from '../cli/run.ts'
 import { EXIT } from '../cli/command.ts'
 import { formatProblem } from '../config/problem.ts'
 import { createLogger } from '../observe/logger.ts'
@@ -18,11 +19,13 @@ export interface RunSurroundings {
   readonly pid: number
   readonly signals: Signals
   readonly runtimeDirectory: string
+  /** Takes away everything of ours and the closed guard in this directory; resolves to what could not be removed. */
+  readonly removeAll: (stateDirectory: string) => Promise<readonly string[]>
 }
 
 /** The daemon in the foreground, until it is told to stop. */
-export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
-  return async ({ config }, io) => {
+export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
+  return async ({ config, confirmMs }, io) => {
     const missing = await checkPrivileges()
     for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
     if (missing.some(({ required }) => required)) return EXIT.failed
@@ -37,6 +40,7 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
     let requestStop = (): void => undefined
     const stopped = new Promise<void>((resolve) => (requestStop = resolve))
     surroundings.signals.onStop(requestStop)
+    let hasWayBack = true
     const daemon = new Daemon({
       configFile: config,
       runtimeDirectory: surroundings.runtimeDirectory,
@@ -45,6 +49,11 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
       log,
       service,
       requestStop,
+      confirmMs,
+      onNoWayBack: () => {
+        hasWayBack = false
+        requestStop()
+      },
     })
     let reloading = Promise.resolve()
     surroundings.signals.onReload(() => {
@@ -62,7 +71,10 @@ export function runAction(surroundings: RunSurroundings): Action<ConfigArgs> {
       setFlagsFromString('--optimize-for-size')
       await stopped
       await daemon.stop()
-      return EXIT.ok
+      if (hasWayBack) return EXIT.ok
+      const failures = await surroundings.removeAll(daemon.stateDirectory)
+      log.error({ failures }, 'nobody confirmed the first config: the host is as unguarded as it was before')
+      return EXIT.failed
     } catch (error) {
       if (!(error instanceof NoConfigError)) throw error
       for (const problem of error.problems) io.stderr.write(`${formatProblem(problem)}\n`)

@@ -15,6 +15,12 @@ export const acceptedConfig = {
 } satisfies StateFormat<unknown>
 export type AcceptedConfig = z.output<typeof acceptedConfig.schema>
 
+/** What was put on trial last and is not confirmed: a hash of its texts; empty: there is none. */
+export const unconfirmedConfig = {
+  version: 1,
+  schema: z.strictObject({ file: z.string(), hash: z.string() }),
+} satisfies StateFormat<unknown>
+
 /** The generation that live connections bear. */
 export const savedGeneration = {
   version: 1,

@@ -35,9 +35,8 @@ export const cleanupAction =
       return EXIT.failed
     }
     try {
-      const { removed, failures } = await removeAll(run)
       const state = (await loadConfig(config, hostConfigEnv)).config?.state ?? DEFAULT_STATE
-      await rm(join(state, CLOSED_GUARD_FILE), { force: true })
+      const { removed, failures } = await removeAll(run, state)
       io.stdout.write(
         removed.length === 0 ? 'nothing of ours was there\n' : removed.map((line) => `${line}\n`).join(''),
       )
@@ -62,7 +61,10 @@ async function lockWithin(waitMs: number): Promise<Lock | undefined> {
 }
 
 /** Rules first, since sets cannot go while rules name them. A part that fails does not keep the rest. */
-async function removeAll(run: Run): Promise<{ removed: string[]; failures: string[] }> {
+export async function removeAll(
+  run: Run,
+  stateDirectory: string,
+): Promise<{ removed: string[]; failures: string[] }> {
   const drivers = createDrivers(run)
   const removed: string[] = []
   const failures: string[] = []
@@ -113,6 +115,9 @@ async function removeAll(run: Run): Promise<{ removed: string[]; failures: strin
       })
     }
   })
+  await attempt('removing the closed guard for the next boot', () =>
+    rm(join(stateDirectory, CLOSED_GUARD_FILE), { force: true }),
+  )
   return { removed, failures }
 }
 

@@ -33,7 +33,12 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
     pid: undefined,
     startedAtMs: undefined,
-    config: { file: configFile, loadedAtMs: undefined, lastReloadSuccessful: true },
+    config: {
+      file: configFile,
+      loadedAtMs: undefined,
+      lastReloadSuccessful: true,
+      confirmUntilMs: undefined,
+    },
     docker: { connected: host.engine !== undefined, error: host.engine ? undefined : 'it cannot be reached' },
     temporary: temporary.list(),
     drift: { repairs: {}, lastRepairMs: undefined },

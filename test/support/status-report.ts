@@ -12,7 +12,12 @@ export const healthyReport: StatusReport = {
   version: '0.1.0',
   pid: 4711,
   startedAtMs: minutesAgo(190),
-  config: { file: '/etc/embargod/embargod.yaml', loadedAtMs: minutesAgo(5), lastReloadSuccessful: true },
+  config: {
+    file: '/etc/embargod/embargod.yaml',
+    loadedAtMs: minutesAgo(5),
+    lastReloadSuccessful: true,
+    confirmUntilMs: undefined,
+  },
   backend: { flavour: 'nft', engine: '28.5.2' },
   docker: { connected: true, error: undefined },
   guards: [

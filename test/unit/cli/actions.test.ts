@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { allowAction } from '../../../src/cli/allow.ts'
 import type { Action, Io } from '../../../src/cli/command.ts'
+import { confirmAction } from '../../../src/cli/confirm.ts'
 import { reloadAction } from '../../../src/cli/reload.ts'
 import { statusAction } from '../../../src/cli/status.ts'
 import type { Problem } from '../../../src/config/model.ts'
@@ -40,11 +41,29 @@ describe('reload', () => {
   it.each([
     [{ outcome: 'applied', problems: [] }, 0, 'reloaded\n', ''],
     [{ outcome: 'unchanged', problems: [] }, 0, 'reloaded; nothing changed\n', ''],
+    [
+      { outcome: 'applied', problems: [], confirmUntilMs: 0 },
+      0,
+      'reloaded; on trial until 1970-01-01T00:00:00.000Z: `embargod confirm` keeps it\n',
+      '',
+    ],
     [{ outcome: 'refused', problems: [problem('error', 'bad')] }, 2, 'a.yaml:3:5: bad\n', 'accepted last'],
     [{ outcome: 'failed', problems: [], detail: 'set full\x1b' }, 1, '', 'set full\\x1b'],
     [undefined, 1, '', 'not running'],
   ])('%j', async (answer, exitCode, stdout, stderr) => {
     const result = await act(reloadAction(daemon(answer).ask), {})
+    expect(result).toMatchObject({ exitCode, stdout })
+    expect(result.stderr).toContain(stderr)
+  })
+})
+
+describe('confirm', () => {
+  it.each([
+    [{ confirmed: true }, 0, 'confirmed\n', ''],
+    [{ confirmed: false }, 1, '', 'no configuration is on trial'],
+    [undefined, 1, '', 'not running'],
+  ])('%j', async (answer, exitCode, stdout, stderr) => {
+    const result = await act(confirmAction(daemon(answer).ask), {})
     expect(result).toMatchObject({ exitCode, stdout })
     expect(result.stderr).toContain(stderr)
   })

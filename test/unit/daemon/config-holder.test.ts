@@ -1,0 +1,117 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ConfigHolder, NoConfigError } from '../../../src/daemon/config-holder.ts'
+import { Health } from '../../../src/daemon/health.ts'
+import { createLogger } from '../../../src/observe/logger.ts'
+import { scratchDirectory } from '../../support/scratch.ts'
+
+/** Which config a process enforces, over trials, silence, restarts and bad files. */
+let directory: string
+beforeEach(async () => {
+  directory = await scratchDirectory()
+})
+
+const write = (what: string): Promise<void> =>
+  writeFile(
+    join(directory, 'a.yaml'),
+    what === 'bad' ? 'nonsense: 1\n' : `denyWith: ${what}\nstate: ${directory}\n`,
+    { mode: 0o600 },
+  )
+
+function life() {
+  const health = new Health(() => undefined)
+  const log = createLogger({ level: 'fatal', pretty: false, color: false })
+  return { health, holder: new ConfigHolder(join(directory, 'a.yaml'), health, log, directory) }
+}
+
+/** The config with which a process starts, and what it complains of. */
+async function start(onTrial = false) {
+  const { holder, health } = life()
+  const { config, store } = await holder.first(onTrial)
+  return { holder, health, store, enforced: config.denyWith }
+}
+
+describe('a config on trial', () => {
+  test('that is confirmed is the one to come back to', async () => {
+    await write('drop')
+    const { holder, store } = await start()
+    await write('reject')
+    await holder.again(store, true)
+    expect(await holder.confirm(store)).toBe(true)
+    expect(await holder.confirm(store)).toBe(false)
+    expect(holder.sources).toHaveLength(1)
+    await write('bad')
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+
+  test('that nobody confirms gives way to the one before, and a second one to that too', async () => {
+    await write('drop')
+    const { holder, store, health } = await start()
+    await write('reject')
+    await holder.again(store, true)
+    // A restart must not find it as if it were good.
+    expect(holder.sources).toEqual([])
+    await holder.again(store, true)
+    expect(holder.takeBack()).toMatchObject({ denyWith: 'drop' })
+    expect(holder.lastLoadSuccessful).toBe(false)
+    expect(health.problems.join()).toContain('nobody confirmed it')
+  })
+
+  test('is not in force after a restart, in or after its time, until it is reloaded or has changed', async () => {
+    await write('drop')
+    const { holder, store } = await start()
+    await write('reject')
+    await holder.again(store, true)
+    const second = await start()
+    expect(second).toMatchObject({ enforced: 'drop' })
+    expect(second.health.problems.join()).toContain('embargod reload')
+    expect((await second.holder.again(second.store, false)).config).toMatchObject({ denyWith: 'reject' })
+    expect(second.health.problems).toEqual([])
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+
+  test('that changed on the disk is another one', async () => {
+    await write('reject')
+    const { holder, store } = await start()
+    await write('drop')
+    await holder.again(store, true)
+    await writeFile(join(directory, 'a.yaml'), `denyWith: drop\nstate: ${directory}\nallow: []\n`, {
+      mode: 0o600,
+    })
+    expect(await start()).toMatchObject({ enforced: 'drop' })
+  })
+
+  test('at the first start ever has nothing behind it', async () => {
+    await write('reject')
+    const { holder } = await start(true)
+    expect(holder.takeBack()).toBeUndefined()
+    // Without one to come back to the file is taken: whoever starts it without a trial means it.
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+
+  test('at a later start has the one that was accepted last', async () => {
+    await write('drop')
+    await start()
+    await write('reject')
+    const { holder, enforced } = await start(true)
+    expect(enforced).toBe('reject')
+    expect(holder.takeBack()).toMatchObject({ denyWith: 'drop' })
+  })
+
+  test('survives a bad file', async () => {
+    await write('drop')
+    const { holder, store } = await start()
+    await write('reject')
+    await holder.again(store, true)
+    await write('bad')
+    expect((await holder.again(store, false)).config).toBeUndefined()
+    expect(await holder.confirm(store)).toBe(true)
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+})
+
+test('a bad file with nothing accepted before is an end', async () => {
+  await write('bad')
+  await expect(start()).rejects.toThrow(NoConfigError)
+})
