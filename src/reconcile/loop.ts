@@ -4,10 +4,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Trigger =
   'start' | 'answer' | 'docker' | 'link' | 'drift' | 'reload' | 'timer' | 'until' | 'retry'
 
+/** The kernel, or what stands around it, is no longer what a pass failed on. */
+const NEWS: ReadonlySet<Trigger> = new Set(['docker', 'link', 'drift'])
+
+interface Backoff {
+  readonly firstMs: number
+  /** Each wait is twice the one before, up to this. */
+  readonly mostMs: number
+  /** So long after a failure news are reason enough to try again. */
+  readonly newsMs: number
+}
+
 /** Runs passes one at a time. Triggers that come during a pass are gathered into the next; a failed pass is tried again, ever later. */
 export class Loop {
   readonly #pass: (triggers: ReadonlySet<Trigger>) => Promise<void>
-  readonly #backoff: { readonly firstMs: number; readonly mostMs: number }
+  readonly #backoff: Backoff
   #wanted = new Set<Trigger>()
   #waiters: (() => void)[] = []
   #running: Promise<void> | undefined
@@ -15,12 +26,14 @@ export class Loop {
   #held = false
   /** Ends the wait after a failure. */
   #patience = new AbortController()
+  /** Something changed since the failure. */
+  #news = new AbortController()
   readonly #stopped = new AbortController()
 
   /** `pass` rejects when the kernel is not as desired. */
   constructor(
     pass: (triggers: ReadonlySet<Trigger>) => Promise<void>,
-    backoff = { firstMs: 200, mostMs: 15_000 },
+    backoff = { firstMs: 200, mostMs: 15_000, newsMs: 1_000 },
   ) {
     this.#pass = pass
     this.#backoff = backoff
@@ -42,6 +55,7 @@ export class Loop {
     this.#wanted.add(trigger)
     // A person waits for a reload, and it may well bring what was missing.
     if (trigger === 'reload') this.#patience.abort()
+    if (NEWS.has(trigger)) this.#news.abort()
     if (this.#held) return
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined
@@ -107,10 +121,15 @@ export class Loop {
   }
 
   async #wait(): Promise<void> {
-    const { firstMs, mostMs } = this.#backoff
+    const { firstMs, mostMs, newsMs } = this.#backoff
     const waitMs = Math.min(mostMs, firstMs * 2 ** (this.#failures - 1))
     this.#patience = new AbortController()
-    const signal = AbortSignal.any([this.#stopped.signal, this.#patience.signal])
-    await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+    this.#news = new AbortController()
+    const ends = [this.#stopped.signal, this.#patience.signal]
+    const wait = (ms: number, signals: AbortSignal[]): Promise<unknown> =>
+      sleep(ms, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined)
+    await wait(Math.min(waitMs, newsMs), ends)
+    if (waitMs > newsMs && !ends.some(({ aborted }) => aborted))
+      await wait(waitMs - newsMs, [...ends, this.#news.signal])
   }
 }

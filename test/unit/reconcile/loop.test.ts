@@ -68,7 +68,7 @@ test('a pass that failed is tried again with its triggers, ever later, and tells
       seen.push([...triggers].toSorted())
       if (started.length < 5) throw new Error('no')
     },
-    { firstMs: 20, mostMs: 40 },
+    { firstMs: 20, mostMs: 40, newsMs: 40 },
   )
   await loop.requestAndWait('reload')
   expect(started).toHaveLength(1)
@@ -83,7 +83,11 @@ test('a pass that failed is tried again with its triggers, ever later, and tells
 })
 
 test('stopping ends the wait for another try, lets the pass in hand end, and takes nothing more', async () => {
-  const failing = new Loop(async () => Promise.reject(new Error('no')), { firstMs: 60_000, mostMs: 60_000 })
+  const failing = new Loop(async () => Promise.reject(new Error('no')), {
+    firstMs: 60_000,
+    mostMs: 60_000,
+    newsMs: 60_000,
+  })
   await failing.requestAndWait('start')
   await failing.stop()
   const { pass, runs, run } = gate()
@@ -127,3 +131,27 @@ test('other work runs between passes, never beside one, and its failure is its o
   ;(await run(2)).end()
   await loop.stop()
 })
+
+test.each(['docker', 'link', 'drift'] as const)(
+  'news (%s) end a long wait, and make no short ones of it',
+  async (trigger) => {
+    const { pass, run, runs } = gate()
+    const loop = new Loop(pass, { firstMs: 60_000, mostMs: 60_000, newsMs: 100 })
+    loop.request('start')
+    ;(await run(0)).end(new Error('no'))
+    const failedMs = performance.now()
+    await sleep(20)
+    loop.request(trigger)
+    loop.request(trigger)
+    const second = await run(1)
+    expect(performance.now() - failedMs).toBeGreaterThan(90)
+    second.end(new Error('no'))
+    await sleep(150)
+    loop.request('answer')
+    await sleep(50)
+    expect(runs).toHaveLength(2)
+    loop.request(trigger)
+    ;(await run(2)).end()
+    await loop.stop()
+  },
+)
