@@ -5,9 +5,9 @@ import { parseAddress } from '../net/address.ts'
 import { hostNameServers } from '../resolve/host-servers.ts'
 import { hostAddresses, readHostInterfaces, type HostInterface } from '../system/host.ts'
 import type { Run } from '../system/exec.ts'
-import { assign, type Assignment, type ClassNumbers } from '../policy/classes.ts'
+import { assign, type ClassNumbers } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
-import { decideInterfaces, isGuarded, type InterfacePlan } from '../workloads/guarded.ts'
+import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Engine, Inventory, Network } from '../workloads/model.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
@@ -122,7 +122,7 @@ export class HostView {
 
   /** Everything outside the policy that shapes the rules. */
   async surroundings(config: Config, numbers: ClassNumbers): Promise<Surroundings> {
-    const rights = this.#rights(config, numbers)
+    const rights = assign(config, this.#inventory, numbers)
     return {
       plan: this.plan(config),
       resolvers: this.#resolvers,
@@ -131,17 +131,6 @@ export class HostView {
       bindings:
         rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.#interfaces)),
     }
-  }
-
-  #rights(config: Config, numbers: ClassNumbers): Assignment | undefined {
-    const guarded = this.#inventory && {
-      ...this.#inventory,
-      containers: this.#inventory.containers.map((container) => ({
-        ...container,
-        endpoints: container.endpoints.filter(({ networkName }) => isGuarded(networkName, config.guard)),
-      })),
-    }
-    return assign(config, guarded, numbers)
   }
 
   plan(config: Config): InterfacePlan {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import type { Container, Inventory } from '../workloads/model.ts'
-import { ignoredLabels, matchedPolicies, rightsAt, type Matched, type Rights } from './rights.ts'
+import { Matching, type Matched, type Rights, type RightsConfig } from './rights.ts'
 
 /** Rights with the number by which packets and connections bear them; 0 stands for sources that nobody knows. */
 export interface RightsClass extends Rights {
@@ -97,9 +97,7 @@ export class ClassNumbers {
   }
 }
 
-type AssignmentConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
-  readonly guard: Pick<Config['guard'], 'labels' | 'unknown'>
-}
+type AssignmentConfig = RightsConfig & { readonly guard: Pick<Config['guard'], 'unknown'> }
 
 /** Who has which rights. Containers that do not run are among them: their rights are then in place when they start. */
 export function assign(
@@ -108,30 +106,39 @@ export function assign(
   numbers: ClassNumbers,
 ): Assignment | undefined {
   if (config.policies.length === 0) return undefined
-  const found = (inventory?.containers ?? []).flatMap((container) =>
-    container.endpoints.map((endpoint) => ({
-      container,
-      endpoint,
-      rights: rightsAt(config, container, endpoint.networkName),
+  const matching = matchingOf(config)
+  const judged = (inventory?.containers ?? []).map((container) => ({ container, ...matching.of(container) }))
+  // An engine that was not heard says nothing of who has what.
+  if (inventory) {
+    const keys = judged.flatMap(({ standings }) => standings.map(({ rights }) => rights.key))
+    numbers.tidy(config.policies, new Set(keys))
+  }
+  const members = judged.flatMap(({ container, standings }) =>
+    standings.map(({ endpoint, matched, rights }): Member => ({
+      container: { id: container.id, name: container.name, pid: container.pid },
+      networkId: endpoint.networkId,
+      network: endpoint.networkName,
+      mac: endpoint.mac,
+      addresses: endpoint.addresses,
+      matched,
+      class: numbers.of(rights),
     })),
   )
-  // An engine that was not heard says nothing of who has what.
-  if (inventory) numbers.tidy(config.policies, new Set(found.map(({ rights }) => rights.key)))
-  const members = found.map(({ container, endpoint, rights }): Member => ({
-    container: { id: container.id, name: container.name, pid: container.pid },
-    networkId: endpoint.networkId,
-    network: endpoint.networkName,
-    mac: endpoint.mac,
-    addresses: endpoint.addresses,
-    matched: matchedPolicies(config, container, endpoint.networkName),
-    class: numbers.of(rights),
-  }))
   return {
     unknown: unknownOf(config),
     classes: numbers.classes,
     members,
-    ignoredLabels: (inventory?.containers ?? []).reduce((sum, one) => sum + ignoredLabels(config, one), 0),
+    ignoredLabels: judged.reduce((sum, { ignoredLabels }) => sum + ignoredLabels, 0),
   }
+}
+
+/** As long as a config is in force. */
+const matchings = new WeakMap<AssignmentConfig, Matching>()
+
+function matchingOf(config: AssignmentConfig): Matching {
+  const matching = matchings.get(config) ?? new Matching(config)
+  matchings.set(config, matching)
+  return matching
 }
 
 /** Who is held to less than what is common must not get it back by being taken for nobody. */

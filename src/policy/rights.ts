@@ -1,6 +1,7 @@
 import type { Config, PolicyConfig, PolicyMatch, SmtpConfig } from '../config/model.ts'
 import { COMPOSE_PROJECT, COMPOSE_SERVICE, ownLabels } from '../workloads/own-labels.ts'
-import type { Container } from '../workloads/model.ts'
+import { isGuarded } from '../workloads/guarded.ts'
+import type { Container, Endpoint } from '../workloads/model.ts'
 import { COMMON } from './compile.ts'
 
 /** A combination of rights that at least one endpoint has. Equal rights have equal keys. */
@@ -20,61 +21,128 @@ export interface Matched {
   readonly why: string
 }
 
-type RightsConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
-  readonly guard: Pick<Config['guard'], 'labels'>
+export type RightsConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
+  readonly guard: Pick<Config['guard'], 'labels' | 'networks' | 'except'>
+}
+
+/** What a container may do on one of its guarded networks. */
+export interface Standing {
+  readonly endpoint: Endpoint
+  readonly matched: readonly Matched[]
+  readonly rights: Rights
+}
+
+export interface Judged {
+  readonly standings: readonly Standing[]
+  /** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
+  readonly ignoredLabels: number
 }
 
 const ATTACHING_LABEL = 'embargod.policy'
 
-/** What holds for a container on one of its networks. */
-export function matchedPolicies(config: RightsConfig, container: Container, network: string): Matched[] {
-  const labels = ownLabels(container)
-  return config.policies.flatMap((policy): Matched[] => {
-    const reasons = policy.match.map((match) => whyMatches(match, container.name, network, labels))
-    const why =
-      reasons.find((reason) => reason !== undefined) ??
-      (isAttached(config, policy, labels) ? `label ${ATTACHING_LABEL}=${policy.id}` : undefined)
-    return why === undefined ? [] : [{ policy: policy.id, why }]
-  })
+/** Who matches what under one config. A container is judged once, and again when it is another object: with thousands of them one event costs one. */
+export class Matching {
+  readonly #tests: readonly PolicyTest[]
+  readonly #asked: readonly (readonly [key: string, value: string])[]
+  readonly #known = new WeakMap<Container, Judged>()
+
+  constructor(private readonly config: RightsConfig) {
+    const honours = config.guard.labels === 'honour'
+    this.#tests = config.policies.map((policy) => ({
+      policy,
+      conditions: policy.match.map(conditionOf),
+      attaching: honours && policy.attachable,
+    }))
+    this.#asked = config.policies.flatMap(({ id, attachable, match }) => [
+      ...(attachable && honours ? [[ATTACHING_LABEL, id] as const] : []),
+      ...match.flatMap(({ label, compose }) => [
+        ...(label ? [[label.key, label.value] as const] : []),
+        ...(compose ? [[COMPOSE_PROJECT, compose.project] as const] : []),
+      ]),
+    ])
+  }
+
+  of(container: Container): Judged {
+    const known = this.#known.get(container)
+    if (known) return known
+    const judged = this.#judge(container)
+    this.#known.set(container, judged)
+    return judged
+  }
+
+  #judge(container: Container): Judged {
+    const labels = ownLabels(container)
+    const places = container.endpoints
+      .filter(({ networkName }) => isGuarded(networkName, this.config.guard))
+      .map((endpoint) => ({
+        endpoint,
+        here: this.#matched({ name: container.name, network: endpoint.networkName, labels }),
+      }))
+    const anywhere = places.flatMap(({ here }) => here)
+    const ignored = this.#asked.filter(
+      ([key, value]) => container.labels[key] === value && !Object.hasOwn(labels, key),
+    )
+    return {
+      standings: places.map(({ endpoint, here }) => ({
+        endpoint,
+        matched: here.map(({ policy, why }) => ({ policy: policy.id, why })),
+        rights: this.#rights(here, anywhere),
+      })),
+      ignoredLabels: new Set(ignored.map(([key]) => key)).size,
+    }
+  }
+
+  #matched(subject: Subject): Match[] {
+    return this.#tests.flatMap(({ policy, conditions, attaching }): Match[] => {
+      const why =
+        conditions.find(({ holds }) => holds(subject))?.why ??
+        (attaching && subject.labels[ATTACHING_LABEL] === policy.id
+          ? `label ${ATTACHING_LABEL}=${policy.id}`
+          : undefined)
+      return why === undefined ? [] : [{ policy, why }]
+    })
+  }
+
+  /**
+   * Allow lists unite; `inherit: false` of any policy on any network takes the common list away on all of them, `metadata: allow` of any opens
+   * metadata. Of several mail limits or ways to deny the first in the file counts.
+   */
+  #rights(here: readonly Match[], anywhere: readonly Match[]): Rights {
+    const local = here.map(({ policy }) => policy)
+    return rightsOf({
+      policies: [
+        ...(anywhere.every(({ policy }) => policy.inherit) ? [COMMON] : []),
+        ...local.map(({ id }) => id),
+      ],
+      metadata: anywhere.some(({ policy, why }) => policy.metadata === 'allow' && !byLabel(why)),
+      smtp: local.find(({ smtp }) => smtp !== undefined)?.smtp ?? this.config.smtp,
+      denyWith: local.find(({ denyWith }) => denyWith !== undefined)?.denyWith ?? this.config.denyWith,
+    })
+  }
 }
 
-/**
- * Allow lists unite; `inherit: false` of any policy on any network takes the common list away on all of them, `metadata: allow` of any opens
- * metadata. Of several mail limits or ways to deny the first in the file counts.
- */
-export function rightsAt(config: RightsConfig, container: Container, network: string): Rights {
-  const byId = new Map(config.policies.map((policy) => [policy.id, policy]))
-  const here = matchedPolicies(config, container, network)
-  const anywhere = container.endpoints.flatMap(({ networkName }) =>
-    matchedPolicies(config, container, networkName),
-  )
-  const matched = [...here, ...anywhere].flatMap((one) => {
-    const policy = byId.get(one.policy)
-    return policy ? [{ ...one, config: policy }] : []
-  })
-  const local = here.flatMap(({ policy }) => byId.get(policy) ?? [])
-  return rightsOf({
-    policies: [...(matched.every((one) => one.config.inherit) ? [COMMON] : []), ...local.map(({ id }) => id)],
-    metadata: matched.some((one) => one.config.metadata === 'allow' && !byLabel(one.why)),
-    smtp: local.find(({ smtp }) => smtp !== undefined)?.smtp ?? config.smtp,
-    denyWith: local.find(({ denyWith }) => denyWith !== undefined)?.denyWith ?? config.denyWith,
-  })
+interface Subject {
+  readonly name: string
+  readonly network: string
+  readonly labels: Readonly<Record<string, string>>
 }
 
-/** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
-export function ignoredLabels(config: RightsConfig, container: Container): number {
-  const own = ownLabels(container)
-  const asked = config.policies.flatMap(({ id, attachable, match }) => [
-    ...(attachable && config.guard.labels === 'honour' ? [[ATTACHING_LABEL, id]] : []),
-    ...match.flatMap(({ label, compose }) => [
-      ...(label ? [[label.key, label.value]] : []),
-      ...(compose ? [[COMPOSE_PROJECT, compose.project]] : []),
-    ]),
-  ])
-  const ignored = asked.filter(
-    ([key = '', value]) => container.labels[key] === value && !Object.hasOwn(own, key),
-  )
-  return new Set(ignored.map(([key]) => key)).size
+interface Condition {
+  readonly why: string
+  readonly holds: (subject: Subject) => boolean
+}
+
+interface PolicyTest {
+  readonly policy: PolicyConfig
+  /** One of these has to hold. */
+  readonly conditions: readonly Condition[]
+  /** May its label attach it? */
+  readonly attaching: boolean
+}
+
+interface Match {
+  readonly policy: PolicyConfig
+  readonly why: string
 }
 
 const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify(rights), ...rights })
@@ -82,31 +150,32 @@ const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify
 /** By nothing but a label, which whoever starts a container chooses. */
 const byLabel = (why: string): boolean => why.startsWith('label ')
 
-const isAttached = (
-  { guard }: RightsConfig,
-  { attachable, id }: PolicyConfig,
-  labels: Readonly<Record<string, string>>,
-): boolean => guard.labels === 'honour' && attachable && labels[ATTACHING_LABEL] === id
-
-/** Undefined: it does not match. */
-function whyMatches(
-  { network, compose, container, label }: PolicyMatch,
-  name: string,
-  its: string,
-  labels: Readonly<Record<string, string>>,
-): string | undefined {
-  const conditions: (readonly [holds: boolean, why: string])[] = []
-  if (network !== undefined) conditions.push([network === its, `network ${network}`])
+/** All that is given has to hold. */
+function conditionOf({ network, compose, container, label }: PolicyMatch): Condition {
+  const parts: Condition[] = []
+  if (network !== undefined)
+    parts.push({ why: `network ${network}`, holds: (subject) => subject.network === network })
   if (compose !== undefined) {
     const { project, service } = compose
-    const holds =
-      labels[COMPOSE_PROJECT] === project && (service === undefined || labels[COMPOSE_SERVICE] === service)
-    conditions.push([holds, `compose ${service === undefined ? project : `${project}/${service}`}`])
+    parts.push({
+      why: `compose ${service === undefined ? project : `${project}/${service}`}`,
+      holds: ({ labels }) =>
+        labels[COMPOSE_PROJECT] === project && (service === undefined || labels[COMPOSE_SERVICE] === service),
+    })
   }
-  if (container !== undefined) conditions.push([globTest(container)(name), `container ${container}`])
+  if (container !== undefined) {
+    const test = globTest(container)
+    parts.push({ why: `container ${container}`, holds: ({ name }) => test(name) })
+  }
   if (label !== undefined)
-    conditions.push([labels[label.key] === label.value, `label ${label.key}=${label.value}`])
-  return conditions.every(([holds]) => holds) ? conditions.map(([, why]) => why).join(' and ') : undefined
+    parts.push({
+      why: `label ${label.key}=${label.value}`,
+      holds: ({ labels }) => labels[label.key] === label.value,
+    })
+  return {
+    why: parts.map(({ why }) => why).join(' and '),
+    holds: (subject) => parts.every(({ holds }) => holds(subject)),
+  }
 }
 
 function globTest(pattern: string): (text: string) => boolean {

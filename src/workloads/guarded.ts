@@ -85,7 +85,7 @@ export const decideInterfaces = (
   }
 }
 
-export const isGuarded = (networkName: string, guard: GuardChoice): boolean =>
+export const isGuarded = (networkName: string, guard: Pick<GuardChoice, 'networks' | 'except'>): boolean =>
   !guard.except.includes(networkName) && (guard.networks === 'all' || guard.networks.includes(networkName))
 
 export const matchesInterface = (pattern: string, name: string): boolean =>

@@ -8,6 +8,9 @@ export class InventoryCache {
   /** By image id, which is the digest of what is in it. */
   readonly #imageLabels = new Map<string, Readonly<Record<string, string>>>()
 
+  /** With the labels of their images. */
+  readonly #wholes = new WeakMap<Container, Container>()
+
   /** Returns problems. */
   replaceAll(json: {
     readonly networks: unknown
@@ -49,13 +52,19 @@ export class InventoryCache {
     if (json !== undefined) this.#imageLabels.set(id, parseImageLabels(json))
   }
 
-  /** Sorted by id: equal facts give equal values. */
+  /** Sorted by id: equal facts give equal values, and a container of which nothing was heard since is the same object. */
   snapshot(): Inventory {
-    const containers = byId(this.#containers).map((container) => ({
-      ...container,
-      imageLabels: this.#imageLabels.get(container.imageId),
-    }))
+    const containers = byId(this.#containers).map((container) => this.#whole(container))
     return { networks: byId(this.#networks), containers }
+  }
+
+  #whole(container: Container): Container {
+    const imageLabels = this.#imageLabels.get(container.imageId)
+    const before = this.#wholes.get(container)
+    if (before && before.imageLabels === imageLabels) return before
+    const whole = { ...container, imageLabels }
+    this.#wholes.set(container, whole)
+    return whole
   }
 }
 

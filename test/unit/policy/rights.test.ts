@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { assign, ClassNumbers, MOST_CLASSES } from '../../../src/policy/classes.ts'
-import { matchedPolicies, rightsAt } from '../../../src/policy/rights.ts'
+import type { Config } from '../../../src/config/model.ts'
+import { Matching, type Standing } from '../../../src/policy/rights.ts'
 import type { Container, Inventory } from '../../../src/workloads/model.ts'
 import { parseContainer } from '../../../src/workloads/inventory.ts'
 import { configOf } from '../../support/builders.ts'
@@ -53,6 +54,14 @@ const compose = (project: string, service: string) => ({
   'com.docker.compose.project': project,
   'com.docker.compose.service': service,
 })
+
+function standing(config: Config, one: Container, network: string): Standing {
+  const found = new Matching(config)
+    .of(one)
+    .standings.find(({ endpoint }) => endpoint.networkName === network)
+  if (!found) throw new Error(`${one.name} has no standing on ${network}`)
+  return found
+}
 
 describe('who is in which policy', () => {
   test.each([
@@ -120,12 +129,13 @@ describe('who is in which policy', () => {
       [],
     ],
   ] as const)('%s', async (_, one, network, expected) => {
-    expect(matchedPolicies(await configOf(YAML), one, network).map(({ policy }) => policy)).toEqual(expected)
+    const { matched } = standing(await configOf(YAML), one, network)
+    expect(matched.map(({ policy }) => policy)).toEqual(expected)
   })
 
   test('and by what', async () => {
     const one = container('pay-1', { labels: { tier: 'gold' }, networks: ['shop_payments'] })
-    expect(matchedPolicies(await configOf(YAML), one, 'shop_payments')).toEqual([
+    expect(standing(await configOf(YAML), one, 'shop_payments').matched).toEqual([
       { policy: 'payments', why: 'network shop_payments' },
       { policy: 'gold', why: 'label tier=gold' },
     ])
@@ -133,15 +143,14 @@ describe('who is in which policy', () => {
 
   test('labels attach nothing unless they are honoured', async () => {
     const config = await configOf(YAML.replace('labels: honour', 'labels: ignore'))
-    expect(
-      matchedPolicies(config, container('x', { labels: { 'embargod.policy': 'visitor' } }), 'bridge'),
-    ).toEqual([])
+    const visitor = container('x', { labels: { 'embargod.policy': 'visitor' } })
+    expect(standing(config, visitor, 'bridge').matched).toEqual([])
   })
 })
 
 describe('what they give', () => {
   const rights = async (one: Container, network = one.endpoints[0]?.networkName ?? '') =>
-    rightsAt(await configOf(YAML), one, network)
+    standing(await configOf(YAML), one, network).rights
 
   test('allow lists unite', async () => {
     const { policies } = await rights(container('x', { labels: compose('shop', 'web') }))
