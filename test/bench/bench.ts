@@ -10,10 +10,21 @@ import { machineFacts } from './machine.ts'
 import { names } from './names.ts'
 import { network } from './network.ts'
 import { asMarkdown, asText, type Measured } from './report.ts'
+import { policies } from './policies.ts'
 import { start } from './start.ts'
 import { throughput } from './throughput.ts'
 
-const FIGURES: readonly Figure[] = [throughput, connections, answer, idlePass, start, names, idle, network]
+const FIGURES: readonly Figure[] = [
+  throughput,
+  connections,
+  answer,
+  idlePass,
+  start,
+  names,
+  idle,
+  network,
+  policies,
+]
 
 const options = process.argv.slice(2)
 const wanted = options.filter((option) => !option.startsWith('-'))

@@ -1,6 +1,6 @@
 import type { Figure } from './figure.ts'
 import { compareTraffic } from './traffic.ts'
-import { SERVER } from './traffic-hosts.ts'
+import { SERVER, type TrafficHost } from './traffic-hosts.ts'
 
 export const connections: Figure = {
   name: 'connections',
@@ -14,24 +14,22 @@ export const connections: Figure = {
       reach: 0.9,
       reachRules: 1,
       rounds,
-      turn: async ({ client, target }) => {
-        const { stdout, stderr, code } = await client.exec(
-          [
-            'wrk',
-            '-t1',
-            '-c32',
-            `-d${seconds}s`,
-            '-H',
-            'Connection: close',
-            `http://${target}:${SERVER.webPort}/`,
-          ],
-          { timeoutMs: (seconds + 20) * 1000 },
-        )
-        const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]
-        const errors = /Socket errors: connect (\d+), read \d+, write \d+, timeout (\d+)/.exec(stdout)
-        if (code !== 0 || rate === undefined) throw new Error(`wrk ended with ${code}: ${stdout}${stderr}`)
-        if (Number(errors?.[1] ?? 0) + Number(errors?.[2] ?? 0) > 0) throw new Error(`wrk failed: ${stdout}`)
-        return Number(rate)
-      },
+      turn: (host) => connectionsOf(host, seconds),
     }),
+}
+
+/** New connections a second. */
+export async function connectionsOf(
+  { client, target }: Pick<TrafficHost, 'client' | 'target'>,
+  seconds: number,
+): Promise<number> {
+  const argv = ['wrk', '-t1', '-c32', `-d${seconds}s`, '-H', 'Connection: close']
+  const { stdout, stderr, code } = await client.exec([...argv, `http://${target}:${SERVER.webPort}/`], {
+    timeoutMs: (seconds + 20) * 1000,
+  })
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]
+  const errors = /Socket errors: connect (\d+), read \d+, write \d+, timeout (\d+)/.exec(stdout)
+  if (code !== 0 || rate === undefined) throw new Error(`wrk ended with ${code}: ${stdout}${stderr}`)
+  if (Number(errors?.[1] ?? 0) + Number(errors?.[2] ?? 0) > 0) throw new Error(`wrk failed: ${stdout}`)
+  return Number(rate)
 }

@@ -5,10 +5,11 @@ export interface Scale {
   readonly seconds: number
   readonly networks: number
   readonly idleSeconds: number
+  readonly containers: number
 }
 
-export const FULL: Scale = { rounds: 15, seconds: 2, networks: 200, idleSeconds: 75 }
-export const QUICK: Scale = { rounds: 3, seconds: 1, networks: 10, idleSeconds: 15 }
+export const FULL: Scale = { rounds: 15, seconds: 2, networks: 200, idleSeconds: 75, containers: 1_000 }
+export const QUICK: Scale = { rounds: 3, seconds: 1, networks: 10, idleSeconds: 15, containers: 50 }
 
 /** One line of the table. */
 export interface Finding {

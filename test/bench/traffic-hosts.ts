@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { LabContainer } from '../lab/container.ts'
+import type { ContainerOptions, LabContainer } from '../lab/container.ts'
 import { Lab } from '../lab/lab.ts'
 import { insertRules } from '../lab/rules.ts'
 import { addressAt, writeList } from './many-addresses.ts'
@@ -53,10 +53,13 @@ export async function withTrafficHosts<T>(work: (hosts: readonly TrafficHost[]) 
 /** Ports to spare: a client makes many thousand connections to one address. */
 const SYSCTLS = { Sysctls: { 'net.ipv4.ip_local_port_range': '1024 65535' } }
 
-const clientOf = (lab: Lab, network?: string): Promise<LabContainer> =>
-  lab.container({ host: SYSCTLS, ...(network === undefined ? {} : { network }) })
+export const clientOf = (
+  lab: Lab,
+  options: Pick<ContainerOptions, 'network' | 'name'> = {},
+): Promise<LabContainer> => lab.container({ host: SYSCTLS, ...options })
 
-async function serve(lab: Lab): Promise<void> {
+/** Servers in the internet of a lab. */
+export async function serve(lab: Lab): Promise<void> {
   // The lab's own counters would cost every packet something.
   await lab.internet(['nft', 'delete', 'table', 'inet', 'far-end'])
   // Thousands of closed connections a second would fill the tables of any host; the same for all.
@@ -115,5 +118,5 @@ async function behindProxy(lab: Lab): Promise<{ client: LabContainer; target: st
   const target = (await proxy.addresses()).ipv4.find((address) => address !== outer) ?? inside
   if (target === undefined) throw new Error('the proxy has no address on the internal network')
   await startProxy(lab, proxy, [SERVER.iperfPort, SERVER.webPort], SERVER.address)
-  return { client: await clientOf(lab, 'inside'), target }
+  return { client: await clientOf(lab, { network: 'inside' }), target }
 }
