@@ -11,7 +11,8 @@ const TARGET_KEYS = ['domain', 'domains', 'cidr', 'cidrs', 'file', 'to'] as cons
 const domain = parsed(parseDomain, (found) => found.target)
 const network = parsed(parseNetwork, (found) => found.target)
 
-const port = z
+/** One item of a list of ports, as its specs. */
+export const portSchema = z
   .union([
     parsed(
       (text) => parsePorts(text),
@@ -32,7 +33,10 @@ const port = z
   )
 
 const ports = z
-  .union([z.array(port).min(1, 'the list of ports is empty: leave it out for 80/tcp and 443/tcp'), port])
+  .union([
+    z.array(portSchema).min(1, 'the list of ports is empty: leave it out for 80/tcp and 443/tcp'),
+    portSchema,
+  ])
   .optional()
   .describe('One port or a list of them. Without it: 80/tcp and 443/tcp.')
 

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import type { ConfigEnv } from './env.ts'
 import { expandEntries, type OpenList } from './expand.ts'
+import { portList } from '../net/ports.ts'
 import { mergeTrees } from './merge.ts'
 import type { AllowEntry, Config, PolicyConfig, Problem, SmtpConfig } from './model.ts'
 import { sortProblems } from './problem.ts'
@@ -167,7 +168,7 @@ function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly Allow
     mode: read.mode,
     denyWith: read.denyWith,
     docker: read.docker,
-    guard: read.guard,
+    guard: { ...read.guard, hostServices: toHostServices(read.guard.hostServices) },
     resolver: {
       servers: resolver.servers,
       timeoutMs: resolver.timeout,
@@ -204,3 +205,11 @@ const toSmtp = (smtp: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
   ...smtp,
   ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b),
 })
+
+function toHostServices(read: ConfigOutput['guard']['hostServices']): Config['guard']['hostServices'] {
+  if (read === 'all' || read.includes('all')) return 'all'
+  return {
+    published: read.includes('published'),
+    ports: portList(read.flatMap((service) => (typeof service === 'string' ? [] : service))),
+  }
+}

@@ -38,10 +38,19 @@ export interface GuardConfig {
   readonly ignoreInterfaces: readonly string[]
   /** One packet-mark bit. */
   readonly mark: number
+  /** What containers may reach on the host's own addresses. */
+  readonly hostServices: 'all' | HostServices
   /** What a source may do that no known container holds. */
   readonly unknown: 'common' | 'deny'
   /** Does the label `embargod.policy` attach a policy? */
   readonly labels: 'ignore' | 'honour'
+}
+
+export interface HostServices {
+  /** Published ports of other containers. */
+  readonly published: boolean
+  /** `icmp` among them is a ping. */
+  readonly ports: PortList
 }
 
 /** More, or less, for some containers. */

@@ -4,7 +4,7 @@ import { parseCidr } from '../net/cidr.ts'
 import type { Address } from '../net/types.ts'
 import { parseCron } from './cron.ts'
 import { formatDuration, parseDuration } from './duration.ts'
-import { entrySchema } from './entry.ts'
+import { entrySchema, portSchema } from './entry.ts'
 import { parsed } from './parsed.ts'
 import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
 import {
@@ -61,6 +61,14 @@ const guard = z
       .prefault(0x20000000)
       .describe(
         'The packet-mark bit of the second guard, should another tool use this one. Exactly one bit.',
+      ),
+    hostServices: z
+      .union([z.literal('all'), z.array(z.union([z.enum(['published', 'all']), portSchema]))], {
+        error: 'must be all or a list of icmp, published and ports like 9100/tcp',
+      })
+      .prefault(['icmp', 'published'])
+      .describe(
+        "What containers may reach on the host's own addresses: `icmp` (a ping), `published` (ports of other containers, through the engine's proxy; never for containers with `inherit: false`), ports like `9100/tcp`, or `all`. What DNS, neighbour discovery and the host's own connections need is always let through. The host's own firewall decides behind it.",
       ),
     unknown: oneOf('common', 'deny')
       .prefault('common')

@@ -4,7 +4,8 @@ import { denyRules, otherDenyChains } from './chains/deny.ts'
 import { dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
-import { dnatRules, hostRules } from './chains/metadata.ts'
+import { hostRules, publishedRules } from './chains/host.ts'
+import { dnatRules } from './chains/metadata.ts'
 import { internetRules, okRules } from './chains/policy.ts'
 import { rightsChains } from './chains/rights.ts'
 import type { Chain, Dataplane, Ruleset, SetSpec } from './model.ts'
@@ -41,6 +42,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
     { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host) },
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
+    { table: 'filter', name: CHAIN.published, rules: publishedRules(input) },
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
@@ -73,6 +75,7 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
     spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS),
+    spec(names.publishedSet(family), 'hash:net,port', FOR_GOOD_SECONDS),
     ...names.DENY_REASONS.map((reason) =>
       spec(names.deniedSet(reason, family), 'hash:net,iface', FOR_GOOD_SECONDS),
     ),

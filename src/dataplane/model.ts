@@ -52,9 +52,10 @@ export type Match =
   /** A trailing `+` stands for any ending. */
   | { readonly kind: 'in'; readonly name: string }
   | { readonly kind: 'destination'; readonly cidr: Cidr }
+  | { readonly kind: 'icmpType'; readonly type: number }
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
-  | { readonly kind: 'protocol'; readonly protocol: Protocol }
+  | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
   | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortRange[] }
   | { readonly kind: 'set'; readonly set: string; readonly fields: string; readonly negate?: boolean }
@@ -105,8 +106,11 @@ export interface SetSpec {
   readonly maxelem: number
 }
 
-/** `hash:net`: addresses and networks; `hash:ip,port,ip`: flows; `hash:net,iface`: a network on an interface. */
-export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface'
+/**
+ * `hash:net`: addresses and networks; `hash:ip,port,ip`: flows; `hash:net,iface`: a network on an interface; `hash:net,port`: ports of
+ * addresses and networks.
+ */
+export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface' | 'hash:net,port'
 
 /** What a container may send from: the frames of its port bear these and nothing else. */
 export interface Binding {

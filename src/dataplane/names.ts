@@ -27,6 +27,7 @@ export const CHAIN = {
   host: 'EMBARGOD-HOST',
   raw: 'EMBARGOD-RAW',
   source: 'EMBARGOD-SOURCE',
+  published: 'EMBARGOD-PUBLISHED',
   dnat: 'EMBARGOD-DNAT',
   dns: 'EMBARGOD-DNS',
   internet: 'EMBARGOD-INTERNET',
@@ -58,6 +59,9 @@ export const lingerSet = (family: Family): string => `${SET_PREFIX}linger-${fami
 
 /** Addresses that the engine gave to containers. */
 export const containersSet = (family: Family): string => `${SET_PREFIX}containers-${family}`
+
+/** Ports of the host that lead to containers. */
+export const publishedSet = (family: Family): string => `${SET_PREFIX}published-${family}`
 
 /** `embargod-<policy>-<ports' hash>-<family>`, at most 31 characters. */
 export function allowSet(policy: string, ports: PortList, family: Family): string {

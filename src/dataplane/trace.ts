@@ -1,5 +1,6 @@
 import { cidrContains } from '../net/cidr.ts'
-import type { Address, Protocol } from '../net/types.ts'
+import { familyOf, type Address, type Protocol } from '../net/types.ts'
+import { ECHO_REQUEST } from './icmp.ts'
 import type { Match, Target } from './model.ts'
 
 /** The first packet of a connection, as the firewall sees it. */
@@ -112,6 +113,8 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
       return cidrContains(match.cidr, packet.destination)
     case 'protocol':
       return match.protocol === packet.protocol
+    case 'icmpType':
+      return packet.protocol === 'icmp' && match.type === ECHO_REQUEST[familyOf(packet.destination)]
     case 'ports':
       return (
         match.protocol === packet.protocol &&

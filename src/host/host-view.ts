@@ -9,6 +9,7 @@ import { assign, type ClassNumbers } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Engine, Inventory, Network } from '../workloads/model.ts'
+import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
 import { ContainerPorts } from './container-ports.ts'
@@ -127,6 +128,7 @@ export class HostView {
       plan: this.plan(config),
       resolvers: this.#resolvers,
       containers: this.containers,
+      published: publishedOf(this.#inventory?.containers ?? []),
       rights,
       bindings:
         rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.#interfaces)),

@@ -77,7 +77,7 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
   if (!toHost && !walk.approved && backstopDrops(input, way))
     return say(false, `the backstop drops what no rule approved: ${last}`, walk)
   if (behind !== undefined) return say(false, behind, walk)
-  return say(true, toHost ? HOST_DECIDES : last, walk)
+  return say(true, toHost ? `${last}; ${HOST_DECIDES}` : last, walk)
 }
 
 const HOST_DECIDES = "it goes to the host itself: the host's own firewall decides"
@@ -130,6 +130,7 @@ async function follow(
   const elementFor = (fields: string): string | undefined => {
     if (fields === 'dst') return destination
     if (fields === 'src') return from
+    if (fields === 'dst,dst') return port === undefined ? undefined : `${destination},${protocol}:${port}`
     if (fields === 'src,dst,dst' && from !== undefined && port !== undefined)
       return `${from},${protocol}:${port},${destination}`
     return undefined

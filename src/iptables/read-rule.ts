@@ -54,6 +54,14 @@ export function readRule(text: string): ReadRule {
         } else unknown.push(word)
         break
       }
+      case '--icmp-type':
+      case '--icmpv6-type': {
+        const type = next()
+        // With a code it is somebody else's.
+        if (/^\d+$/.test(type)) matches.push({ kind: 'icmpType', type: Number(type) })
+        else unknown.push(word)
+        break
+      }
       case '--match-set':
         matches.push({ kind: 'set', set: next(), fields: next(), ...(negate ? { negate } : {}) })
         break

@@ -39,6 +39,10 @@ function renderMatch(match: Match, family: Family): string {
       return `${CONNTRACK}--ctorigdst ${match.cidr}`
     case 'protocol':
       return `-p ${protocolName(match.protocol, family)}`
+    case 'icmpType':
+      return family === 4
+        ? `-p icmp -m icmp --icmp-type ${match.type}`
+        : `-p ipv6-icmp -m icmp6 --icmpv6-type ${match.type}`
     case 'ports':
       return `-p ${match.protocol} -m multiport --dports ${match.ranges
         .map(({ from, to }) => (from === to ? from : `${from}:${to}`))

@@ -2,9 +2,9 @@ import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
 import type { Binding, Dataplane } from '../dataplane/model.ts'
-import { containersSet, deniedSet, DENY_REASONS } from '../dataplane/names.ts'
+import { containersSet, deniedSet, DENY_REASONS, publishedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
-import { FAMILIES, familyOf, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly resolvers: readonly Address[]
   /** Addresses that the engine gave to containers, with the container's id. */
   readonly containers: ReadonlyMap<Address, string>
+  /** `address,protocol:port` of the host, or a network of addresses, with the container to which it leads. */
+  readonly published: ReadonlyMap<string, string>
   /** Who has which rights; undefined: all have the same. */
   readonly rights: Assignment | undefined
   /** What containers may send from; undefined: whatever they like, since all have the same rights. */
@@ -81,7 +83,11 @@ export class Desired {
     // Containers come and go all the time, and are elements only: no rule changes with them.
     const sameRules = shapeOf(surroundings) === shapeOf(before)
     if (!sameRules) this.#dataplane = undefined
-    if (!sameRules || !sameEntries(surroundings.containers, before.containers))
+    if (
+      !sameRules ||
+      !sameEntries(surroundings.containers, before.containers) ||
+      !sameEntries(surroundings.published, before.published)
+    )
       this.membership.setStatics(this.#statics())
   }
 
@@ -126,18 +132,18 @@ export class Desired {
   }
 
   #statics(): Map<string, Elements> {
-    const { plan, containers } = this.#surroundings
+    const { plan, containers, published } = this.#surroundings
     const sets = countedNetworks(plan)
     // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
     const gateways = plan.guarded
       .filter(({ bridge }) => bridge === 'docker_gwbridge')
       .flatMap(({ bridge, subnets }) => subnets.map((subnet): [string, string] => [subnet, bridge]))
     const known = [...containers, ...gateways]
-    for (const family of FAMILIES)
-      sets.set(
-        containersSet(family),
-        new Map(known.filter(([element]) => (element.includes(':') ? 6 : 4) === family)),
-      )
+    for (const family of FAMILIES) {
+      const own = ([element]: readonly [string, string]): boolean => isOf(family, element.split(',')[0] ?? '')
+      sets.set(containersSet(family), new Map(known.filter(own)))
+      sets.set(publishedSet(family), new Map([...published].filter(own)))
+    }
     return sets
   }
 }
@@ -173,6 +179,8 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
   }
   return sets
 }
+
+const isOf = (family: Family, addresses: string): boolean => addresses.includes(':') === (family === 6)
 
 const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 

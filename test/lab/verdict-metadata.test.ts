@@ -117,7 +117,7 @@ describe('under the guard', () => {
     // Every way's other end is allowed.
     const cidrs = ['203.0.113.101/32', '203.0.113.102/32', '2001:db8:f::101/128', '2001:db8:f::102/128']
     await lab().daemon({
-      config: `allow: [${cidrs.map((cidr) => `{ cidr: '${cidr}', ports: [80/tcp] }`).join(', ')}]`,
+      config: `guard: { hostServices: all }\nallow: [${cidrs.map((cidr) => `{ cidr: '${cidr}', ports: [80/tcp] }`).join(', ')}]`,
     })
   })
 

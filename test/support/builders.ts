@@ -66,6 +66,7 @@ export interface World {
   readonly names?: Readonly<Record<string, readonly string[]>>
   readonly resolvers?: readonly string[]
   readonly plan?: InterfacePlan
+  readonly published?: Readonly<Record<string, string>>
   readonly rights?: Surroundings['rights']
   readonly bindings?: Surroundings['bindings']
 }
@@ -143,12 +144,14 @@ export class TestFirewall {
 export const surroundingsOf = ({
   plan = planOf(),
   resolvers = ['198.51.100.53'],
+  published = {},
   rights,
   bindings,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
   resolvers: resolvers as Address[],
   containers: new Map(),
+  published: new Map(Object.entries(published)),
   rights,
   bindings,
 })
@@ -207,18 +210,33 @@ export interface Outcome {
 export function fateOf(kernel: FakeKernel, probe: Probe): Outcome {
   const family = familyOf(probe.destination)
   const { hook, chains } = understood(kernel.rules[family].save(), family)
-  const source = probe.source ?? (family === 4 ? '172.18.0.5' : 'fd00:18::5')
-  const inSet = (set: string, fields: string): boolean =>
-    fields === 'dst'
-      ? kernel.sets.holds(set, probe.destination)
-      : fields === 'src,dst,dst' &&
-        kernel.sets.holds(set, `${source},${probe.protocol}:${probe.port},${probe.destination}`)
   const walk =
     hook === undefined
       ? { verdict: 'returned' as const, approved: false, path: [] }
-      : trace(CHAIN.forward, probe, { chains, inSet })
+      : trace(CHAIN.forward, probe, { chains, inSet: membershipOf(kernel, probe) })
   const rulesPass = walk.verdict === 'returned'
   return { ...walk, rulesPass, passes: rulesPass && (walk.approved || !backstopHolds(kernel, probe)) }
+}
+
+/** Do our rules let a packet to the host itself go on to those behind them? */
+export function reachesHost(kernel: FakeKernel, probe: Probe): boolean {
+  const family = familyOf(probe.destination)
+  const { chains } = understood(kernel.rules[family].save(), family)
+  return trace(CHAIN.input, probe, { chains, inSet: membershipOf(kernel, probe) }).verdict === 'returned'
+}
+
+function membershipOf(kernel: FakeKernel, probe: Probe) {
+  const { destination, protocol, port } = probe
+  const source = probe.source ?? (familyOf(destination) === 4 ? '172.18.0.5' : 'fd00:18::5')
+  const elements: Readonly<Record<string, string>> = {
+    dst: destination,
+    'dst,dst': `${destination},${protocol}:${port}`,
+    'src,dst,dst': `${source},${protocol}:${port},${destination}`,
+  }
+  return (set: string, fields: string): boolean => {
+    const element = elements[fields]
+    return element !== undefined && kernel.sets.holds(set, element)
+  }
 }
 
 const lastRead = new Map<Family, { readonly text: string; readonly read: ReturnType<typeof readRules> }>()

@@ -7,7 +7,7 @@ const ALWAYS_GUARDED = ['docker0', 'docker_gwbridge', 'br-+']
 
 export const HOOKS: readonly Hook[] = [
   hook('raw', ['PREROUTING'], CHAIN.raw, 'forged sources are dropped'),
-  hook('filter', ['INPUT'], CHAIN.input, 'no metadata by way of the host'),
+  hook('filter', ['INPUT'], CHAIN.input, 'of the host containers reach what is allowed'),
   hook(
     'filter',
     ['DOCKER-USER', 'FORWARD'],

@@ -1,4 +1,3 @@
-import { cidrContains } from '../../net/cidr.ts'
 import { CLASS_MASK } from '../../config/model.ts'
 import { INSTANCE_METADATA, METADATA } from '../../net/metadata.ts'
 import { COMMON } from '../../policy/compile.ts'
@@ -9,7 +8,6 @@ import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
-import { dnsMatches } from './dns.ts'
 
 export function metadataOf(input: BuildInput, family: Family): readonly Cidr[] {
   if (!input.config.metadata.block) return []
@@ -72,18 +70,4 @@ export function dnatRules(input: BuildInput, family: Family): Rule[] {
       `dnat.${cidr}`,
     ),
   )
-}
-
-/** Packets to the host itself. Its own link-local IPv6 addresses are how containers find their gateway. */
-export function hostRules(input: BuildInput, family: Family): Rule[] {
-  const metadata = metadataOf(input, family)
-  const reachable = metadata.map((cidr) => (cidr === 'fe80::/10' ? ('fe80::a9fe:a9fe' as Cidr) : cidr))
-  const resolvers = input.resolvers.filter((address) => familyOf(address) === family)
-  return [
-    ...dnsMatches(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))).map(
-      ({ key, matches, text }) =>
-        rule({ key: `host.${key}`, matches, target: { kind: 'return' }, action: 'return', words: text }),
-    ),
-    ...metadataRules(reachable),
-  ]
 }

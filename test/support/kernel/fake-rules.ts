@@ -21,6 +21,7 @@ const VERDICTS = new Set(['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'NFLOG', 'MARK',
 const DIMENSIONS: Readonly<Record<string, number>> = {
   'hash:net': 1,
   'hash:net,iface': 2,
+  'hash:net,port': 2,
   'hash:ip,port,ip': 3,
 }
 

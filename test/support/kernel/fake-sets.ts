@@ -88,8 +88,12 @@ export class FakeSets {
   holds(name: string, element: string): boolean {
     const { elements } = this.set(name)
     if (elements.has(element)) return true
-    if (!('cidr' in parseCidr(element))) return false
-    return [...elements.keys()].some((one) => cidrContains(one as Cidr, element as Cidr))
+    const [address = '', port] = element.split(',')
+    if (!('cidr' in parseCidr(address)) || element.split(',').length > 2) return false
+    return [...elements.keys()].some((one) => {
+      const [cidr = '', itsPort] = one.split(',')
+      return itsPort === port && cidrContains(cidr as Cidr, address as Cidr)
+    })
   }
 
   list(): string {
@@ -199,6 +203,8 @@ export class FakeSets {
   }
 }
 
+const PORT = /^(tcp|udp|sctp):\d+$/
+
 /** Of one network in a `hash:net,iface` set. */
 const MOST_INTERFACES = 64
 
@@ -227,9 +233,8 @@ function checkElement({ type, family }: FakeSet, element: string): void {
       ? parts.length === 1 && fits(parts[0]) && !element.endsWith('/0')
       : type === 'hash:net,iface'
         ? parts.length === 2 && fits(parts[0]) && /^\S{1,15}$/.test(parts[1] ?? '')
-        : parts.length === 3 &&
-          fits(parts[0]) &&
-          /^(tcp|udp|sctp):\d+$/.test(parts[1] ?? '') &&
-          fits(parts[2])
+        : type === 'hash:net,port'
+          ? parts.length === 2 && fits(parts[0]) && !parts[0]?.endsWith('/0') && PORT.test(parts[1] ?? '')
+          : parts.length === 3 && fits(parts[0]) && PORT.test(parts[1] ?? '') && fits(parts[2])
   if (!good) throw new Refusal(`Syntax error: cannot parse ${element} for a ${type} set`)
 }

@@ -21,6 +21,7 @@ describe('an accepted config', () => {
         except: [],
         ignoreInterfaces: [],
         mark: 0x20000000,
+        hostServices: { published: true, ports: { text: 'icmp', specs: [{ protocol: 'icmp' }] } },
         unknown: 'common',
         labels: 'ignore',
       },

@@ -57,10 +57,14 @@ describe('keys and values', () => {
     ['guard:\n  netwroks: all\n', 'embargod.yaml:2:3: unknown key "netwroks": did you mean networks?'],
     ['frobnicate: 1\n', 'embargod.yaml:1:1: unknown key "frobnicate"'],
     ['__proto__: { a: 1 }\n', 'embargod.yaml:1:1: unknown key "__proto__"'],
+    ['guard: { hostServices: [ssh] }\n', 'embargod.yaml:1:25: "ssh" is no port'],
     [
-      'guard: { hostServices: [icmp] }\n',
-      'embargod.yaml:1:10: guard.hostServices is not supported by this version',
+      'guard: { hostServices: [icmp, 70000/tcp] }\n',
+      'embargod.yaml:1:31: "70000/tcp": ports go from 1 to 65535',
     ],
+    ['guard: { hostServices: ping }\n', 'embargod.yaml:1:24: guard.hostServices must be all or a list of'],
+    ['guard: { hostServices: {} }\n', 'embargod.yaml:1:24: guard.hostServices must be all or a list of'],
+    ['guard: { hostServices: [{}] }\n', 'embargod.yaml:1:25: '],
     [
       'guard: { hostNetwork: true }\n',
       'embargod.yaml:1:10: guard.hostNetwork is not supported by this version',

@@ -34,6 +34,7 @@ const matchesFor = (of: Family): fc.Arbitrary<Match[]> =>
         fc.oneof(
           fc.constantFrom<Match>(
             { kind: 'protocol', protocol: 'icmp' },
+            { kind: 'protocol', protocol: 'igmp' },
             { kind: 'protocol', protocol: 'gre' },
             { kind: 'protocol', protocol: 'tcp' },
           ),

@@ -13,6 +13,7 @@ const GUARD_ALL: GuardConfig = {
   except: [],
   ignoreInterfaces: [],
   mark: 0x2000_0000,
+  hostServices: 'all',
   unknown: 'common',
   labels: 'ignore',
 }

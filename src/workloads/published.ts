@@ -1,0 +1,37 @@
+import { parseAddress } from '../net/address.ts'
+import type { Address } from '../net/types.ts'
+import type { Container } from './model.ts'
+
+/** Every address of a family, as halves: a set of networks takes no prefix of length 0. */
+const EVERY = { 4: ['0.0.0.0/1', '128.0.0.0/1'], 6: ['::/1', '8000::/1'] } as const
+
+/** What sets know of, whatever the engine may say. */
+const PROTOCOLS: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp'])
+
+/** Ports of the host that lead to running containers: `address,protocol:port`, with the short id of one such container. */
+export const publishedOf = (containers: readonly Container[]): Map<string, string> =>
+  new Map(
+    containers
+      .filter(({ running }) => running)
+      .flatMap(({ id, publishedPorts }) =>
+        publishedPorts
+          .filter(({ protocol }) => PROTOCOLS.has(protocol))
+          .flatMap(({ hostIp, hostPort, protocol }) =>
+            addressesOf(hostIp).map((where): [string, string] => [
+              `${where},${protocol}:${hostPort}`,
+              id.slice(0, 12),
+            ]),
+          ),
+      ),
+  )
+
+function addressesOf(hostIp: string): readonly string[] {
+  if (hostIp === '') return [...EVERY[4], ...EVERY[6]]
+  if (hostIp === '0.0.0.0') return EVERY[4]
+  if (hostIp === '::') return EVERY[6]
+  const address = parseAddress(hostIp)
+  // Published to the host's own loopback is meant for the host, even where a container has a route there.
+  return address === undefined || isLoopback(address) ? [] : [address]
+}
+
+const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'
