@@ -264,12 +264,12 @@ export class Daemon {
     // Who takes the file as it is now has no more doubts about the one on trial.
     if (confirmMs === undefined) this.#trial.end()
     else this.#beginTrial(confirmMs)
-    const before = this.#desired.policies.digest
+    const before = shapeOf(this.#desired)
     await this.#putInForce(config)
     if (this.#health.has('kernel')) {
       return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
     }
-    const outcome = before === this.#desired.policies.digest ? 'unchanged' : 'applied'
+    const outcome = before === shapeOf(this.#desired) ? 'unchanged' : 'applied'
     this.#log.info({ outcome, names: this.#desired.policies.names.size }, 'reloaded')
     const { untilMs } = this.#trial
     return { outcome, problems, ...(untilMs === undefined ? {} : { confirmUntilMs: untilMs }) }
@@ -614,3 +614,7 @@ export class Daemon {
 const tells = (triggers: ReadonlySet<Trigger>, outcome: string): boolean =>
   outcome === 'failed' ||
   [...triggers].some((trigger) => trigger !== 'answer' && !(trigger === 'drift' && outcome === 'unchanged'))
+
+/** What a reload can change. Where in a file an entry stands is not of it. */
+const shapeOf = ({ config, policies }: Desired): string =>
+  policies.digest + JSON.stringify(config, (key, value: unknown) => (key === 'where' ? undefined : value))

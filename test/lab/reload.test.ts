@@ -58,6 +58,18 @@ test('SIGHUP and reload switch the policy; a bad file changes nothing and says e
   expect((await scrape(lab())).value('config_last_reload_successful')).toBe(1)
 })
 
+test('a reload says whether it changed anything', async () => {
+  await guard(lab(), { config: policy('allowed.example') })
+  const said = async (yaml: string): Promise<string> => {
+    await lab().embargod.writeConfig(yaml)
+    return (await lab().cli(['reload'])).stdout
+  }
+  expect(await said(`# moved\n${policy('allowed.example')}`)).toBe('reloaded; nothing changed\n')
+  const services = `${policy('allowed.example')}\nguard: { hostServices: [9100/tcp] }`
+  expect(await said(services)).toBe('reloaded\n')
+  expect(await said(services)).toBe('reloaded; nothing changed\n')
+})
+
 test('nothing slips through while the policy is switched twenty times', async () => {
   const from = await inside(lab())
   await guard(lab(), { config: policy('allowed.example') })
