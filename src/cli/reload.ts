@@ -40,7 +40,7 @@ export function defineReload(program: Command, action: Action<ConfirmArgs>, bind
   const command = confirmOption(program.command('reload'))
     .description(
       'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome. ' +
-        'A reload without --confirm takes the file for good, one that is on trial too.',
+        'Without --confirm it takes the file for good, one that is on trial too; a signal leaves a trial as it is, and takes nothing that nobody confirmed.',
     )
     .action(({ confirm }: { readonly confirm?: number }) =>
       bind(action, confirm === undefined ? {} : { confirmMs: confirm }),

@@ -47,7 +47,7 @@ function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): str
   const onTrial =
     config.confirmUntilMs === undefined
       ? ''
-      : `; on trial for ${formatSpan(config.confirmUntilMs - nowMs)} more: \`embargod confirm\` keeps it`
+      : `; on trial for ${formatSpan(Math.max(0, config.confirmUntilMs - nowMs))} more: \`embargod confirm\` keeps it`
   const engine = docker.connected
     ? 'connected'
     : `not connected${docker.error === undefined ? '' : `: ${docker.error}`}`

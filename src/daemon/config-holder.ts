@@ -18,6 +18,17 @@ export class NoConfigError extends Error {
   }
 }
 
+/** There is something to go back to, and it is not known: silence would have to open the host, or to keep what is on trial. */
+export class NoWayBackError extends Error {
+  override readonly name = 'NoWayBackError'
+  constructor() {
+    super(
+      'rules of an earlier life stand on this host, and its config cannot be read: there is nothing to go back to. ' +
+        'Run without --confirm, or `embargod cleanup` first',
+    )
+  }
+}
+
 export interface FirstConfig {
   readonly config: Config
   readonly store: Store
@@ -48,18 +59,20 @@ export class ConfigHolder {
   ) {}
 
   /**
-   * @param onTrial the file is not accepted yet
+   * @param trial given when the file is not accepted yet, with whether anything of ours stands on the host
    * @throws NoConfigError
+   * @throws NoWayBackError when a trial could only end in a host that is wider than it was
    */
-  async first(onTrial: boolean): Promise<FirstConfig> {
+  async first(trial?: { readonly isGuarded: () => Promise<boolean> }): Promise<FirstConfig> {
     const { config, sources, problems } = await this.#read()
     const store = config && this.#storeOf(config)
-    const unconfirmed = store !== undefined && !onTrial && (await this.#isUnconfirmed(sources, store))
+    const unconfirmed = store !== undefined && !trial && (await this.#isUnconfirmed(sources, store))
     // Read and parsed only where it may be needed: a start is to be short.
-    if (!store || onTrial || unconfirmed) this.#accepted = await this.#lastAccepted()
+    if (!store || trial || unconfirmed) this.#accepted = await this.#lastAccepted()
     const before = this.#accepted?.config
+    if (trial && !before && (await trial.isGuarded())) throw new NoWayBackError()
     if (config && store && !(unconfirmed && before)) {
-      if (onTrial) await this.#try({ config, sources }, store)
+      if (trial) await this.#try({ config, sources }, store)
       else await this.#accept({ config, sources }, store)
       return { config, store }
     }
@@ -88,13 +101,22 @@ export class ConfigHolder {
     return undefined
   }
 
-  /** The config is absent when the file is refused: then all stays as it was. */
-  async again(store: Store, onTrial: boolean): Promise<Loaded> {
+  /**
+   * The config is absent when the file is refused: then all stays as it was. A `signal` goes on with a trial, and takes nothing that
+   * nobody confirmed.
+   */
+  async again(store: Store, wish: 'good' | 'trial' | 'signal'): Promise<Loaded> {
     const loaded = await this.#read()
-    const { config, sources } = loaded
-    if (!config) this.#refused()
-    else if (onTrial) await this.#try({ config, sources }, store)
-    else await this.#accept({ config, sources }, store)
+    const { config, sources, problems } = loaded
+    if (!config) {
+      this.#refused()
+      return loaded
+    }
+    if (wish === 'trial' || (wish === 'signal' && this.#onTrial)) await this.#try({ config, sources }, store)
+    else if (wish === 'signal' && (await this.#isUnconfirmed(sources, store))) {
+      this.#notConfirmed()
+      return { sources, problems }
+    } else await this.#accept({ config, sources }, store)
     return loaded
   }
 

@@ -27,6 +27,7 @@ import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
 import { ConfigHolder } from './config-holder.ts'
+import { ConfigSwitch } from './config-switch.ts'
 import { EntryEnds } from './entry-ends.ts'
 import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
@@ -36,7 +37,6 @@ import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
 import type { Store } from './store.ts'
-import { Trial as ConfigTrial } from './trial.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
 
@@ -76,12 +76,7 @@ export class Daemon {
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
   readonly #looks = new LookPlan(performance.now())
-  readonly #trial = new ConfigTrial(
-    () =>
-      void this.#takeBack().catch((error: unknown) =>
-        this.#log.error({ err: error }, 'the config on trial could not be taken back'),
-      ),
-  )
+  readonly #switch: ConfigSwitch
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #watches: Watches
   readonly #port: MetricsPort
@@ -102,7 +97,6 @@ export class Daemon {
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
-  #switching: Promise<unknown> = Promise.resolve()
   #passing = false
 
   constructor(options: DaemonOptions) {
@@ -114,6 +108,16 @@ export class Daemon {
     })
     this.#account = new Account(this.#health, this.#log)
     this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
+    this.#switch = new ConfigSwitch({
+      holder: this.#holder,
+      log: this.#log,
+      putInForce: (config) => this.#putInForce(config),
+      shape: () => shapeOf(this.#desired),
+      failure: () => (this.#health.has('kernel') ? this.#health.problems.join('; ') : undefined),
+      onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
+      onConfirmed: () => this.#warmSaves.request(),
+      onNoWayBack: options.onNoWayBack,
+    })
     this.#host = new HostView(options.run)
     this.#held = new HeldTable({
       onState: (why) => this.#account.heldIs(why),
@@ -167,12 +171,13 @@ export class Daemon {
       this.#log.warn({ err: error }, 'the sets of the last life are not full'),
     )
     const { confirmMs } = this.#options
-    const { config, store } = await this.#holder.first(confirmMs !== undefined)
+    const isGuarded = async (): Promise<boolean> => last !== undefined || (await this.#somethingStands())
+    const { config, store } = await this.#holder.first(confirmMs === undefined ? undefined : { isGuarded })
     this.#store = store
     await this.#compose(config)
     this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     this.#port.serve(config.metrics.listen)
-    if (confirmMs !== undefined) this.#beginTrial(confirmMs)
+    if (confirmMs !== undefined) this.#switch.beginTrial(confirmMs)
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
     await this.#learnNames()
@@ -221,7 +226,7 @@ export class Daemon {
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
     this.#ends.stop()
-    this.#trial.end()
+    this.#switch.stop()
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
     await this.#proof.stop()
@@ -239,40 +244,17 @@ export class Daemon {
   }
 
   /** What SIGHUP does: validate, then switch in one step. A bad file changes nothing. */
-  async reload(confirmMs?: number): Promise<ReloadAnswer> {
-    return this.#inTurn(async () => {
-      await this.#options.service.reloading()
-      try {
-        return await this.#reload(confirmMs)
-      } finally {
-        await this.#options.service.ready(this.#statusLine())
-      }
-    })
+  reloadBySignal(): Promise<ReloadAnswer> {
+    return this.#reloading(() => this.#switch.reloadBySignal(this.#store))
   }
 
-  /** A config is taken, confirmed or taken back one after the other. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#switching.then(work, work)
-    this.#switching = turn
-    return turn
-  }
-
-  async #reload(confirmMs: number | undefined): Promise<ReloadAnswer> {
-    const { config, problems } = await this.#holder.again(this.#store, confirmMs !== undefined)
-    this.#account.metrics.setConfigReload(config !== undefined)
-    if (!config) return { outcome: 'refused', problems }
-    // Who takes the file as it is now has no more doubts about the one on trial.
-    if (confirmMs === undefined) this.#trial.end()
-    else this.#beginTrial(confirmMs)
-    const before = shapeOf(this.#desired)
-    await this.#putInForce(config)
-    if (this.#health.has('kernel')) {
-      return { outcome: 'failed', problems, detail: this.#health.problems.join('; ') }
+  async #reloading(reload: () => Promise<ReloadAnswer>): Promise<ReloadAnswer> {
+    await this.#options.service.reloading()
+    try {
+      return await reload()
+    } finally {
+      await this.#options.service.ready(this.#statusLine())
     }
-    const outcome = before === shapeOf(this.#desired) ? 'unchanged' : 'applied'
-    this.#log.info({ outcome, names: this.#desired.policies.names.size }, 'reloaded')
-    const { untilMs } = this.#trial
-    return { outcome, problems, ...(untilMs === undefined ? {} : { confirmUntilMs: untilMs }) }
   }
 
   async #putInForce(config: Config): Promise<void> {
@@ -285,35 +267,6 @@ export class Daemon {
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()
-  }
-
-  #beginTrial(confirmMs: number): void {
-    this.#trial.begin(confirmMs)
-    this.#log.warn({ seconds: confirmMs / 1000 }, 'the config is on trial: `embargod confirm` keeps it')
-  }
-
-  #confirm(): Promise<boolean> {
-    return this.#inTurn(async () => {
-      this.#trial.end()
-      const confirmed = await this.#holder.confirm(this.#store)
-      if (!confirmed) return false
-      this.#warmSaves.request()
-      this.#log.info({}, 'the config is confirmed')
-      return true
-    })
-  }
-
-  #takeBack(): Promise<void> {
-    return this.#inTurn(async () => {
-      // Confirmed or replaced while another switch held the turn.
-      if (this.#trial.untilMs === undefined || this.#stopping) return
-      this.#trial.end()
-      const config = this.#holder.takeBack()
-      this.#account.metrics.setConfigReload(false)
-      this.#log.warn({}, 'the config was not confirmed in time: the one before comes back')
-      if (config) await this.#putInForce(config)
-      else this.#options.onNoWayBack()
-    })
   }
 
   /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
@@ -591,9 +544,8 @@ export class Daemon {
       desired: this.#desired,
       firewall: this.#firewall,
       view: () => this.#view(),
-      reload: (confirmMs) => this.reload(confirmMs),
-      confirm: () => this.#confirm(),
-      trial: this.#trial,
+      reload: (confirmMs) => this.#reloading(() => this.#switch.reload(this.#store, confirmMs)),
+      configSwitch: this.#switch,
       enforceTemporary: async () => {
         await this.#switchTo(this.#desired.config)
         await this.#enforceNow()

@@ -28,9 +28,9 @@ import type { Firewall } from '../reconcile/firewall.ts'
 import type { Loop } from '../reconcile/loop.ts'
 import type { Account } from './account.ts'
 import type { ConfigHolder } from './config-holder.ts'
+import type { ConfigSwitch } from './config-switch.ts'
 import type { Names } from './names.ts'
 import type { Store } from './store.ts'
-import type { Trial } from './trial.ts'
 
 /** What of the daemon its commands reach. */
 export interface Served {
@@ -51,9 +51,7 @@ export interface Served {
   readonly view: () => View
   /** @param confirmMs how long the new config is on trial; undefined: it is not */
   readonly reload: (confirmMs: number | undefined) => Promise<ReloadAnswer>
-  /** What is on trial stays. */
-  readonly confirm: () => Promise<boolean>
-  readonly trial: Trial
+  readonly configSwitch: ConfigSwitch
   /** Takes over what is allowed for a while now, and resolves when it is in force. */
   readonly enforceTemporary: () => Promise<void>
   /** Ends the process as SIGTERM does. */
@@ -64,7 +62,9 @@ export interface Served {
 export const requestHandlers = (served: Served): ControlHandlers => ({
   status: async () => status(served),
   reload: (body) => served.reload(reloadRequest.parse(body ?? {}).confirmMs),
-  confirm: async (): Promise<ConfirmAnswer> => ({ confirmed: await served.confirm() }),
+  confirm: async (): Promise<ConfirmAnswer> => ({
+    confirmed: await served.configSwitch.confirm(served.store),
+  }),
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
@@ -77,14 +77,14 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   },
 })
 
-function status({ account, holder, startedAtMs, temporary, trial, view }: Served): StatusReport {
+function status({ account, holder, startedAtMs, temporary, configSwitch, view }: Served): StatusReport {
   return account.status(view(), {
     startedAtMs,
     config: {
       file: holder.file,
       loadedAtMs: holder.loadedAtMs,
       lastReloadSuccessful: holder.lastLoadSuccessful,
-      confirmUntilMs: trial.untilMs,
+      confirmUntilMs: configSwitch.untilMs,
     },
     temporary: temporary.list(),
   })

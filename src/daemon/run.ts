@@ -58,7 +58,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
     let reloading = Promise.resolve()
     surroundings.signals.onReload(() => {
       reloading = reloading
-        .then(() => daemon.reload())
+        .then(() => daemon.reloadBySignal())
         .then(
           () => undefined,
           (error: unknown) => log.error({ err: error }, 'reload failed'),
@@ -73,7 +73,9 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
       await daemon.stop()
       if (hasWayBack) return EXIT.ok
       const failures = await surroundings.removeAll(daemon.stateDirectory)
-      log.error({ failures }, 'nobody confirmed the first config: the host is as unguarded as it was before')
+      if (failures.length > 0)
+        log.error({ failures }, 'some of our rules could not be removed: `embargod cleanup`')
+      log.error({}, 'nobody confirmed the first config: this host is no longer guarded, as it was before')
       return EXIT.failed
     } catch (error) {
       if (!(error instanceof NoConfigError)) throw error

@@ -70,13 +70,26 @@ describe('a reload', () => {
     expect(await open()).toEqual([BOTH[1]])
   })
 
-  test('without a trial takes the file for good; SIGHUP too', async () => {
-    const daemon = await guard(lab(), { config: FIRST })
+  test('without a trial takes the file for good', async () => {
+    await guard(lab(), { config: FIRST })
     await reload(SECOND, '--confirm', '5s')
-    await daemon.hup()
-    await lab().waitFor('it is on no trial', async () => !/on trial/.test(await status()))
+    expect(await reload(SECOND)).toBe('reloaded; nothing changed\n')
+    expect(await status()).not.toContain('on trial')
     await lab().host(['sleep', '6'])
     expect(await open()).toEqual([BOTH[1]])
+  })
+
+  test('by a signal ends no trial, and takes nothing that nobody confirmed', async () => {
+    const daemon = await guard(lab(), { config: FIRST })
+    await reload(SECOND, '--confirm', '8s')
+    await daemon.hup()
+    await lab().waitFor('it was heard', async () => daemon.logs.split('"reloaded"').length === 3)
+    expect(await status()).toContain('on trial')
+    await lab().waitFor('the first one is back', async () => (await open()).join() === BOTH[0], 20_000)
+    await daemon.hup()
+    await lab().host(['sleep', '2'])
+    expect(await open()).toEqual([BOTH[0]])
+    expect(await status()).toMatch(/nobody confirmed it/)
   })
 })
 
@@ -93,6 +106,16 @@ describe('a start', () => {
       'iptables-save; ip6tables-save; nft list tables; ipset list -n',
     ])
     expect(rules.stdout.toLowerCase()).not.toContain('embargod')
+  })
+
+  test('with rules of an earlier life and no config of it is refused, and changes nothing', async () => {
+    const daemon = await guard(lab(), { config: FIRST })
+    await daemon.term()
+    await rm(lab().embargod.stateDirectory, { recursive: true, force: true })
+    const trial = await guard(lab(), { config: SECOND, args: ['--confirm', '5s'], wait: false })
+    expect(await trial.ended).toBe(1)
+    expect(trial.logs).toContain('there is nothing to go back to')
+    expect(await open()).toEqual([BOTH[0]])
   })
 
   test('with one accepted earlier comes back to that', async () => {

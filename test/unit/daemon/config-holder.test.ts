@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ConfigHolder, NoConfigError } from '../../../src/daemon/config-holder.ts'
+import { ConfigHolder, NoConfigError, NoWayBackError } from '../../../src/daemon/config-holder.ts'
 import { Health } from '../../../src/daemon/health.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
@@ -26,9 +26,9 @@ function life() {
 }
 
 /** The config with which a process starts, and what it complains of. */
-async function start(onTrial = false) {
+async function start(onTrial = false, guarded = false) {
   const { holder, health } = life()
-  const { config, store } = await holder.first(onTrial)
+  const { config, store } = await holder.first(onTrial ? { isGuarded: async () => guarded } : undefined)
   return { holder, health, store, enforced: config.denyWith }
 }
 
@@ -37,7 +37,7 @@ describe('a config on trial', () => {
     await write('drop')
     const { holder, store } = await start()
     await write('reject')
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     expect(await holder.confirm(store)).toBe(true)
     expect(await holder.confirm(store)).toBe(false)
     expect(holder.sources).toHaveLength(1)
@@ -49,10 +49,10 @@ describe('a config on trial', () => {
     await write('drop')
     const { holder, store, health } = await start()
     await write('reject')
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     // A restart must not find it as if it were good.
     expect(holder.sources).toEqual([])
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     expect(holder.takeBack()).toMatchObject({ denyWith: 'drop' })
     expect(holder.lastLoadSuccessful).toBe(false)
     expect(health.problems.join()).toContain('nobody confirmed it')
@@ -62,11 +62,11 @@ describe('a config on trial', () => {
     await write('drop')
     const { holder, store } = await start()
     await write('reject')
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     const second = await start()
     expect(second).toMatchObject({ enforced: 'drop' })
     expect(second.health.problems.join()).toContain('embargod reload')
-    expect((await second.holder.again(second.store, false)).config).toMatchObject({ denyWith: 'reject' })
+    expect((await second.holder.again(second.store, 'good')).config).toMatchObject({ denyWith: 'reject' })
     expect(second.health.problems).toEqual([])
     expect(await start()).toMatchObject({ enforced: 'reject' })
   })
@@ -75,7 +75,7 @@ describe('a config on trial', () => {
     await write('reject')
     const { holder, store } = await start()
     await write('drop')
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     await writeFile(join(directory, 'a.yaml'), `denyWith: drop\nstate: ${directory}\nallow: []\n`, {
       mode: 0o600,
     })
@@ -99,13 +99,36 @@ describe('a config on trial', () => {
     expect(holder.takeBack()).toMatchObject({ denyWith: 'drop' })
   })
 
+  test('is refused where a host is guarded and nothing is known to come back to', async () => {
+    await write('reject')
+    await expect(start(true, true)).rejects.toThrow(NoWayBackError)
+    // Nothing was put on trial by that.
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+    await write('drop')
+    expect(await start(true, true)).toMatchObject({ enforced: 'drop' })
+  })
+
+  test('goes on over a signal, and is taken by none when it was not confirmed', async () => {
+    await write('drop')
+    const { holder, store } = await start()
+    await write('reject')
+    await holder.again(store, 'trial')
+    expect((await holder.again(store, 'signal')).config).toMatchObject({ denyWith: 'reject' })
+    expect(holder.takeBack()).toMatchObject({ denyWith: 'drop' })
+    expect((await holder.again(store, 'signal')).config).toBeUndefined()
+    expect(holder.lastLoadSuccessful).toBe(false)
+    expect(await start()).toMatchObject({ enforced: 'drop' })
+    expect((await holder.again(store, 'good')).config).toMatchObject({ denyWith: 'reject' })
+    expect((await holder.again(store, 'signal')).config).toMatchObject({ denyWith: 'reject' })
+  })
+
   test('survives a bad file', async () => {
     await write('drop')
     const { holder, store } = await start()
     await write('reject')
-    await holder.again(store, true)
+    await holder.again(store, 'trial')
     await write('bad')
-    expect((await holder.again(store, false)).config).toBeUndefined()
+    expect((await holder.again(store, 'good')).config).toBeUndefined()
     expect(await holder.confirm(store)).toBe(true)
     expect(await start()).toMatchObject({ enforced: 'reject' })
   })

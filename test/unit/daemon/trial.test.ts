@@ -13,6 +13,10 @@ test('is over once, when its time is up', () => {
   expect(over).not.toHaveBeenCalled()
   vi.advanceTimersByTime(600_000)
   expect(over).toHaveBeenCalledTimes(1)
+  expect(trial.isOver).toBe(true)
+  trial.begin(60_000)
+  expect(trial.isOver).toBe(false)
+  trial.end()
 })
 
 test('is replaced by the next, and ended before its time', () => {
