@@ -5,8 +5,8 @@ import { BACKSTOP_MISSING, resultsOf, type NetworkResult } from '../proof/result
 import type { Run } from '../system/exec.ts'
 import { chainOf } from './health.ts'
 
-/** The first proof comes this long after the start, if the period is not shorter. */
-const FIRST_MS = 60_000
+/** The first proof comes this long after the start, and the next one after one that failed, if the period is not shorter. */
+const SOON_MS = 60_000
 /** When there is nothing to try it on, or the engine is away, it is looked again after this. */
 const AGAIN_MS = 10_000
 /** A pass that is under way is waited for, but not one that hangs. */
@@ -57,11 +57,11 @@ export class ContinuousProof {
 
   async #repeat(): Promise<void> {
     let lastMs = performance.now()
-    let first = true
+    let soon = true
     let made = true
     while (!this.#stopped.signal.aborted) {
       const everyMs = this.#options.everyMs()
-      const periodMs = everyMs === undefined ? Infinity : first ? Math.min(FIRST_MS, everyMs) : everyMs
+      const periodMs = everyMs === undefined ? Infinity : soon ? Math.min(SOON_MS, everyMs) : everyMs
       const waitMs = made ? lastMs + periodMs - performance.now() : Math.min(AGAIN_MS, periodMs)
       if (waitMs > 0) {
         await this.#wait(waitMs)
@@ -69,20 +69,22 @@ export class ContinuousProof {
       }
       if (this.#stopped.signal.aborted) return
       lastMs = performance.now()
-      made = await this.#prove()
-      if (made) first = false
+      const good = await this.#prove()
+      made = good !== undefined
+      if (made) soon = !good
     }
   }
 
-  /** Resolves to whether there was anything to try. */
-  async #prove(): Promise<boolean> {
+  /** Resolves to whether all is well; undefined: there was nothing to try. */
+  async #prove(): Promise<boolean | undefined> {
     for (let tries = 1; ; tries += 1) {
       await this.#untilNoPass()
       const results = await this.#try()
-      if (results === undefined || this.#stopped.signal.aborted) return false
-      if (tries === TRIES || results.every(({ problem }) => problem === undefined)) {
+      if (results === undefined || this.#stopped.signal.aborted) return undefined
+      const good = results.every(({ problem }) => problem === undefined)
+      if (tries === TRIES || good) {
         this.#options.onResults(results)
-        return true
+        return good
       }
       await this.#wait(BETWEEN_TRIES_MS)
     }

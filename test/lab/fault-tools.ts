@@ -109,11 +109,8 @@ case "$*" in
 esac
 input=$(mktemp "${directory}/input.XXXXXX")
 trap 'rm -f "$input"' EXIT
-what=
-case "${tool}" in
-  ip) ;;
-  *) cat >"$input"; read -r what rest <"$input" ;;
-esac
+cat >"$input"
+read -r what rest <"$input"
 case "${tool} $1" in
   'ipset -') name=ipset-$what ;;
   ipset*) name=ipset-restore ;;
