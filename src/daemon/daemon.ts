@@ -22,6 +22,8 @@ import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
+import { oneAtATime } from '../system/one-at-a-time.ts'
+import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
@@ -71,6 +73,7 @@ export class Daemon {
   readonly #account: Account
   readonly #holder: ConfigHolder
   readonly #host: HostView
+  readonly #namespaces: NamespaceSession
   readonly #drivers: HostDrivers
   readonly #held: HeldTable
   readonly #temporary = new TemporaryAllows()
@@ -118,7 +121,8 @@ export class Daemon {
       onConfirmed: () => this.#warmSaves.request(),
       onNoWayBack: options.onNoWayBack,
     })
-    this.#host = new HostView(options.run)
+    this.#namespaces = new NamespaceSession(options.run)
+    this.#host = new HostView(options.run, this.#namespaces.ask)
     this.#held = new HeldTable({
       onState: (why) => this.#account.heldIs(why),
       onDue: () => this.#suspect('backstop'),
@@ -234,6 +238,7 @@ export class Daemon {
     await this.#names?.stop()
     await this.#loop.stop()
     await this.#held.close()
+    await this.#namespaces.close()
     await this.#port.close()
     await this.#store?.flush()
     this.#log.info({}, 'stopped; the rules stay in force')
@@ -457,20 +462,22 @@ export class Daemon {
 
   async #observeSurroundings(triggers: ReadonlySet<Trigger>): Promise<void> {
     const { config } = this.#desired
-    const everything = this.#stale.surroundings || triggers.has('docker') || triggers.has('reload')
-    const interfaces = this.#stale.interfaces || triggers.has('docker') || triggers.has('reload')
-    if (!everything && !interfaces) return
+    const news = this.#stale.surroundings || triggers.has('docker')
+    const all = triggers.has('start') || triggers.has('reload')
+    // Of all that happens to them the kernel tells.
+    const interfaces = this.#stale.interfaces || all
+    if (!news && !interfaces) return
     this.#stale = { surroundings: false, interfaces: false }
     try {
       await Promise.all([
         interfaces ? this.#host.readInterfaces() : undefined,
-        // A new interface names no resolver, and waits to be guarded.
-        everything ? this.#host.readResolvers(config) : undefined,
+        all ? this.#host.readResolvers(config) : undefined,
       ])
     } catch (error) {
       this.#stale = { surroundings: true, interfaces: true }
       throw error
     }
+    if (news && !all) void this.#reconsiderResolvers()
     this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers))
     const { portsProblem } = this.#host
     if (portsProblem === undefined) this.#health.good('ports')
@@ -481,6 +488,13 @@ export class Daemon {
       )
     await this.#keepClassNumbers()
   }
+
+  /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
+  readonly #reconsiderResolvers = oneAtATime(async () => {
+    if (!(await this.#host.readResolvers(this.#desired.config))) return
+    this.#stale.surroundings = true
+    this.#loop.request('docker')
+  })
 
   /** Before the kernel bears them: a later process must not give one of them to somebody else. */
   async #keepClassNumbers(): Promise<void> {

@@ -104,25 +104,31 @@ export class Watches {
 
   #links(): LineProcess {
     const { host, log, request, onStale } = this.#options
-    const changed = (): void => {
-      onStale('interfaces')
-      request('link')
-    }
     return watchLinks({
       onLink: (change) => {
-        // The engine tells of its containers; anything else may have become a port of a guarded bridge.
-        if (isContainersEnd(change)) return
+        onStale('interfaces')
+        // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
+        if (isContainersEnd(change)) {
+          if (change.isConnected && host.tellsApart) {
+            const network = host.inventory?.networks.find(({ bridge }) => bridge === change.master)
+            if (network) this.#engine?.lookAtPorts(network.id)
+            request('link')
+          }
+          return
+        }
         if (change.kind === 'bridge') {
           if (change.deleted) host.bridgeVanished(change.name)
           else host.bridgeSeen(change.name, Date.now())
           this.#armListing()
         }
         // The next pass looks, but none is made for a port of ours.
-        if (change.kind === 'bridge' && !change.deleted && (this.#expected.get(change.name) ?? 0) > 0)
-          onStale('interfaces')
-        else changed()
+        const isOurs = change.kind === 'bridge' && (this.#expected.get(change.name) ?? 0) > 0
+        if (!isOurs || change.deleted) request('link')
       },
-      onStart: changed,
+      onStart: () => {
+        onStale('interfaces')
+        request('link')
+      },
       onEnd: (error) => log.debug({ err: error }, 'watching interfaces ended and begins again'),
     })
   }

@@ -1,23 +1,33 @@
 import { classMark } from '../dataplane/names.ts'
 import type { Binding } from '../dataplane/model.ts'
 import type { Assignment, Member } from '../policy/classes.ts'
-import type { Run } from '../system/exec.ts'
 import type { HostInterface } from '../system/host.ts'
-import { networkNamespaces } from '../system/net-namespaces.ts'
+import type { AskNamespaces } from '../system/net-namespaces.ts'
 import type { Network } from '../workloads/model.ts'
 import { findPorts, portKey } from '../workloads/ports.ts'
+import { ControlGroups } from './control-groups.ts'
+
+/** A container that has an address, by its id. */
+interface Resident {
+  /** Undefined: it is being started, and the engine has not told its process. */
+  readonly pid: number | undefined
+  readonly bridges: string[]
+}
 
 /** Which port of which bridge is whose. */
 export class ContainerPorts {
   /** By container: the process and the ports for which it was made sure that they are its own. */
   readonly #sure = new Map<string, string>()
+  readonly #groups: ControlGroups
   #problem: string | undefined
 
   constructor(
-    private readonly run: Run,
+    private readonly askNamespaces: AskNamespaces,
     /** Undefined: there is no such file. */
     private readonly readText: (path: string) => Promise<string | undefined>,
-  ) {}
+  ) {
+    this.#groups = new ControlGroups(readText)
+  }
 
   /** Why no port was found at all. */
   get problem(): string | undefined {
@@ -31,23 +41,22 @@ export class ContainerPorts {
     interfaces: readonly HostInterface[],
   ): Promise<Binding[]> {
     const bridgeOf = new Map(networks.map(({ id, bridge }) => [id, bridge]))
-    const running = new Map<string, { readonly pid: number; readonly bridges: string[] }>()
-    for (const { container, networkId } of members) {
+    const residents = new Map<string, Resident>()
+    for (const { container, networkId, addresses } of members) {
       const bridge = bridgeOf.get(networkId)
-      if (container.pid === undefined || bridge === undefined) continue
-      const one = running.get(container.id)
+      if (bridge === undefined || (container.pid === undefined && addresses.length === 0)) continue
+      const one = residents.get(container.id)
       if (one) one.bridges.push(bridge)
-      else running.set(container.id, { pid: container.pid, bridges: [bridge] })
+      else residents.set(container.id, { pid: container.pid, bridges: [bridge] })
     }
-    // Asked anew each time: both a process's number and a namespace's go to somebody else when they are free.
-    const namespaces = await this.#namespaces([...running.values()].map(({ pid }) => pid))
-    const connected = [...running].map(([id, { pid, bridges }]) => ({
+    const namespaces = await this.#namespaces(residents, interfaces)
+    const connected = [...residents].map(([id, { bridges }]) => ({
       id,
       bridges,
-      namespace: namespaces.get(pid),
+      namespace: namespaces.get(id),
     }))
     const ports = findPorts(connected, interfaces)
-    const strangers = await this.#strangers(running, ports)
+    const strangers = await this.#strangers(residents, ports)
     return members.flatMap((member) => {
       const { id } = member.container
       const port = ports.get(portKey(id, bridgeOf.get(member.networkId) ?? ''))
@@ -55,31 +64,72 @@ export class ContainerPorts {
     })
   }
 
-  async #namespaces(pids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  /** By container. Asked anew each time: both a process's number and a namespace's go to somebody else when they are free. */
+  async #namespaces(
+    residents: ReadonlyMap<string, Resident>,
+    interfaces: readonly HostInterface[],
+  ): Promise<ReadonlyMap<string, number>> {
     try {
-      const found = await networkNamespaces(this.run, pids)
+      const running = [...residents].flatMap(([id, { pid }]) =>
+        pid === undefined ? [] : [{ id, pids: [pid] }],
+      )
+      const found = await this.#ask(running)
+      const starting = this.#fresh(residents, new Set(found.values()), interfaces)
+      const candidates = await Promise.all(
+        starting.map(async (id) => ({ id, pids: await this.#groups.processesOf(id) })),
+      )
       this.#problem = undefined
-      return found
+      return new Map([...found, ...(await this.#ask(candidates))])
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error)
       return new Map()
     }
   }
 
+  /** Those being started on a bridge that has a port which is nobody's yet: to look for the others is in vain. */
+  #fresh(
+    residents: ReadonlyMap<string, Resident>,
+    taken: ReadonlySet<number>,
+    interfaces: readonly HostInterface[],
+  ): string[] {
+    const fresh = new Set(
+      interfaces
+        .filter(({ ports }) => ports.some(({ peer }) => peer !== undefined && !taken.has(peer.namespace)))
+        .map(({ name }) => name),
+    )
+    return [...residents].flatMap(([id, { pid, bridges }]) =>
+      pid === undefined && bridges.some((bridge) => fresh.has(bridge)) ? [id] : [],
+    )
+  }
+
+  /** A container whose processes are in several namespaces has none. */
+  async #ask(
+    containers: readonly { readonly id: string; readonly pids: readonly number[] }[],
+  ): Promise<Map<string, number>> {
+    const namespaces = await this.askNamespaces(containers.flatMap(({ pids }) => pids))
+    return new Map(
+      containers.flatMap(({ id, pids }): [string, number][] => {
+        const [namespace, ...others] = new Set(pids.flatMap((pid) => namespaces.get(pid) ?? []))
+        return namespace === undefined || others.length > 0 ? [] : [[id, namespace]]
+      }),
+    )
+  }
+
   /** Containers whose process has ended and given its number to one of somebody else. */
   async #strangers(
-    running: ReadonlyMap<string, { readonly pid: number; readonly bridges: readonly string[] }>,
+    residents: ReadonlyMap<string, Resident>,
     ports: ReadonlyMap<string, string>,
   ): Promise<ReadonlySet<string>> {
-    for (const id of this.#sure.keys()) if (!running.has(id)) this.#sure.delete(id)
+    for (const id of this.#sure.keys()) if (!residents.has(id)) this.#sure.delete(id)
     const strangers = new Set<string>()
     await Promise.all(
-      [...running].map(async ([id, { pid, bridges }]) => {
+      [...residents].map(async ([id, { pid, bridges }]) => {
+        // Found by its control group.
+        if (pid === undefined) return
         const found = `${pid} ${bridges.map((bridge) => ports.get(portKey(id, bridge)) ?? '').join(' ')}`
         if (this.#sure.get(id) === found) return
-        // The engine names a container's control group by its id, in whatever hierarchy.
         const groups = (await this.readText(`/proc/${pid}/cgroup`)) ?? ''
-        if (groups.includes(id)) this.#sure.set(id, found)
+        if (this.#groups.isPlaceOf(id, groups)) this.#sure.set(id, found)
         else strangers.add(id)
       }),
     )

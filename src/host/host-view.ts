@@ -5,10 +5,11 @@ import { parseAddress } from '../net/address.ts'
 import { hostNameServers } from '../resolve/host-servers.ts'
 import { hostAddresses, readHostInterfaces, type HostInterface } from '../system/host.ts'
 import type { Run } from '../system/exec.ts'
+import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
 import { assign, type ClassNumbers } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
-import type { Engine, Inventory, Network } from '../workloads/model.ts'
+import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
@@ -23,16 +24,19 @@ export class HostView {
   readonly #run: Run
   readonly #settling = new SettlingBridges(SETTLE_MS)
   #inventory: Inventory | undefined
+  #tellsApart = false
   #engine: Engine | undefined
   #interfaces: readonly HostInterface[] = []
   #addresses: ReadonlySet<Address> = new Set()
   #resolvers: readonly Address[] = []
+  #resolverReads = 0
   #resolverProblems: readonly string[] = []
+  readonly #written = new WeakMap<Container, readonly string[]>()
   readonly #ports: ContainerPorts
 
-  constructor(run: Run) {
+  constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
-    this.#ports = new ContainerPorts(run, (path) => readText(path).catch(() => undefined))
+    this.#ports = new ContainerPorts(namespaces, (path) => readText(path).catch(() => undefined))
   }
 
   get inventory(): Inventory | undefined {
@@ -63,6 +67,11 @@ export class HostView {
   /** Why containers cannot be told apart. */
   get portsProblem(): string | undefined {
     return this.#ports.problem
+  }
+
+  /** Are there policies, so that it matters whose port is whose? */
+  get tellsApart(): boolean {
+    return this.#tellsApart
   }
 
   get resolverProblems(): readonly string[] {
@@ -106,24 +115,30 @@ export class HostView {
     this.#addresses = hostAddresses(this.#interfaces)
   }
 
-  async readResolvers(config: Config): Promise<void> {
-    if (config.dns.servers.length > 0) {
-      this.#resolvers = config.dns.servers
-      this.#resolverProblems = []
-      return
-    }
-    const found = await containerResolvers(this.#inventory, config.docker.socket, {
-      hostNameServers: () => hostNameServers(readText),
-      readText,
-      dockerds: findDockerds,
-    })
-    this.#resolvers = found.servers
-    this.#resolverProblems = found.problems
+  /** Never rejects. Resolves to whether they are others than before; what a later call found is kept. */
+  async readResolvers(config: Config): Promise<boolean> {
+    this.#resolverReads += 1
+    const read = this.#resolverReads
+    const { servers, problems } =
+      config.dns.servers.length > 0
+        ? { servers: config.dns.servers, problems: [] }
+        : await containerResolvers(this.#inventory, config.docker.socket, {
+            hostNameServers: () => hostNameServers(readText),
+            readText,
+            dockerds: findDockerds,
+            written: this.#written,
+          })
+    if (read !== this.#resolverReads) return false
+    const before = this.#resolvers
+    this.#resolvers = servers
+    this.#resolverProblems = problems
+    return servers.join() !== before.join()
   }
 
   /** Everything outside the policy that shapes the rules. */
   async surroundings(config: Config, numbers: ClassNumbers): Promise<Surroundings> {
     const rights = assign(config, this.#inventory, numbers)
+    this.#tellsApart = rights !== undefined
     return {
       plan: this.plan(config),
       resolvers: this.#resolvers,

@@ -56,17 +56,17 @@ export class BindingsKeeper {
       return this.#stands
         ? { text: `${removeBindings}\n`, summary: 'remove the bindings table', elements: undefined, isDrift }
         : undefined
-    const elements = elementsOf(desired)
-    if (this.#known === undefined)
-      return {
-        text: renderBindings(desired, this.#dropped),
-        summary: 'write the bindings table',
-        elements,
-        isDrift,
-      }
-    const text = changeBindings(this.#known, elements)
-    const summary = `change bindings (${desired.length} in force)`
-    return text === '' ? undefined : { text, summary, elements, isDrift }
+    if (this.#known !== undefined) return this.#difference(this.#known, desired, isDrift)
+    const text = renderBindings(desired, this.#dropped)
+    return { text, summary: 'write the bindings table', elements: elementsOf(desired), isDrift }
+  }
+
+  /** What differs from what is known is written at once, without a look. Resolves to what was done; undefined: nothing, or not without a look. */
+  async bring(desired: readonly Binding[] | undefined): Promise<string | undefined> {
+    if (desired === undefined || !this.#looked || this.#known === undefined) return undefined
+    const change = this.#difference(this.#known, desired, false)
+    if (change) await this.apply(change)
+    return change?.summary
   }
 
   /** Never rejects: who is not bound is held for unknown, so the rules stand without it. */
@@ -80,6 +80,13 @@ export class BindingsKeeper {
       this.#looked = false
       this.#problem = error instanceof Error ? error.message : String(error)
     }
+  }
+
+  #difference(known: Elements, desired: readonly Binding[], isDrift: boolean): BindingsChange | undefined {
+    const elements = elementsOf(desired)
+    const text = changeBindings(known, elements)
+    const summary = `change bindings (${desired.length} in force)`
+    return text === '' ? undefined : { text, summary, elements, isDrift }
   }
 
   async #look(isWanted: boolean): Promise<void> {

@@ -87,6 +87,11 @@ export class Firewall {
       this.#adopted = true
     }
     let { next, dataplane } = this.#aim()
+    // Rights whose chains stand wait for no look at the rules: a container is starting.
+    const bound =
+      dataplane === this.#applied
+        ? await this.reconciler.bindings.bring(this.#options.desired.bindings)
+        : undefined
     let drift: DriftKind[] = []
     let backstopError: unknown
     let fight: Fight | undefined
@@ -120,7 +125,8 @@ export class Firewall {
       await this.#options.keepGeneration(next)
       await this.reconciler.refresh(FLOW_SETS, nowMs)
     }
-    const { summary, observed } = change
+    const { observed } = change
+    const summary = [...(bound === undefined ? [] : [bound]), ...change.summary]
     const outcome =
       backstopError || this.reconciler.bindings.problem
         ? 'partial'

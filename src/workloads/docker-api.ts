@@ -2,6 +2,7 @@ import { Agent } from 'node:http'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import Docker from 'dockerode'
+import { inspectionOf } from './inventory.ts'
 
 /** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit. */
 export interface DockerApi {
@@ -11,8 +12,13 @@ export interface DockerApi {
   /** Undefined when there is no such network (any more). */
   network(id: string): Promise<unknown>
   containerIds(): Promise<readonly string[]>
-  /** Undefined when there is no such container (any more). */
+  /**
+   * Undefined when there is no such container (any more). The engine lets who inspects a container wait until nobody starts, stops or removes
+   * it, for ever where it has lost track of it: after the time limit what the list says has to do.
+   */
   container(id: string): Promise<unknown>
+  /** What the list says of it, which waits for nobody, in the shape of an inspection; undefined as above. */
+  containerInList(id: string): Promise<unknown>
   /** Undefined when there is no such image (any more). */
   image(id: string): Promise<unknown>
   /** Resolves with the response headers, which some engines hold back until the first event. */
@@ -45,10 +51,17 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
   const agent = new TerseAgent({ keepAlive: false })
   // `host: undefined` and `protocol` because DOCKER_HOST in the environment would win over the socket.
   const options = { socketPath, host: undefined, protocol: 'http' as const, agent }
-  const asking = new Docker({ ...options, timeout: timeoutMs })
+  // Ours comes first: it tells an answer that is late from a connection that broke.
+  const asking = new Docker({ ...options, timeout: timeoutMs + 1_000 })
   // A time limit would also end an idle event stream.
   const listening = new Docker({ ...options, timeout: undefined })
   const ask = <T>(what: string, answer: Promise<T>): Promise<T> => withDeadline(what, answer, timeoutMs)
+  const containerInList = async (id: string): Promise<unknown> => {
+    const filters = JSON.stringify({ id: [id] })
+    const list = await ask('listing a container', asking.listContainers({ all: true, filters }))
+    const found = Array.isArray(list) ? list.find((container) => container.Id === id) : undefined
+    return found && inspectionOf(found)
+  }
   return {
     version: () => ask('asking the engine for its version', asking.version()),
     info: () => ask('asking the engine for its facts', asking.info()),
@@ -60,8 +73,16 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
       if (!Array.isArray(list)) throw new Error('listing containers: no list')
       return list.map((container) => container.Id)
     },
-    container: (id) =>
-      orAbsent(ask('inspecting a container', asking.getContainer(encodeURIComponent(id)).inspect())),
+    container: async (id) => {
+      const inspecting = ask('inspecting a container', asking.getContainer(encodeURIComponent(id)).inspect())
+      try {
+        return await orAbsent(inspecting)
+      } catch (error) {
+        if (!(error instanceof DockerError) || !error.isLate) throw error
+        return await containerInList(id)
+      }
+    },
+    containerInList,
     image: (id) => orAbsent(ask('inspecting an image', asking.getImage(encodeURIComponent(id)).inspect())),
     events: async (since, abortSignal) => {
       const wanted = { since, filters: JSON.stringify(EVENT_FILTERS), abortSignal }
@@ -84,7 +105,7 @@ class TerseAgent extends Agent {
 const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${timeoutMs} ms`)), timeoutMs + 100)
+    timer = setTimeout(() => reject(new LateError(`no answer within ${timeoutMs} ms`)), timeoutMs)
   })
   try {
     return await Promise.race([answer, deadline])
@@ -95,14 +116,21 @@ const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: numb
   }
 }
 
+class LateError extends Error {
+  override readonly name = 'LateError'
+}
+
 /** A question that the engine did not answer; `statusCode` when it answered with an error of its own. */
 export class DockerError extends Error {
   override readonly name = 'DockerError'
   readonly statusCode: number | undefined
+  /** It was asked, and has not answered yet. */
+  readonly isLate: boolean
 
   constructor(what: string, options: { readonly cause: unknown }) {
     const { cause } = options
     super(`${what}: ${cause instanceof Error ? cause.message.trim() : String(cause)}`, options)
+    this.isLate = cause instanceof LateError
     this.statusCode =
       cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number'
         ? cause.statusCode

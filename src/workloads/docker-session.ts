@@ -58,8 +58,10 @@ export class DockerSession {
   #changed = false
   #published = false
   #listedAtMs = 0
-  /** Started containers that are being looked at, and whether something happened to them meanwhile. */
-  readonly #starting = new Map<string, { isOld: boolean }>()
+  /** Events so far. */
+  #noted = 0
+  /** Containers that are being looked at out of turn, and whether something happened to them meanwhile. */
+  readonly #looks = new Map<string, { isOld: boolean }>()
   #failure: unknown
 
   constructor(api: DockerApi, listener: SessionListener, timing: SessionTiming) {
@@ -101,6 +103,21 @@ export class DockerSession {
     this.#request((work) => (work.everything = true))
   }
 
+  /** A port of the network was connected: engines since 28 tell of it when the container all but runs, yet they list it at once. */
+  async lookAtPorts(network: string): Promise<void> {
+    const noted = this.#noted
+    try {
+      const places = await this.#api.network(network)
+      // Whatever happened meanwhile may be later than the answer.
+      if (noted !== this.#noted || this.#over.signal.aborted || !this.#published) return
+      if (!this.#cache.putAttachments(network, places)) return
+      this.#changed = true
+      this.#publish()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
   async #listen(sinceSeconds: number): Promise<void> {
     try {
       const stream = await this.#api.events(sinceSeconds, this.#over.signal)
@@ -127,11 +144,15 @@ export class DockerSession {
   }
 
   #note({ type, action, id, container }: DockerEvent): void {
-    const look = this.#starting.get(type === 'network' ? (container ?? '') : id)
+    this.#noted += 1
+    const look = this.#looks.get(type === 'network' ? (container ?? '') : id)
     if (look) look.isOld = true
     if (type === 'network' && action === 'create' && id !== '') void this.#lookAtNewNetwork(id)
+    else if (type === 'container' && action === 'create' && id !== '') void this.#lookAtCreated(id)
     else if (type === 'container' && action === 'start' && id !== '') void this.#lookAtStarted(id)
-    else if (type === 'network' && (action === 'connect' || action === 'disconnect') && container) {
+    else if (type === 'network' && action === 'connect' && container)
+      void this.#lookAtConnected(container, id)
+    else if (type === 'network' && action === 'disconnect' && container) {
       this.#request((work) => work.containers.add(container))
     } else if (action === 'prune' || action === 'reload' || id === '') {
       this.#request((work) => (work.everything = true))
@@ -153,12 +174,37 @@ export class DockerSession {
     }
   }
 
+  /** Mostly it is being started by now, and an inspection would wait for that. */
+  #lookAtCreated(id: string): Promise<void> {
+    return this.#lookAhead(id, async () => this.#cache.putContainer(id, await this.#api.containerInList(id)))
+  }
+
   /** It sends already, and has the rights of an unknown one until somebody says whose process it is. */
-  async #lookAtStarted(id: string): Promise<void> {
+  #lookAtStarted(id: string): Promise<void> {
+    return this.#lookAhead(id, async () => this.#cache.putContainer(id, await this.#api.container(id)))
+  }
+
+  /** Its process does not run yet, mostly; the network tells at once where its place is. */
+  #lookAtConnected(id: string, network: string): Promise<void> {
+    return this.#lookAhead(id, async () => {
+      const [place, listed] = await Promise.all([
+        this.#api.network(network),
+        this.#cache.container(id) ? undefined : this.#api.containerInList(id),
+      ])
+      const problems = this.#cache.container(id) ? [] : this.#cache.putContainer(id, listed)
+      this.#cache.putAttachment(id, place)
+      // Nothing follows that would bring the rest.
+      if (this.#cache.container(id)?.running) this.#request((work) => work.containers.add(id))
+      return problems
+    })
+  }
+
+  /** Out of turn: what is learned of the container is told at once. `learn` returns problems. */
+  async #lookAhead(id: string, learn: () => Promise<readonly string[]>): Promise<void> {
     const look = { isOld: false }
-    this.#starting.set(id, look)
+    this.#looks.set(id, look)
     try {
-      const problems = this.#cache.putContainer(id, await this.#api.container(id))
+      const problems = await learn()
       await this.#learnImages()
       if (this.#over.signal.aborted) return
       for (const problem of problems) this.#listener.onProblem(problem)
@@ -169,7 +215,7 @@ export class DockerSession {
     } catch (error) {
       this.#fail(error)
     } finally {
-      if (this.#starting.get(id) === look) this.#starting.delete(id)
+      if (this.#looks.get(id) === look) this.#looks.delete(id)
     }
   }
 

@@ -60,6 +60,11 @@ export class DockerWatcher {
     this.#session?.relist()
   }
 
+  /** A port of this network was connected, as the kernel tells. */
+  lookAtPorts(network: string): void {
+    void this.#session?.lookAtPorts(network)
+  }
+
   async #keepWatching(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {

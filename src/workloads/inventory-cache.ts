@@ -1,4 +1,11 @@
-import { parseContainer, parseImageLabels, parseInventory, parseNetwork } from './inventory.ts'
+import {
+  attachedTo,
+  parseAttachment,
+  parseContainer,
+  parseImageLabels,
+  parseInventory,
+  parseNetwork,
+} from './inventory.ts'
 import type { Container, Inventory, Network } from './model.ts'
 
 /** The engine's networks and containers as last heard, with what could not be understood about each. */
@@ -38,6 +45,30 @@ export class InventoryCache {
     if (value) this.#containers.set(value.id, value)
     else this.#containers.delete(id)
     return problems
+  }
+
+  container(id: string): Container | undefined {
+    return this.#containers.get(id)
+  }
+
+  /** @param network what the engine says of the network that the container was connected to; undefined: it has none such */
+  putAttachment(id: string, network: unknown): void {
+    const known = this.#containers.get(id)
+    const endpoint = parseAttachment(network, id)
+    if (!known || !endpoint) return
+    const others = known.endpoints.filter(({ networkId }) => networkId !== endpoint.networkId)
+    this.#containers.set(id, { ...known, endpoints: [...others, endpoint] })
+  }
+
+  /** Of containers that do not run yet. Returns whether there was one that was not known to be there. */
+  putAttachments(networkId: string, network: unknown): boolean {
+    const fresh = attachedTo(network).filter((id) => {
+      const known = this.#containers.get(id)
+      const here = known?.endpoints.find((endpoint) => endpoint.networkId === networkId)
+      return known?.running === false && !here?.addresses.length
+    })
+    for (const id of fresh) this.putAttachment(id, network)
+    return fresh.length > 0
   }
 
   /** Images whose containers are known, and which nobody has looked at. */

@@ -107,6 +107,39 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
   }
 }
 
+/** An element of `GET /containers/json` in the shape of an inspection: less of it, but all that decides the container's rights. */
+export const inspectionOf = (summary: unknown): JsonObject => {
+  const facts = objectOf(summary)
+  return {
+    Id: facts['Id'],
+    Name: textsOf(facts['Names'])[0],
+    Image: facts['ImageID'],
+    State: { Running: facts['State'] === 'running' },
+    Config: { Labels: facts['Labels'] },
+    HostConfig: facts['HostConfig'],
+    NetworkSettings: facts['NetworkSettings'],
+    Mounts: facts['Mounts'],
+  }
+}
+
+/** `GET /networks/{id}` → the ids of the containers that are on it, or will be in a moment. */
+export const attachedTo = (network: unknown): string[] =>
+  Object.keys(objectOf(objectOf(network)['Containers']))
+
+/** `GET /networks/{id}` → the place of one container on it, which is told before the container's process runs. */
+export const parseAttachment = (json: unknown, container: string): Endpoint | undefined => {
+  const network = objectOf(json)
+  const place = objectOf(network['Containers'])[container]
+  if (!isObject(place)) return undefined
+  const bare = (text: unknown): string => textOf(text).replace(/\/\d+$/, '')
+  return endpointOf(textOf(network['Name']), {
+    NetworkID: network['Id'],
+    IPAddress: bare(place['IPv4Address']),
+    GlobalIPv6Address: bare(place['IPv6Address']),
+    MacAddress: place['MacAddress'],
+  })
+}
+
 const pidOf = (pid: unknown): number | undefined =>
   typeof pid === 'number' && Number.isInteger(pid) && pid > 0 ? pid : undefined
 

@@ -7,6 +7,8 @@ export interface LinkChange {
   readonly kind: string | undefined
   /** The bridge (or bond, or vrf) that it is a port of. */
   readonly master: string | undefined
+  /** Its other end, in another namespace than ours, is up. */
+  readonly isConnected: boolean
   readonly deleted: boolean
 }
 
@@ -49,6 +51,7 @@ export const parseLinkLine = (line: string): LinkChange | undefined => {
     name: match[2].replace(/@[^@]*$/, ''),
     kind: details.map((part) => /^[a-z0-9_]+/.exec(part)?.[0]).find((word) => word && !NOT_A_KIND.has(word)),
     master: / master (\S+)/.exec(` ${match[3]}`)?.[1],
+    isConnected: / link-netnsid \d/.test(line) && /<[^>]*\bLOWER_UP\b/.test(head),
     deleted: match[1] !== undefined,
   }
 }

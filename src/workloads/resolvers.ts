@@ -4,7 +4,7 @@ import type { DockerdProcess } from './dockerd-process.ts'
 import { servesSocket } from './dockerd-process.ts'
 import { engineResolvConf } from './engine-resolv-conf.ts'
 import { isObject, textsOf } from './json.ts'
-import type { Inventory } from './model.ts'
+import type { Container, Inventory } from './model.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
 export interface ContainerResolvers {
@@ -24,6 +24,8 @@ export interface ResolverSources {
   readonly readText: (path: string) => Promise<string | undefined>
   /** The engines of this host that can be seen: `findDockerds`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
+  /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
+  readonly written: WeakMap<Container, readonly string[]>
 }
 
 const DAEMON_JSON = '/etc/docker/daemon.json'
@@ -78,10 +80,14 @@ export const containerResolvers = async (
   for (const container of inventory?.containers ?? []) {
     if (!container.running || container.dns.length > 0 || container.resolvConfPath === undefined) continue
     const path = container.resolvConfPath
-    const written = await attempt('reading what the engine wrote for a container', () =>
-      engineResolvConf(path, sources.readText),
-    )
-    if (written) add(written, "engine's resolv.conf")
+    const written =
+      sources.written.get(container) ??
+      (await attempt('reading what the engine wrote for a container', () =>
+        engineResolvConf(path, sources.readText),
+      ))
+    if (!written) continue
+    sources.written.set(container, written)
+    add(written, "engine's resolv.conf")
   }
 
   // Only when the host was read and has nothing to hand on: not knowing is no reason to open two servers more.

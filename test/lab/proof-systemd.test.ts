@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Run } from '../../src/system/exec.ts'
-import { networkNamespaces } from '../../src/system/net-namespaces.ts'
+import { askNamespaces } from '../../src/system/net-namespaces.ts'
 import { useLab } from './shared-lab.ts'
 import { SystemdHost } from './systemd-host.ts'
 
@@ -66,7 +66,7 @@ test('in it containers can be told apart', async () => {
   )
   await shell(`ip link add probe0 type veth peer name probe1 netns ${pid}`)
   const [link] = JSON.parse(await shell('ip -json -details link show probe0'))
-  expect([...(await networkNamespaces(inSandbox, [999_999, pid]))]).toEqual([[pid, link.link_netnsid]])
+  expect([...(await askNamespaces(inSandbox)([999_999, pid]))]).toEqual([[pid, link.link_netnsid]])
   expect((await inSandbox(['cat', `/proc/${pid}/cgroup`])).stdout).toContain('0::/')
   await shell(`kill ${pid}`)
 })

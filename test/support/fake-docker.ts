@@ -146,7 +146,14 @@ export class FakeDocker {
     if (path === '/containers/json') {
       return [
         200,
-        [...this.containers.values()].map((container) => ({ Id: container['Id'], State: 'running' })),
+        [...this.containers.values()].map((container) => ({
+          Id: container['Id'],
+          Names: [container['Name']],
+          State: (container['State'] as Json | undefined)?.['Status'],
+          Labels: (container['Config'] as Json | undefined)?.['Labels'],
+          HostConfig: container['HostConfig'],
+          NetworkSettings: container['NetworkSettings'],
+        })),
       ]
     }
     const network = /^\/networks\/([^/]+)$/.exec(path)?.[1]

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ContainerPorts } from '../../../src/host/container-ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Assignment, Member } from '../../../src/policy/classes.ts'
@@ -44,16 +44,17 @@ const interfaces = (port: string, namespace: number): HostInterface[] => [
 /** A host on which each of these processes lives in the namespace of this number. */
 const ports = (
   namespaces: Readonly<Record<number, number>>,
-  cgroup: string | undefined = `0::/docker/${ID}\n`,
-  complete = true,
+  files: Readonly<Record<string, string>> = { '/proc/4242/cgroup': `0::/docker/${ID}\n` },
 ) =>
   new ContainerPorts(
-    async (_argv, options) => {
-      const asked = (options?.input?.toString() ?? '').split('\n').filter(Boolean).map(Number)
-      const lines = asked.flatMap((pid) => (pid in namespaces ? [`${pid} ${namespaces[pid]}\n`] : []))
-      return { stdout: `${lines.join('')}${complete ? 'end\n' : ''}`, stderr: '', exitCode: 0 }
-    },
-    async () => cgroup,
+    async (pids) =>
+      new Map(
+        pids.flatMap((pid): [number, number][] => {
+          const namespace = namespaces[pid]
+          return namespace === undefined ? [] : [[pid, namespace]]
+        }),
+      ),
+    async (path) => files[path],
   )
 
 test('a container has its port, hardware address and address', async () => {
@@ -64,8 +65,12 @@ test('a container has its port, hardware address and address', async () => {
 
 test.each([
   ['its process is gone', ports({}), member()],
-  ['its process is somebody else by now', ports({ 4242: 7 }, '0::/docker/c2c2c2\n'), member()],
-  ['nobody says whose process it is', ports({ 4242: 7 }, ''), member()],
+  [
+    'its process is somebody else by now',
+    ports({ 4242: 7 }, { '/proc/4242/cgroup': '0::/docker/c2c2c2\n' }),
+    member(),
+  ],
+  ['nobody says whose process it is', ports({ 4242: 7 }, {}), member()],
   ['it does not run', ports({ 4242: 7 }), member({ container: { id: ID, name: 'web', pid: undefined } })],
   ['the engine told no hardware address', ports({ 4242: 7 }), member({ mac: undefined })],
   ['there was no number left for its rights', ports({ 4242: 7 }), member({ class: undefined })],
@@ -73,8 +78,69 @@ test.each([
   expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7))).toEqual([])
 })
 
-test('an answer that is cut off binds nobody, and says so', async () => {
-  const all = ports({ 4242: 7 }, undefined, false)
+test('a question that fails binds nobody, and says so', async () => {
+  const all = new ContainerPorts(
+    () => Promise.reject(new Error('no such program')),
+    async () => undefined,
+  )
   expect(await all.bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([])
-  expect(all.problem).toMatch(/cut off/)
+  expect(all.problem).toMatch(/no such program/)
+})
+
+describe('a container that is being started', () => {
+  const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
+  const bound = [{ port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: 0x60 }]
+
+  test.each([
+    ['/sys/fs/cgroup/docker/ID'],
+    ['/sys/fs/cgroup/unified/docker/ID'],
+    ['/sys/fs/cgroup/system.slice/docker-ID.scope'],
+    ['/sys/fs/cgroup/pids/docker/ID'],
+  ])('has its port by its control group %s', async (group) => {
+    const all = ports({ 77: 7 }, { [`${group.replace('ID', ID)}/cgroup.procs`]: '77\n78\n' })
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
+  })
+
+  test('is found where the last one was', async () => {
+    const other = 'd0'.repeat(32)
+    const all = ports(
+      { 4242: 8, 77: 7 },
+      {
+        '/proc/4242/cgroup': `12:cpu,cpuacct:/\n3:name=systemd:/kept/${other}\n`,
+        [`/sys/fs/cgroup/systemd/kept/${ID}/cgroup.procs`]: '77\n',
+      },
+    )
+    const running = member({ container: { id: other, name: 'db', pid: 4242 }, networkId: 'n0' })
+    const here = interfaces('veth1', 7)
+    expect(await all.bindings(assignment(running), [{ ...network, id: 'n0' }], here)).toEqual([])
+    expect(await all.bindings(assignment(starting), [network], here)).toEqual(bound)
+  })
+
+  test.each([
+    ['its group is not there', {}, {}],
+    ['its group is empty', {}, { [`/sys/fs/cgroup/docker/${ID}/cgroup.procs`]: '' }],
+    ['its process is not in its namespace yet', {}, { [`/sys/fs/cgroup/docker/${ID}/cgroup.procs`]: '77\n' }],
+    [
+      'its processes are in two',
+      { 77: 7, 78: 8 },
+      { [`/sys/fs/cgroup/docker/${ID}/cgroup.procs`]: '77\n78\n' },
+    ],
+  ])('is not bound when %s', async (_, namespaces, files) => {
+    const all = ports(namespaces, files)
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual([])
+  })
+
+  test('is not looked for while no port is free', async () => {
+    const asked: string[] = []
+    const all = new ContainerPorts(
+      async () => new Map([[4242, 7]]),
+      async (path) => {
+        asked.push(path)
+        return `0::/docker/${'d0'.repeat(32)}`
+      },
+    )
+    const running = member({ container: { id: 'd0'.repeat(32), name: 'db', pid: 4242 } })
+    await all.bindings(assignment(running, starting), [network], interfaces('veth1', 7))
+    expect(asked).toEqual(['/proc/4242/cgroup'])
+  })
 })

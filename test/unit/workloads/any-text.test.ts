@@ -14,6 +14,7 @@ describe('a line of ip monitor', () => {
     peer: fc.option(fc.constantFrom('if3', 'NONE', 'veth9'), { nil: undefined }),
     kind: fc.constantFrom('bridge', 'veth', 'vlan', undefined),
     master: fc.option(interfaceName, { nil: undefined }),
+    isConnected: fc.boolean(),
     deleted: fc.boolean(),
   })
 
@@ -22,15 +23,15 @@ describe('a line of ip monitor', () => {
       fc.property(
         link,
         fc.double({ min: 0, max: 1, noNaN: true }),
-        ({ name, peer, kind, master, deleted }, share) => {
+        ({ name, peer, kind, master, isConnected, deleted }, share) => {
           const other = peer ?? (name.includes('@') ? 'NONE' : undefined)
           const line = [
-            `${deleted ? 'Deleted ' : ''}7: ${name}${other === undefined ? '' : `@${other}`}: <BROADCAST,UP> mtu 1500 qdisc noqueue ${master === undefined ? '' : `master ${master} `}state UP group default `,
-            'link/ether 92:c6:a3:06:82:b6 brd ff:ff:ff:ff:ff:ff promiscuity 0 ',
+            `${deleted ? 'Deleted ' : ''}7: ${name}${other === undefined ? '' : `@${other}`}: <BROADCAST,UP${isConnected ? ',LOWER_UP' : ''}> mtu 1500 qdisc noqueue ${master === undefined ? '' : `master ${master} `}state UP group default `,
+            `link/ether 92:c6:a3:06:82:b6 brd ff:ff:ff:ff:ff:ff ${isConnected ? 'link-netnsid 3 ' : ''}promiscuity 0 `,
             ...(kind === undefined ? [] : [`${kind} forward_delay 1500 `]),
             ...(master === undefined ? [] : ['bridge_slave state forwarding ']),
           ].join('\\    ')
-          expect(parseLinkLine(line)).toEqual({ name, kind, master, deleted })
+          expect(parseLinkLine(line)).toEqual({ name, kind, master, isConnected, deleted })
           const part = parseLinkLine(line.slice(0, Math.floor(line.length * share)))
           if (part) expect(part).toMatchObject({ name, deleted })
         },

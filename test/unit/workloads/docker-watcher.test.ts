@@ -165,6 +165,70 @@ describe('events', () => {
     )
   })
 
+  test('a container that is being started has its place on the network before it can be inspected', async () => {
+    docker.containers.set(
+      'c2',
+      containerJson({ id: 'c2', name: 'db', running: false, network: { Networks: {} } }),
+    )
+    docker.faults.set('/containers/c2/json', 'hang')
+    docker.networks.set(
+      SHOP_ID,
+      networkJson({
+        Containers: {
+          c2: {
+            Name: 'db',
+            MacAddress: '02:42:AC:12:00:03',
+            IPv4Address: '172.18.0.3/16',
+            IPv6Address: 'fd00::3/64',
+          },
+        },
+      }),
+    )
+    docker.emit('network', 'connect', SHOP_ID, { container: 'c2' })
+    await until(() =>
+      expect(inventories.at(-1)?.inventory.containers.find(({ id }) => id === 'c2')).toMatchObject({
+        name: 'db',
+        pid: undefined,
+        labels: { 'com.docker.compose.project': 'shop' },
+        endpoints: [
+          {
+            networkId: SHOP_ID,
+            networkName: 'shop_default',
+            mac: '02:42:ac:12:00:03',
+            addresses: ['172.18.0.3', 'fd00::3'],
+          },
+        ],
+      }),
+    )
+    docker.release()
+  })
+
+  test('a port that is connected shows who will be there, before any event says so', async () => {
+    docker.containers.set(
+      'c2',
+      containerJson({ id: 'c2', name: 'db', running: false, network: { Networks: {} } }),
+    )
+    docker.emit('container', 'create', 'c2')
+    await until(() => expect(latest().containers).toEqual(['db', 'web']))
+    docker.networks.set(
+      SHOP_ID,
+      networkJson({
+        Containers: {
+          c1: { MacAddress: '02:42:AC:12:00:09', IPv4Address: '172.18.0.9/16' },
+          c2: { MacAddress: '02:42:AC:12:00:03', IPv4Address: '172.18.0.3/16' },
+          c3: { MacAddress: '02:42:AC:12:00:04', IPv4Address: '172.18.0.4/16' },
+        },
+      }),
+    )
+    const endpointsOf = (container: string) =>
+      inventories.at(-1)?.inventory.containers.find(({ id }) => id === container)?.endpoints
+    const before = endpointsOf('c1')
+    watcher.lookAtPorts(SHOP_ID)
+    await until(() => expect(endpointsOf('c2')).toMatchObject([{ addresses: ['172.18.0.3'] }]))
+    expect(endpointsOf('c1')).toEqual(before)
+    expect(latest().containers).toEqual(['db', 'web'])
+  })
+
   test('a burst is told in a few inventories, its networks each at once', async () => {
     const before = inventories.length
     const names = Array.from({ length: 50 }, (_, index) => `burst${index}`)
@@ -243,6 +307,16 @@ describe('losing the engine', () => {
     docker.faults.clear()
     await listed()
     expect(latest().networks).toEqual(['bridge', 'shop_default'])
+  })
+
+  test('a container that it has lost track of is known by the list', async () => {
+    filled()
+    docker.faults.set('/containers/c1/json', 'hang')
+    await docker.appear()
+    watch({ timeoutMs: 100 })
+    await listed()
+    expect(latest().containers).toEqual(['web'])
+    expect(states).toHaveLength(1)
   })
 
   test('an engine that hangs later is noticed by the listing that comes of itself', async () => {

@@ -12,22 +12,35 @@ const PORT = `4: veth0a1b2c3@if3: ${HEAD} master br-lan state DOWN group default
 
 describe('a line of ip monitor', () => {
   test.each<[string, string, LinkChange | undefined]>([
-    ['a bridge', BRIDGE, { name: 'br-lan', kind: 'bridge', master: undefined, deleted: false }],
+    [
+      'a bridge',
+      BRIDGE,
+      { name: 'br-lan', kind: 'bridge', master: undefined, isConnected: false, deleted: false },
+    ],
     [
       'a bridge that goes',
       `Deleted ${BRIDGE}`,
-      { name: 'br-lan', kind: 'bridge', master: undefined, deleted: true },
+      { name: 'br-lan', kind: 'bridge', master: undefined, isConnected: false, deleted: true },
     ],
-    ['a port', PORT, { name: 'veth0a1b2c3', kind: 'veth', master: 'br-lan', deleted: false }],
+    [
+      'a port',
+      PORT,
+      { name: 'veth0a1b2c3', kind: 'veth', master: 'br-lan', isConnected: false, deleted: false },
+    ],
+    [
+      'a port whose other end is in a container',
+      `4: veth0a1b2c3@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master br-lan state UP group default \\    link/ether 92:c6:a3:06:82:b6 brd ff:ff:ff:ff:ff:ff link-netnsid 12 promiscuity 1 \\    veth \\    bridge_slave state forwarding `,
+      { name: 'veth0a1b2c3', kind: 'veth', master: 'br-lan', isConnected: true, deleted: false },
+    ],
     [
       'hardware',
       `2: eth0: ${HEAD} state UP group default qlen 1000\\    ${ETHER}`,
-      { name: 'eth0', kind: undefined, master: undefined, deleted: false },
+      { name: 'eth0', kind: undefined, master: undefined, isConnected: false, deleted: false },
     ],
     [
       'a name with an @ of its own',
       `9: a@b@NONE: ${HEAD} state DOWN group default \\    ${ETHER}\\    veth numtxqueues 2`,
-      { name: 'a@b', kind: 'veth', master: undefined, deleted: false },
+      { name: 'a@b', kind: 'veth', master: undefined, isConnected: false, deleted: false },
     ],
     [
       'a port that leaves its bridge is not an interface that goes',

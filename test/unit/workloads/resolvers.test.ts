@@ -40,6 +40,7 @@ const ask = ({
         return content instanceof Error ? Promise.reject(content) : Promise.resolve(content)
       },
       dockerds: () => Promise.resolve(argvs.map(parseDockerdArgv)),
+      written: new WeakMap(),
     },
   )
 const serversOf = async (facts: Parameters<typeof ask>[0]) => (await ask(facts)).servers
