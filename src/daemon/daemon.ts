@@ -96,7 +96,7 @@ export class Daemon {
   #closedGuard: string | undefined
   #classNumbers = new ClassNumbers()
   #keptClasses = '{}'
-  #stale = { surroundings: true, interfaces: false }
+  #stale = { surroundings: true, ports: false, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
@@ -136,7 +136,6 @@ export class Daemon {
       markBit: () => this.#desired.config.guard.mark,
       backstopStands: async () => (await this.#drivers.backstop.read()) !== undefined,
       isPassing: () => this.#passing,
-      expectPorts: (bridges) => this.#watches.expectPorts(bridges),
       onResults: (results) => {
         const { guarded } = this.#desired.surroundings.plan
         const standing = results.filter(({ network }) =>
@@ -466,15 +465,15 @@ export class Daemon {
     const all = triggers.has('start') || triggers.has('reload')
     // Of all that happens to them the kernel tells.
     const interfaces = this.#stale.interfaces || all
-    if (!news && !interfaces) return
-    this.#stale = { surroundings: false, interfaces: false }
+    if (!news && !interfaces && !this.#stale.ports) return
+    this.#stale = { surroundings: false, ports: false, interfaces: false }
     try {
       await Promise.all([
         interfaces ? this.#host.readInterfaces() : undefined,
         all ? this.#host.readResolvers(config) : undefined,
       ])
     } catch (error) {
-      this.#stale = { surroundings: true, interfaces: true }
+      this.#stale = { surroundings: true, ports: true, interfaces: true }
       throw error
     }
     if (news && !all) void this.#reconsiderResolvers()

@@ -24,8 +24,6 @@ export interface ProofOptions {
   readonly markBit: () => number
   readonly backstopStands: () => Promise<boolean>
   readonly isPassing: () => boolean
-  /** Called before ports come to these bridges; what it returns is called when they are gone. */
-  readonly expectPorts: (bridges: readonly string[]) => () => void
   readonly onResults: (results: readonly NetworkResult[]) => void
 }
 
@@ -91,11 +89,10 @@ export class ContinuousProof {
   }
 
   async #try(): Promise<readonly NetworkResult[] | undefined> {
-    const { run, trials: choose, markBit, backstopStands, expectPorts } = this.#options
+    const { run, trials: choose, markBit, backstopStands } = this.#options
     const trials = await choose()
     if (!trials || trials.length === 0) return undefined
     const networks = [...new Set(trials.map(({ place }) => place.network))]
-    const portsAreGone = expectPorts(trials.map(({ place }) => place.bridge))
     try {
       const missing = (await backstopStands()) ? undefined : BACKSTOP_MISSING
       const results = resultsOf(await prove(run, trials, markBit()))
@@ -103,8 +100,6 @@ export class ContinuousProof {
     } catch (error) {
       const problem = `the proof could not be made: ${chainOf(error)}`
       return networks.map((network) => ({ network, problem }))
-    } finally {
-      portsAreGone()
     }
   }
 

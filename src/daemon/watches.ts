@@ -12,8 +12,6 @@ import type { HostView } from '../host/host-view.ts'
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
 const ENGINE_WAIT_MS = 2_000
 
-const LATE_NEWS_MS = 2_000
-
 export interface WatchesOptions {
   readonly host: HostView
   readonly log: Logger
@@ -22,8 +20,8 @@ export interface WatchesOptions {
   readonly onDockerEvent: (type: string, action: string) => void
   /** The kernel told of a change in this part of the rules; undefined: it may have, anywhere. */
   readonly onDrift: (part: Part | undefined) => void
-  /** What is known of the engine or of the interfaces is no longer what the last pass saw. */
-  readonly onStale: (what: 'surroundings' | 'interfaces') => void
+  /** What is known of the engine or of containers' ports is no longer what the last pass saw, or the interfaces are no longer known. */
+  readonly onStale: (what: 'surroundings' | 'ports' | 'interfaces') => void
 }
 
 /** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */
@@ -33,8 +31,6 @@ export class Watches {
   #engine: DockerWatcher | undefined
   #listingTimer: NodeJS.Timeout | undefined
   #heard: (() => void) | undefined
-  /** Bridges that get and lose a port of ours. */
-  readonly #expected = new Map<string, number>()
 
   constructor(options: WatchesOptions) {
     this.#options = options
@@ -55,18 +51,6 @@ export class Watches {
 
   watchKernel(): void {
     for (const watch of this.#kernel) watch.start()
-  }
-
-  /**
-   * Ports of ours come to these bridges, which makes them change their state: that is no news. Call what is returned when the ports are
-   * gone; the kernel tells of the change up to a second later.
-   */
-  expectPorts(bridges: readonly string[]): () => void {
-    const count = (by: number): void => {
-      for (const bridge of bridges) this.#expected.set(bridge, (this.#expected.get(bridge) ?? 0) + by)
-    }
-    count(1)
-    return () => void setTimeout(() => count(-1), LATE_NEWS_MS).unref()
   }
 
   async stop(): Promise<void> {
@@ -106,9 +90,10 @@ export class Watches {
     const { host, log, request, onStale } = this.#options
     return watchLinks({
       onLink: (change) => {
-        onStale('interfaces')
         // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) {
+          host.portChanged(change)
+          onStale('ports')
           if (change.isConnected && host.tellsApart) {
             const network = host.inventory?.networks.find(({ bridge }) => bridge === change.master)
             if (network) this.#engine?.lookAtPorts(network.id)
@@ -121,9 +106,12 @@ export class Watches {
           else host.bridgeSeen(change.name, Date.now())
           this.#armListing()
         }
-        // The next pass looks, but none is made for a port of ours.
-        const isOurs = change.kind === 'bridge' && (this.#expected.get(change.name) ?? 0) > 0
-        if (!isOurs || change.deleted) request('link')
+        if (host.knowsLink(change)) return
+        onStale('interfaces')
+        request('link')
+      },
+      onAddress: (change) => {
+        if (!host.addressChanged(change)) onStale('interfaces')
       },
       onStart: () => {
         onStale('interfaces')

@@ -4,7 +4,7 @@ import type { Assignment, Member } from '../policy/classes.ts'
 import type { HostInterface } from '../system/host.ts'
 import type { AskNamespaces } from '../system/net-namespaces.ts'
 import type { Network } from '../workloads/model.ts'
-import { findPorts, portKey } from '../workloads/ports.ts'
+import { findPorts, isConnected, portKey, type ConnectedPort } from '../workloads/ports.ts'
 import { ControlGroups } from './control-groups.ts'
 
 /** A container that has an address, by its id. */
@@ -14,10 +14,20 @@ interface Resident {
   readonly bridges: string[]
 }
 
+interface Sure {
+  readonly pid: number
+  readonly namespace: number
+  /** Its ports, as {@link endOf} names them. */
+  readonly ends: readonly string[]
+}
+
+/** For as long as this port is there, that namespace is the same one: it holds the other end. */
+const endOf = ({ index, peer }: ConnectedPort): string => `${index} ${peer.namespace}`
+
 /** Which port of which bridge is whose. */
 export class ContainerPorts {
-  /** By container: the process and the ports for which it was made sure that they are its own. */
-  readonly #sure = new Map<string, string>()
+  /** By container: what was made sure to be its own. */
+  readonly #sure = new Map<string, Sure>()
   readonly #groups: ControlGroups
   #problem: string | undefined
 
@@ -60,30 +70,38 @@ export class ContainerPorts {
     return members.flatMap((member) => {
       const { id } = member.container
       const port = ports.get(portKey(id, bridgeOf.get(member.networkId) ?? ''))
-      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port)
+      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port.name)
     })
   }
 
-  /** By container. Asked anew each time: both a process's number and a namespace's go to somebody else when they are free. */
+  /**
+   * By container. Both a process's number and a namespace's go to somebody else when they are free, so they are asked anew but of containers
+   * whose port is still the one of which it was made sure.
+   */
   async #namespaces(
     residents: ReadonlyMap<string, Resident>,
     interfaces: readonly HostInterface[],
   ): Promise<ReadonlyMap<string, number>> {
+    const ends = new Set(interfaces.flatMap(({ ports }) => ports.filter(isConnected).map(endOf)))
+    const found = new Map<string, number>()
+    const unsure: { id: string; pids: readonly number[] }[] = []
+    for (const [id, { pid }] of residents) {
+      const sure = this.#sure.get(id)
+      if (sure && sure.pid === pid && sure.ends.some((end) => ends.has(end))) found.set(id, sure.namespace)
+      else if (pid !== undefined) unsure.push({ id, pids: [pid] })
+    }
     try {
-      const running = [...residents].flatMap(([id, { pid }]) =>
-        pid === undefined ? [] : [{ id, pids: [pid] }],
-      )
-      const found = await this.#ask(running)
+      for (const [id, namespace] of await this.#ask(unsure)) found.set(id, namespace)
       const starting = this.#fresh(residents, new Set(found.values()), interfaces)
       const candidates = await Promise.all(
         starting.map(async (id) => ({ id, pids: await this.#groups.processesOf(id) })),
       )
+      for (const [id, namespace] of await this.#ask(candidates)) found.set(id, namespace)
       this.#problem = undefined
-      return new Map([...found, ...(await this.#ask(candidates))])
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error)
-      return new Map()
     }
+    return found
   }
 
   /** Those being started on a bridge that has a port which is nobody's yet: to look for the others is in vain. */
@@ -118,18 +136,21 @@ export class ContainerPorts {
   /** Containers whose process has ended and given its number to one of somebody else. */
   async #strangers(
     residents: ReadonlyMap<string, Resident>,
-    ports: ReadonlyMap<string, string>,
+    ports: ReadonlyMap<string, ConnectedPort>,
   ): Promise<ReadonlySet<string>> {
     for (const id of this.#sure.keys()) if (!residents.has(id)) this.#sure.delete(id)
     const strangers = new Set<string>()
     await Promise.all(
       [...residents].map(async ([id, { pid, bridges }]) => {
-        // Found by its control group.
-        if (pid === undefined) return
-        const found = `${pid} ${bridges.map((bridge) => ports.get(portKey(id, bridge)) ?? '').join(' ')}`
-        if (this.#sure.get(id) === found) return
+        const own = bridges.flatMap((bridge) => ports.get(portKey(id, bridge)) ?? [])
+        const namespace = own[0]?.peer.namespace
+        // Found by its control group, or not at all.
+        if (pid === undefined || namespace === undefined) return
+        const ends = own.map(endOf)
+        const sure = this.#sure.get(id)
+        if (sure?.pid === pid && sure.ends.join() === ends.join()) return
         const groups = (await this.readText(`/proc/${pid}/cgroup`)) ?? ''
-        if (this.#groups.isPlaceOf(id, groups)) this.#sure.set(id, found)
+        if (this.#groups.isPlaceOf(id, groups)) this.#sure.set(id, { pid, namespace, ends })
         else strangers.add(id)
       }),
     )

@@ -3,7 +3,8 @@ import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
 import { hostNameServers } from '../resolve/host-servers.ts'
-import { hostAddresses, readHostInterfaces, type HostInterface } from '../system/host.ts'
+import { hostAddresses, type HostInterface } from '../system/host.ts'
+import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
 import { assign, type ClassNumbers } from '../policy/classes.ts'
@@ -14,7 +15,9 @@ import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
 import { ContainerPorts } from './container-ports.ts'
+import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
+import { isContainersEnd } from '../workloads/unprotected.ts'
 
 /** How long after its birth a bridge that the engine does not list is taken for somebody else's. Closed until then. */
 const SETTLE_MS = 1_000
@@ -26,8 +29,8 @@ export class HostView {
   #inventory: Inventory | undefined
   #tellsApart = false
   #engine: Engine | undefined
-  #interfaces: readonly HostInterface[] = []
-  #addresses: ReadonlySet<Address> = new Set()
+  readonly #interfaces = new InterfaceTable()
+  #addresses: { readonly of: readonly HostInterface[]; readonly all: ReadonlySet<Address> } | undefined
   #resolvers: readonly Address[] = []
   #resolverReads = 0
   #resolverProblems: readonly string[] = []
@@ -48,7 +51,7 @@ export class HostView {
   }
 
   get interfaces(): readonly HostInterface[] {
-    return this.#interfaces
+    return this.#interfaces.all
   }
 
   get resolvers(): readonly Address[] {
@@ -78,7 +81,11 @@ export class HostView {
     return this.#resolverProblems
   }
 
-  readonly isHostAddress = (address: Address): boolean => this.#addresses.has(address)
+  readonly isHostAddress = (address: Address): boolean => {
+    if (this.#addresses?.of !== this.interfaces)
+      this.#addresses = { of: this.interfaces, all: hostAddresses(this.interfaces) }
+    return this.#addresses.all.has(address)
+  }
 
   setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void {
     this.#inventory = inventory
@@ -96,7 +103,7 @@ export class HostView {
 
   /** A bridge changed or came up: until the engine had time to claim a new one, it is nobody's. */
   bridgeSeen(name: string, nowMs: number): void {
-    if (this.#interfaces.some((one) => one.name === name)) return
+    if (this.interfaces.some((one) => one.name === name)) return
     this.#settling.appeared(name, nowMs)
   }
 
@@ -111,8 +118,29 @@ export class HostView {
 
   /** Rejects when the kernel does not answer: the interfaces are then as they were. */
   async readInterfaces(): Promise<void> {
-    this.#interfaces = await readHostInterfaces(this.#run)
-    this.#addresses = hostAddresses(this.#interfaces)
+    await this.#interfaces.read(this.#run)
+  }
+
+  /** The end of a container's pair came, changed or went. */
+  portChanged(change: LinkChange): void {
+    if (change.deleted) this.#interfaces.delete(change.index)
+    else this.#interfaces.put(change)
+  }
+
+  /** Is it what is known already? The kernel also tells of states that decide nothing here. */
+  knowsLink({ index, name, kind, master, deleted }: LinkChange): boolean {
+    const known = this.#interfaces.get(index)
+    return !deleted && known?.name === name && known.kind === kind && known.master === master
+  }
+
+  /** Of the end of a container's pair it is taken over. Returns false when the addresses of the host are no longer known. */
+  addressChanged({ index, address, deleted }: AddressChange): boolean {
+    const link = this.#interfaces.get(index)
+    if (link && isContainersEnd(link)) {
+      this.#interfaces.setAddress(index, address, !deleted)
+      return true
+    }
+    return !deleted && link?.addresses.includes(address) === true
   }
 
   /** Never rejects. Resolves to whether they are others than before; what a later call found is kept. */
@@ -146,12 +174,12 @@ export class HostView {
       published: publishedOf(this.#inventory?.containers ?? []),
       rights,
       bindings:
-        rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.#interfaces)),
+        rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.interfaces)),
     }
   }
 
   plan(config: Config): InterfacePlan {
-    return decideInterfaces(this.#inventory, this.#interfaces, config.guard, this.#settling.names())
+    return decideInterfaces(this.#inventory, this.interfaces, config.guard, this.#settling.names())
   }
 }
 

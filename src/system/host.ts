@@ -15,28 +15,69 @@ export interface HostInterface {
 }
 
 export interface InterfacePort {
+  /** The host's number of it, which the kernel gives to no other. */
+  readonly index: number
   readonly name: string
   readonly kind: string | undefined
-  /** Of a pair: the other end's number in its own namespace, and the host's number of that namespace where it is another one. */
-  readonly peer?: { readonly index: number; readonly namespace: number } | undefined
+  readonly peer?: Peer | undefined
+}
+
+/** The other end of a pair: its number in its own namespace, and the host's number of that namespace, which is not the host's own. */
+export interface Peer {
+  readonly index: number
+  readonly namespace: number
+}
+
+/** What is known of an interface by itself. */
+export interface Link {
+  readonly index: number
+  readonly name: string
+  readonly kind: string | undefined
+  /** The bridge (or bond, or vrf) that it is a port of. */
+  readonly master: string | undefined
+  readonly peer: Peer | undefined
+}
+
+export interface AddressedLink extends Link {
+  readonly addresses: readonly Address[]
 }
 
 /**
  * Asks the kernel through `ip`, not /sys/class/net: that shows the namespace in which /sys was mounted, which is another one
  * after `nsenter --net`. Rejects with what `run` rejects with, or with an Error when the answer is not understood: never an empty list for a failure.
  */
-export const readHostInterfaces = async (run: Run): Promise<HostInterface[]> => {
+export const readLinks = async (run: Run): Promise<AddressedLink[]> => {
   const { stdout } = await run(['ip', '-json', '-details', 'address', 'show'])
-  return parseHostInterfaces(stdout)
+  return parseLinks(stdout)
 }
 
 /** The addresses of the host itself: never to be let through as somebody's answer. */
 export const hostAddresses = (interfaces: readonly HostInterface[]): Set<Address> =>
   new Set(interfaces.flatMap((one) => one.addresses))
 
+/** Each with the ports that it has. */
+export const interfacesOf = (links: Iterable<AddressedLink>): HostInterface[] => {
+  const all = [...links]
+  const ports = new Map<string, InterfacePort[]>()
+  for (const { index, name, kind, master, peer } of all) {
+    if (master === undefined) continue
+    const some = ports.get(master) ?? []
+    some.push({ index, name, kind, ...(peer ? { peer } : {}) })
+    ports.set(master, some)
+  }
+  return all.map(({ name, kind, addresses }) => ({
+    name,
+    kind,
+    isBridge: kind === 'bridge',
+    ports: ports.get(name) ?? [],
+    addresses,
+  }))
+}
+
 /** What `ip -json -details address show` prints. */
 interface IpLink {
-  readonly ifname?: string
+  readonly ifindex: number
+  readonly ifname: string
   readonly master?: string
   readonly link_index?: number
   readonly link_netnsid?: number
@@ -44,29 +85,7 @@ interface IpLink {
   readonly addr_info?: readonly { readonly local?: string }[]
 }
 
-export const parseHostInterfaces = (stdout: string): HostInterface[] => {
-  const links = parseLinks(stdout)
-  return links.map((link) => ({
-    name: link.ifname,
-    kind: link.linkinfo?.info_kind,
-    isBridge: link.linkinfo?.info_kind === 'bridge',
-    ports: links.filter((port) => port.master === link.ifname).map(portOf),
-    addresses: (link.addr_info ?? []).flatMap(({ local }) => parseAddress(local ?? '') ?? []),
-  }))
-}
-
-const portOf = ({
-  ifname,
-  linkinfo,
-  link_index: index,
-  link_netnsid: namespace,
-}: IpLink & { readonly ifname: string }): InterfacePort => ({
-  name: ifname,
-  kind: linkinfo?.info_kind,
-  ...(index === undefined || namespace === undefined ? {} : { peer: { index, namespace } }),
-})
-
-const parseLinks = (stdout: string): (IpLink & { readonly ifname: string })[] => {
+export const parseLinks = (stdout: string): AddressedLink[] => {
   let json: unknown
   try {
     json = JSON.parse(stdout)
@@ -74,8 +93,19 @@ const parseLinks = (stdout: string): (IpLink & { readonly ifname: string })[] =>
     throw new Error('reading the interfaces of the host: no JSON from ip', { cause })
   }
   if (!Array.isArray(json)) throw new Error('reading the interfaces of the host: no list from ip')
-  // Filtered dumps leave empty objects in the list.
-  return json.filter(
-    (link: IpLink | null): link is IpLink & { readonly ifname: string } => typeof link?.ifname === 'string',
-  )
+  return json.filter(isLink).map((link) => ({
+    index: link.ifindex,
+    name: link.ifname,
+    kind: link.linkinfo?.info_kind,
+    master: link.master,
+    peer:
+      link.link_index === undefined || link.link_netnsid === undefined
+        ? undefined
+        : { index: link.link_index, namespace: link.link_netnsid },
+    addresses: (link.addr_info ?? []).flatMap(({ local }) => parseAddress(local ?? '') ?? []),
+  }))
 }
+
+/** Filtered dumps leave empty objects in the list. */
+const isLink = (link: Partial<IpLink> | null): link is IpLink =>
+  typeof link?.ifname === 'string' && typeof link.ifindex === 'number'

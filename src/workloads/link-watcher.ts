@@ -1,37 +1,57 @@
+import { parseAddress } from '../net/address.ts'
+import type { Address } from '../net/types.ts'
+import type { Link } from '../system/host.ts'
 import { LineProcess } from '../system/line-process.ts'
 
 /** A change of an interface, as the kernel tells it. */
-export interface LinkChange {
-  readonly name: string
-  /** `bridge`, `veth` …; undefined for hardware. */
-  readonly kind: string | undefined
-  /** The bridge (or bond, or vrf) that it is a port of. */
-  readonly master: string | undefined
+export interface LinkChange extends Link {
   /** Its other end, in another namespace than ours, is up. */
   readonly isConnected: boolean
   readonly deleted: boolean
 }
 
+export interface AddressChange {
+  /** Of the interface. */
+  readonly index: number
+  readonly address: Address
+  readonly deleted: boolean
+}
+
 export interface LinkListener {
   onLink(change: LinkChange): void
+  onAddress(change: AddressChange): void
   /** The watch begins, or begins again after a gap: read all interfaces once. */
   onStart(): void
   onEnd(error: Error): void
 }
 
+/** A burst of changes must not overflow it: what is lost there nobody tells. */
+const BUFFER_BYTES = 8 * 1024 * 1024
+
 /**
- * Tells of interfaces as they come, change and go. A Docker network's bridge shows here 50-80 ms before the engine tells of the network.
- * It sees the network namespace that this process is in.
+ * Tells of interfaces and their addresses as they come, change and go. A Docker network's bridge shows here 50-80 ms before the engine tells of
+ * the network. It sees the network namespace that this process is in.
  */
 export const watchLinks = (
   listener: LinkListener,
-  argv: readonly [string, ...string[]] = ['ip', '-oneline', '-details', 'monitor', 'link'],
+  argv: readonly [string, ...string[]] = [
+    'ip',
+    '-rcvbuf',
+    `${BUFFER_BYTES}`,
+    '-oneline',
+    '-details',
+    'monitor',
+    'link',
+    'address',
+  ],
 ): LineProcess =>
   new LineProcess({
     argv,
     onLine: (line) => {
       const change = parseLinkLine(line)
       if (change) listener.onLink(change)
+      const address = parseAddressLine(line)
+      if (address) listener.onAddress(address)
     },
     onStart: () => listener.onStart(),
     onEnd: (error) => listener.onEnd(error),
@@ -44,16 +64,31 @@ export const watchLinks = (
  */
 export const parseLinkLine = (line: string): LinkChange | undefined => {
   const [head = '', , ...details] = line.split('\\').map((part) => part.trim())
-  const match = /^(Deleted )?\d+: (\S+): <[^>]*> (.*)$/.exec(head)
-  if (!match?.[2] || !/\bqdisc \S/.test(match[3] ?? '')) return undefined
+  const match = /^(Deleted )?(\d+): (\S+): <[^>]*> (.*)$/.exec(head)
+  const [, deleted, index, name, rest = ''] = match ?? []
+  if (name === undefined || !/\bqdisc \S/.test(rest)) return undefined
+  const other = /@if(\d+)$/.exec(name)?.[1]
+  const namespace = / link-netnsid (\d+)/.exec(line)?.[1]
   return {
+    index: Number(index),
     // The kernel allows no colon and no space in a name; `@` begins the other end of a pair.
-    name: match[2].replace(/@[^@]*$/, ''),
+    name: name.replace(/@[^@]*$/, ''),
     kind: details.map((part) => /^[a-z0-9_]+/.exec(part)?.[0]).find((word) => word && !NOT_A_KIND.has(word)),
-    master: / master (\S+)/.exec(` ${match[3]}`)?.[1],
-    isConnected: / link-netnsid \d/.test(line) && /<[^>]*\bLOWER_UP\b/.test(head),
-    deleted: match[1] !== undefined,
+    master: / master (\S+)/.exec(` ${rest}`)?.[1],
+    peer:
+      other === undefined || namespace === undefined
+        ? undefined
+        : { index: Number(other), namespace: Number(namespace) },
+    isConnected: namespace !== undefined && /<[^>]*\bLOWER_UP\b/.test(head),
+    deleted: deleted !== undefined,
   }
+}
+
+/** `[Deleted ]7: veth0    inet6 fe80::1/64 scope link \       valid_lft forever …` */
+export const parseAddressLine = (line: string): AddressChange | undefined => {
+  const [, deleted, index, text = ''] = /^(Deleted )?(\d+): \S+ +inet6? ([0-9a-f.:]+)[/ ]/.exec(line) ?? []
+  const address = parseAddress(text)
+  return address === undefined ? undefined : { index: Number(index), address, deleted: deleted !== undefined }
 }
 
 /** What else may stand on a line of its own in the details. */

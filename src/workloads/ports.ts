@@ -1,4 +1,4 @@
-import type { HostInterface } from '../system/host.ts'
+import type { HostInterface, InterfacePort, Peer } from '../system/host.ts'
 
 /** A running container that has an interface in some bridges. */
 export interface Connected {
@@ -8,6 +8,11 @@ export interface Connected {
   readonly bridges: readonly string[]
 }
 
+/** A port whose other end is in another namespace than the host's. */
+export type ConnectedPort = InterfacePort & { readonly peer: Peer }
+
+export const isConnected = (port: InterfacePort): port is ConnectedPort => port.peer !== undefined
+
 /**
  * The port of each container in each of its bridges, by {@link portKey}: the one whose other end is in its namespace, which a container
  * cannot choose. Where two would do, or two containers are in one namespace, nobody gets it.
@@ -15,19 +20,18 @@ export interface Connected {
 export function findPorts(
   containers: readonly Connected[],
   interfaces: readonly HostInterface[],
-): Map<string, string> {
-  const ports = new Map<string, string[]>()
+): Map<string, ConnectedPort> {
+  const ports = new Map<string, ConnectedPort[]>()
   for (const { name: bridge, ports: those } of interfaces) {
-    for (const { name, peer } of those) {
-      if (!peer) continue
-      const place = `${peer.namespace} ${bridge}`
-      ports.set(place, [...(ports.get(place) ?? []), name])
+    for (const port of those.filter(isConnected)) {
+      const place = `${port.peer.namespace} ${bridge}`
+      ports.set(place, [...(ports.get(place) ?? []), port])
     }
   }
   const residents = new Map<number, number>()
   for (const { namespace } of containers)
     if (namespace !== undefined) residents.set(namespace, (residents.get(namespace) ?? 0) + 1)
-  const found = new Map<string, string>()
+  const found = new Map<string, ConnectedPort>()
   for (const { id, namespace, bridges } of containers) {
     if (namespace === undefined || residents.get(namespace) !== 1) continue
     for (const bridge of bridges) {

@@ -37,7 +37,7 @@ const interfaces = (port: string, namespace: number): HostInterface[] => [
     name: 'br-1',
     kind: 'bridge',
     isBridge: true,
-    ports: [{ name: port, kind: 'veth', peer: { index: 2, namespace } }],
+    ports: [{ index: 9, name: port, kind: 'veth', peer: { index: 2, namespace } }],
     addresses: [],
   },
 ]
@@ -78,6 +78,26 @@ test.each([
   expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7))).toEqual([])
 })
 
+test('what was made sure is not asked again while the port is there, and is when it is another', async () => {
+  const asked: number[] = []
+  const all = new ContainerPorts(
+    async (pids) => {
+      asked.push(...pids)
+      return new Map(pids.map((pid) => [pid, 7]))
+    },
+    async () => `0::/docker/${ID}\n`,
+  )
+  const bound = async (here: HostInterface[], pid = 4242) =>
+    (await all.bindings(assignment(member({ container: { id: ID, name: 'web', pid } })), [network], here))
+      .length
+  const port = (index: number): HostInterface[] =>
+    interfaces('veth1', 7).map((one) => ({ ...one, ports: one.ports.map((some) => ({ ...some, index })) }))
+  expect([await bound(port(9)), await bound(port(9))]).toEqual([1, 1])
+  expect(asked).toEqual([4242])
+  expect([await bound(port(10)), await bound(port(10), 4243)]).toEqual([1, 1])
+  expect(asked).toEqual([4242, 4242, 4243])
+})
+
 test('a question that fails binds nobody, and says so', async () => {
   const all = new ContainerPorts(
     () => Promise.reject(new Error('no such program')),
@@ -110,10 +130,9 @@ describe('a container that is being started', () => {
         [`/sys/fs/cgroup/systemd/kept/${ID}/cgroup.procs`]: '77\n',
       },
     )
-    const running = member({ container: { id: other, name: 'db', pid: 4242 }, networkId: 'n0' })
-    const here = interfaces('veth1', 7)
-    expect(await all.bindings(assignment(running), [{ ...network, id: 'n0' }], here)).toEqual([])
-    expect(await all.bindings(assignment(starting), [network], here)).toEqual(bound)
+    const running = member({ container: { id: other, name: 'db', pid: 4242 } })
+    expect(await all.bindings(assignment(running), [network], interfaces('veth0', 8))).toHaveLength(1)
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
   })
 
   test.each([

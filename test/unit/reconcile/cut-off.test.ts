@@ -6,7 +6,7 @@ import { IptablesDriver } from '../../../src/iptables/driver.ts'
 import { parseSave, SaveFormatError } from '../../../src/iptables/parse.ts'
 import { BackstopDriver } from '../../../src/nftables/backstop.ts'
 import type { Run } from '../../../src/system/exec.ts'
-import { parseHostInterfaces } from '../../../src/system/host.ts'
+import { parseLinks } from '../../../src/system/host.ts'
 import { TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
@@ -95,11 +95,16 @@ describe('an answer that is cut off anywhere is an error', () => {
 
   test('interfaces', () => {
     const text = JSON.stringify([
-      { ifname: 'lo' },
-      { ifname: 'docker0', linkinfo: { info_kind: 'bridge' }, addr_info: [{ local: '172.17.0.1' }] },
+      { ifindex: 1, ifname: 'lo' },
+      {
+        ifindex: 2,
+        ifname: 'docker0',
+        linkinfo: { info_kind: 'bridge' },
+        addr_info: [{ local: '172.17.0.1' }],
+      },
     ])
-    for (let at = 0; at < text.length; at++) expect(() => parseHostInterfaces(text.slice(0, at))).toThrow()
-    expect(parseHostInterfaces(text)).toHaveLength(2)
+    for (let at = 0; at < text.length; at++) expect(() => parseLinks(text.slice(0, at))).toThrow()
+    expect(parseLinks(text)).toHaveLength(2)
   })
 })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hostAddresses, parseHostInterfaces, readHostInterfaces } from '../../../src/system/host.ts'
+import { hostAddresses, interfacesOf, parseLinks, readLinks } from '../../../src/system/host.ts'
 
 const IP_OUTPUT = JSON.stringify([
   {
@@ -30,21 +30,21 @@ const IP_OUTPUT = JSON.stringify([
 ])
 
 test('bridges with their ports', () => {
-  const docker0 = parseHostInterfaces(IP_OUTPUT).find((one) => one.name === 'docker0')
+  const docker0 = interfacesOf(parseLinks(IP_OUTPUT)).find((one) => one.name === 'docker0')
   expect(docker0).toEqual({
     name: 'docker0',
     kind: 'bridge',
     isBridge: true,
     ports: [
-      { name: 'veth0a1b2c3', kind: 'veth' },
-      { name: 'eth1', kind: undefined },
+      { index: 7, name: 'veth0a1b2c3', kind: 'veth' },
+      { index: 8, name: 'eth1', kind: undefined },
     ],
     addresses: ['172.17.0.1'],
   })
 })
 
 test('every address of the host is its own, the link-local ones too', () => {
-  expect([...hostAddresses(parseHostInterfaces(IP_OUTPUT))]).toEqual([
+  expect([...hostAddresses(interfacesOf(parseLinks(IP_OUTPUT)))]).toEqual([
     '127.0.0.1',
     '::1',
     '198.51.100.2',
@@ -55,6 +55,6 @@ test('every address of the host is its own, the link-local ones too', () => {
 
 test('an answer that is not understood is an error, not a host without interfaces', async () => {
   const answering = (stdout: string) => () => Promise.resolve({ stdout, stderr: '', exitCode: 0 })
-  await expect(readHostInterfaces(answering(''))).rejects.toThrow('no JSON from ip')
-  await expect(readHostInterfaces(answering('{}'))).rejects.toThrow('no list from ip')
+  await expect(readLinks(answering(''))).rejects.toThrow('no JSON from ip')
+  await expect(readLinks(answering('{}'))).rejects.toThrow('no list from ip')
 })

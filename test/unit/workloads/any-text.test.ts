@@ -31,7 +31,7 @@ describe('a line of ip monitor', () => {
             ...(kind === undefined ? [] : [`${kind} forward_delay 1500 `]),
             ...(master === undefined ? [] : ['bridge_slave state forwarding ']),
           ].join('\\    ')
-          expect(parseLinkLine(line)).toEqual({ name, kind, master, isConnected, deleted })
+          expect(parseLinkLine(line)).toMatchObject({ index: 7, name, kind, master, isConnected, deleted })
           const part = parseLinkLine(line.slice(0, Math.floor(line.length * share)))
           if (part) expect(part).toMatchObject({ name, deleted })
         },

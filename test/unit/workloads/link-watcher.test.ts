@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { LineProcess } from '../../../src/system/line-process.ts'
 import type { LinkChange } from '../../../src/workloads/link-watcher.ts'
-import { parseLinkLine, watchLinks } from '../../../src/workloads/link-watcher.ts'
+import { parseAddressLine, parseLinkLine, watchLinks } from '../../../src/workloads/link-watcher.ts'
 
 // As iproute2 6.1 prints them, the long tails cut.
 const HEAD = '<BROADCAST,MULTICAST> mtu 1500 qdisc noop'
@@ -15,32 +15,80 @@ describe('a line of ip monitor', () => {
     [
       'a bridge',
       BRIDGE,
-      { name: 'br-lan', kind: 'bridge', master: undefined, isConnected: false, deleted: false },
+      {
+        index: 2,
+        name: 'br-lan',
+        kind: 'bridge',
+        master: undefined,
+        peer: undefined,
+        isConnected: false,
+        deleted: false,
+      },
     ],
     [
       'a bridge that goes',
       `Deleted ${BRIDGE}`,
-      { name: 'br-lan', kind: 'bridge', master: undefined, isConnected: false, deleted: true },
+      {
+        index: 2,
+        name: 'br-lan',
+        kind: 'bridge',
+        master: undefined,
+        peer: undefined,
+        isConnected: false,
+        deleted: true,
+      },
     ],
     [
       'a port',
       PORT,
-      { name: 'veth0a1b2c3', kind: 'veth', master: 'br-lan', isConnected: false, deleted: false },
+      {
+        index: 4,
+        name: 'veth0a1b2c3',
+        kind: 'veth',
+        master: 'br-lan',
+        peer: undefined,
+        isConnected: false,
+        deleted: false,
+      },
     ],
     [
       'a port whose other end is in a container',
       `4: veth0a1b2c3@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master br-lan state UP group default \\    link/ether 92:c6:a3:06:82:b6 brd ff:ff:ff:ff:ff:ff link-netnsid 12 promiscuity 1 \\    veth \\    bridge_slave state forwarding `,
-      { name: 'veth0a1b2c3', kind: 'veth', master: 'br-lan', isConnected: true, deleted: false },
+      {
+        index: 4,
+        name: 'veth0a1b2c3',
+        kind: 'veth',
+        master: 'br-lan',
+        peer: { index: 3, namespace: 12 },
+        isConnected: true,
+        deleted: false,
+      },
     ],
     [
       'hardware',
       `2: eth0: ${HEAD} state UP group default qlen 1000\\    ${ETHER}`,
-      { name: 'eth0', kind: undefined, master: undefined, isConnected: false, deleted: false },
+      {
+        index: 2,
+        name: 'eth0',
+        kind: undefined,
+        master: undefined,
+        peer: undefined,
+        isConnected: false,
+        deleted: false,
+      },
     ],
     [
       'a name with an @ of its own',
       `9: a@b@NONE: ${HEAD} state DOWN group default \\    ${ETHER}\\    veth numtxqueues 2`,
-      { name: 'a@b', kind: 'veth', master: undefined, isConnected: false, deleted: false },
+      {
+        index: 9,
+        name: 'a@b',
+        kind: 'veth',
+        master: undefined,
+        peer: undefined,
+        isConnected: false,
+        deleted: false,
+      },
     ],
     [
       'a port that leaves its bridge is not an interface that goes',
@@ -51,6 +99,27 @@ describe('a line of ip monitor', () => {
     ['nothing', '', undefined],
   ])('%s', (_title, line, change) => {
     expect(parseLinkLine(line)).toEqual(change)
+  })
+})
+
+describe('a line about an address', () => {
+  test.each([
+    [
+      '2: br-x    inet 172.30.0.1/24 scope global br-x\\       valid_lft forever preferred_lft forever',
+      { index: 2, address: '172.30.0.1', deleted: false },
+    ],
+    [
+      'Deleted 4: vetha    inet6 fe80::3484:4dff:fe74:91c0/64 scope link \\       valid_lft forever preferred_lft forever',
+      { index: 4, address: 'fe80::3484:4dff:fe74:91c0', deleted: true },
+    ],
+    [
+      '3: ppp0    inet 192.0.2.7 peer 192.0.2.8/32 scope global ppp0',
+      { index: 3, address: '192.0.2.7', deleted: false },
+    ],
+    [PORT, undefined],
+    ['', undefined],
+  ])('%s', (line, change) => {
+    expect(parseAddressLine(line)).toEqual(change)
   })
 })
 
@@ -65,6 +134,7 @@ describe('watching', () => {
     process = watchLinks(
       {
         onLink: ({ name }) => changes.push(name),
+        onAddress: () => undefined,
         onStart: () => (starts += 1),
         onEnd: (error) => ends.push(error.message),
       },
@@ -78,9 +148,10 @@ describe('watching', () => {
 
   test('a program that is missing is told and tried again', async () => {
     const ends: Error[] = []
-    process = watchLinks({ onLink: () => {}, onStart: () => {}, onEnd: (error) => ends.push(error) }, [
-      'no-such-ip',
-    ])
+    process = watchLinks(
+      { onLink: () => {}, onAddress: () => {}, onStart: () => {}, onEnd: (error) => ends.push(error) },
+      ['no-such-ip'],
+    )
     process.start()
     await vi.waitFor(() => expect(ends.length).toBeGreaterThan(1), { timeout: 5_000 })
     expect(ends[0]?.message).toBe('running no-such-ip')

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { parseHostInterfaces, type HostInterface } from '../../../src/system/host.ts'
+import { interfacesOf, parseLinks, type HostInterface } from '../../../src/system/host.ts'
 import { findPorts, portKey, type Connected } from '../../../src/workloads/ports.ts'
 
 const link = (ifname: string, master: string, namespace?: number) => ({
+  ifindex: Number(ifname.slice(4)),
   ifname,
   master,
   link_index: 2,
@@ -10,12 +11,14 @@ const link = (ifname: string, master: string, namespace?: number) => ({
   linkinfo: { info_kind: 'veth' },
 })
 const host = (...links: object[]): HostInterface[] =>
-  parseHostInterfaces(
-    JSON.stringify([
-      { ifname: 'docker0', linkinfo: { info_kind: 'bridge' } },
-      { ifname: 'br-1', linkinfo: { info_kind: 'bridge' } },
-      ...links,
-    ]),
+  interfacesOf(
+    parseLinks(
+      JSON.stringify([
+        { ifindex: 10, ifname: 'docker0', linkinfo: { info_kind: 'bridge' } },
+        { ifindex: 11, ifname: 'br-1', linkinfo: { info_kind: 'bridge' } },
+        ...links,
+      ]),
+    ),
   )
 const container = (id: string, namespace: number | undefined, ...bridges: string[]): Connected => ({
   id,
@@ -28,7 +31,7 @@ test('each has its port in each of its bridges, though all other ends have one n
     [container('a', 0, 'docker0', 'br-1'), container('b', 1, 'br-1')],
     host(link('veth1', 'docker0', 0), link('veth2', 'br-1', 0), link('veth3', 'br-1', 1)),
   )
-  expect([...found]).toEqual([
+  expect([...found].map(([key, { name }]) => [key, name])).toEqual([
     [portKey('a', 'docker0'), 'veth1'],
     [portKey('a', 'br-1'), 'veth2'],
     [portKey('b', 'br-1'), 'veth3'],

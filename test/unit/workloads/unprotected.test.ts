@@ -138,8 +138,8 @@ describe('containers', () => {
 describe('bridges', () => {
   test('a guarded bridge with a port that is no container', () => {
     const ports = [
-      { name: 'veth0a1b2c3', kind: 'veth' },
-      { name: 'eth1', kind: undefined },
+      { index: 4, name: 'veth0a1b2c3', kind: 'veth' },
+      { index: 5, name: 'eth1', kind: undefined },
     ]
     expect(judge({ interfaces: [bridge('br-b0c1d2e3f4a5', ports)] })).toEqual([
       'bridge-uplink br-b0c1d2e3f4a5',
@@ -147,13 +147,13 @@ describe('bridges', () => {
   })
 
   test('a pair to some other namespace is no container of the engine', () => {
-    expect(judge({ interfaces: [bridge('docker0', [{ name: 'uplink', kind: 'veth' }])] })).toEqual([
+    expect(judge({ interfaces: [bridge('docker0', [{ index: 4, name: 'uplink', kind: 'veth' }])] })).toEqual([
       'bridge-uplink docker0',
     ])
   })
 
   test('an uplink on a bridge of somebody else is nothing of ours, its name is', () => {
-    expect(judge({ interfaces: [bridge('br-lan', [{ name: 'eth0', kind: undefined }])] })).toEqual([
+    expect(judge({ interfaces: [bridge('br-lan', [{ index: 4, name: 'eth0', kind: undefined }])] })).toEqual([
       'foreign-bridge br-lan',
     ])
   })
