@@ -10,6 +10,7 @@ import {
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
+import { COMMON } from '../policy/compile.ts'
 import { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import { EngineRules } from '../reconcile/engine-rules.ts'
@@ -143,7 +144,9 @@ export class Account {
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
     else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)
-    this.counters.readSets(known, observed.sets, desired.policies, desired.membership)
+    const { rights } = desired.surroundings
+    this.counters.readSets(known, observed.sets, desired, rights?.unknown === 'deny' ? 'unknown' : COMMON)
+    desired.counted(observed.sets)
     if (summary.length > 0) {
       const changes = summary.slice(0, 20)
       this.log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')

@@ -33,7 +33,7 @@ export const CATALOGUE = {
   ruleBytes: counter('rule_bytes_total', 'Bytes that a rule matched.', 'family', 'policy', 'rule', 'action'),
   denied: counter(
     'denied_packets_total',
-    'Packets denied, by policy, network and reason; those of a proof among them.',
+    'Packets denied, by policy, network and reason; those of a proof among them. The policies of a container are joined by `+`; `unknown` is a source that no container holds, `host` a reason that is the same for all.',
     'policy',
     'network',
     'reason',

@@ -12,6 +12,7 @@ export const countersSnapshot = z.object({
   rules: totalsSnapshot,
   elements: totalsSnapshot,
   denied: totalsSnapshot,
+  deniedBy: totalsSnapshot.default({}),
   domains: z.record(z.string(), z.number().nonnegative()),
 })
 export type CountersSnapshot = z.output<typeof countersSnapshot>
@@ -31,7 +32,10 @@ export interface RuleCount {
 export class Counters {
   readonly #rules = new Totals()
   readonly #elements = new Totals()
+  /** By element, which comes and goes. */
   readonly #denied = new Totals()
+  /** By reason, bridge and policy. */
+  readonly #deniedBy = new Totals()
   readonly #domains = new Map<string, number>()
 
   readRules(dataplane: Dataplane, saved: SomeFamilies): void {
@@ -67,12 +71,12 @@ export class Counters {
     )
   }
 
-  /** `networkOf` names the network of a bridge. */
+  /** @param unknown the policy of sources that no container holds */
   readSets(
     known: ReadonlyMap<string, KnownSet>,
     read: readonly string[],
-    policies: Policies,
-    membership: Membership,
+    { policies, membership }: { readonly policies: Policies; readonly membership: Membership },
+    unknown: string,
   ): void {
     const wanted = new Set(read)
     for (const family of FAMILIES) {
@@ -80,7 +84,9 @@ export class Counters {
         const set = deniedSet(reason, family)
         if (!wanted.has(set)) continue
         for (const [element, counts] of known.get(set)?.elements ?? []) {
-          this.#denied.read(deniedKey(reason, family, element), counts)
+          const gained = this.#denied.read(deniedKey(reason, family, element), counts)
+          const policy = reason !== 'policy' ? 'host' : isOfContainer(element) ? counts.comment : unknown
+          this.#deniedBy.add(`${reason} ${bridgeOf(element)} ${policy}`, gained)
         }
       }
       for (const policy of policies.policies) {
@@ -99,13 +105,19 @@ export class Counters {
         }
       }
     }
-    this.#denied.tidy(() =>
-      FAMILIES.flatMap((family) =>
-        DENY_REASONS.flatMap((reason) =>
-          [...(known.get(deniedSet(reason, family))?.elements.keys() ?? [])].map((element) =>
-            deniedKey(reason, family, element),
-          ),
-        ),
+    const live = FAMILIES.flatMap((family) =>
+      DENY_REASONS.flatMap((reason) =>
+        [...(known.get(deniedSet(reason, family))?.elements.keys() ?? [])].map((element) => ({
+          key: deniedKey(reason, family, element),
+          bridge: bridgeOf(element),
+        })),
+      ),
+    )
+    this.#denied.tidy(() => live.map(({ key }) => key))
+    const bridges = new Set(live.map(({ bridge }) => bridge))
+    this.#deniedBy.tidy(() =>
+      Array.from(this.#deniedBy.entries(), ([key]) => key).filter((key) =>
+        bridges.has(key.split(' ')[1] ?? ''),
       ),
     )
     this.#elements.tidy(() =>
@@ -113,26 +125,15 @@ export class Counters {
     )
   }
 
-  /** Denied packets by network; `networkOf` names the network that a bridge belongs to, undefined when it is gone. */
+  /** `networkOf` names the network that a bridge belongs to, undefined when it is gone. */
   deniedCounts(
     networkOf: (bridge: string) => string | undefined,
   ): { policy: string; network: string; reason: string; packets: number }[] {
-    const rows = new Map<string, { policy: string; network: string; reason: string; packets: number }>()
-    for (const [key, { packets }] of this.#denied.entries()) {
-      const [reason = '', , , bridge = ''] = key.split(' ')
+    return [...this.#deniedBy.entries()].flatMap(([key, { packets }]) => {
+      const [reason = '', bridge = '', policy = ''] = key.split(' ')
       const network = networkOf(bridge)
-      if (network === undefined) continue
-      const row = rows.get(`${reason} ${network}`)
-      if (row) row.packets += packets
-      else
-        rows.set(`${reason} ${network}`, {
-          policy: reason === 'policy' ? 'common' : 'host',
-          network,
-          reason,
-          packets,
-        })
-    }
-    return [...rows.values()]
+      return network === undefined ? [] : [{ policy, network, reason, packets }]
+    })
   }
 
   /** Connections by name, for names that are configured. */
@@ -152,6 +153,7 @@ export class Counters {
       rules: this.#rules.snapshot(),
       elements: this.#elements.snapshot(),
       denied: this.#denied.snapshot(),
+      deniedBy: this.#deniedBy.snapshot(),
       domains: Object.fromEntries(this.#domains),
     }
   }
@@ -160,13 +162,14 @@ export class Counters {
     this.#rules.restore(snapshot.rules)
     this.#elements.restore(snapshot.elements)
     this.#denied.restore(snapshot.denied)
+    this.#deniedBy.restore(snapshot.deniedBy)
     for (const [key, connections] of Object.entries(snapshot.domains)) this.#domains.set(key, connections)
   }
 }
 
 const ruleKey = (family: number, chain: string, key: string): string => `${family} ${chain} ${key}`
 const deniedKey = (reason: DenyReason, family: number, element: string): string =>
-  `${reason} ${family} ${element} ${bridgeOf(element)}`
+  `${reason} ${family} ${element}`
 const elementKey = (set: string, element: string): string => `${set} ${element}`
 const keysOfRules = (dataplane: Dataplane): string[] =>
   FAMILIES.flatMap((family) =>
@@ -176,3 +179,5 @@ const keysOfRules = (dataplane: Dataplane): string[] =>
   )
 const ipFamily = (family: number): IpFamily => (family === 6 ? 'ipv6' : 'ipv4')
 const bridgeOf = (element: string): string => element.slice(element.lastIndexOf(',') + 1)
+/** All others are networks. */
+const isOfContainer = (element: string): boolean => !element.includes('/')

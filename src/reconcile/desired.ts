@@ -36,6 +36,10 @@ export class Desired {
   #policies: Policies
   #surroundings: Surroundings
   #generation: number
+  /** What is counted by container, with its policies. */
+  #counted = new Map<string, string>()
+  /** The same of containers that are gone: it stays until it was read once more. */
+  #uncounted = new Map<string, string>()
   readonly #held: (name: Hostname) => readonly HeldAddress[]
 
   constructor(options: {
@@ -50,6 +54,7 @@ export class Desired {
     this.#surroundings = options.surroundings
     this.#generation = options.generation
     this.#held = options.held
+    this.#counted = countedContainers(options.surroundings)
     this.#rebuildMembership()
   }
 
@@ -83,12 +88,28 @@ export class Desired {
     // Containers come and go all the time, and are elements only: no rule changes with them.
     const sameRules = shapeOf(surroundings) === shapeOf(before)
     if (!sameRules) this.#dataplane = undefined
+    const counted = countedContainers(surroundings)
+    const sameCounted = sameEntries(counted, this.#counted)
+    for (const [element, policies] of this.#counted) this.#uncounted.set(element, policies)
+    for (const element of counted.keys()) this.#uncounted.delete(element)
+    this.#counted = counted
     if (
       !sameRules ||
+      !sameCounted ||
       !sameEntries(surroundings.containers, before.containers) ||
       !sameEntries(surroundings.published, before.published)
     )
       this.membership.setStatics(this.#statics())
+  }
+
+  /** These sets were read: what they counted of containers that are gone is known. */
+  counted(sets: readonly string[]): void {
+    const families = FAMILIES.filter((family) => sets.includes(deniedSet('policy', family)))
+    const read = [...this.#uncounted.keys()].filter((element) =>
+      families.some((family) => isOf(family, element)),
+    )
+    for (const element of read) this.#uncounted.delete(element)
+    if (read.length > 0) this.membership.setStatics(this.#statics())
   }
 
   setGeneration(generation: number): void {
@@ -141,11 +162,29 @@ export class Desired {
     const known = [...containers, ...gateways]
     for (const family of FAMILIES) {
       const own = ([element]: readonly [string, string]): boolean => isOf(family, element.split(',')[0] ?? '')
+      const denied = deniedSet('policy', family)
+      const byContainer = [...this.#uncounted, ...this.#counted].filter(own)
+      sets.set(denied, new Map([...(sets.get(denied) ?? []), ...byContainer]))
       sets.set(containersSet(family), new Map(known.filter(own)))
       sets.set(publishedSet(family), new Map([...published].filter(own)))
     }
     return sets
   }
+}
+
+/** Elements of containers beside those of their networks, so that what they are denied counts for their policies: the narrower one counts. */
+function countedContainers({ plan, rights }: Surroundings): Map<string, string> {
+  const bridges = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
+  const words = new Map(rights?.classes.map(({ id, policies }) => [id, policies.join('+') || 'none']))
+  return new Map(
+    (rights?.members ?? []).flatMap(({ networkId, addresses, class: id }) => {
+      const bridge = bridges.get(networkId)
+      const policies = id === undefined ? undefined : words.get(id)
+      return bridge === undefined || policies === undefined
+        ? []
+        : addresses.map((address): [string, string] => [`${address},${bridge}`, policies])
+    }),
+  )
 }
 
 /**
@@ -180,7 +219,7 @@ function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
   return sets
 }
 
-const isOf = (family: Family, addresses: string): boolean => addresses.includes(':') === (family === 6)
+const isOf = (family: Family, element: string): boolean => element.includes(':') === (family === 6)
 
 const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 

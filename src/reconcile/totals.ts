@@ -47,6 +47,11 @@ export class Totals {
     return gained
   }
 
+  /** Books what was counted elsewhere. */
+  add(key: string, gained: Count): void {
+    this.#entries.set(key, { total: sum(this.of(key), gained), last: NOTHING })
+  }
+
   of(key: string): Count {
     return this.#entries.get(key)?.total ?? NOTHING
   }

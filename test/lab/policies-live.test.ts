@@ -80,6 +80,18 @@ test('explain tells the rule that decides', async () => {
   expect(denied.stdout).toMatch(/not allowed by common/)
 })
 
+test('what a container is denied is counted for its policies, and stays when it is gone', async () => {
+  const denied = async (policy: string) =>
+    (await scrape(lab())).value('denied_packets_total', { policy, network: 'shop', reason: 'policy' }) ?? 0
+  const brief = await lab().container({ network: 'shop', name: 'web-brief' })
+  await reachesSoon(brief, WEB)
+  const [before, others] = [await denied('common+web'), await denied('common')]
+  for (let times = 0; times < 3; times += 1) await reaches(brief, GOLD)
+  await brief.stop()
+  await lab().waitFor('it is counted', async () => (await denied('common+web')) >= before + 3, 40_000)
+  expect(await denied('common')).toBe(others)
+})
+
 test('a label that the image brings gives nothing and is counted; the same on the container does', async () => {
   const base = await inside(lab(), { network: 'shop' })
   await lab().docker.getContainer(base.id).commit({ repo: 'golden', tag: '1', changes: 'LABEL tier=gold' })

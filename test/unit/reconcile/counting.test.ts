@@ -83,7 +83,7 @@ describe('counters', () => {
       const { observed } = await host.pass({ ...WHOLE, read })
       const { desired } = host
       counters.readRules(desired.dataplane(), observed.rules)
-      counters.readSets(host.firewall.reconciler.known, observed.sets, desired.policies, desired.membership)
+      counters.readSets(host.firewall.reconciler.known, observed.sets, desired, 'common')
       const row = counters
         .ruleCounts(desired.dataplane())
         .find(({ family, rule }) => family === 'ipv4' && rule === 'embargod-judge/reply')
@@ -124,6 +124,46 @@ describe('counters', () => {
     expect(await book()).toEqual({ packets: 11, connections: 11 })
   })
 
+  test('of what is denied go by the policies of the container, and stay when it is gone', async () => {
+    const host = await TestFirewall.start(new FakeKernel(), { yaml: 'allow: []\n' })
+    const counters = new Counters()
+    const show = (
+      elements: Readonly<Record<string, readonly [comment: string, packets: number]>>,
+      reason = 'policy',
+    ) => {
+      const set = `embargod-denied-${reason}-4`
+      const header = host.firewall.reconciler.known.get(set)?.header
+      const counts = Object.entries(elements).map(
+        ([element, [comment, packets]]) =>
+          [element, { expiresAtMs: 0, comment, packets, bytes: packets * 60 }] as const,
+      )
+      counters.readSets(
+        new Map([[set, { header: header!, elements: new Map(counts) }]]),
+        [set],
+        host.desired,
+        'unknown',
+      )
+    }
+    const rows = () =>
+      counters
+        .deniedCounts(() => 'shop')
+        .map(({ policy, reason, packets }) => `${policy} ${reason} ${packets}`)
+        .toSorted()
+    show({
+      '172.18.0.0/16,br-1': ['shop', 3],
+      '172.18.0.2,br-1': ['common+web', 5],
+      '172.18.0.3,br-1': ['web', 7],
+    })
+    show({ '172.18.0.0/16,br-1': ['shop', 2] }, 'metadata')
+    expect(rows()).toEqual(['common+web policy 5', 'host metadata 2', 'unknown policy 3', 'web policy 7'])
+    // The address is somebody else's now, whose counter begins at nothing.
+    show({ '172.18.0.0/16,br-1': ['shop', 3], '172.18.0.2,br-1': ['web', 1] })
+    expect(rows()).toEqual(['common+web policy 5', 'host metadata 2', 'unknown policy 3', 'web policy 8'])
+    const again = new Counters()
+    again.restore(countersSnapshot.parse(JSON.parse(JSON.stringify(counters.snapshot()))))
+    expect(again.deniedCounts(() => 'shop')).toEqual(counters.deniedCounts(() => 'shop'))
+  })
+
   test('of networks that came and went and addresses that were answered once are not kept for ever', async () => {
     const kernel = new FakeKernel()
     dockerRules(kernel)
@@ -136,16 +176,15 @@ describe('counters', () => {
     const show = (set: string, element: string) => {
       const { header } = known.get(set)!
       const counts = { expiresAtMs: 0, comment: '', packets: 1, bytes: 60 }
-      const { policies, membership } = host.desired
       const now = new Map([[set, { header, elements: new Map([[element, counts]]) }]])
-      counters.readSets(now, [set], policies, membership)
+      counters.readSets(now, [set], host.desired, 'common')
     }
     for (let number = 0; number < 5000; number += 1) {
       show('embargod-denied-policy-4', `10.0.0.0/24,br-${number}`)
       show(allowed!, `10.${number >> 8}.${number & 255}.1`)
     }
-    const { denied, elements } = counters.snapshot()
-    for (const kept of [denied, elements]) expect(Object.keys(kept).length).toBeLessThan(3500)
+    const { denied, deniedBy, elements } = counters.snapshot()
+    for (const kept of [denied, deniedBy, elements]) expect(Object.keys(kept).length).toBeLessThan(3500)
     expect(counters.deniedCounts((bridge) => (bridge === 'br-4999' ? 'last' : undefined))).toMatchObject([
       { network: 'last', packets: 1 },
     ])
