@@ -19,6 +19,8 @@ export interface Member {
   readonly container: Pick<Container, 'id' | 'name' | 'pid'>
   readonly networkId: string
   readonly network: string
+  /** Where others may be met: the network, and of a way out of overlay networks those. */
+  readonly segments: readonly string[]
   readonly mac: string | undefined
   readonly addresses: readonly Address[]
   /** The policies that match it here, and by what. */
@@ -118,6 +120,7 @@ export function assign(
       container: { id: container.id, name: container.name, pid: container.pid },
       networkId: endpoint.networkId,
       network: endpoint.networkName,
+      segments: endpoint.overlays ?? [endpoint.networkName],
       mac: endpoint.mac,
       addresses: endpoint.addresses,
       matched,
@@ -148,9 +151,9 @@ const unknownOf = ({ policies, guard }: AssignmentConfig): 'common' | 'deny' =>
 /** Networks on which running containers of different rights can relay for each other. */
 export function mixedNetworks({ members }: Assignment): string[] {
   const classes = new Map<string, Set<number | undefined>>()
-  for (const { container, network, class: id } of members) {
+  for (const { container, segments, class: id } of members) {
     if (container.pid === undefined) continue
-    classes.set(network, (classes.get(network) ?? new Set()).add(id))
+    for (const segment of segments) classes.set(segment, (classes.get(segment) ?? new Set()).add(id))
   }
   return [...classes].flatMap(([network, some]) => (some.size > 1 ? [network] : [])).toSorted()
 }

@@ -76,7 +76,11 @@ export class Matching {
       .filter(({ networkName }) => isGuarded(networkName, this.config.guard))
       .map((endpoint) => ({
         endpoint,
-        here: this.#matched({ name: container.name, network: endpoint.networkName, labels }),
+        here: this.#matched({
+          name: container.name,
+          networks: [endpoint.networkName, ...(endpoint.overlays ?? [])],
+          labels,
+        }),
       }))
     const anywhere = places.flatMap(({ here }) => here)
     const ignored = this.#asked.filter(
@@ -123,7 +127,7 @@ export class Matching {
 
 interface Subject {
   readonly name: string
-  readonly network: string
+  readonly networks: readonly string[]
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -154,7 +158,7 @@ const byLabel = (why: string): boolean => why.startsWith('label ')
 function conditionOf({ network, compose, container, label }: PolicyMatch): Condition {
   const parts: Condition[] = []
   if (network !== undefined)
-    parts.push({ why: `network ${network}`, holds: (subject) => subject.network === network })
+    parts.push({ why: `network ${network}`, holds: (subject) => subject.networks.includes(network) })
   if (compose !== undefined) {
     const { project, service } = compose
     parts.push({

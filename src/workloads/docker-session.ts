@@ -3,7 +3,7 @@ import type { DockerApi } from './docker-api.ts'
 import { parseEngine } from './engine.ts'
 import type { DockerEvent } from './event-lines.ts'
 import { EventLines } from './event-lines.ts'
-import { InventoryCache } from './inventory-cache.ts'
+import { GATEWAY_NETWORK, InventoryCache } from './inventory-cache.ts'
 import { parseNetwork } from './inventory.ts'
 import { listOf } from './json.ts'
 import { mapBounded } from './map-bounded.ts'
@@ -205,7 +205,7 @@ export class DockerSession {
     this.#looks.set(id, look)
     try {
       const problems = await learn()
-      await this.#learnImages()
+      await this.#learnRest()
       if (this.#over.signal.aborted) return
       for (const problem of problems) this.#listener.onProblem(problem)
       this.#changed = true
@@ -259,12 +259,19 @@ export class DockerSession {
     await mapBounded([...work.containers], INSPECTIONS_AT_ONCE, async (id) => {
       problems.push(...this.#cache.putContainer(id, await this.#api.container(id)))
     })
-    await this.#learnImages()
+    await this.#learnRest()
     for (const problem of problems) this.#listener.onProblem(problem)
     this.#changed ||= work.networks.size > 0 || work.containers.size > 0
   }
 
-  async #learnImages(): Promise<void> {
+  /** What the engine tells elsewhere than in the container itself. */
+  async #learnRest(): Promise<void> {
+    if (this.#cache.lacksGateways) {
+      const gateway = await this.#api.network(GATEWAY_NETWORK)
+      // No event has told of it.
+      this.#cache.putNetwork(GATEWAY_NETWORK, gateway)
+      this.#cache.putGateways(gateway)
+    }
     await mapBounded(this.#cache.unseenImages(), INSPECTIONS_AT_ONCE, async (id) => {
       this.#cache.putImage(id, await this.#api.image(id))
     })

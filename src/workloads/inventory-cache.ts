@@ -6,7 +6,10 @@ import {
   parseInventory,
   parseNetwork,
 } from './inventory.ts'
-import type { Container, Inventory, Network } from './model.ts'
+import type { Container, Endpoint, Inventory, Network } from './model.ts'
+
+/** The bridge network by which containers of overlay networks reach the outside. */
+export const GATEWAY_NETWORK = 'docker_gwbridge'
 
 /** The engine's networks and containers as last heard, with what could not be understood about each. */
 export class InventoryCache {
@@ -69,6 +72,31 @@ export class InventoryCache {
     })
     for (const id of fresh) this.putAttachment(id, network)
     return fresh.length > 0
+  }
+
+  /** Are there running containers on overlay networks whose way out is not known? Neither they nor any event tell of it. */
+  get lacksGateways(): boolean {
+    return this.#withoutGateway().length > 0
+  }
+
+  /** @param gateway what the engine says of {@link GATEWAY_NETWORK}; undefined: it has none */
+  putGateways(gateway: unknown): void {
+    for (const { id, overlays } of this.#withoutGateway()) {
+      const known = this.#containers.get(id)
+      const endpoint = parseAttachment(gateway, id)
+      if (known && endpoint)
+        this.#containers.set(id, { ...known, endpoints: [...known.endpoints, { ...endpoint, overlays }] })
+    }
+  }
+
+  #withoutGateway(): { readonly id: string; readonly overlays: readonly string[] }[] {
+    const isOverlay = ({ networkId }: Endpoint): boolean =>
+      this.#networks.get(networkId)?.driver === 'overlay'
+    return [...this.#containers.values()].flatMap(({ id, running, endpoints }) => {
+      const overlays = endpoints.filter(isOverlay).map(({ networkName }) => networkName)
+      const isKnown = endpoints.some(({ networkName }) => networkName === GATEWAY_NETWORK)
+      return running && overlays.length > 0 && !isKnown ? [{ id, overlays }] : []
+    })
   }
 
   /** Images whose containers are known, and which nobody has looked at. */

@@ -51,6 +51,8 @@ export interface Container {
 export interface Endpoint {
   readonly networkId: string
   readonly networkName: string
+  /** Of docker_gwbridge: the overlay networks that this is the way out of. */
+  readonly overlays?: readonly string[]
   readonly addresses: readonly Address[]
   readonly mac: string | undefined
   /** Where a default route by this network leads, by family; none from internal ones on engines since 25. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ALLOWS, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
 import { IMAGE } from './image.ts'
+import { origin, reached } from './reach.ts'
 import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
 import { HOST } from './topology.ts'
@@ -59,4 +60,36 @@ test('made under guard, a swarm, its overlay network, containers and services on
   expect(await named(lab(), daemon)).toEqual([])
 
   await docker.getService(service.id).remove()
+})
+
+test('containers on one overlay network have rights of their own', async () => {
+  const [common, web] = ['203.0.113.10', '203.0.113.21']
+  const daemon = await lab().daemon({
+    config: `
+denyWith: reject
+allow: [{ cidr: ${common}, ports: [80/tcp] }]
+policies:
+  web: { match: { container: 'web-*' }, allow: [{ cidr: ${web}, ports: [80/tcp] }] }
+  mesh: { match: { network: held }, inherit: false }
+`,
+  })
+  const { docker } = lab()
+  await docker.createNetwork({ Name: 'held', Driver: 'overlay', Attachable: true })
+  const origins = [common, web].map((address) => origin(address))
+  const reach = async (network: string, name: string, wanted: readonly string[]) => {
+    const from = await lab().container({ network, name })
+    await lab().waitFor(
+      `${name} reaches ${wanted.join(' ') || 'nothing'}`,
+      async () => (await reached(from, origins, { seconds: 2 })).join() === wanted.join(),
+    )
+  }
+  await reach('mesh', 'plain', [origin(common)])
+  await reach('mesh', 'web-1', origins)
+  await reach('held', 'hermit', [])
+  await reach('held', 'web-2', [origin(web)])
+  const { stdout } = await lab().cli(['status'])
+  expect(stdout).toMatch(/^web-1 +docker_gwbridge +common web +web: container web-\* +yes$/m)
+  expect(stdout).toMatch(/^hermit +docker_gwbridge +mesh +mesh: network held +yes$/m)
+  expect(stdout).toMatch(/^mixed-bridge +held /m)
+  await daemon.term()
 })

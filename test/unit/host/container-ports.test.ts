@@ -20,6 +20,7 @@ const member = (more: Partial<Member> = {}): Member => ({
   container: { id: ID, name: 'web', pid: 4242 },
   networkId: 'n1',
   network: 'shop',
+  segments: ['shop'],
   mac: '02:42:ac:12:00:02',
   addresses: ['172.18.0.2' as Address],
   matched: [],

@@ -53,6 +53,7 @@ test('what a container is denied is counted for its policies, and once more when
       container: { id: 'c1', name: 'web', pid: 1 },
       networkId: `id-${bridge}`,
       network: 'shop',
+      segments: ['shop'],
       mac: undefined,
       addresses: [address as Address],
       matched: [],

@@ -229,6 +229,40 @@ describe('events', () => {
     expect(latest().containers).toEqual(['db', 'web'])
   })
 
+  test('of a container on an overlay network the way out is looked up', async () => {
+    docker.networks.set('mesh-id', networkJson({ Id: 'mesh-id', Name: 'mesh', Driver: 'overlay', IPAM: {} }))
+    docker.emit('network', 'create', 'mesh-id')
+    docker.networks.set(
+      'docker_gwbridge',
+      networkJson({
+        Id: 'gw-id',
+        Name: 'docker_gwbridge',
+        Containers: {
+          c2: { Name: 'gateway_1', MacAddress: '02:42:AC:13:00:03', IPv4Address: '172.19.0.3/16' },
+          'ingress-sbox': { IPv4Address: '172.19.0.2/16' },
+        },
+      }),
+    )
+    const Networks = {
+      mesh: { NetworkID: 'mesh-id', IPAddress: '10.0.1.5', MacAddress: '02:42:0a:00:01:05' },
+    }
+    docker.addContainer(containerJson({ id: 'c2', name: 'task', network: { Networks } }))
+    await until(() =>
+      expect(inventories.at(-1)?.inventory.containers.find(({ id }) => id === 'c2')?.endpoints).toMatchObject(
+        [
+          { networkName: 'mesh', addresses: ['10.0.1.5'] },
+          {
+            networkId: 'gw-id',
+            networkName: 'docker_gwbridge',
+            overlays: ['mesh'],
+            addresses: ['172.19.0.3'],
+          },
+        ],
+      ),
+    )
+    expect(latest().networks).toContain('docker_gwbridge')
+  })
+
   test('a burst is told in a few inventories, its networks each at once', async () => {
     const before = inventories.length
     const names = Array.from({ length: 50 }, (_, index) => `burst${index}`)
