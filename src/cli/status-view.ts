@@ -109,12 +109,18 @@ const containers = ({ containers }: StatusReport): string =>
     ? ''
     : renderTable(
         ['container', 'network', 'rights', 'by', 'held'],
-        containers.map(({ container, network, rights, matched, bound }) => [
+        containers.map(({ container, network, rights, matched, bound, byNetwork }) => [
           container,
           network,
           rights.join(' ') || 'none',
           matched.map(({ policy, why }) => `${policy}: ${why}`).join(', '),
-          bound === undefined ? 'not running' : bound ? 'yes' : 'NO: as unknown',
+          bound === undefined
+            ? 'not running'
+            : byNetwork
+              ? 'by its network alone'
+              : bound
+                ? 'yes'
+                : 'NO: as unknown',
         ]),
       )
 

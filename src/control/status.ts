@@ -49,6 +49,8 @@ export interface StatusReport {
     readonly matched: readonly { readonly policy: string; readonly why: string }[]
     /** Is it held to its port and addresses, without which it has the rights of an unknown one? Undefined: it does not run. */
     readonly bound: boolean | undefined
+    /** Has it, where none can be bound, the rights that all of its network have? */
+    readonly byNetwork: boolean
   }[]
   readonly names: readonly NameStatus[]
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]

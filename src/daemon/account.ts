@@ -136,11 +136,7 @@ export class Account {
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
     if (bindingsProblem === undefined) this.health.good('bindings')
-    else
-      this.health.bad(
-        'bindings',
-        `containers cannot be told apart, and all have the rights of unknown ones: ${bindingsProblem}`,
-      )
+    else this.health.bad('bindings', `containers are told apart by their networks alone: ${bindingsProblem}`)
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
     else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)

@@ -96,6 +96,7 @@ export class Daemon {
   #closedGuard: string | undefined
   #classNumbers = new ClassNumbers()
   #keptClasses = '{}'
+  #canBind = true
   #stale = { surroundings: true, ports: false, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
@@ -316,7 +317,7 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: await this.#host.surroundings(config, this.#classNumbers),
+      surroundings: await this.#host.surroundings(config, this.#classNumbers, true),
       generation: generation.generation,
       held: (name) => ledger.held(name),
     })
@@ -418,6 +419,7 @@ export class Daemon {
         startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
+      this.#noteBindings(result)
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
@@ -433,6 +435,15 @@ export class Daemon {
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
+  }
+
+  /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
+  #noteBindings({ bindingsProblem }: PassResult): void {
+    const canBind = bindingsProblem === undefined
+    if (canBind === this.#canBind) return
+    this.#canBind = canBind
+    this.#stale.surroundings = true
+    this.#loop.request('link')
   }
 
   /** A jump that waits for its turn. */
@@ -477,14 +488,10 @@ export class Daemon {
       throw error
     }
     if (news && !all) void this.#reconsiderResolvers()
-    this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers))
+    this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers, this.#canBind))
     const { portsProblem } = this.#host
     if (portsProblem === undefined) this.#health.good('ports')
-    else
-      this.#health.bad(
-        'ports',
-        `containers cannot be told apart, and all are held for unknown: ${portsProblem}`,
-      )
+    else this.#health.bad('ports', `containers are told apart by their networks alone: ${portsProblem}`)
     await this.#keepClassNumbers()
   }
 

@@ -12,6 +12,8 @@ export interface BuildInput {
   readonly interfaces: Interfaces
   /** Who has which rights; undefined: all have the same. */
   readonly rights: Pick<Assignment, 'unknown' | 'classes'> | undefined
+  /** The class of all that comes from a bridge, where containers are told apart by nothing better; undefined: they are held to their ports. */
+  readonly classOfBridge: ReadonlyMap<string, number> | undefined
   /** Whom containers may ask for names. */
   readonly resolvers: readonly Address[]
   /** 1 to 255: connections admitted under another one are judged again. */

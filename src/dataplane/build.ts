@@ -1,7 +1,7 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
@@ -38,9 +38,9 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'raw', name: CHAIN.source, rules: sourceRules() },
     { table: 'raw', name: names.denyChain('forged'), rules: denyRules(input, 'forged', family) },
     { table: 'filter', name: CHAIN.ok, rules: okRules(input) },
-    { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge) },
+    { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge, byNetwork(input)) },
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
-    { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host) },
+    { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host, byNetwork(input)) },
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
     { table: 'filter', name: CHAIN.published, rules: publishedRules(input) },
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },

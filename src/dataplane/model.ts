@@ -91,6 +91,8 @@ export type Target =
   | { readonly kind: 'reject'; readonly how: 'reset' | 'prohibited' }
   | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
   | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }
+  /** Writes the value into these bits of the packet's mark. */
+  | { readonly kind: 'mark'; readonly value: number; readonly mask: number }
   | { readonly kind: 'setConnmark'; readonly value: number; readonly mask: number }
   /** Writes these bits of the packet's mark into the connection's. */
   | { readonly kind: 'keepMark'; readonly mask: number }

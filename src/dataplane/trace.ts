@@ -1,3 +1,4 @@
+import { CLASS_MASK } from '../config/model.ts'
 import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Protocol } from '../net/types.ts'
 import { ECHO_REQUEST } from './icmp.ts'
@@ -49,7 +50,8 @@ export function trace(chain: string, packet: Packet, input: TraceInput): Trace {
   const end = walk(chain, packet, input, state, 0)
   return {
     verdict: end ?? 'returned',
-    approved: state.mark !== mark,
+    // The other bits say whose it is.
+    approved: ((state.mark ^ mark) & ~CLASS_MASK) !== 0,
     path: state.path,
     provisos: state.provisos,
   }
@@ -82,6 +84,10 @@ function walk(
       continue
     if (target.kind === 'setMark') {
       state.mark |= target.bit
+      continue
+    }
+    if (target.kind === 'mark') {
+      state.mark = (state.mark & ~target.mask) | target.value
       continue
     }
     if (target.kind === 'clearMark') {

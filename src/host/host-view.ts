@@ -7,12 +7,13 @@ import { hostAddresses, type HostInterface } from '../system/host.ts'
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
-import { assign, type ClassNumbers } from '../policy/classes.ts'
+import { assign, classesByNetwork, type ClassNumbers } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
+import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
 import { ContainerPorts } from './container-ports.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
@@ -27,6 +28,8 @@ export class HostView {
   readonly #run: Run
   readonly #settling = new SettlingBridges(SETTLE_MS)
   #inventory: Inventory | undefined
+  #listedAtMs = 0
+  #dockerds: { readonly listedAtMs: number; readonly found: Promise<readonly DockerdProcess[]> } | undefined
   #tellsApart = false
   #engine: Engine | undefined
   readonly #interfaces = new InterfaceTable()
@@ -90,6 +93,7 @@ export class HostView {
   setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void {
     this.#inventory = inventory
     this.#engine = engine
+    this.#listedAtMs = listedAtMs
     this.#settling.listed(listedAtMs)
   }
 
@@ -153,7 +157,7 @@ export class HostView {
         : await containerResolvers(this.#inventory, config.docker.socket, {
             hostNameServers: () => hostNameServers(readText),
             readText,
-            dockerds: findDockerds,
+            dockerds: () => this.#findDockerds(),
             written: this.#written,
           })
     if (read !== this.#resolverReads) return false
@@ -163,18 +167,39 @@ export class HostView {
     return servers.join() !== before.join()
   }
 
-  /** Everything outside the policy that shapes the rules. */
-  async surroundings(config: Config, numbers: ClassNumbers): Promise<Surroundings> {
+  /** Among thousands of processes: an engine that is another one, or was told to look at its config again, is listed anew. */
+  #findDockerds(): Promise<readonly DockerdProcess[]> {
+    if (this.#dockerds?.listedAtMs !== this.#listedAtMs)
+      this.#dockerds = { listedAtMs: this.#listedAtMs, found: findDockerds() }
+    return this.#dockerds.found
+  }
+
+  /**
+   * Everything outside the policy that shapes the rules.
+   * @param isBound can containers be held to their ports?
+   */
+  async surroundings(config: Config, numbers: ClassNumbers, isBound: boolean): Promise<Surroundings> {
     const rights = assign(config, this.#inventory, numbers)
     this.#tellsApart = rights !== undefined
+    const networks = this.#inventory?.networks ?? []
+    const bindings = rights && (await this.#ports.bindings(rights, networks, this.interfaces))
+    const byNetwork =
+      rights && (!isBound || this.portsProblem !== undefined) ? classesByNetwork(rights) : undefined
     return {
       plan: this.plan(config),
       resolvers: this.#resolvers,
       containers: this.containers,
       published: publishedOf(this.#inventory?.containers ?? []),
       rights,
-      bindings:
-        rights && (await this.#ports.bindings(rights, this.#inventory?.networks ?? [], this.interfaces)),
+      bindings,
+      classOfBridge:
+        byNetwork &&
+        new Map(
+          networks.flatMap(({ id, bridge }): [string, number][] => {
+            const number = byNetwork.get(id)
+            return bridge === undefined || number === undefined ? [] : [[bridge, number]]
+          }),
+        ),
     }
   }
 

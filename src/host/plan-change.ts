@@ -31,7 +31,7 @@ export async function planChange(
   const desired = new Desired({
     config,
     policies,
-    surroundings: await host.surroundings(config, classNumbers),
+    surroundings: await host.surroundings(config, classNumbers, (await drivers.bindings.look()).canBind),
     generation: nextGeneration(generation, policies.digest).generation,
     held: (name) => ledger.held(name),
   })

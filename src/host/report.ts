@@ -143,15 +143,17 @@ function policyRows(desired: Desired): StatusReport['policies'] {
 }
 
 function containerRows(desired: Desired): StatusReport['containers'] {
-  const { rights, bindings } = desired.surroundings
-  const bound = new Set(bindings?.map(({ address }) => address))
+  const { rights, bindings, classOfBridge, plan } = desired.surroundings
+  const bridgeOf = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
+  const bound = new Set(classOfBridge ? [] : bindings?.map(({ address }) => address))
   const policiesOf = new Map(rights?.classes.map(({ id, policies }) => [id, policies]))
-  return (rights?.members ?? []).map(({ container, network, matched, addresses, class: id }) => ({
+  return (rights?.members ?? []).map(({ container, network, networkId, matched, addresses, class: id }) => ({
     container: container.name,
     network,
     rights: policiesOf.get(id ?? 0) ?? [],
     matched,
     bound: container.pid === undefined ? undefined : addresses.some((address) => bound.has(address)),
+    byNetwork: classOfBridge?.has(bridgeOf.get(networkId) ?? '') === true,
   }))
 }
 

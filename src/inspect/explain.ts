@@ -64,10 +64,10 @@ export const explainAction =
     }
     const view = new HostView(run)
     const drivers = createDrivers(run)
-    const [rules, backstop, bindings] = await Promise.all([
+    const [rules, backstop, { saved: bindings }] = await Promise.all([
       drivers.iptables.read(),
       drivers.backstop.read(),
-      drivers.bindings.read(),
+      drivers.bindings.look(),
       view.readInterfaces(),
     ])
     const { isHostAddress } = view

@@ -32,7 +32,7 @@ export const rulesAction =
       await drivers.iptables.read(),
       await drivers.backstop.read(),
       await twin.read(),
-      await drivers.bindings.read(),
+      (await drivers.bindings.look()).saved,
     ]
     for (const family of FAMILIES) {
       io.stdout.write(

@@ -14,10 +14,11 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
   const { config, policies, ledger, host, generation, temporary } = standing
   const drivers = createDrivers(run)
   const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
+  const { saved, canBind } = await drivers.bindings.look()
   const desired = new Desired({
     config,
     policies,
-    surroundings: await host.surroundings(config, standing.classNumbers),
+    surroundings: await host.surroundings(config, standing.classNumbers, canBind),
     generation: generation.generation,
     held: (name) => ledger.held(name),
   })
@@ -27,7 +28,7 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     rules: FAMILIES.every((family) => hookOf(rules[family]) !== undefined),
     backstop: backstop !== undefined,
   }
-  const forgedFrames = (await drivers.bindings.read())?.dropped ?? { forged: 0, claimed: 0 }
+  const forgedFrames = saved?.dropped ?? { forged: 0, claimed: 0 }
   const view = { desired, ledger, counters, host, guards, flavour: drivers.iptables.flavour, forgedFrames }
   const report = statusReport(view, unprotectedOf(view), {
     problems: ['the daemon is not running: nothing is looked up, repaired or counted'],

@@ -159,9 +159,10 @@ function readTarget(name: string, options: readonly string[]): Target {
     case 'NFLOG':
       return { kind: 'log', prefix: option('--nflog-prefix').trim(), group: Number(option('--nflog-group')) }
     case 'MARK':
-      return Number(value) === 0
-        ? { kind: 'clearMark', bit: Number(mask) }
-        : { kind: 'setMark', bit: Number(value) }
+      if (Number(value) === 0) return { kind: 'clearMark', bit: Number(mask) }
+      return Number(value) === Number(mask)
+        ? { kind: 'setMark', bit: Number(value) }
+        : { kind: 'mark', value: Number(value), mask: Number(mask) }
     case 'CONNMARK':
       if (options.includes('--save-mark')) return { kind: 'keepMark', mask: Number(option('--ctmask')) }
       if (options.includes('--restore-mark')) return { kind: 'mixConnmark', mask: Number(option('--ctmask')) }

@@ -99,6 +99,8 @@ function renderTargetOf(target: Target, family: Family): string {
       return `-j MARK --set-xmark ${hex(target.bit)}/${hex(target.bit)}`
     case 'clearMark':
       return `-j MARK --set-xmark 0x0/${hex(target.bit)}`
+    case 'mark':
+      return `-j MARK --set-xmark ${hex(target.value)}/${hex(target.mask)}`
     case 'setConnmark':
       return `-j CONNMARK --set-xmark ${hex(target.value)}/${hex(target.mask)}`
     case 'keepMark':

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { BINDINGS_TABLE } from '../dataplane/names.ts'
-import type { Run } from '../system/exec.ts'
+import { ToolError, type Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
 import type { SavedBindings } from './bindings.ts'
 
@@ -69,9 +69,19 @@ export class BindingsDriver {
     }
   }
 
+  /** For commands: a host that cannot have such a table has none. */
+  async look(): Promise<{ readonly saved: SavedBindings | undefined; readonly canBind: boolean }> {
+    try {
+      return { saved: await this.read(), canBind: true }
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error
+      return { saved: undefined, canBind: false }
+    }
+  }
+
   /** As the kernel's tool prints it; empty when there is no such table. */
   async raw(): Promise<string> {
-    if ((await this.read()) === undefined) return ''
+    if ((await this.look()).saved === undefined) return ''
     return (await this.run(['nft', 'list', 'table', 'bridge', BINDINGS_TABLE])).stdout
   }
 

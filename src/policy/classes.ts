@@ -158,6 +158,18 @@ export function mixedNetworks({ members }: Assignment): string[] {
   return [...classes].flatMap(([network, some]) => (some.size > 1 ? [network] : [])).toSorted()
 }
 
+/** The number of each network whose containers all have the same one. */
+export function classesByNetwork({ members }: Assignment): Map<string, number> {
+  const classes = new Map<string, Set<number | undefined>>()
+  for (const { networkId, class: id } of members)
+    classes.set(networkId, (classes.get(networkId) ?? new Set()).add(id))
+  return new Map(
+    [...classes].flatMap(([network, [first, ...others]]): [string, number][] =>
+      first === undefined || others.length > 0 ? [] : [[network, first]],
+    ),
+  )
+}
+
 /** The numbers by address; of an address that two claim, neither. */
 export function classesByAddress({ members }: Assignment): Map<Address, number> {
   const claims = new Map<Address, number | undefined>()

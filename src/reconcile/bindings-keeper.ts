@@ -28,6 +28,8 @@ export interface BindingsChange {
 export class BindingsKeeper {
   /** What the table holds as far as is known; undefined: there is none. */
   #known: Elements | undefined
+  /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
+  #kept: readonly Binding[] | undefined
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
@@ -74,6 +76,7 @@ export class BindingsKeeper {
     try {
       await this.driver.write(change.text)
       this.#known = change.elements
+      this.#kept = undefined
       this.#stands = change.elements !== undefined
       this.#problem = undefined
     } catch (error) {
@@ -83,10 +86,13 @@ export class BindingsKeeper {
   }
 
   #difference(known: Elements, desired: readonly Binding[], isDrift: boolean): BindingsChange | undefined {
+    if (this.#kept && areSame(this.#kept, desired)) return undefined
     const elements = elementsOf(desired)
     const text = changeBindings(known, elements)
     const summary = `change bindings (${desired.length} in force)`
-    return text === '' ? undefined : { text, summary, elements, isDrift }
+    if (text !== '') return { text, summary, elements, isDrift }
+    this.#kept = desired
+    return undefined
   }
 
   async #look(isWanted: boolean): Promise<void> {
@@ -97,6 +103,7 @@ export class BindingsKeeper {
       return undefined
     })
     this.#looked = true
+    this.#kept = undefined
     this.#stands = saved !== undefined
     this.#known = saved && bindingRulesInSync(saved) ? saved.elements : undefined
     if (saved) this.#dropped = newest(this.#dropped, saved)
@@ -108,3 +115,16 @@ const newest = (before: Dropped, { dropped }: SavedBindings): Dropped => ({
   forged: Math.max(before.forged, dropped.forged),
   claimed: Math.max(before.claimed, dropped.claimed),
 })
+
+const areSame = (some: readonly Binding[], others: readonly Binding[]): boolean =>
+  some.length === others.length &&
+  some.every((one, index) => {
+    const other = others[index]
+    return (
+      other !== undefined &&
+      one.port === other.port &&
+      one.mac === other.mac &&
+      one.address === other.address &&
+      one.mark === other.mark
+    )
+  })

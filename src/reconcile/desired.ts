@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly published: ReadonlyMap<string, string>
   /** Who has which rights; undefined: all have the same. */
   readonly rights: Assignment | undefined
+  /** Where containers cannot be held to their ports: the class that all of a bridge have. */
+  readonly classOfBridge: ReadonlyMap<string, number> | undefined
   /** What containers may send from; undefined: whatever they like, since all have the same rights. */
   readonly bindings: readonly Binding[] | undefined
 }
@@ -137,6 +139,7 @@ export class Desired {
         open: this.#surroundings.plan.open,
       },
       rights: this.#surroundings.rights,
+      classOfBridge: this.#surroundings.classOfBridge,
       resolvers: this.#surroundings.resolvers,
       generation: this.#generation,
       setSizes: { get: (set: string) => this.membership.sizeOf(set) },
@@ -226,11 +229,12 @@ const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const sameEntries = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean =>
   one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 
-const shapeOf = ({ plan, resolvers, rights }: Surroundings): string =>
+const shapeOf = ({ plan, resolvers, rights, classOfBridge }: Surroundings): string =>
   JSON.stringify([
     plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
     plan.open,
     resolvers,
     rights?.unknown,
     rights?.classes,
+    classOfBridge && [...classOfBridge],
   ])

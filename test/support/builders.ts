@@ -68,6 +68,7 @@ export interface World {
   readonly plan?: InterfacePlan
   readonly published?: Readonly<Record<string, string>>
   readonly rights?: Surroundings['rights']
+  readonly classOfBridge?: Surroundings['classOfBridge']
   readonly bindings?: Surroundings['bindings']
 }
 
@@ -146,6 +147,7 @@ export const surroundingsOf = ({
   resolvers = ['198.51.100.53'],
   published = {},
   rights,
+  classOfBridge,
   bindings,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
@@ -153,6 +155,7 @@ export const surroundingsOf = ({
   containers: new Map(),
   published: new Map(Object.entries(published)),
   rights,
+  classOfBridge,
   bindings,
 })
 

@@ -36,6 +36,7 @@ export const healthyReport: StatusReport = {
       rights: ['common', 'shop'],
       matched: [{ policy: 'shop', why: 'compose shop' }],
       bound: true,
+      byNetwork: false,
     },
   ],
   names: [

@@ -1,6 +1,7 @@
+import { CLASS_MASK } from '../../config/model.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Hook, Rule } from '../model.ts'
-import { CHAIN, denyChain } from '../names.ts'
+import { CHAIN, classMark, denyChain } from '../names.ts'
 import { rule } from '../rule.ts'
 
 const ALWAYS_GUARDED = ['docker0', 'docker_gwbridge', 'br-+']
@@ -30,7 +31,7 @@ function hook(table: Hook['table'], parents: readonly string[], chain: string, t
 }
 
 /** From any packet to those of guarded networks. What is left alone comes first, since `br-+` is wider than Docker's names. */
-export function dispatch(input: BuildInput, chain: string): Rule[] {
+export function dispatch(input: BuildInput, chain: string, first: readonly Rule[] = []): Rule[] {
   const judged = [
     ...ALWAYS_GUARDED,
     ...input.interfaces.guarded.filter((name) => !isAlwaysGuarded(name)).toSorted(),
@@ -45,6 +46,7 @@ export function dispatch(input: BuildInput, chain: string): Rule[] {
         words: `${open.name} is left alone: ${open.why}`,
       }),
     ),
+    ...first,
     ...judged.map((name) =>
       rule({
         key: `guard.${name.replace('+', '')}`,
@@ -56,6 +58,18 @@ export function dispatch(input: BuildInput, chain: string): Rule[] {
     ),
   ]
 }
+
+/** Where no port can be told from another: the mark of the class that all containers of the network have. */
+export const byNetwork = ({ classOfBridge }: BuildInput): Rule[] =>
+  [...(classOfBridge ?? [])].toSorted().map(([name, id]) =>
+    rule({
+      key: `network.${name}`,
+      matches: [{ kind: 'in', name }],
+      target: { kind: 'mark', value: classMark(id), mask: CLASS_MASK },
+      action: 'continue',
+      words: `${name}: all of one network have the same rights`,
+    }),
+  )
 
 const isAlwaysGuarded = (name: string): boolean =>
   name === 'docker0' || name === 'docker_gwbridge' || name.startsWith('br-')

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { CLASS_MASK, DEFAULT_MARK } from '../../../src/config/model.ts'
 import { classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
 import { MOST_CLASSES, type Assignment, type RightsClass } from '../../../src/policy/classes.ts'
-import { dockerRules, fateOf, packet, TestFirewall } from '../../support/builders.ts'
+import { dockerRules, fateOf, packet, SHOP, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
 const YAML = `
@@ -77,6 +77,24 @@ describe('each has what is its own', () => {
     expect(passes(kernel, 0, '198.51.100.1')).toBe(true)
     expect(passes(kernel, 0, '198.51.100.2')).toBe(false)
     expect(passes(kernel, 9, '198.51.100.1')).toBe(true)
+  })
+
+  test('by its network alone, where ports cannot be told apart', async () => {
+    const kernel = new FakeKernel()
+    dockerRules(kernel)
+    const firewall = await TestFirewall.start(kernel, {
+      yaml: YAML,
+      rights: { unknown: 'deny', classes: CLASSES, members: [], ignoredLabels: 0 },
+      classOfBridge: new Map([[SHOP.bridge, 2]]),
+    })
+    await firewall.pass()
+    expect((await firewall.pass()).outcome).toBe('unchanged')
+    const from = (bridge: string, to: string) =>
+      fateOf(kernel, { ...packet(to, 443), inInterface: bridge }).passes
+    expect([from(SHOP.bridge, '198.51.100.2'), from('docker0', '198.51.100.2')]).toEqual([true, false])
+    // What an old table of bindings still writes does not count there.
+    const marked = { ...packet('198.51.100.3', 443), inInterface: SHOP.bridge, mark: classMark(3) }
+    expect(fateOf(kernel, marked).passes).toBe(false)
   })
 
   test('and is denied in its own way', async () => {
