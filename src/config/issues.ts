@@ -6,7 +6,7 @@ import { problemAt } from './source.ts'
 import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
 /** Keys of later versions: known, and refused all the same, since ignoring them would promise what is not done. */
-const NOT_YET: ReadonlySet<string> = new Set(['guard.hostNetwork', 'dns.gateway'])
+const NOT_YET: ReadonlySet<string> = new Set(['dns.gateway'])
 
 const KINDS: Readonly<Record<string, string>> = {
   object: 'a map of keys',

@@ -40,6 +40,8 @@ export interface GuardConfig {
   readonly mark: number
   /** What containers may reach on the host's own addresses. */
   readonly hostServices: 'all' | HostServices
+  /** Are containers on the host's network held to policy? */
+  readonly hostNetwork: boolean
   /** What a source may do that no known container holds. */
   readonly unknown: 'common' | 'deny'
   /** Does the label `embargod.policy` attach a policy? */
@@ -140,3 +142,6 @@ export const DEFAULT_MARK = 0x20000000
  * eight. Above small numbers, which people give by hand, and apart from those that Kubernetes (0x4000, 0x8000) and Tailscale (0xff0000) use.
  */
 export const CLASS_MASK = 0x3fe0
+
+/** The bit of a packet's mark that says that a container on the host's network sent it; its rights stand beside it. */
+export const HOST_NETWORK_MARK = 0x10000000

@@ -1,6 +1,6 @@
 import { formatDuration } from './duration.ts'
 import { judgeEntry } from './entry-rules.ts'
-import { CLASS_MASK, type AllowEntry, type Problem } from './model.ts'
+import { CLASS_MASK, HOST_NETWORK_MARK, type AllowEntry, type Problem } from './model.ts'
 import { judgePolicies } from './policy-rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { problemAt, whereOf, type Place } from './source.ts'
@@ -82,12 +82,15 @@ function* networkLists(judged: Judged): Generator<Problem> {
 }
 
 function* markBits({ config, tree }: Judged): Generator<Problem> {
-  const path = ['guard', 'mark']
-  if ((config.guard.mark & CLASS_MASK) === 0) return
-  yield problemAt(
-    placeAt(tree, path),
-    'guard.mark lies in the bits that tell policies apart (0x3fe0): choose another',
-  )
+  const place = placeAt(tree, ['guard', 'mark'])
+  const { mark, hostNetwork } = config.guard
+  if ((mark & CLASS_MASK) !== 0)
+    yield problemAt(place, 'guard.mark lies in the bits that tell policies apart (0x3fe0): choose another')
+  if (hostNetwork && mark === HOST_NETWORK_MARK)
+    yield problemAt(
+      place,
+      'guard.mark is the bit that tells containers on the network of the host (0x10000000): choose another',
+    )
 }
 
 function* policies(judged: Judged): Generator<Problem> {

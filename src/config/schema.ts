@@ -70,6 +70,12 @@ const guard = z
       .describe(
         "What containers may reach on the host's own addresses: `icmp` (a ping), `published` (ports of other containers, through the engine's proxy; never for containers with `inherit: false`), ports like `9100/tcp`, or `all`. What DNS, neighbour discovery and the host's own connections need is always let through. The host's own firewall decides behind it.",
       ),
+    hostNetwork: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        "Containers with `network_mode: host` are held to policy too: to the common list, or to the policies that match them, where `network: host` matches them all. What listens on the host itself stays open to them, on any of its addresses. Needs nft and a host with nothing but cgroup v2; where it cannot be done `status` says why. With it bit 0x10000000 of packets' marks is embargod's.",
+      ),
     unknown: oneOf('common', 'deny')
       .prefault('common')
       .describe(

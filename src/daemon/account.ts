@@ -118,7 +118,7 @@ export class Account {
   }
 
   passed(
-    { observed, summary, drift, backstopError, fight, bindingsProblem }: PassResult,
+    { observed, summary, drift, backstopError, fight, bindingsProblem, hostNetworkProblem }: PassResult,
     triggers: ReadonlySet<Trigger>,
     desired: Desired,
     known: ReadonlyMap<string, KnownSet>,
@@ -137,6 +137,12 @@ export class Account {
     }
     if (bindingsProblem === undefined) this.health.good('bindings')
     else this.health.bad('bindings', `containers are told apart by their networks alone: ${bindingsProblem}`)
+    if (hostNetworkProblem === undefined) this.health.good('host-network')
+    else
+      this.health.bad(
+        'host-network',
+        `containers on the network of the host are not held to policy: ${hostNetworkProblem}`,
+      )
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
     else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)

@@ -537,6 +537,7 @@ export class Daemon {
       guards: this.#account.guards,
       flavour: this.#drivers.iptables.flavour,
       forgedFrames: this.#firewall.reconciler.bindings.dropped,
+      hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,
     }
   }
 

@@ -5,7 +5,7 @@ import type { Policies } from '../policy/model.ts'
 
 export interface BuildInput {
   readonly config: Pick<Config, 'denyWith' | 'dns' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
-    readonly guard: Pick<Config['guard'], 'mark' | 'hostServices'>
+    readonly guard: Pick<Config['guard'], 'mark' | 'hostServices' | 'hostNetwork'>
   }
   readonly policies: Policies
   /** Bridges beyond the names that are always guarded, and those left alone. */

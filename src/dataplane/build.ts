@@ -1,7 +1,7 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { byNetwork, dispatch, HOOKS, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, hooksOf, sourceRules } from './chains/dispatch.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
@@ -41,6 +41,15 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge, byNetwork(input)) },
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
     { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host, byNetwork(input)) },
+    ...(input.config.guard.hostNetwork
+      ? [
+          {
+            table: 'filter',
+            name: CHAIN.output,
+            rules: judgeRules(input, family, 'output'),
+          } satisfies Chain,
+        ]
+      : []),
     { table: 'filter', name: CHAIN.host, rules: hostRules(input, family) },
     { table: 'filter', name: CHAIN.published, rules: publishedRules(input) },
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
@@ -54,7 +63,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     })),
     ...otherDenyChains(input, family),
   ]
-  return { chains, hooks: HOOKS }
+  return { chains, hooks: hooksOf(input) }
 }
 
 function buildSets(input: BuildInput, family: Family): SetSpec[] {

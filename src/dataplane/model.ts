@@ -50,7 +50,7 @@ export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UN
 
 export type Match =
   /** A trailing `+` stands for any ending. */
-  | { readonly kind: 'in'; readonly name: string }
+  | { readonly kind: 'in' | 'out'; readonly name: string }
   | { readonly kind: 'destination'; readonly cidr: Cidr }
   | { readonly kind: 'icmpType'; readonly type: number }
   /** The destination before any DNAT. */
@@ -123,6 +123,28 @@ export interface Binding {
   readonly address: Address
   /** The packet mark that tells its rights. */
   readonly mark: number
+}
+
+/** A control group of processes on the host's network. */
+export interface HostGroup {
+  /** Below the root of the hierarchy, without a slash before or behind it. */
+  readonly path: string
+  /** Of its directory: a group that is made anew under the same name is another one. */
+  readonly inode: number
+  /** The number of its rights, 0 for unknown sources; undefined: it is left alone. */
+  readonly class: number | undefined
+}
+
+/** The control groups of containers on the host's network, and who is in none that can be marked. */
+export interface HostGroups {
+  /** Undefined: the engine was not heard, so what stands stays. */
+  readonly groups: readonly HostGroup[] | undefined
+  /** Ids of containers whose group is among them. */
+  readonly held: ReadonlySet<string>
+  /** By id, why not. */
+  readonly unheld: ReadonlyMap<string, string>
+  /** Why nobody is. */
+  readonly problem: string | undefined
 }
 
 /** The table behind the rules: it drops what comes from a bridge and was not approved. */

@@ -11,6 +11,8 @@ export const BACKSTOP_TABLE = 'embargod-guard'
 export const HELD_TABLE = 'embargod-held'
 /** The nft table that holds containers to their own addresses, family bridge. */
 export const BINDINGS_TABLE = 'embargod-bindings'
+/** The nft table that marks what containers on the host's network send, family inet. */
+export const HOST_NETWORK_TABLE = 'embargod-hostnet'
 /** Where denied packets are copied to for whoever listens. */
 export const NFLOG_GROUP = 61
 
@@ -24,6 +26,7 @@ export const CHAIN = {
   forward: 'EMBARGOD',
   judge: 'EMBARGOD-JUDGE',
   input: 'EMBARGOD-INPUT',
+  output: 'EMBARGOD-OUTPUT',
   host: 'EMBARGOD-HOST',
   raw: 'EMBARGOD-RAW',
   source: 'EMBARGOD-SOURCE',

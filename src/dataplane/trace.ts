@@ -6,7 +6,10 @@ import type { Match, Target } from './model.ts'
 
 /** The first packet of a connection, as the firewall sees it. */
 export interface Packet {
+  /** Empty: it is the host's own. */
   readonly inInterface: string
+  /** Where that is known, as it is of what goes to the host itself. */
+  readonly outInterface?: string
   readonly destination: Address
   readonly protocol: Protocol
   readonly port: number | undefined
@@ -115,6 +118,8 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
       return match.name.endsWith('+')
         ? packet.inInterface.startsWith(match.name.slice(0, -1))
         : packet.inInterface === match.name
+    case 'out':
+      return match.name === packet.outInterface
     case 'destination':
       return cidrContains(match.cidr, packet.destination)
     case 'protocol':

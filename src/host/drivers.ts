@@ -3,6 +3,7 @@ import { IpsetDriver } from '../ipset/driver.ts'
 import { IptablesDriver } from '../iptables/driver.ts'
 import { BackstopDriver } from '../nftables/backstop.ts'
 import { BindingsDriver } from '../nftables/bindings-driver.ts'
+import { HostNetworkDriver } from '../nftables/host-network-driver.ts'
 import type { HeldTable } from '../nftables/held.ts'
 import type { Run } from '../system/exec.ts'
 
@@ -11,6 +12,7 @@ export interface HostDrivers {
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
   readonly bindings: BindingsDriver
+  readonly hostNetwork: HostNetworkDriver
   readonly conntrack: ConntrackDriver
   /** The daemon's alone. */
   readonly held?: HeldTable
@@ -22,5 +24,6 @@ export const createDrivers = (run: Run): HostDrivers => ({
   iptables: new IptablesDriver(run),
   backstop: new BackstopDriver(run),
   bindings: new BindingsDriver(run),
+  hostNetwork: new HostNetworkDriver(run),
   conntrack: new ConntrackDriver(run),
 })

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -15,6 +15,8 @@ import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
+import type { HostGroups } from '../dataplane/model.ts'
+import { findHostGroups } from './host-groups.ts'
 import { ContainerPorts } from './container-ports.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
@@ -39,6 +41,7 @@ export class HostView {
   #resolverProblems: readonly string[] = []
   readonly #written = new WeakMap<Container, readonly string[]>()
   readonly #ports: ContainerPorts
+  #hostGroups: HostGroups | undefined
 
   constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
@@ -147,6 +150,11 @@ export class HostView {
     return !deleted && link?.addresses.includes(address) === true
   }
 
+  /** What is known of containers on the host's network since {@link surroundings} was asked last. */
+  get hostGroups(): HostGroups | undefined {
+    return this.#hostGroups
+  }
+
   /** Never rejects. Resolves to whether they are others than before; what a later call found is kept. */
   async readResolvers(config: Config): Promise<boolean> {
     this.#resolverReads += 1
@@ -185,6 +193,12 @@ export class HostView {
     const bindings = rights && (await this.#ports.bindings(rights, networks, this.interfaces))
     const byNetwork =
       rights && (!isBound || this.portsProblem !== undefined) ? classesByNetwork(rights) : undefined
+    this.#hostGroups = config.guard.hostNetwork
+      ? await findHostGroups(this.#inventory, rights, {
+          readText: (path) => readText(path).catch(() => undefined),
+          inodeOf,
+        })
+      : undefined
     return {
       plan: this.plan(config),
       resolvers: this.#resolvers,
@@ -200,6 +214,7 @@ export class HostView {
             return bridge === undefined || number === undefined ? [] : [[bridge, number]]
           }),
         ),
+      hostGroups: this.#hostGroups,
     }
   }
 
@@ -214,6 +229,12 @@ export async function ownServers(config: Config): Promise<readonly string[]> {
   const servers = await hostNameServers(readText)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }
+
+const inodeOf = (path: string): Promise<number | undefined> =>
+  stat(path).then(
+    ({ ino }) => ino,
+    () => undefined,
+  )
 
 async function readText(path: string): Promise<string | undefined> {
   try {

@@ -24,6 +24,8 @@ export interface View {
   readonly flavour: Flavour | undefined
   /** Frames that were no container's own, by kind. */
   readonly forgedFrames: Dropped
+  /** Why nobody on the host's network is held there, though it is wanted. */
+  readonly hostNetworkProblem: string | undefined
 }
 
 export interface Guards {
@@ -46,7 +48,7 @@ export type Standing = Pick<
 >
 
 /** Everything that this host does not hold. */
-export function unprotectedOf({ desired, host, guards }: View): Unprotected[] {
+export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: View): Unprotected[] {
   return findUnprotected({
     inventory: host.inventory,
     engine: host.engine,
@@ -56,6 +58,10 @@ export function unprotectedOf({ desired, host, guards }: View): Unprotected[] {
     secondGuard: guards.backstop,
     dnsGateway: false,
     mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
+    hostNetwork: desired.surroundings.hostGroups && {
+      ...desired.surroundings.hostGroups,
+      problem: desired.surroundings.hostGroups.problem ?? hostNetworkProblem,
+    },
   })
 }
 
@@ -143,7 +149,7 @@ function policyRows(desired: Desired): StatusReport['policies'] {
 }
 
 function containerRows(desired: Desired): StatusReport['containers'] {
-  const { rights, bindings, classOfBridge, plan } = desired.surroundings
+  const { rights, bindings, classOfBridge, plan, hostGroups } = desired.surroundings
   const bridgeOf = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
   const bound = new Set(classOfBridge ? [] : bindings?.map(({ address }) => address))
   const policiesOf = new Map(rights?.classes.map(({ id, policies }) => [id, policies]))
@@ -152,7 +158,10 @@ function containerRows(desired: Desired): StatusReport['containers'] {
     network,
     rights: policiesOf.get(id ?? 0) ?? [],
     matched,
-    bound: container.pid === undefined ? undefined : addresses.some((address) => bound.has(address)),
+    bound:
+      container.pid === undefined
+        ? undefined
+        : hostGroups?.held.has(container.id) || addresses.some((address) => bound.has(address)),
     byNetwork: classOfBridge?.has(bridgeOf.get(networkId) ?? '') === true,
   }))
 }

@@ -12,6 +12,7 @@ import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../iptables/driver.ts'
 import { removeBindings } from '../nftables/bindings.ts'
+import { removeHostNetwork } from '../nftables/host-network.ts'
 import { BackstopDriver, removeBackstop } from '../nftables/backstop.ts'
 import { removeLeftovers } from '../proof/prove.ts'
 import type { Run } from '../system/exec.ts'
@@ -95,6 +96,11 @@ export async function removeAll(
     if ((await drivers.bindings.read()) === undefined) return
     await drivers.bindings.write(`${removeBindings}\n`)
     removed.push('removed the bindings table')
+  })
+  await attempt('removing the host network table', async () => {
+    if ((await drivers.hostNetwork.read()) === undefined) return
+    await drivers.hostNetwork.write(`${removeHostNetwork}\n`)
+    removed.push('removed the host network table')
   })
   await attempt('removing the held table', async () => {
     // Gone with its owner, if ever it was ours: one that stands was made by somebody out of a listing.

@@ -10,7 +10,9 @@ import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
-import { isUnusable, judge, type Judgement } from './judge.ts'
+import { HOST_NETWORK } from '../workloads/host-network.ts'
+import { heldOnHost } from './held-on-host.ts'
+import { isUnusable, judge, judgeOnHost, type Judgement } from './judge.ts'
 import { findSource } from './source.ts'
 
 interface Explanation {
@@ -49,10 +51,19 @@ export const explainAction =
         addresses: [],
       })
     }
+    const held = source.kind === 'host' ? await heldOnHost(source.container, run) : undefined
+    if (held?.why !== undefined)
+      return tell(io, args.json, {
+        ...common,
+        network: HOST_NETWORK,
+        allowed: true,
+        because: `it shares the network of the host and is not held: ${held.why}`,
+        addresses: [],
+      })
     const address = parseAddress(host)
     const addresses: readonly Address[] =
       address === undefined ? await lookUp(host, ask, args.config) : [address]
-    const network = source.ways[0].network.name
+    const network = source.kind === 'host' ? HOST_NETWORK : source.ways[0].network.name
     if (addresses.length === 0) {
       return tell(io, args.json, {
         ...common,
@@ -74,6 +85,11 @@ export const explainAction =
     const { networks } = engine.inventory
     const judgements: Judgement[] = []
     for (const destination of addresses) {
+      if (source.kind === 'host') {
+        const input = { destination, protocol, port, isHostAddress, rules, class: held?.class ?? 0 }
+        judgements.push(await judgeOnHost(input, drivers.ipset))
+        continue
+      }
       const input = {
         source,
         destination,

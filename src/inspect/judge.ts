@@ -1,7 +1,9 @@
 import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Family, type Protocol } from '../net/types.ts'
-import { CHAIN } from '../dataplane/names.ts'
-import { trace, type Trace } from '../dataplane/trace.ts'
+import { LOOPBACK } from '../net/ranges.ts'
+import { HOST_NETWORK_MARK } from '../config/model.ts'
+import { CHAIN, classMark } from '../dataplane/names.ts'
+import { trace, type Packet, type Trace } from '../dataplane/trace.ts'
 import type { HostDrivers } from '../host/drivers.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
 import type { Saved } from '../iptables/parse.ts'
@@ -70,15 +72,53 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
       toHost ? `no rule of ours stands before it: ${HOST_DECIDES}` : 'no rule of ours is in its way',
     )
   }
-  const walk = await follow(input, way, toHost ? CHAIN.input : CHAIN.forward, ipset)
-  // The chains of denial only carry out what the rule before them decided.
-  const last = walk.path.findLast((step) => !step.startsWith('EMBARGOD-D-')) ?? 'no rule of ours meets it'
-  if (walk.verdict !== 'returned') return say(false, `${last} (${walk.verdict})`, walk)
-  if (!toHost && !walk.approved && backstopDrops(input, way))
-    return say(false, `the backstop drops what no rule approved: ${last}`, walk)
-  if (behind !== undefined) return say(false, behind, walk)
-  return say(true, toHost ? `${last}; ${HOST_DECIDES}` : last, walk)
+  const walked = await follow(input, way, toHost ? CHAIN.input : CHAIN.forward, ipset)
+  const last = decisive(walked)
+  if (walked.verdict !== 'returned') return say(false, `${last} (${walked.verdict})`, walked)
+  if (!toHost && !walked.approved && backstopDrops(input, way))
+    return say(false, `the backstop drops what no rule approved: ${last}`, walked)
+  if (behind !== undefined) return say(false, behind, walked)
+  return say(true, toHost ? `${last}; ${HOST_DECIDES}` : last, walked)
 }
+
+/** Of a container on the host's network, with the class of rights that the kernel gives to its control group. */
+export async function judgeOnHost(
+  input: Pick<JudgeInput, 'destination' | 'protocol' | 'port' | 'isHostAddress'> & {
+    readonly class: number
+    readonly rules: SavedFamilies
+  },
+  ipset: HostDrivers['ipset'],
+): Promise<Judgement> {
+  const { destination, protocol, port } = input
+  const saved = input.rules[familyOf(destination)]
+  if (!jumpsTo(saved, 'OUTPUT', CHAIN.output))
+    return {
+      address: destination,
+      allowed: true,
+      because: 'no rule of ours stands in OUTPUT',
+      path: [],
+      provisos: [],
+    }
+  const toHost =
+    input.isHostAddress(destination) ||
+    LOOPBACK[familyOf(destination)].some((cidr) => cidrContains(cidr, destination))
+  const packet: Packet = {
+    inInterface: '',
+    ...(toHost ? { outInterface: 'lo' } : {}),
+    destination,
+    protocol,
+    port,
+    mark: HOST_NETWORK_MARK | classMark(input.class),
+  }
+  const walked = await walk(CHAIN.output, packet, undefined, saved, ipset)
+  const allowed = walked.verdict === 'returned'
+  const because = allowed ? decisive(walked) : `${decisive(walked)} (${walked.verdict})`
+  return { address: destination, allowed, because, path: walked.path, provisos: walked.provisos }
+}
+
+/** The chains of denial only carry out what the rule before them decided. */
+const decisive = ({ path }: Trace): string =>
+  path.findLast((step) => !step.startsWith('EMBARGOD-D-')) ?? 'no rule of ours meets it'
 
 const HOST_DECIDES = "it goes to the host itself: the host's own firewall decides"
 
@@ -117,16 +157,24 @@ const backstopDrops = ({ kernel }: JudgeInput, { bridge }: Way): boolean =>
 const markOf = (bindings: SavedBindings | undefined, from: Address | undefined): number =>
   (from !== undefined && bindings && marksByAddress(bindings).get(from)) || 0
 
+function follow(input: JudgeInput, way: Way, chain: string, ipset: HostDrivers['ipset']): Promise<Trace> {
+  const { destination, protocol, port, kernel } = input
+  const from = way.addresses?.find((one) => familyOf(one) === familyOf(destination))
+  const mark = markOf(kernel.bindings, from)
+  const packet = { inInterface: way.bridge, destination, protocol, port, mark }
+  return walk(chain, packet, from, kernel.rules[familyOf(destination)], ipset)
+}
+
 /** Asks the kernel about every set that the chains name, then walks. */
-async function follow(
-  input: JudgeInput,
-  way: Way,
+async function walk(
   chain: string,
+  packet: Packet,
+  from: Address | undefined,
+  saved: Saved,
   ipset: HostDrivers['ipset'],
 ): Promise<Trace> {
-  const { destination, protocol, port } = input
-  const chains = readChains(input.kernel.rules[familyOf(destination)])
-  const from = way.addresses?.find((one) => familyOf(one) === familyOf(destination))
+  const { destination, protocol, port } = packet
+  const chains = readChains(saved)
   const elementFor = (fields: string): string | undefined => {
     if (fields === 'dst') return destination
     if (fields === 'src') return from
@@ -142,9 +190,5 @@ async function follow(
     }),
   )
   const holding = await ipset.holding(questions)
-  return trace(
-    chain,
-    { inInterface: way.bridge, destination, protocol, port, mark: markOf(input.kernel.bindings, from) },
-    { chains, inSet: (set) => holding.has(set) },
-  )
+  return trace(chain, packet, { chains, inSet: (set) => holding.has(set) })
 }

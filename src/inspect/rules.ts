@@ -26,13 +26,15 @@ export const rulesAction =
       io.stdout.write(await drivers.backstop.raw())
       io.stdout.write(await twin.raw())
       io.stdout.write(await drivers.bindings.raw())
+      io.stdout.write(await drivers.hostNetwork.raw())
       return EXIT.ok
     }
-    const [rules, backstop, held, bindings] = [
+    const [rules, backstop, held, bindings, hostNetwork] = [
       await drivers.iptables.read(),
       await drivers.backstop.read(),
       await twin.read(),
       (await drivers.bindings.look()).saved,
+      await drivers.hostNetwork.read(),
     ]
     for (const family of FAMILIES) {
       io.stdout.write(
@@ -47,6 +49,10 @@ export const rulesAction =
         : '  not held: a flush of all rules takes it until it is repaired\n',
     )
     if (bindings) io.stdout.write(`Bindings (nft, bridges)\n${bindingsInWords(bindings)}`)
+    if (hostNetwork)
+      io.stdout.write(
+        `Marks on the network of the host (nft, both families)\n  ${hostNetwork.classes.size} control groups of containers\n`,
+      )
     return EXIT.ok
   }
 

@@ -1,5 +1,6 @@
 import { FAMILIES, familyOf, type Address, type Family } from '../net/types.ts'
-import type { Endpoint, Inventory, Network } from '../workloads/model.ts'
+import { containersOnHostNetwork } from '../workloads/host-network.ts'
+import type { Container, Endpoint, Inventory, Network } from '../workloads/model.ts'
 
 /** Where a packet sets out. */
 export type Source =
@@ -9,6 +10,8 @@ export type Source =
       /** Every network that it is on, the one that its default route takes first. */
       readonly ways: readonly [Way, ...Way[]]
     }
+  /** It sends as the host itself does, and is held there if it is marked. */
+  | { readonly kind: 'host'; readonly name: string; readonly container: Container }
   /** Nothing of it passes the rules; `allowed` says whether it gets out all the same. */
   | { readonly kind: 'elsewhere'; readonly name: string; readonly allowed: boolean; readonly why: string }
 
@@ -32,14 +35,7 @@ export function findSource(name: string, { containers, networks }: Inventory): S
     )
     return network && ofNetwork(name, network, containers)
   }
-  if (container.networkMode === 'host') {
-    return {
-      kind: 'elsewhere',
-      name,
-      allowed: true,
-      why: 'it shares the network of the host and is not held',
-    }
-  }
+  if (containersOnHostNetwork(containers).has(container.id)) return { kind: 'host', name, container }
   const shared = /^container:(.+)$/.exec(container.networkMode)?.[1]
   if (shared !== undefined) return findSource(shared, { containers, networks })
   const endpoints = container.endpoints.flatMap((endpoint) => {

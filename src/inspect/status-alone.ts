@@ -29,7 +29,18 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     backstop: backstop !== undefined,
   }
   const forgedFrames = saved?.dropped ?? { forged: 0, claimed: 0 }
-  const view = { desired, ledger, counters, host, guards, flavour: drivers.iptables.flavour, forgedFrames }
+  const marks = await drivers.hostNetwork.read()
+  const hostNetworkProblem = marks ? undefined : 'the table that marks what they send is not there'
+  const view = {
+    desired,
+    ledger,
+    counters,
+    host,
+    guards,
+    flavour: drivers.iptables.flavour,
+    forgedFrames,
+    hostNetworkProblem,
+  }
   const report = statusReport(view, unprotectedOf(view), {
     problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
     pid: undefined,

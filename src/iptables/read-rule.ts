@@ -34,6 +34,9 @@ export function readRule(text: string): ReadRule {
       case '-i':
         matches.push({ kind: 'in', name: next() })
         break
+      case '-o':
+        matches.push({ kind: 'out', name: next() })
+        break
       case '-d':
         matches.push({ kind: 'destination', cidr: bare(next()) })
         break

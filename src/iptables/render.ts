@@ -33,6 +33,8 @@ function renderMatch(match: Match, family: Family): string {
   switch (match.kind) {
     case 'in':
       return `-i ${match.name}`
+    case 'out':
+      return `-o ${match.name}`
     case 'destination':
       return `-d ${match.cidr}`
     case 'originalDestination':

@@ -1,7 +1,13 @@
 import { LineProcess } from '../system/line-process.ts'
-import { BACKSTOP_TABLE, BINDINGS_TABLE, CHAIN_PREFIX, HELD_TABLE } from '../dataplane/names.ts'
+import {
+  BACKSTOP_TABLE,
+  BINDINGS_TABLE,
+  CHAIN_PREFIX,
+  HELD_TABLE,
+  HOST_NETWORK_TABLE,
+} from '../dataplane/names.ts'
 
-type RulesPart = 4 | 6 | 'backstop' | 'bindings'
+type RulesPart = 4 | 6 | 'backstop' | 'bindings' | 'host-network'
 
 /**
  * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
@@ -22,14 +28,15 @@ export const watchRules = (listener: {
   })
 
 const OURS = new RegExp(
-  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|DOCKER-USER|FORWARD|INPUT|PREROUTING)\\b`,
+  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE}|DOCKER-USER|FORWARD|INPUT|OUTPUT|PREROUTING)\\b`,
 )
 const GONE = new RegExp(
-  `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE})\\b`,
+  `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE})\\b`,
 )
 
 /** Which of what we stand on the line is about; undefined: it does not say. */
 export function partOf(line: string): RulesPart | undefined {
+  if (line.includes(` ${HOST_NETWORK_TABLE}`)) return 'host-network'
   const family = /^\w+ \w+ (ip6?|inet|bridge) /.exec(line)?.[1]
   return family === undefined ? undefined : PART_OF[family]
 }

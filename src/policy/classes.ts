@@ -1,5 +1,6 @@
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
+import { containersOnHostNetwork } from '../workloads/host-network.ts'
 import type { Container, Inventory } from '../workloads/model.ts'
 import { Matching, type Matched, type Rights, type RightsConfig } from './rights.ts'
 
@@ -109,7 +110,12 @@ export function assign(
 ): Assignment | undefined {
   if (config.policies.length === 0) return undefined
   const matching = matchingOf(config)
-  const judged = (inventory?.containers ?? []).map((container) => ({ container, ...matching.of(container) }))
+  const containers = inventory?.containers ?? []
+  const onHostNetwork = containersOnHostNetwork(containers)
+  const judged = containers.map((container) => ({
+    container,
+    ...matching.of(container, onHostNetwork.has(container.id)),
+  }))
   // An engine that was not heard says nothing of who has what.
   if (inventory) {
     const keys = judged.flatMap(({ standings }) => standings.map(({ rights }) => rights.key))

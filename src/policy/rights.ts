@@ -1,5 +1,6 @@
 import type { Config, PolicyConfig, PolicyMatch, SmtpConfig } from '../config/model.ts'
 import { COMPOSE_PROJECT, COMPOSE_SERVICE, ownLabels } from '../workloads/own-labels.ts'
+import { HOST_NETWORK } from '../workloads/host-network.ts'
 import { isGuarded } from '../workloads/guarded.ts'
 import type { Container, Endpoint } from '../workloads/model.ts'
 import { COMMON } from './compile.ts'
@@ -22,7 +23,7 @@ export interface Matched {
 }
 
 export type RightsConfig = Pick<Config, 'policies' | 'smtp' | 'denyWith'> & {
-  readonly guard: Pick<Config['guard'], 'labels' | 'networks' | 'except'>
+  readonly guard: Pick<Config['guard'], 'labels' | 'networks' | 'except' | 'hostNetwork'>
 }
 
 /** What a container may do on one of its guarded networks. */
@@ -44,7 +45,7 @@ const ATTACHING_LABEL = 'embargod.policy'
 export class Matching {
   readonly #tests: readonly PolicyTest[]
   readonly #asked: readonly (readonly [key: string, value: string])[]
-  readonly #known = new WeakMap<Container, Judged>()
+  readonly #known = { own: new WeakMap<Container, Judged>(), host: new WeakMap<Container, Judged>() }
 
   constructor(private readonly config: RightsConfig) {
     const honours = config.guard.labels === 'honour'
@@ -62,26 +63,28 @@ export class Matching {
     ])
   }
 
-  of(container: Container): Judged {
-    const known = this.#known.get(container)
-    if (known) return known
-    const judged = this.#judge(container)
-    this.#known.set(container, judged)
+  /** @param onHostNetwork by itself, or by a container that it joined */
+  of(container: Container, onHostNetwork: boolean): Judged {
+    const isHeldThere = onHostNetwork && this.config.guard.hostNetwork
+    const known = isHeldThere ? this.#known.host : this.#known.own
+    const judged = known.get(container) ?? this.#judge(container, isHeldThere)
+    known.set(container, judged)
     return judged
   }
 
-  #judge(container: Container): Judged {
+  #judge(container: Container, isHeldThere: boolean): Judged {
     const labels = ownLabels(container)
-    const places = container.endpoints
-      .filter(({ networkName }) => isGuarded(networkName, this.config.guard))
-      .map((endpoint) => ({
-        endpoint,
-        here: this.#matched({
-          name: container.name,
-          networks: [endpoint.networkName, ...(endpoint.overlays ?? [])],
-          labels,
-        }),
-      }))
+    const endpoints = isHeldThere
+      ? [container.endpoints.find(({ networkName }) => networkName === HOST_NETWORK) ?? ON_THE_HOST]
+      : container.endpoints.filter(({ networkName }) => isGuarded(networkName, this.config.guard))
+    const places = endpoints.map((endpoint) => ({
+      endpoint,
+      here: this.#matched({
+        name: container.name,
+        networks: [endpoint.networkName, ...(endpoint.overlays ?? [])],
+        labels,
+      }),
+    }))
     const anywhere = places.flatMap(({ here }) => here)
     const ignored = this.#asked.filter(
       ([key, value]) => container.labels[key] === value && !Object.hasOwn(labels, key),
@@ -123,6 +126,15 @@ export class Matching {
       denyWith: local.find(({ denyWith }) => denyWith !== undefined)?.denyWith ?? this.config.denyWith,
     })
   }
+}
+
+/** Of who joined a container on the host's network the engine tells no network. */
+const ON_THE_HOST: Endpoint = {
+  networkId: '',
+  networkName: HOST_NETWORK,
+  addresses: [],
+  mac: undefined,
+  gateways: [],
 }
 
 interface Subject {

@@ -1,10 +1,11 @@
 import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
-import type { Binding, Dataplane } from '../dataplane/model.ts'
+import type { Binding, Dataplane, HostGroups } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS, publishedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
+import type { DesiredGroups } from './host-network-keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
@@ -25,6 +26,8 @@ export interface Surroundings {
   readonly classOfBridge: ReadonlyMap<string, number> | undefined
   /** What containers may send from; undefined: whatever they like, since all have the same rights. */
   readonly bindings: readonly Binding[] | undefined
+  /** Undefined: who is on the host's network is not held there. */
+  readonly hostGroups: HostGroups | undefined
 }
 
 /**
@@ -126,6 +129,11 @@ export class Desired {
 
   get bindings(): readonly Binding[] | undefined {
     return this.#surroundings.bindings
+  }
+
+  get hostGroups(): DesiredGroups {
+    const { hostGroups } = this.#surroundings
+    return hostGroups && hostGroups.problem === undefined ? (hostGroups.groups ?? 'kept') : undefined
   }
 
   /** The same object as long as nothing changed. */

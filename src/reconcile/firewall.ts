@@ -34,9 +34,11 @@ export interface PassResult {
   readonly fight: Fight | undefined
   /** Why containers are not held to their addresses. */
   readonly bindingsProblem: string | undefined
+  /** Why nobody on the host's network is held there. */
+  readonly hostNetworkProblem: string | undefined
 }
 
-export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop' | 'bindings'
+export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop' | 'bindings' | 'host-network'
 
 export interface FirewallOptions {
   readonly desired: Desired
@@ -128,13 +130,14 @@ export class Firewall {
     const { observed } = change
     const summary = [...(bound === undefined ? [] : [bound]), ...change.summary]
     const outcome =
-      backstopError || this.reconciler.bindings.problem
+      backstopError || this.reconciler.bindings.problem || this.reconciler.hostNetwork.problem
         ? 'partial'
         : summary.length > 0
           ? 'changed'
           : 'unchanged'
     const bindingsProblem = this.reconciler.bindings.problem
-    return { outcome, summary, observed, drift, backstopError, fight, bindingsProblem }
+    const hostNetworkProblem = this.reconciler.hostNetwork.problem
+    return { outcome, summary, observed, drift, backstopError, fight, bindingsProblem, hostNetworkProblem }
   }
 
   /** Returns why the second guard is missing, if it is. */
@@ -230,6 +233,7 @@ function driftOf(change: Change): DriftKind[] {
   }
   if (change.backstop !== undefined || change.held?.isNews) kinds.add('backstop')
   if (change.bindings?.isDrift) kinds.add('bindings')
+  if (change.hostNetwork?.isDrift) kinds.add('host-network')
   if (change.surprises.length > 0) kinds.add('set')
   return [...kinds]
 }

@@ -13,14 +13,17 @@ import {
   type SavedBackstop,
 } from '../nftables/backstop.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
+import type { HostNetworkDriver } from '../nftables/host-network-driver.ts'
 import type { HeldChange, HeldTable } from '../nftables/held.ts'
 import { ToolError } from '../system/exec.ts'
+import { HostNetworkKeeper, type DesiredGroups, type HostNetworkChange } from './host-network-keeper.ts'
 import { BindingsKeeper, type BindingsChange } from './bindings-keeper.ts'
 
 /** What the rules find in sets and tables beside them. */
 export interface Contents {
   readonly membership: Membership
   readonly bindings: readonly Binding[] | undefined
+  readonly hostGroups: DesiredGroups
 }
 
 export interface Drivers {
@@ -28,13 +31,14 @@ export interface Drivers {
   readonly iptables: IptablesDriver
   readonly backstop: BackstopDriver
   readonly bindings: BindingsDriver
+  readonly hostNetwork: HostNetworkDriver
   /** The daemon's alone: its table ends with the process. */
   readonly held?: HeldTable
 }
 
-/** What is read by itself: the rules of one family, the second guard, or what holds containers to their addresses. */
-export type Part = Family | 'backstop' | 'bindings'
-export const PARTS: readonly Part[] = [...FAMILIES, 'backstop', 'bindings']
+/** What is read by itself: the rules of one family, the second guard, what holds containers to their addresses, or those on the host's network. */
+export type Part = Family | 'backstop' | 'bindings' | 'host-network'
+export const PARTS: readonly Part[] = [...FAMILIES, 'backstop', 'bindings', 'host-network']
 
 /** How much of the kernel a pass looks at. Nothing at all when only answers came: the sets are known. */
 export interface Scope {
@@ -71,6 +75,7 @@ export interface Change {
   /** What both accept while the rules of one generation give way to those of the next: else flows would stall in between. */
   readonly meanwhile?: Backstop
   readonly bindings: BindingsChange | undefined
+  readonly hostNetwork: HostNetworkChange | undefined
   readonly summary: readonly string[]
   readonly observed: Observed
   /** Sets that were found other than they were left. */
@@ -94,9 +99,11 @@ export class Reconciler {
   #backstopStands = false
 
   readonly bindings: BindingsKeeper
+  readonly hostNetwork: HostNetworkKeeper
 
   constructor(private readonly drivers: Drivers) {
     this.bindings = new BindingsKeeper(drivers.bindings)
+    this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
   }
 
   /** Was the second guard as it ought to be when it was last looked at or written? */
@@ -124,7 +131,7 @@ export class Reconciler {
   /** Looks at the kernel and computes what to write; writes nothing. */
   async plan(
     desired: Dataplane,
-    { membership, bindings: bound }: Contents,
+    { membership, bindings: bound, hostGroups }: Contents,
     scope: Scope,
     nowMs: number,
   ): Promise<Change> {
@@ -140,11 +147,12 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
-    const [rulesRead, backstopRead, held, bindings] = await Promise.all([
+    const [rulesRead, backstopRead, held, bindings, hostNetwork] = await Promise.all([
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
       scope.parts.has('backstop') ? this.drivers.held?.changeFor(desired.backstop) : undefined,
       this.bindings.plan(bound, scope.parts.has('bindings')),
+      this.hostNetwork.plan(hostGroups, scope.parts.has('host-network')),
     ])
     const leftovers =
       scope.parts.size === PARTS.length ? await this.drivers.iptables.leftovers() : NO_LEFTOVERS
@@ -181,6 +189,7 @@ export class Reconciler {
       ...(backstop === undefined ? [] : ['write the backstop table']),
       ...(held?.isNews ? ['hold the backstop table'] : []),
       ...(bindings ? [bindings.summary] : []),
+      ...(hostNetwork ? [hostNetwork.summary] : []),
     ]
     return {
       sets,
@@ -189,6 +198,7 @@ export class Reconciler {
       backstop,
       held,
       bindings,
+      hostNetwork,
       summary,
       observed,
       surprises,
@@ -220,6 +230,7 @@ export class Reconciler {
       change.sets.remember()
       // After the chains of the rights that they give.
       if (change.bindings) await this.bindings.apply(change.bindings)
+      if (change.hostNetwork) await this.hostNetwork.apply(change.hostNetwork)
     } catch (error) {
       this.forget()
       throw error

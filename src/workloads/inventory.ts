@@ -89,7 +89,8 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
     pid: pidOf(state['Pid']),
     networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
     privileged: host['Privileged'] === true,
-    capAdd: textsOf(host['CapAdd']).map((name) => name.toUpperCase().replace(/^CAP_/, '')),
+    capAdd: capabilitiesOf(host['CapAdd']),
+    capDrop: capabilitiesOf(host['CapDrop']),
     mounts: mountsOf(facts),
     dns: textsOf(host['Dns']),
     publishedPorts: publishedPortsOf(network['Ports']),
@@ -139,6 +140,8 @@ export const parseAttachment = (json: unknown, container: string): Endpoint | un
     MacAddress: place['MacAddress'],
   })
 }
+const capabilitiesOf = (names: unknown): string[] =>
+  textsOf(names).map((name) => name.toUpperCase().replace(/^CAP_/, ''))
 
 const pidOf = (pid: unknown): number | undefined =>
   typeof pid === 'number' && Number.isInteger(pid) && pid > 0 ? pid : undefined

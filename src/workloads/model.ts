@@ -29,6 +29,8 @@ export interface Container {
   readonly privileged: boolean
   /** Upper case, without `CAP_`: `NET_ADMIN`, `ALL`. */
   readonly capAdd: readonly string[]
+  /** As `capAdd`. */
+  readonly capDrop: readonly string[]
   /** Host paths that are mounted, with whether read-only. */
   readonly mounts: readonly { readonly source: string; readonly readOnly: boolean }[]
   /** The container's own `--dns` servers. */

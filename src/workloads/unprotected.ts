@@ -2,6 +2,7 @@ import type { HostInterface } from '../system/host.ts'
 import { usesIptables } from './engine.ts'
 import type { InterfacePlan } from './guarded.ts'
 import { exposes } from './host-paths.ts'
+import { containersOnHostNetwork } from './host-network.ts'
 import type { Container, Engine, Inventory, Unprotected } from './model.ts'
 
 export interface HostFacts {
@@ -20,6 +21,17 @@ export interface HostFacts {
   readonly dnsGateway: boolean
   /** Networks on which containers of different rights live. */
   readonly mixedNetworks: readonly string[]
+  /** Undefined: `guard.hostNetwork` is false. */
+  readonly hostNetwork: HostNetworkState | undefined
+}
+
+/** Who of those on the host's network is held to policy. */
+export interface HostNetworkState {
+  readonly held: ReadonlySet<string>
+  /** By id, why not. */
+  readonly unheld: ReadonlyMap<string, string>
+  /** Why nobody is. */
+  readonly problem: string | undefined
 }
 
 /** Everything on this host that the firewall does not hold: what applies to the whole host first, then by reason and subject. */
@@ -125,23 +137,29 @@ const networks = ({ inventory, mixedNetworks }: HostFacts): Unprotected[] => [
   ),
 ]
 
-const containers = ({ inventory, config }: HostFacts): Unprotected[] => {
+const containers = ({ inventory, config, hostNetwork: state }: HostFacts): Unprotected[] => {
   const all = inventory?.containers ?? []
+  const onHostNetwork = containersOnHostNetwork(all)
   return all
     .filter((container) => container.running)
-    .flatMap((container) => judgeContainer(container, onHostNetwork(container, all), config.docker.socket))
+    .flatMap((container) => {
+      const hostNetwork = onHostNetwork.has(container.id) ? hostNetworkAdvice(container, state) : undefined
+      return judgeContainer(container, onHostNetwork.has(container.id), hostNetwork, config.docker.socket)
+    })
     .toSorted((left, right) => (left.reason < right.reason ? -1 : left.reason > right.reason ? 1 : 0))
 }
 
-const judgeContainer = (container: Container, hostNetwork: boolean, socket: string): Unprotected[] => {
+const judgeContainer = (
+  container: Container,
+  onHostNetwork: boolean,
+  hostNetwork: string | undefined,
+  socket: string,
+): Unprotected[] => {
   const subject = container.name || container.id.slice(0, 12)
   const found: Unprotected[] = []
   const add = (reason: Unprotected['reason'], advice: string) => found.push({ reason, subject, advice })
-  if (hostNetwork) {
-    add(
-      'host-network',
-      "It uses the host's network, which is not filtered: give it a bridge network and publish its ports.",
-    )
+  if (hostNetwork !== undefined) add('host-network', hostNetwork)
+  if (onHostNetwork) {
     if (container.privileged || container.capAdd.some((capability) => OPENS_HOST_NETWORK.has(capability))) {
       add(
         'netadmin-on-host',
@@ -178,15 +196,23 @@ const engineSockets = (configured: string): string[] => [
   '/run/containerd/containerd.sock',
 ]
 
-/** Follows `container:ID`: who joins a container of the host's network is on it as well. */
-const onHostNetwork = (container: Container, all: readonly Container[]): boolean => {
-  const seen = new Set<string>()
-  let current: Container | undefined = container
-  while (current && !seen.has(current.id)) {
-    if (current.networkMode === 'host') return true
-    seen.add(current.id)
-    const target: string | undefined = /^container:(.+)$/.exec(current.networkMode)?.[1]
-    current = target === undefined ? undefined : all.find(({ id, name }) => id === target || name === target)
-  }
-  return false
+/** What is not held of a container on the host's network; undefined: nothing. */
+function hostNetworkAdvice(container: Container, state: HostNetworkState | undefined): string | undefined {
+  if (!state)
+    return "It uses the host's network, which is not filtered: give it a bridge network and publish its ports, or set guard.hostNetwork."
+  const why = state.problem ?? state.unheld.get(container.id)
+  if (why !== undefined) return `It uses the host's network and is not held to policy there: ${why}.`
+  if (!state.held.has(container.id))
+    return "It uses the host's network and is not held to policy yet: it has just started."
+  return hasRawSockets(container)
+    ? "It is held to policy on the host's network, but may send frames past it by packet sockets: give it cap_drop: [NET_RAW]."
+    : undefined
+}
+
+/** The engine gives NET_RAW to all from whom it is not taken. */
+const hasRawSockets = ({ privileged, capAdd, capDrop }: Container): boolean => {
+  const named = (names: readonly string[], ...some: readonly string[]): boolean =>
+    some.some((name) => names.includes(name))
+  if (privileged || named(capAdd, 'NET_RAW')) return true
+  return !named(capDrop, 'ALL', 'NET_RAW')
 }

@@ -19,7 +19,7 @@ describe('a config that is refused', () => {
     ['broken YAML', 'allow: [a.example,\nb: 2\n', '2:1', 'YAML'],
     ['a key twice', 'denyWith: drop\ndenyWith: reject\n', '2:1', 'twice'],
     ['an unknown key', 'alow: []\n', '1:1', 'allow'],
-    ['a key of a later version', 'guard: { hostNetwork: true }\n', '1:10', 'not supported'],
+    ['a key of a later version', 'dns: { gateway: true }\n', '1:8', 'not supported'],
     ['a value of a later version', 'mode: audit\n', '1:7', 'not supported'],
     ['a bad name', 'allow:\n  - a..b\n', '2:5', 'empty label'],
     ['a wildcard', 'allow:\n  - "*.example.com"\n', '2:5', 'wildcard'],

@@ -77,6 +77,12 @@ export class SystemdHost {
     await run(['chmod', '0755', join(this.upper, 'usr/bin/embargod')])
   }
 
+  /** For a host whose engine is its own and that runs the program under test all the same. */
+  async installNode(): Promise<void> {
+    await mkdir(join(this.upper, 'usr/bin'), { recursive: true })
+    await copyFile(process.execPath, join(this.upper, 'usr/bin/node'))
+  }
+
   /** Starts the engine with its usual place for data, which both see. */
   async startEngine(): Promise<void> {
     const data = join(this.lab.directory, 'data')

@@ -9,6 +9,7 @@ import { parseSave } from '../../src/iptables/parse.ts'
 import { familyOf, type Address, type Cidr, type Family, type Hostname } from '../../src/net/types.ts'
 import { classify } from '../../src/net/ranges.ts'
 import { BackstopDriver, parseBackstop } from '../../src/nftables/backstop.ts'
+import { HostNetworkDriver } from '../../src/nftables/host-network-driver.ts'
 import { BindingsDriver } from '../../src/nftables/bindings-driver.ts'
 import { compile } from '../../src/policy/compile.ts'
 import { Desired, type Surroundings } from '../../src/reconcile/desired.ts'
@@ -70,6 +71,7 @@ export interface World {
   readonly rights?: Surroundings['rights']
   readonly classOfBridge?: Surroundings['classOfBridge']
   readonly bindings?: Surroundings['bindings']
+  readonly hostGroups?: Surroundings['hostGroups']
 }
 
 /** One process of ours over a kernel: what it wants, what it remembers, and its passes. */
@@ -149,6 +151,7 @@ export const surroundingsOf = ({
   rights,
   classOfBridge,
   bindings,
+  hostGroups,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
   resolvers: resolvers as Address[],
@@ -157,6 +160,7 @@ export const surroundingsOf = ({
   rights,
   classOfBridge,
   bindings,
+  hostGroups,
 })
 
 /** Each with its flavour of iptables settled: the fake has one. */
@@ -165,6 +169,7 @@ export const driversOf = (kernel: FakeKernel) => ({
   iptables: new IptablesDriver(kernel.run, async () => ''),
   backstop: new BackstopDriver(kernel.run),
   bindings: new BindingsDriver(kernel.run),
+  hostNetwork: new HostNetworkDriver(kernel.run),
 })
 
 /** Docker's own chains, as an engine leaves them, with rules of the operator's. */

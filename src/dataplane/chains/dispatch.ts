@@ -1,6 +1,6 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { CLASS_MASK, HOST_NETWORK_MARK } from '../../config/model.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Hook, Rule } from '../model.ts'
+import type { Hook, Match, Rule } from '../model.ts'
 import { CHAIN, classMark, denyChain } from '../names.ts'
 import { rule } from '../rule.ts'
 
@@ -17,12 +17,27 @@ export const HOOKS: readonly Hook[] = [
   ),
 ]
 
-function hook(table: Hook['table'], parents: readonly string[], chain: string, text: string): Hook {
+/** What nobody marked passes it by. */
+const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [
+  { kind: 'mark', value: HOST_NETWORK_MARK, mask: HOST_NETWORK_MARK },
+])
+
+export const hooksOf = ({ config }: BuildInput): readonly Hook[] =>
+  config.guard.hostNetwork ? [...HOOKS, OUTPUT_HOOK] : HOOKS
+
+function hook(
+  table: Hook['table'],
+  parents: readonly string[],
+  chain: string,
+  text: string,
+  matches: readonly Match[] = [],
+): Hook {
   return {
     table,
     parents,
     rule: rule({
       key: `hook.${chain.toLowerCase()}`,
+      matches,
       target: { kind: 'jump', chain },
       action: 'continue',
       words: text,

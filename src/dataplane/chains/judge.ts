@@ -13,7 +13,7 @@ import { metadataForClasses, metadataOf, metadataRules } from './metadata.ts'
 import { smtpRules } from './smtp.ts'
 
 /** The order of this chain is the product: see the contract of each step beside it. */
-export function judgeRules(input: BuildInput, family: Family): Rule[] {
+export function judgeRules(input: BuildInput, family: Family, way: 'forward' | 'output' = 'forward'): Rule[] {
   const { smtp } = input.config
   const resolvers = input.resolvers.filter((address) => familyOf(address) === family)
   const metadata = metadataOf(input, family)
@@ -47,19 +47,13 @@ export function judgeRules(input: BuildInput, family: Family): Rule[] {
     ...dnsRules(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))),
     ...metadataForClasses(input, family),
     ...metadataRules(metadata),
+    ...(way === 'output' ? [ownHost] : []),
     ...admittedRules(input),
     approved('linger', 'connection to an address that has expired since', [
       { kind: 'state', states: ['ESTABLISHED'] },
       { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
     ]),
-    rule({
-      key: 'unapprove',
-      target: { kind: 'clearMark', bit: input.config.guard.mark },
-      action: 'continue',
-      words: 'only what follows may approve',
-    }),
-    // Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged.
-    approved('bridged', 'between containers of one network', [{ kind: 'bridged', out: 'veth+' }]),
+    ...(way === 'forward' ? bridgedRules(input) : []),
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
       .map((cidr) => denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`)),
@@ -69,6 +63,28 @@ export function judgeRules(input: BuildInput, family: Family): Rule[] {
     input.rights ? toClass : toCommon,
   ]
 }
+
+function bridgedRules({ config }: BuildInput): Rule[] {
+  return [
+    rule({
+      key: 'unapprove',
+      target: { kind: 'clearMark', bit: config.guard.mark },
+      action: 'continue',
+      words: 'only what follows may approve',
+    }),
+    // Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged.
+    approved('bridged', 'between containers of one network', [{ kind: 'bridged', out: 'veth+' }]),
+  ]
+}
+
+/** Health checks and the container's own ports are on the host, which cannot tell them from its other services. */
+const ownHost = rule({
+  key: 'own',
+  matches: [{ kind: 'out', name: 'lo' }],
+  target: { kind: 'return' },
+  action: 'return',
+  words: 'to the host itself',
+})
 
 const toCommon = rule({
   key: `policy.${COMMON}`,

@@ -22,6 +22,7 @@ describe('an accepted config', () => {
         ignoreInterfaces: [],
         mark: 0x20000000,
         hostServices: { published: true, ports: { text: 'icmp', specs: [{ protocol: 'icmp' }] } },
+        hostNetwork: false,
         unknown: 'common',
         labels: 'ignore',
       },

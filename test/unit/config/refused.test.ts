@@ -65,9 +65,10 @@ describe('keys and values', () => {
     ['guard: { hostServices: ping }\n', 'embargod.yaml:1:24: guard.hostServices must be all or a list of'],
     ['guard: { hostServices: {} }\n', 'embargod.yaml:1:24: guard.hostServices must be all or a list of'],
     ['guard: { hostServices: [{}] }\n', 'embargod.yaml:1:25: '],
+    ['guard: { hostNetwork: host }\n', 'embargod.yaml:1:23: guard.hostNetwork must be true or false'],
     [
-      'guard: { hostNetwork: true }\n',
-      'embargod.yaml:1:10: guard.hostNetwork is not supported by this version',
+      'guard: { hostNetwork: true, mark: 0x10000000 }\n',
+      'embargod.yaml:1:35: guard.mark is the bit that tells containers on the network of the host',
     ],
     ['guard: { unknown: drop }\n', 'embargod.yaml:1:19: guard.unknown must be common or deny'],
     ['guard: { mark: 0x20 }\n', 'embargod.yaml:1:16: guard.mark lies in the bits that tell policies apart'],
@@ -246,7 +247,7 @@ describe('rules across values', () => {
 
 it('all problems come at once, in the order of the file', async () => {
   const yaml = `mode: audit
-guard: { mark: 3, hostNetwork: true }
+guard: { mark: 3, hostNetwork: yes }
 resolver:
   refresh: { min: 10m, max: 5m }
   sweep: never
@@ -262,7 +263,7 @@ smtp: { burst: 0, destinations: any }
   expect(places).toEqual([
     '1:7',
     '2:16',
-    '2:19',
+    '2:32',
     '4:19',
     '5:10',
     '8:5',

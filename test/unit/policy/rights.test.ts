@@ -57,7 +57,7 @@ const compose = (project: string, service: string) => ({
 
 function standing(config: Config, one: Container, network: string): Standing {
   const found = new Matching(config)
-    .of(one)
+    .of(one, false)
     .standings.find(({ endpoint }) => endpoint.networkName === network)
   if (!found) throw new Error(`${one.name} has no standing on ${network}`)
   return found

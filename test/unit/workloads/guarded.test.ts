@@ -14,6 +14,7 @@ const GUARD_ALL: GuardConfig = {
   ignoreInterfaces: [],
   mark: 0x2000_0000,
   hostServices: 'all',
+  hostNetwork: false,
   unknown: 'common',
   labels: 'ignore',
 }

@@ -111,6 +111,7 @@ test('a container with everything that a firewall asks about', () => {
     networkMode: 'bridge',
     privileged: true,
     capAdd: ['NET_ADMIN', 'SYS_TIME'],
+    capDrop: [],
     dns: ['198.51.100.53'],
     mounts: [{ source: '/var/run/docker.sock', readOnly: true }],
     publishedPorts: [

@@ -10,6 +10,7 @@ const container = (publishedPorts: Container['publishedPorts'], running = true):
   networkMode: 'bridge',
   privileged: false,
   capAdd: [],
+  capDrop: [],
   mounts: [],
   dns: [],
   publishedPorts,

@@ -13,6 +13,7 @@ const container = (name: string, dns: readonly string[], more: Partial<Container
   networkMode: 'bridge',
   privileged: false,
   capAdd: [],
+  capDrop: [],
   mounts: [],
   dns,
   publishedPorts: [],

@@ -4,7 +4,7 @@ import type { HostInterface } from '../../../src/system/host.ts'
 import { parseEngine } from '../../../src/workloads/engine.ts'
 import { decideInterfaces } from '../../../src/workloads/guarded.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { findUnprotected } from '../../../src/workloads/unprotected.ts'
+import { findUnprotected, type HostNetworkState } from '../../../src/workloads/unprotected.ts'
 import type { EngineJson } from '../../support/docker-json.ts'
 import {
   containerJson,
@@ -24,6 +24,7 @@ const judge = ({
   socket = '/var/run/docker.sock',
   secondGuard = true,
   dnsGateway = true,
+  hostNetwork,
 }: {
   networks?: unknown[]
   containers?: unknown[]
@@ -33,6 +34,7 @@ const judge = ({
   socket?: string
   secondGuard?: boolean
   dnsGateway?: boolean
+  hostNetwork?: HostNetworkState
 }) => {
   const inventory = parseInventory({ networks, containers }).value
   const guard = { networks: 'all' as const, except: [], ignoreInterfaces: [], mark: 1 }
@@ -45,6 +47,7 @@ const judge = ({
     secondGuard,
     mixedNetworks: [],
     dnsGateway,
+    hostNetwork,
   })
   // Whatever it is, an operator gets one sentence.
   for (const { advice } of found) expect(advice).toMatch(/^[A-Z].{20,200}\.$/)
@@ -156,5 +159,39 @@ describe('bridges', () => {
     expect(judge({ interfaces: [bridge('br-lan', [{ index: 4, name: 'eth0', kind: undefined }])] })).toEqual([
       'foreign-bridge br-lan',
     ])
+  })
+
+  describe('on the host network, held to policy', () => {
+    const agent = (host: Record<string, unknown>) =>
+      containerJson({ id: 'a'.repeat(64), name: 'web', host: { NetworkMode: 'host', ...host } })
+    const HELD: HostNetworkState = {
+      held: new Set(['a'.repeat(64)]),
+      unheld: new Map(),
+      problem: undefined,
+    }
+    const SILENT = { CapDrop: ['CAP_NET_RAW'] }
+
+    test.each([
+      ['with the capabilities that all have', {}, HELD, ['host-network web']],
+      ['without packet sockets', SILENT, HELD, []],
+      ['without any capability', { CapDrop: ['all'] }, HELD, []],
+      ['with them again', { CapDrop: ['ALL'], CapAdd: ['NET_RAW'] }, HELD, ['host-network web']],
+      ['with NET_ADMIN', { ...SILENT, CapAdd: ['NET_ADMIN'] }, HELD, ['netadmin-on-host web']],
+      ['not yet', SILENT, { ...HELD, held: new Set<string>() }, ['host-network web']],
+      [
+        'not, by its group',
+        SILENT,
+        { ...HELD, unheld: new Map([['a'.repeat(64), 'its process has ended']]) },
+        ['host-network web'],
+      ],
+      [
+        'not, by its host',
+        SILENT,
+        { ...HELD, problem: 'the host has no pure cgroup v2' },
+        ['host-network web'],
+      ],
+    ])('%s', (_title, host, hostNetwork, found) => {
+      expect(judge({ containers: [agent(host)], hostNetwork })).toEqual(found)
+    })
   })
 })

@@ -1,0 +1,229 @@
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { LabContainer, type ContainerOptions } from './container.ts'
+import { importImage } from './image.ts'
+import { origin } from './reach.ts'
+import { useLab } from './shared-lab.ts'
+import { SystemdHost } from './systemd-host.ts'
+import { HOST, INET } from './topology.ts'
+
+/** Containers on the host's network, on a host with nothing but cgroup v2: its own systemd and its own engine. */
+const lab = useLab({ name: 'hostnet', startEngine: false })
+
+const CONFIG = `
+allow: [allowed.example, { cidr: 203.0.113.10/32, ports: [80/tcp] }, { cidr: "2001:db8:f::10/128", ports: [80/tcp] }]
+guard: { hostNetwork: true }
+resolver: { servers: [198.51.100.1] }
+policies:
+  more: { match: { container: more }, allow: [{ cidr: 203.0.113.20/32, ports: [80/tcp] }] }
+  own: { match: { container: own }, allow: [{ cidr: 203.0.113.20/32, ports: [80/tcp] }], inherit: false }
+  cloud: { match: { container: cloud }, metadata: allow }
+`
+const ALLOWED = [origin('203.0.113.10'), origin('2001:db8:f::10')]
+const FORBIDDEN = [origin('203.0.113.66'), origin('2001:db8:f::66')]
+const OF_MORE = origin('203.0.113.20')
+const METADATA = [origin(INET.metadata), origin(INET.metadata6)]
+const EVERYTHING = [...ALLOWED, ...FORBIDDEN, OF_MORE, ...METADATA]
+const WEB_PORT = 18_090
+
+let host: SystemdHost
+const containers = new Map<string, LabContainer>()
+const from = (name: string): LabContainer => {
+  const container = containers.get(name)
+  if (!container) throw new Error(`no container ${name}`)
+  return container
+}
+const run = async (name: string, options: ContainerOptions = {}): Promise<LabContainer> => {
+  const container = await LabContainer.start(host.docker, { network: 'host', name, ...options })
+  containers.set(name, container)
+  return container
+}
+
+const shell = async (script: string): Promise<string> =>
+  (await host.run(['sh', '-c', script], { okExitCodes: [1, 4, 6, 7, 22, 28] })).stdout.trim()
+const curl = (url: string): string => `curl -gsS -o /dev/null --max-time 3 ${url}/ && echo ${url}`
+const all = (urls: readonly string[]): string => `${urls.map((url) => `(${curl(url)}) &`).join(' ')} wait`
+
+/** Who of these answers a container. */
+async function reached(name: string, urls: readonly string[] = EVERYTHING): Promise<readonly string[]> {
+  const { stdout } = await from(name).exec(['sh', '-c', all(urls)])
+  const answered = stdout.split('\n')
+  return urls.filter((url) => answered.includes(url))
+}
+
+const unprotected = async (): Promise<readonly { reason: string; subject: string; advice: string }[]> =>
+  JSON.parse(await shell('embargod status --json')).unprotected
+const adviceFor = async (subject: string): Promise<string | undefined> =>
+  (await unprotected()).find((one) => one.reason === 'host-network' && one.subject === subject)?.advice
+const isHeld = async (name: string): Promise<boolean> =>
+  !/not (held|filtered)/.test((await adviceFor(name)) ?? '')
+const isUp = async (): Promise<boolean> =>
+  (await host.show('embargod.service', 'ActiveState')) === 'active' &&
+  (await host.run(['embargod', 'status'], { okExitCodes: [1, 4, 5] })).exitCode === 0
+const guardedBy = async (config: string): Promise<void> => {
+  await host.write('/etc/embargod/embargod.yaml', config, '0600')
+  await host.run(['embargod', 'reload'])
+}
+const TABLE = 'nft list table inet embargod-hostnet 2>/dev/null'
+
+beforeAll(async () => {
+  host = new SystemdHost(lab(), { engine: 'inside' })
+  await host.installEmbargod()
+  await host.installNode()
+  await host.install('etc/embargod/embargod.yaml', CONFIG, 0o600)
+  await host.boot()
+  await lab().waitFor('the engine answers', async () => (await host.docker.ping()).length > 0, 60_000)
+  await importImage(host.docker)
+  await run('agent')
+  await run('more')
+  await run('web', {
+    network: 'bridge',
+    cmd: ['httpd', '-f', '-p', '[::]:8090', '-h', '/etc'],
+    publish: { 8090: WEB_PORT },
+  })
+}, 900_000)
+
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return
+  console.error(await host.status('embargod.service'), await shell(`${TABLE}; iptables -S; embargod status`))
+})
+
+test('without the guard they reach all of it', async () => {
+  expect(await reached('agent')).toEqual(EVERYTHING)
+})
+
+test('with it they are held as soon as it stands', async () => {
+  await host.run(['systemctl', 'start', 'embargod.service'])
+  await lab().waitFor('healthy', isUp)
+  await lab().farEnd.reset()
+  expect(await reached('agent')).toEqual(ALLOWED)
+  expect(await lab().farEnd.count('203.0.113.66')).toBe(0)
+  expect(await lab().farEnd.count('2001:db8:f::66')).toBe(0)
+  expect(await lab().farEnd.count(INET.metadata)).toBe(0)
+})
+
+test('a name is looked up and reached', async () => {
+  const { stdout } = await from('agent').exec(['curl', '-sS', '--max-time', '5', 'http://allowed.example/'])
+  expect(stdout).toMatch(/hello from (203\.0\.113\.10|2001:db8:f::10) /)
+})
+
+describe('by policy', () => {
+  test('one has more', async () => {
+    expect(await reached('more')).toEqual([...ALLOWED, OF_MORE])
+  })
+
+  test('one has nothing but its own, one has metadata', async () => {
+    await run('own')
+    await run('cloud')
+    await lab().waitFor('both are held', async () => (await isHeld('own')) && (await isHeld('cloud')))
+    expect(await reached('own')).toEqual([OF_MORE])
+    expect(await reached('cloud')).toEqual([...ALLOWED, ...METADATA])
+  })
+})
+
+test('who joins one of them is held by his own name', async () => {
+  await run('guest', { network: `container:${from('more').id}` })
+  await lab().waitFor('it is held', () => isHeld('guest'))
+  expect(await reached('guest')).toEqual(ALLOWED)
+})
+
+test('the host itself, its engine and who listens on it are untouched', async () => {
+  expect((await shell(all(EVERYTHING))).split('\n').toSorted()).toEqual(EVERYTHING.toSorted())
+  const published = `${origin(HOST.address, WEB_PORT)}/passwd`
+  expect((await lab().internet(['curl', '-gsS', '--max-time', '5', published])).stdout).toContain('root:')
+  for (const address of ['127.0.0.1', '[::1]'])
+    expect(await shell(`curl -gsS --max-time 5 http://${address}:${WEB_PORT}/passwd`)).toContain('root:')
+  expect((await host.docker.info()).CgroupVersion).toBe('2')
+})
+
+test('a health check on localhost and who connects from outside are answered', async () => {
+  await run('server', { cmd: ['httpd', '-f', '-p', '[::]:18095', '-h', '/etc'] })
+  await lab().waitFor('it is held', () => isHeld('server'))
+  for (const address of ['127.0.0.1', '::1', HOST.address]) {
+    const page = await from('server').exec([
+      'curl',
+      '-gsS',
+      '--max-time',
+      '5',
+      `${origin(address, 18_095)}/passwd`,
+    ])
+    expect(page.stdout).toContain('root:')
+  }
+  for (const address of [HOST.address, HOST.address6]) {
+    const url = `${origin(address, 18_095)}/passwd`
+    expect((await lab().internet(['curl', '-gsS', '--max-time', '5', url])).stdout).toContain('root:')
+  }
+  expect(await reached('server', FORBIDDEN)).toEqual([])
+})
+
+test('restarted, it is held in its new control group', async () => {
+  const before = await shell(`${TABLE} | grep -c ${from('agent').id}`)
+  await from('agent').restart()
+  await lab().waitFor('it is held', async () => (await reached('agent', FORBIDDEN)).length === 0)
+  expect(await reached('agent')).toEqual(ALLOWED)
+  expect(await shell(`${TABLE} | grep -c ${from('agent').id}`)).toBe(before)
+  expect(await shell('embargod plan')).toContain('nothing to do')
+})
+
+test('a connection keeps going where it is allowed, and ends when the right to it goes', async () => {
+  const stream = `curl -gsN --max-time 60 ${OF_MORE}/stream`
+  const opened = from('more').exec(['sh', '-c', `${stream} | wc -l`], { timeoutMs: 40_000 })
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await guardedBy(CONFIG.replace('cidr: 203.0.113.20/32', 'cidr: 203.0.113.21/32'))
+  await lab().farEnd.reset()
+  expect(await reached('more', [OF_MORE])).toEqual([])
+  // The far end sends on, and gets no acknowledgement.
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  expect(await lab().farEnd.count('203.0.113.20')).toBe(0)
+  await guardedBy(CONFIG)
+  expect(Number((await opened).stdout)).toBeGreaterThan(5)
+}, 90_000)
+
+test('status says who can send frames past it, and explain which rule decides', async () => {
+  expect(await adviceFor('agent')).toContain('cap_drop: [NET_RAW]')
+  await run('quiet', { host: { CapDrop: ['NET_RAW'] } })
+  await lab().waitFor('it is held', async () => (await adviceFor('quiet')) === undefined)
+  expect(await shell('embargod explain agent 203.0.113.66:80')).toMatch(/^denied: agent/)
+  expect(await shell('embargod explain more 203.0.113.20:80')).toMatch(/^allowed: more .*\n.*allow more/)
+  expect(await shell('embargod explain agent 203.0.113.20:80')).toMatch(/^denied/)
+  expect(await shell('embargod explain guest 203.0.113.10:80')).toMatch(/^allowed/)
+  expect(await shell('embargod explain cloud 169.254.169.254:80')).toMatch(/^allowed/)
+  expect(await shell('embargod explain agent 127.0.0.1:22')).toMatch(/^allowed.*\n.*to the host itself/)
+})
+
+describe('what somebody changes is put right', () => {
+  test.each([
+    'nft delete table inet embargod-hostnet',
+    'nft flush chain inet embargod-hostnet output',
+    'iptables -F OUTPUT',
+    'ip6tables -F EMBARGOD-OUTPUT',
+  ])('%s', async (command) => {
+    await host.run(['sh', '-c', command])
+    await lab().waitFor(
+      'it is held again',
+      async () => (await reached('agent', FORBIDDEN)).length === 0,
+      20_000,
+    )
+    expect(await shell('embargod plan')).toContain('nothing to do')
+  })
+})
+
+test('stopped and started, the daemon finds its own', async () => {
+  await host.run(['systemctl', 'stop', 'embargod.service'])
+  expect(await reached('agent')).toEqual(ALLOWED)
+  await host.run(['systemctl', 'start', 'embargod.service'])
+  expect(await reached('agent')).toEqual(ALLOWED)
+})
+
+test('taken out of the config, it leaves nothing behind', async () => {
+  await guardedBy(CONFIG.replace('guard: { hostNetwork: true }', ''))
+  expect(await shell(`${TABLE}; iptables -S; ip6tables -S`)).not.toMatch(/hostnet|OUTPUT -|EMBARGOD-OUTPUT/)
+  expect(await reached('agent')).toEqual(EVERYTHING)
+  await guardedBy(CONFIG)
+  expect(await reached('agent')).toEqual(ALLOWED)
+})
+
+test('cleanup takes all of it away', async () => {
+  await host.run(['embargod', 'cleanup', '--stop', '--yes'])
+  expect(await shell('nft list tables; iptables -S; ip6tables -S')).not.toMatch(/embargod/i)
+  expect(await reached('agent')).toEqual(EVERYTHING)
+})
