@@ -139,6 +139,8 @@ export interface HostGroup {
 export interface HostGroups {
   /** Undefined: the engine was not heard, so what stands stays. */
   readonly groups: readonly HostGroup[] | undefined
+  /** The host's own, from which they send. */
+  readonly addresses: readonly Address[]
   /** Ids of containers whose group is among them. */
   readonly held: ReadonlySet<string>
   /** By id, why not. */

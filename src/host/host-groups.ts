@@ -22,7 +22,7 @@ export async function findHostGroups(
   inventory: Inventory | undefined,
   rights: Assignment | undefined,
   files: GroupFiles,
-): Promise<HostGroups> {
+): Promise<Omit<HostGroups, 'addresses'>> {
   const none = { held: new Set<string>(), unheld: new Map<string, string>(), problem: undefined }
   if ((await files.inodeOf(`${ROOT}/cgroup.controllers`)) === undefined)
     return {

@@ -87,11 +87,7 @@ export class HostView {
     return this.#resolverProblems
   }
 
-  readonly isHostAddress = (address: Address): boolean => {
-    if (this.#addresses?.of !== this.interfaces)
-      this.#addresses = { of: this.interfaces, all: hostAddresses(this.interfaces) }
-    return this.#addresses.all.has(address)
-  }
+  readonly isHostAddress = (address: Address): boolean => this.#ownAddresses().has(address)
 
   setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void {
     this.#inventory = inventory
@@ -175,6 +171,12 @@ export class HostView {
     return servers.join() !== before.join()
   }
 
+  #ownAddresses(): ReadonlySet<Address> {
+    if (this.#addresses?.of !== this.interfaces)
+      this.#addresses = { of: this.interfaces, all: hostAddresses(this.interfaces) }
+    return this.#addresses.all
+  }
+
   /** Among thousands of processes: an engine that is another one, or was told to look at its config again, is listed anew. */
   #findDockerds(): Promise<readonly DockerdProcess[]> {
     if (this.#dockerds?.listedAtMs !== this.#listedAtMs)
@@ -194,10 +196,13 @@ export class HostView {
     const byNetwork =
       rights && (!isBound || this.portsProblem !== undefined) ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
-      ? await findHostGroups(this.#inventory, rights, {
-          readText: (path) => readText(path).catch(() => undefined),
-          inodeOf,
-        })
+      ? {
+          addresses: [...this.#ownAddresses()],
+          ...(await findHostGroups(this.#inventory, rights, {
+            readText: (path) => readText(path).catch(() => undefined),
+            inodeOf,
+          })),
+        }
       : undefined
     return {
       plan: this.plan(config),

@@ -200,22 +200,34 @@ export class Firewall {
 
   #judgement(): RevokeInput {
     const { config, policies, surroundings, membership } = this.#options.desired
+    const hostAddresses = this.#hostAddresses
     return {
       policies,
       membership,
       resolvers: surroundings.resolvers,
-      sources: surroundings.plan.guarded.flatMap((one) => one.subnets),
+      sources: [
+        ...surroundings.plan.guarded.flatMap((one) => one.subnets),
+        ...[...hostAddresses].map((address) => address as string as Cidr),
+      ],
       everHeld: this.#options.everHeld,
-      rightsOf: rightsByAddress(config, surroundings.rights),
+      rightsOf: rightsByAddress(config, surroundings.rights, hostAddresses),
       metadata: metadataOf(config.metadata),
       never: config.never,
     }
   }
 
+  /** From which containers on the host's network send; none where they are not held. */
+  get #hostAddresses(): ReadonlySet<Address> {
+    return new Set(this.#options.desired.surroundings.hostGroups?.addresses)
+  }
+
   async #flows(next: Generation): Promise<Flow[]> {
     // Connections that bear the new mark from 255 generations ago must not pass for admitted.
     await this.#options.conntrack.deleteMarked(generationMark(next.generation), GENERATION_MASK)
-    return (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
+    const flows = (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
+    const hostAddresses = this.#hostAddresses
+    // Of the host's own flows those that were never admitted by us are not ours to judge.
+    return flows.filter(({ source, mark }) => !hostAddresses.has(source) || (mark & GENERATION_MASK) !== 0)
   }
 }
 

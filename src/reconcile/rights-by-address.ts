@@ -4,10 +4,14 @@ import type { Address } from '../net/types.ts'
 import { classesByAddress, type Assignment } from '../policy/classes.ts'
 import { COMMON } from '../policy/compile.ts'
 
-/** What who has an address may do, as the rules have it. */
+/**
+ * What who has an address may do, as the rules have it. Those on the host's network share its addresses: a flow from there stands for all of
+ * them, so it counts as allowed when it is to any.
+ */
 export function rightsByAddress(
   { smtp }: Pick<Config, 'smtp'>,
   assignment: Assignment | undefined,
+  hostAddresses: ReadonlySet<Address>,
 ): (source: Address) => SourceRights {
   const common: SourceRights = { policies: [COMMON], metadata: false, smtpAnywhere: anywhere(smtp) }
   if (!assignment) return () => common
@@ -19,7 +23,13 @@ export function rightsByAddress(
     ]),
   )
   const numbers = classesByAddress(assignment)
-  return (source) => byId.get(numbers.get(source) ?? 0) ?? unknown
+  const all = [unknown, ...byId.values()]
+  const anybody: SourceRights = {
+    policies: [...new Set(all.flatMap(({ policies }) => policies))],
+    metadata: all.some(({ metadata }) => metadata),
+    smtpAnywhere: all.flatMap(({ smtpAnywhere }) => smtpAnywhere),
+  }
+  return (source) => (hostAddresses.has(source) ? anybody : (byId.get(numbers.get(source) ?? 0) ?? unknown))
 }
 
 const NOTHING: SourceRights = { policies: [], metadata: false, smtpAnywhere: [] }

@@ -19,7 +19,3 @@ export function groupPlaceOf(text: string, id: string): GroupPlace {
     ? { path: found.join('/') }
     : { why: 'the name of its control group cannot stand in a rule' }
 }
-
-/** Undefined: somebody else's, or that of no container. */
-export const scopeIdOf = (directory: string): string | undefined =>
-  /^docker-([0-9a-f]{64})\.scope$/.exec(directory)?.[1]

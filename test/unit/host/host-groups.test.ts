@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { findHostGroups, type GroupFiles } from '../../../src/host/host-groups.ts'
 import { assign, ClassNumbers } from '../../../src/policy/classes.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { groupPlaceOf, scopeIdOf } from '../../../src/workloads/host-group.ts'
+import { groupPlaceOf } from '../../../src/workloads/host-group.ts'
 import { configOf } from '../../support/builders.ts'
 import { containerJson } from '../../support/docker-json.ts'
 
@@ -102,6 +102,4 @@ test('a group is that of the container, whatever is below it', () => {
   expect(groupPlaceOf(`0::/x.slice/${scope('a')}/sub/deeper\n`, id('a'))).toEqual({
     path: `x.slice/${scope('a')}`,
   })
-  expect(scopeIdOf(`docker-${id('a')}.scope`)).toBe(id('a'))
-  expect(scopeIdOf('docker-short.scope')).toBeUndefined()
 })
