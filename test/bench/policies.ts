@@ -15,7 +15,7 @@ const AT_ONCE = 4
 export const policies: Figure = {
   name: 'policies',
   title: `${POLICIES} policies`,
-  method: `One host with one policy and its one container, one with ${POLICIES} policies, each of which some of the containers have; the client has the last one. From the engine's own time of a container's start to its entry in the bridge's map, as the kernel's monitor tells of it; the containers of the measurement are started one after the other.`,
+  method: `One host with one policy and its one container, one with ${POLICIES} policies, each of which some of the containers have; the client has the last one. From the engine's own time of a container's start to its entry in the bridge's map, as the kernel's monitor tells of it; the containers of the measurement are started one after the other. Below zero: before it ran.`,
   async measure({ rounds, seconds, containers }) {
     await using one = await Lab.start({ name: 'bench-policy' })
     await using many = await Lab.start({ name: 'bench-policies' })
@@ -96,8 +96,12 @@ async function untilRights(lab: Lab, starts: number): Promise<number[]> {
     )
     const { State } = await lab.docker.getContainer(container.id).inspect()
     waits.push(performance.timeOrigin + bound.atMs - Date.parse(State.StartedAt))
+    process.stderr.write(
+      `\r  ${index + 1} of ${starts} starts, the last one ${waits.at(-1)?.toFixed(0)} ms  `,
+    )
     await container.stop()
   }
+  process.stderr.write('\n')
   events.close()
   return waits
 }
