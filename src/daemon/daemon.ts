@@ -489,6 +489,11 @@ export class Daemon {
     }
     if (news && !all) void this.#reconsiderResolvers()
     this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers, this.#canBind))
+    // Late, or lost: the kernel throws away what nobody reads in time.
+    if (news && !interfaces && this.#host.lacksPorts) {
+      this.#stale.interfaces = true
+      this.#loop.request('link')
+    }
     const { portsProblem } = this.#host
     if (portsProblem === undefined) this.#health.good('ports')
     else this.#health.bad('ports', `containers are told apart by their networks alone: ${portsProblem}`)

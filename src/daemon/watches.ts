@@ -65,7 +65,8 @@ export class Watches {
       connect: () => connectDocker(socket),
       listener: {
         onInventory: (inventory, engine, listedAtMs) => {
-          host.setInventory(inventory, engine, listedAtMs)
+          // A listing is a time to look at everything again.
+          if (host.setInventory(inventory, engine, listedAtMs)) onStale('interfaces')
           this.#armListing()
           onStale('surroundings')
           this.#heard?.()

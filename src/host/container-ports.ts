@@ -30,6 +30,7 @@ export class ContainerPorts {
   readonly #sure = new Map<string, Sure>()
   readonly #groups: ControlGroups
   #problem: string | undefined
+  #lacksSome = false
 
   constructor(
     private readonly askNamespaces: AskNamespaces,
@@ -42,6 +43,11 @@ export class ContainerPorts {
   /** Why no port was found at all. */
   get problem(): string | undefined {
     return this.#problem
+  }
+
+  /** Did somebody that runs have no port, when they were looked for last? */
+  get lacksSome(): boolean {
+    return this.#lacksSome
   }
 
   /** What containers may send from. Those whose port is not found have none: they are held for unknown. */
@@ -66,6 +72,10 @@ export class ContainerPorts {
       namespace: namespaces.get(id),
     }))
     const ports = findPorts(connected, interfaces)
+    this.#lacksSome = [...residents].some(
+      ([id, { pid, bridges }]) =>
+        pid !== undefined && bridges.some((bridge) => !ports.has(portKey(id, bridge))),
+    )
     const strangers = await this.#strangers(residents, ports)
     return members.flatMap((member) => {
       const { id } = member.container

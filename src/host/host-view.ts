@@ -78,6 +78,11 @@ export class HostView {
     return this.#ports.problem
   }
 
+  /** Are there containers that run and whose port is not known? */
+  get lacksPorts(): boolean {
+    return this.#ports.lacksSome
+  }
+
   /** Are there policies, so that it matters whose port is whose? */
   get tellsApart(): boolean {
     return this.#tellsApart
@@ -89,11 +94,14 @@ export class HostView {
 
   readonly isHostAddress = (address: Address): boolean => this.#ownAddresses().has(address)
 
-  setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): void {
+  /** Returns whether the engine was listed since. */
+  setInventory(inventory: Inventory, engine: Engine, listedAtMs: number): boolean {
+    const isListed = listedAtMs !== this.#listedAtMs
     this.#inventory = inventory
     this.#engine = engine
     this.#listedAtMs = listedAtMs
     this.#settling.listed(listedAtMs)
+    return isListed
   }
 
   /** A network ahead of the inventory that holds it. */

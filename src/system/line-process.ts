@@ -5,7 +5,7 @@ export interface LineProcessOptions {
   readonly argv: readonly [string, ...string[]]
   /** A line of its standard output, without the newline. */
   readonly onLine: (line: string) => void
-  /** It runs (again): what happened before, nobody has told. */
+  /** It runs (again), or complains, mostly of messages that it lost: what happened before, nobody has told. */
   readonly onStart: () => void
   /** It could not be started or ended, and will be started again. */
   readonly onEnd: (error: Error) => void
@@ -61,6 +61,8 @@ export class LineProcess {
       killSignal: 'SIGKILL',
     })
     child.once('spawn', () => this.#options.onStart())
+    // Unread it would stand still some day.
+    child.stderr.on('data', () => this.#options.onStart())
     for await (const line of child.iterable()) this.#options.onLine(line)
     await child
   }

@@ -99,6 +99,18 @@ test('what was made sure is not asked again while the port is there, and is when
   expect(asked).toEqual([4242, 4242, 4243])
 })
 
+test('who runs and has no port is told of, who is being started is not', async () => {
+  const lacks = async (one: Member, here: HostInterface[]) => {
+    const all = ports({ 4242: 7 })
+    await all.bindings(assignment(one), [network], here)
+    return all.lacksSome
+  }
+  const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
+  expect(await lacks(member(), interfaces('veth1', 7))).toBe(false)
+  expect(await lacks(member(), interfaces('veth1', 8))).toBe(true)
+  expect(await lacks(starting, interfaces('veth1', 8))).toBe(false)
+})
+
 test('a question that fails binds nobody, and says so', async () => {
   const all = new ContainerPorts(
     () => Promise.reject(new Error('no such program')),

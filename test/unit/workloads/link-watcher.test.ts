@@ -146,6 +146,18 @@ describe('watching', () => {
     expect(ends[0]).toBe('printf ended')
   })
 
+  test('what it complains of is a gap', async () => {
+    let starts = 0
+    const listener = { onLink: () => {}, onAddress: () => {}, onStart: () => (starts += 1), onEnd: () => {} }
+    process = watchLinks(listener, [
+      'sh',
+      '-c',
+      'echo "netlink receive error No buffer space available (105)" >&2; exec sleep 60',
+    ])
+    process.start()
+    await vi.waitFor(() => expect(starts).toBe(2), { timeout: 5_000 })
+  })
+
   test('a program that is missing is told and tried again', async () => {
     const ends: Error[] = []
     process = watchLinks(
