@@ -481,7 +481,7 @@ export class Daemon {
     try {
       await Promise.all([
         interfaces ? this.#host.readInterfaces() : undefined,
-        all ? this.#host.readResolvers(config) : undefined,
+        all ? this.#host.readResolvers(config, true) : undefined,
       ])
     } catch (error) {
       this.#stale = { surroundings: true, ports: true, interfaces: true }
@@ -502,7 +502,7 @@ export class Daemon {
 
   /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
   readonly #reconsiderResolvers = oneAtATime(async () => {
-    if (!(await this.#host.readResolvers(this.#desired.config))) return
+    if (!(await this.#host.readResolvers(this.#desired.config, false))) return
     this.#stale.surroundings = true
     this.#loop.request('docker')
   })

@@ -159,8 +159,12 @@ export class HostView {
     return this.#hostGroups
   }
 
-  /** Never rejects. Resolves to whether they are others than before; what a later call found is kept. */
-  async readResolvers(config: Config): Promise<boolean> {
+  /**
+   * Never rejects. Resolves to whether they are others than before; what a later call found is kept.
+   * @param anew looks for the engine among all processes again
+   */
+  async readResolvers(config: Config, anew: boolean): Promise<boolean> {
+    if (anew) this.#dockerds = undefined
     this.#resolverReads += 1
     const read = this.#resolverReads
     const { servers, problems } =

@@ -43,7 +43,7 @@ export async function readStanding(configFile: string, run: Run, nowMs: number):
   const host = new HostView(run)
   const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
   if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)
-  await host.readResolvers(config)
+  await host.readResolvers(config, true)
   const state = new StateStore(config.state)
   const temporary = new TemporaryAllows()
   for (const { entry, untilMs } of (await state.peek('temporary', saved.savedTemporary)) ?? []) {
