@@ -2,6 +2,7 @@
 # bench.sh                          sets up, then measures every figure on a real engine
 # bench.sh throughput start         these alone
 # bench.sh --quick                  few rounds, to try it out
+# bench.sh --containers=300 policies     with so many beside, instead of a thousand
 # bench.sh --write                  also writes docs/benchmarks.md
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-/** `bench.ts [--quick] [--write] [figure…]`: measures the named figures, or all; `--write` puts them into docs/benchmarks.md. */
+/** `bench.ts [--quick] [--containers=N] [--write] [figure…]`: measures the named figures, or all; `--write` puts them into docs/benchmarks.md. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answer } from './answer.ts'
@@ -30,13 +30,17 @@ const options = process.argv.slice(2)
 const wanted = options.filter((option) => !option.startsWith('-'))
 const unknown = [
   ...wanted.filter((name) => !FIGURES.some((figure) => figure.name === name)),
-  ...options.filter((option) => option.startsWith('-') && !['--quick', '--write'].includes(option)),
+  ...options.filter(
+    (option) => option.startsWith('-') && !/^--(quick|write|containers=[1-9]\d*)$/.test(option),
+  ),
 ]
 if (unknown.length > 0) {
   console.error(`unknown: ${unknown.join(', ')}; figures are ${FIGURES.map(({ name }) => name).join(', ')}`)
   process.exit(64)
 }
-const scale = options.includes('--quick') ? QUICK : FULL
+const usual = options.includes('--quick') ? QUICK : FULL
+const containers = /--containers=(\d+)/.exec(options.join(' '))?.[1]
+const scale = { ...usual, containers: Number(containers ?? usual.containers) }
 const facts = await machineFacts()
 for (const [fact, value] of facts) console.log(`${fact.padEnd(8)} ${value}`)
 console.log('')
