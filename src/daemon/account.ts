@@ -136,7 +136,12 @@ export class Account {
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
     if (bindingsProblem === undefined) this.health.good('bindings')
-    else this.health.bad('bindings', `containers are told apart by their networks alone: ${bindingsProblem}`)
+    else {
+      const meanwhile = desired.surroundings.classOfBridge
+        ? 'are told apart by their networks alone'
+        : 'cannot be bound to their ports, and who was not bound before is held for unknown'
+      this.health.bad('bindings', `containers ${meanwhile}: ${bindingsProblem}`)
+    }
     if (hostNetworkProblem === undefined) this.health.good('host-network')
     else
       this.health.bad(

@@ -419,7 +419,7 @@ export class Daemon {
         startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
-      this.#noteBindings(result)
+      this.#noteBindings()
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
@@ -438,8 +438,8 @@ export class Daemon {
   }
 
   /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
-  #noteBindings({ bindingsProblem }: PassResult): void {
-    const canBind = bindingsProblem === undefined
+  #noteBindings(): void {
+    const canBind = !this.#firewall.reconciler.bindings.isHopeless
     if (canBind === this.#canBind) return
     this.#canBind = canBind
     this.#stale.surroundings = true
@@ -496,7 +496,11 @@ export class Daemon {
     }
     const { portsProblem } = this.#host
     if (portsProblem === undefined) this.#health.good('ports')
-    else this.#health.bad('ports', `containers are told apart by their networks alone: ${portsProblem}`)
+    else
+      this.#health.bad(
+        'ports',
+        `containers cannot be told apart, and those whose port is not known are held for unknown: ${portsProblem}`,
+      )
     await this.#keepClassNumbers()
   }
 

@@ -205,8 +205,7 @@ export class HostView {
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
     const bindings = rights && (await this.#ports.bindings(rights, networks, this.interfaces))
-    const byNetwork =
-      rights && (!isBound || this.portsProblem !== undefined) ? classesByNetwork(rights) : undefined
+    const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
       ? {
           addresses: [...this.#ownAddresses()],

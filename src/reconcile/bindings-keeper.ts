@@ -21,6 +21,9 @@ export interface BindingsChange {
   readonly isDrift: boolean
 }
 
+/** A tool that fails once is tried again; a kernel that knows no such table refuses it each time. */
+const HOPELESS_AT = 2
+
 /**
  * Keeps the table that holds containers to their addresses. Between looks it is believed to be what was written last, so a container that
  * starts costs one write and no read.
@@ -35,12 +38,19 @@ export class BindingsKeeper {
   #looked = false
   #dropped: Dropped = { forged: 0, claimed: 0 }
   #problem: string | undefined
+  /** Writes that failed since the table was last as it ought to be. */
+  #failures = 0
 
   constructor(private readonly driver: BindingsDriver) {}
 
   /** Why containers are not held to their addresses; undefined: they are, or need not be. */
   get problem(): string | undefined {
     return this.#problem
+  }
+
+  /** Can there be no table on this host, by all that was tried? One that stands goes on holding, and one failure says nothing. */
+  get isHopeless(): boolean {
+    return !this.#stands && this.#failures >= HOPELESS_AT
   }
 
   get dropped(): Dropped {
@@ -78,9 +88,10 @@ export class BindingsKeeper {
       this.#known = change.elements
       this.#kept = undefined
       this.#stands = change.elements !== undefined
-      this.#problem = undefined
+      this.#isGood()
     } catch (error) {
       this.#looked = false
+      this.#failures += 1
       this.#problem = error instanceof Error ? error.message : String(error)
     }
   }
@@ -96,17 +107,27 @@ export class BindingsKeeper {
   }
 
   async #look(isWanted: boolean): Promise<void> {
-    const saved = await this.driver.read().catch((error: unknown) => {
+    this.#looked = true
+    this.#kept = undefined
+    this.#known = undefined
+    try {
+      const saved = await this.driver.read()
+      this.#stands = saved !== undefined
+      if (!saved) return
+      this.#dropped = newest(this.#dropped, saved)
+      if (!bindingRulesInSync(saved)) return
+      this.#known = saved.elements
+      this.#isGood()
+    } catch (error) {
       // A host without the tool, or without the kernel's part of it, has no table; half an answer is none at all.
       if (!(error instanceof ToolError)) throw error
       if (isWanted) this.#problem = error.message
-      return undefined
-    })
-    this.#looked = true
-    this.#kept = undefined
-    this.#stands = saved !== undefined
-    this.#known = saved && bindingRulesInSync(saved) ? saved.elements : undefined
-    if (saved) this.#dropped = newest(this.#dropped, saved)
+    }
+  }
+
+  #isGood(): void {
+    this.#problem = undefined
+    this.#failures = 0
   }
 }
 

@@ -176,7 +176,11 @@ export class DockerSession {
 
   /** Mostly it is being started by now, and an inspection would wait for that. */
   #lookAtCreated(id: string): Promise<void> {
-    return this.#lookAhead(id, async () => this.#cache.putContainer(id, await this.#api.containerInList(id)))
+    return this.#lookAhead(id, async () => {
+      const listed = await this.#api.containerInList(id)
+      // An inspection that came first knows more.
+      return this.#cache.container(id) ? [] : this.#cache.putContainer(id, listed)
+    })
   }
 
   /** It sends already, and has the rights of an unknown one until somebody says whose process it is. */

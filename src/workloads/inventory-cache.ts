@@ -28,7 +28,7 @@ export class InventoryCache {
   }): readonly string[] {
     const { value, problems } = parseInventory(json)
     this.#networks = new Map(value.networks.map((network) => [network.id, network]))
-    this.#containers = new Map(value.containers.map((container) => [container.id, container]))
+    this.#containers = new Map(value.containers.map((container) => [container.id, this.#merged(container)]))
     return problems
   }
 
@@ -45,9 +45,21 @@ export class InventoryCache {
 
   putContainer(id: string, json: unknown): readonly string[] {
     const { value, problems } = json === undefined ? { value: undefined, problems: [] } : parseContainer(json)
-    if (value) this.#containers.set(value.id, value)
+    if (value) this.#containers.set(value.id, this.#merged(value))
     else this.#containers.delete(id)
     return problems
+  }
+
+  /**
+   * A list tells less than an inspection, the process not at all: who runs and is known keeps the rest, or he would lose what holds him. That the
+   * process is still his is seen in its control group.
+   */
+  #merged(container: Container): Container {
+    const { id, name, running, pid, labels, endpoints } = container
+    const known = this.#containers.get(id)
+    return running && pid === undefined && known?.pid !== undefined
+      ? { ...known, name, labels, endpoints }
+      : container
   }
 
   container(id: string): Container | undefined {

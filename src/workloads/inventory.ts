@@ -115,7 +115,7 @@ export const inspectionOf = (summary: unknown): JsonObject => {
     Id: facts['Id'],
     Name: textsOf(facts['Names'])[0],
     Image: facts['ImageID'],
-    State: { Running: facts['State'] === 'running' },
+    State: { Running: facts['State'] === 'running' || facts['State'] === 'paused' },
     Config: { Labels: facts['Labels'] },
     HostConfig: facts['HostConfig'],
     NetworkSettings: facts['NetworkSettings'],

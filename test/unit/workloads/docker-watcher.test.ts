@@ -353,6 +353,20 @@ describe('losing the engine', () => {
     expect(states).toHaveLength(1)
   })
 
+  test('who runs keeps his process when the engine no longer tells it', async () => {
+    filled()
+    await docker.appear()
+    watch({ timeoutMs: 100 })
+    await listed()
+    await until(() => expect(docker.listeners).toBe(1))
+    docker.faults.set('/containers/c1/json', 'hang')
+    docker.containers.set('c1', containerJson({ id: 'c1', name: 'renamed' }))
+    docker.emit('container', 'rename', 'c1')
+    await until(() => expect(latest().containers).toEqual(['renamed']))
+    expect(inventories.at(-1)?.inventory.containers).toMatchObject([{ running: true, pid: 4242 }])
+    expect(states).toHaveLength(1)
+  })
+
   test('an engine that hangs later is noticed by the listing that comes of itself', async () => {
     filled()
     await docker.appear()
