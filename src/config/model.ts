@@ -12,7 +12,7 @@ export interface Config {
     readonly servers: readonly Address[]
     /** New flows of one container to name servers. */
     readonly ratePerContainer: Rate
-  }
+  } & GatewayConfig
   readonly allow: readonly AllowEntry[]
   /** In the order of the file: where two of them disagree, the first decides. */
   readonly policies: readonly PolicyConfig[]
@@ -25,6 +25,30 @@ export interface Config {
   readonly verify: { readonly everyMs: number | undefined }
   /** Directory of everything that outlives the process. */
   readonly state: string
+}
+
+/** How questions of containers are answered, where they are led to the gateway. */
+export interface GatewayConfig {
+  readonly gateway: boolean
+  /** Whom the gateway asks; empty: the host's servers. */
+  readonly upstreams: readonly UpstreamServer[]
+  /** What a forbidden name gets; `zero`: 0.0.0.0 and ::. */
+  readonly denied: 'refused' | 'nxdomain' | 'zero'
+  readonly log: 'denied' | 'all' | 'none'
+  /** How long an answer may wait for the kernel before it is withheld. */
+  readonly maxHoldMs: number
+  readonly minTtlMs: number
+  readonly maxTtlMs: number
+  /** Local port, UDP and TCP. */
+  readonly port: number
+}
+
+export interface UpstreamServer {
+  readonly kind: 'plain' | 'tls'
+  readonly host: string
+  readonly port: number
+  /** In the certificate. */
+  readonly name?: string | undefined
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
@@ -108,6 +132,8 @@ export interface AllowEntry {
 
 export type AllowTarget =
   | { readonly kind: 'domain'; readonly name: Hostname }
+  /** `*.suffix`: one label below it; `**.suffix`: one or more. Neither is the suffix itself. */
+  | { readonly kind: 'wildcard'; readonly suffix: Hostname; readonly depth: 'one' | 'any' }
   | { readonly kind: 'cidr'; readonly cidr: Cidr }
   | { readonly kind: 'internet' }
 

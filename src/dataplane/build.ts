@@ -1,7 +1,8 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { byNetwork, dispatch, hooksOf, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, sourceRules } from './chains/dispatch.ts'
+import { gatewayChains, gatewayHooks } from './chains/gateway.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
@@ -55,6 +56,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
+    ...gatewayChains(input, family),
     ...rightsChains(input, family),
     ...names.DENY_REASONS.filter((reason) => reason !== 'forged').map((reason): Chain => ({
       table: 'filter',
@@ -63,7 +65,12 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     })),
     ...otherDenyChains(input, family),
   ]
-  return { chains, hooks: hooksOf(input) }
+  const hooks = [
+    ...HOOKS,
+    ...(input.config.guard.hostNetwork ? [OUTPUT_HOOK] : []),
+    ...gatewayHooks(input),
+  ]
+  return { chains, hooks }
 }
 
 function buildSets(input: BuildInput, family: Family): SetSpec[] {

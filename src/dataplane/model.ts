@@ -8,7 +8,7 @@ export interface Dataplane {
   readonly backstop: Backstop
 }
 
-export type Table = 'raw' | 'filter'
+export type Table = 'raw' | 'nat' | 'filter'
 
 export interface Ruleset {
   readonly chains: readonly Chain[]
@@ -44,7 +44,7 @@ export interface Rule {
   readonly action: Action
 }
 
-export type Action = 'allow' | 'drop' | 'reject' | 'return' | 'log' | 'count' | 'continue'
+export type Action = 'allow' | 'drop' | 'reject' | 'return' | 'redirect' | 'log' | 'count' | 'continue'
 
 export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED' | 'DNAT'
 
@@ -56,6 +56,8 @@ export type Match =
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
   | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
+  /** The destination port before any DNAT. */
+  | { readonly kind: 'originalPort'; readonly port: number }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
   | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortRange[] }
   | { readonly kind: 'set'; readonly set: string; readonly fields: string; readonly negate?: boolean }
@@ -87,7 +89,10 @@ export interface Hashlimit {
 
 export type Target =
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
-  | { readonly kind: 'return' | 'drop' }
+  /** `accept` is for what ends at a service of our own: nobody else has a say in it. */
+  | { readonly kind: 'return' | 'drop' | 'accept' }
+  /** To this port of the host. */
+  | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'reject'; readonly how: 'reset' | 'prohibited' }
   | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
   | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }

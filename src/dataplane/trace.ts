@@ -99,7 +99,7 @@ function walk(
     }
     const before = state.path.length
     state.path.push(`${chain}: ${rule.words}`)
-    if (target.kind === 'return') return undefined
+    if (target.kind === 'return' || target.kind === 'accept') return undefined
     if (target.kind === 'drop') return 'dropped'
     if (target.kind === 'reject') return 'rejected'
     if (!('chain' in target)) continue
@@ -150,6 +150,7 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
       return match.direction === 'ORIGINAL'
     case 'connmark':
     case 'originalDestination':
+    case 'originalPort':
     case 'forgedSource':
       return false
     default:

@@ -18,7 +18,7 @@ export interface RulesChange {
   readonly flavour?: Flavour
 }
 
-const TABLES: readonly Table[] = ['raw', 'filter']
+const TABLES: readonly Table[] = ['raw', 'nat', 'filter']
 const EMPTY: SavedTable = { chains: new Map() }
 
 /** Nothing but what differs; an empty list for an untouched host. Counters of rules that stay go along. */

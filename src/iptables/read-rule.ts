@@ -79,6 +79,9 @@ export function readRule(text: string): ReadRule {
       case '--ctorigdst':
         matches.push({ kind: 'originalDestination', cidr: bare(next()) })
         break
+      case '--ctorigdstport':
+        matches.push({ kind: 'originalPort', port: Number(next()) })
+        break
       case '--mark': {
         const kind = words[index - 1] === 'connmark' ? 'connmark' : 'mark'
         const [value = '0', mask = '0xffffffff'] = next().split('/')
@@ -157,6 +160,10 @@ function readTarget(name: string, options: readonly string[]): Target {
       return { kind: 'return' }
     case 'DROP':
       return { kind: 'drop' }
+    case 'ACCEPT':
+      return { kind: 'accept' }
+    case 'REDIRECT':
+      return { kind: 'redirect', port: Number(option('--to-ports')) }
     case 'REJECT':
       return { kind: 'reject', how: option('--reject-with') === 'tcp-reset' ? 'reset' : 'prohibited' }
     case 'NFLOG':

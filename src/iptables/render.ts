@@ -39,6 +39,8 @@ function renderMatch(match: Match, family: Family): string {
       return `-d ${match.cidr}`
     case 'originalDestination':
       return `${CONNTRACK}--ctorigdst ${match.cidr}`
+    case 'originalPort':
+      return `${CONNTRACK}--ctorigdstport ${match.port}`
     case 'protocol':
       return `-p ${protocolName(match.protocol, family)}`
     case 'icmpType':
@@ -92,6 +94,10 @@ function renderTargetOf(target: Target, family: Family): string {
       return '-j RETURN'
     case 'drop':
       return '-j DROP'
+    case 'accept':
+      return '-j ACCEPT'
+    case 'redirect':
+      return `-j REDIRECT --to-ports ${target.port}`
     case 'reject':
       if (target.how === 'reset') return '-j REJECT --reject-with tcp-reset'
       return `-j REJECT --reject-with ${family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'}`

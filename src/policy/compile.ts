@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AllowEntry, Config } from '../config/model.ts'
 import type { Cidr, Hostname, PortList } from '../net/types.ts'
 import type { Group, Policies, Policy } from './model.ts'
+import { isPattern, patternOf } from './pattern.ts'
 
 /** The id of the policy that every guarded container has. */
 export const COMMON = 'common'
@@ -22,7 +23,8 @@ export function compile(config: Config, temporary: readonly AllowEntry[], nowMs:
   const ends = lists.flatMap(({ allow }) => allow.flatMap((entry) => entry.untilMs ?? []))
   return {
     policies,
-    names: namesOf(policies),
+    names: namesOf(policies, (name) => !isPattern(name)),
+    patterns: namesOf(policies, isPattern),
     nextEndMs: ends.length > 0 ? Math.min(...ends) : undefined,
     digest: digestOf(policies, config),
   }
@@ -43,8 +45,9 @@ function compilePolicy(id: string, entries: readonly AllowEntry[]): Policy {
     }
     let group = groups.get(ports.text)
     if (!group) groups.set(ports.text, (group = { ports, names: new Map(), cidrs: new Map() }))
-    if (target.kind === 'domain') {
-      group.names.set(target.name, mayBePrivate || (group.names.get(target.name) ?? false))
+    if (target.kind !== 'cidr') {
+      const name = target.kind === 'domain' ? target.name : patternOf(target.suffix, target.depth)
+      group.names.set(name, mayBePrivate || (group.names.get(name) ?? false))
     } else if (!group.cidrs.has(target.cidr)) {
       group.cidrs.set(target.cidr, comment ?? 'static')
     }
@@ -52,12 +55,15 @@ function compilePolicy(id: string, entries: readonly AllowEntry[]): Policy {
   return { id, groups: [...groups.values()], internet: [...internet.values()] }
 }
 
-function namesOf(policies: readonly Policy[]): Map<Hostname, { private: boolean }> {
+function namesOf(
+  policies: readonly Policy[],
+  isWanted: (name: Hostname) => boolean,
+): Map<Hostname, { private: boolean }> {
   const names = new Map<Hostname, { private: boolean }>()
   for (const policy of policies) {
     for (const group of policy.groups) {
       for (const [name, mayBePrivate] of group.names) {
-        names.set(name, { private: mayBePrivate || (names.get(name)?.private ?? false) })
+        if (isWanted(name)) names.set(name, { private: mayBePrivate || (names.get(name)?.private ?? false) })
       }
     }
   }
@@ -80,6 +86,7 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     config.metadata,
     config.smtp,
     config.dns.servers,
+    config.dns.gateway,
     ...config.policies.map(({ smtp }) => smtp),
   ]
   return createHash('sha256')

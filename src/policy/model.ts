@@ -4,8 +4,10 @@ import type { Cidr, Hostname, PortList } from '../net/types.ts'
 export interface Policies {
   /** Every policy that gives rights; `common` is the list of every guarded container. */
   readonly policies: readonly Policy[]
-  /** Names to be resolved, over all policies. */
+  /** Names to be resolved, over all policies; no patterns. */
   readonly names: ReadonlyMap<Hostname, { readonly private: boolean }>
+  /** Patterns (`*.example.com`, `**.example.com`), over all policies: what is asked below them brings their addresses. */
+  readonly patterns: ReadonlyMap<Hostname, { readonly private: boolean }>
   /** Epoch ms at which an entry ends by itself and the policy has to be compiled again. */
   readonly nextEndMs: number | undefined
   /** Equal digests mean equal rights: a change of it puts every live connection to the test again. */
@@ -23,7 +25,7 @@ export interface Policy {
 /** All targets that share a port list: what becomes one set a family. */
 export interface Group {
   readonly ports: PortList
-  /** The value says whether private addresses of the name count. */
+  /** Patterns among them. The value says whether private addresses of the name count. */
   readonly names: ReadonlyMap<Hostname, boolean>
   /** The value is what an operator reads beside the element. */
   readonly cidrs: ReadonlyMap<Cidr, string>

@@ -329,7 +329,7 @@ export class Reconciler {
 }
 
 /** A new network is guarded by its verdict; that its sources are checked too can wait for two more processes. */
-const VERDICTS_FIRST = ['filter', 'raw'] as const satisfies readonly Table[]
+const VERDICTS_FIRST = ['filter', 'raw', 'nat'] as const satisfies readonly Table[]
 
 const NO_LEFTOVERS: Leftovers = { changes: [], problem: undefined }
 

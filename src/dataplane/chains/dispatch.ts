@@ -18,14 +18,12 @@ export const HOOKS: readonly Hook[] = [
 ]
 
 /** What nobody marked passes it by. */
-const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [
+export const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [
   { kind: 'mark', value: HOST_NETWORK_MARK, mask: HOST_NETWORK_MARK },
 ])
 
-export const hooksOf = ({ config }: BuildInput): readonly Hook[] =>
-  config.guard.hostNetwork ? [...HOOKS, OUTPUT_HOOK] : HOOKS
 
-function hook(
+export function hook(
   table: Hook['table'],
   parents: readonly string[],
   chain: string,

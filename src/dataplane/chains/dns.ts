@@ -21,25 +21,25 @@ const MOST = 10_000
  * floods would leave none to the others, and none to the host.
  */
 export function dnsBudgetRules(rate: Rate, family: Family): Rule[] {
-  const burst = Math.min(rate.count * BURST, MOST)
-  const within = (key: string, bySource: boolean): Match =>
-    budget({
-      name: `embargod-dns-${key}-${rate.count}-${rate.per}`,
-      side: 'upto',
-      burst,
-      bySource,
-      rate,
-    })
   const words = `DNS, up to ${rate.count}/${rate.per}`
   return [
-    approved('dns.container', `${words}, each container`, [container(family), within('container', true)]),
+    approved('dns.container', `${words}, each container`, [container(family), dnsBudget('container', rate, true)]),
     approved('dns.others', `${words}, all that are no container together`, [
       noContainer(family),
-      within('others', false),
+      dnsBudget('others', rate, false),
     ]),
     denied('policy', [], 'more DNS than that', 'dns.over'),
   ]
 }
+
+export const dnsBudget = (key: string, rate: Rate, bySource: boolean): Match =>
+  budget({
+    name: `embargod-dns-${key}-${rate.count}-${rate.per}`,
+    side: 'upto',
+    burst: Math.min(rate.count * BURST, MOST),
+    bySource,
+    rate,
+  })
 
 export function dnsMatches(resolvers: readonly Address[]): { key: string; matches: Match[]; text: string }[] {
   return resolvers.flatMap((address) =>

@@ -11,6 +11,7 @@ import { matchesOfPorts } from '../ports.ts'
 import { rule } from '../rule.ts'
 import { denied } from '../verdict.ts'
 import { dnsMatches, dnsRules } from './dns.ts'
+import { toGateway } from './gateway.ts'
 import { metadataOf, metadataRules } from './metadata.ts'
 
 /** What containers may reach on the host itself. Every packet is judged: a service that is closed is closed for those who are connected. */
@@ -18,11 +19,14 @@ export function hostRules(input: BuildInput, family: Family): Rule[] {
   const metadata = metadataOf(input, family)
   // Its own link-local IPv6 addresses are how containers find their gateway.
   const reachable = metadata.map((cidr) => (cidr === 'fe80::/10' ? ('fe80::a9fe:a9fe' as Cidr) : cidr))
-  const resolvers = input.resolvers.filter((address) => familyOf(address) === family)
+  const resolvers = input.config.dns.gateway
+    ? []
+    : input.resolvers.filter((address) => familyOf(address) === family)
   const isMetadata = (address: (typeof resolvers)[number]): boolean =>
     metadata.some((cidr) => cidrContains(cidr, address))
   const services = input.config.guard.hostServices
   return [
+    ...toGateway(input),
     ...dnsMatches(resolvers.filter(isMetadata)).map(({ key, matches, text }) => passes(key, text, matches)),
     ...metadataRules(reachable),
     ...(services === 'all'

@@ -9,13 +9,16 @@ import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 import { dnsRules } from './dns.ts'
+import { pastGateway } from './gateway.ts'
 import { metadataForClasses, metadataOf, metadataRules } from './metadata.ts'
 import { smtpRules } from './smtp.ts'
 
 /** The order of this chain is the product: see the contract of each step beside it. */
 export function judgeRules(input: BuildInput, family: Family, way: 'forward' | 'output' = 'forward'): Rule[] {
   const { smtp } = input.config
-  const resolvers = input.resolvers.filter((address) => familyOf(address) === family)
+  // Who is on the host's network asks past the gateway, as the host does.
+  const direct = way === 'output' || !input.config.dns.gateway
+  const resolvers = direct ? input.resolvers.filter((address) => familyOf(address) === family) : []
   const metadata = metadataOf(input, family)
   return [
     // A far end that re-creates a revoked connection the other way round would make its packets replies: hence first.
@@ -54,6 +57,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
       { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
     ]),
     ...(way === 'forward' ? bridgedRules(input) : []),
+    ...(direct ? [] : pastGateway(input)),
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
       .map((cidr) => denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`)),
