@@ -65,11 +65,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     })),
     ...otherDenyChains(input, family),
   ]
-  const hooks = [
-    ...HOOKS,
-    ...(input.config.guard.hostNetwork ? [OUTPUT_HOOK] : []),
-    ...gatewayHooks(input),
-  ]
+  const hooks = [...HOOKS, ...(input.config.guard.hostNetwork ? [OUTPUT_HOOK] : []), ...gatewayHooks(input)]
   return { chains, hooks }
 }
 

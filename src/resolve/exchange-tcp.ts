@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Frames } from './frames.ts'
 import { messageOf, Waiting, type ExchangeResult, type Try } from './exchange.ts'
 
 /** Asks by TCP, for answers that do not fit into a datagram: one connection a question. Never rejects. */
@@ -21,26 +22,4 @@ export function exchangeTcp(attempt: Try): Promise<ExchangeResult> {
       waiting.settle({ kind: 'unreachable', detail: 'the server closed the connection without an answer' }),
     )
   })
-}
-
-/** Cuts the stream into messages: two bytes of length before each, so at most 64 KiB wait here. */
-class Frames {
-  #chunks: Buffer[] = []
-  #bytes = 0
-
-  constructor(private readonly onFrame: (frame: Buffer) => void) {}
-
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes < 2) return
-    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
-    while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
-      const end = 2 + rest.readUInt16BE()
-      this.onFrame(rest.subarray(2, end))
-      rest = rest.subarray(end)
-    }
-    this.#chunks = rest.length > 0 ? [rest] : []
-    this.#bytes = rest.length
-  }
 }

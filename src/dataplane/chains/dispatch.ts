@@ -22,7 +22,6 @@ export const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers 
   { kind: 'mark', value: HOST_NETWORK_MARK, mask: HOST_NETWORK_MARK },
 ])
 
-
 export function hook(
   table: Hook['table'],
   parents: readonly string[],

@@ -23,7 +23,10 @@ const MOST = 10_000
 export function dnsBudgetRules(rate: Rate, family: Family): Rule[] {
   const words = `DNS, up to ${rate.count}/${rate.per}`
   return [
-    approved('dns.container', `${words}, each container`, [container(family), dnsBudget('container', rate, true)]),
+    approved('dns.container', `${words}, each container`, [
+      container(family),
+      dnsBudget('container', rate, true),
+    ]),
     approved('dns.others', `${words}, all that are no container together`, [
       noContainer(family),
       dnsBudget('others', rate, false),

@@ -59,7 +59,10 @@ function budgetRules({ config }: BuildInput, family: Family): Rule[] {
       { kind: 'protocol', protocol: 'tcp' },
       { kind: 'state', states: ['ESTABLISHED'] },
     ]),
-    accepted('container', `${words}, each container`, [container(family), dnsBudget('container', rate, true)]),
+    accepted('container', `${words}, each container`, [
+      container(family),
+      dnsBudget('container', rate, true),
+    ]),
     accepted('others', `${words}, all that are no container together`, [
       noContainer(family),
       dnsBudget('others', rate, false),

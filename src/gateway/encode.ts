@@ -1,0 +1,134 @@
+import type { BadQuery, Query } from './query.ts'
+import type { Reply, ResourceRecord } from './reply.ts'
+import { RCODE, TYPE } from './types.ts'
+
+/** No datagram of ours is fragmented on the way. */
+const MOST_UDP_BYTES = 1232
+const MOST_TCP_BYTES = 65_535
+const OPT_BYTES = 11
+const HIGHEST_POINTER = 0x3fff
+
+export interface EncodeOptions {
+  readonly isUdp: boolean
+  /** What records' TTLs become. */
+  readonly ttlOf: (ttlSeconds: number) => number
+}
+
+const scratch = Buffer.allocUnsafe(MOST_TCP_BYTES)
+
+/** The message that answers a query. What does not fit into a datagram is left out, and the client is told to come by TCP. */
+export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf }: EncodeOptions): Buffer {
+  const most = isUdp ? Math.min(query.maxBytes, MOST_UDP_BYTES) : MOST_TCP_BYTES
+  const end = most - (query.edns ? OPT_BYTES : 0)
+  const writer = new Writer(query, end)
+  let fits = true
+  for (const record of reply.answers) fits &&= writer.record(record, ttlOf(record.ttlSeconds))
+  const answers = writer.records
+  const dnssec = query.edns?.dnssecOk ?? false
+  for (const record of reply.authority)
+    if (fits && (dnssec || record.type === TYPE.SOA)) fits = writer.record(record, ttlOf(record.ttlSeconds))
+  if (!fits) return writer.finish({ rcode: reply.rcode, answers: 0, authority: 0, isCut: true })
+  return writer.finish({
+    rcode: reply.rcode,
+    answers,
+    authority: writer.records - answers,
+    authenticated: reply.authenticated,
+  })
+}
+
+/** An answer without records. */
+export const encodeError = (query: Query, rcode: number): Buffer =>
+  new Writer(query, MOST_UDP_BYTES).finish({ rcode, answers: 0, authority: 0 })
+
+/** To what is no question. */
+export function encodeBad({ query, rcode }: BadQuery): Buffer {
+  const asked = query.asked ?? Buffer.alloc(0)
+  const message = Buffer.alloc(12 + asked.length)
+  message.writeUInt16BE(query.id, 0)
+  message.writeUInt16BE(0x8080 | (query.recursionDesired ? 0x0100 : 0) | rcode, 2)
+  message.writeUInt16BE(query.asked ? 1 : 0, 4)
+  asked.copy(message, 12)
+  return message
+}
+
+const NO_DATA = { answers: [], authority: [], authenticated: false, ttlSeconds: undefined } as const
+export const REFUSED: Reply = { rcode: RCODE.refused, ...NO_DATA }
+export const NXDOMAIN: Reply = { rcode: RCODE.nxDomain, ...NO_DATA }
+export const SERVFAIL: Reply = { rcode: RCODE.servFail, ...NO_DATA }
+export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
+
+/** Writes into one buffer that all share, and hands out a copy. */
+class Writer {
+  records = 0
+  #at: number
+  /** Where names stand that later ones may point to. */
+  readonly #places = new Map<string, number>()
+
+  constructor(
+    private readonly query: Query,
+    private readonly end: number,
+  ) {
+    this.#at = 12 + query.asked.length
+    query.asked.copy(scratch, 12)
+    this.#places.set(query.name, 12)
+  }
+
+  /** False: it does not fit. */
+  record({ owner, type, data, target }: ResourceRecord, ttlSeconds: number): boolean {
+    const pointer = this.#places.get(owner)
+    const ownerBytes = pointer === undefined ? owner.length : 2
+    if (this.#at + ownerBytes + 10 + data.length > this.end) return false
+    if (pointer === undefined) {
+      this.#remember(owner, this.#at)
+      scratch.write(owner, this.#at, 'latin1')
+    } else scratch.writeUInt16BE(0xc000 | pointer, this.#at)
+    let at = this.#at + ownerBytes
+    at = scratch.writeUInt16BE(type, at)
+    at = scratch.writeUInt16BE(1, at)
+    at = scratch.writeUInt32BE(ttlSeconds, at)
+    at = scratch.writeUInt16BE(data.length, at)
+    data.copy(scratch, at)
+    if (type === TYPE.CNAME && target !== undefined) this.#remember(target, at)
+    this.#at = at + data.length
+    this.records++
+    return true
+  }
+
+  finish(header: {
+    readonly rcode: number
+    readonly answers: number
+    readonly authority: number
+    readonly isCut?: boolean
+    readonly authenticated?: boolean
+  }): Buffer {
+    const { query } = this
+    if (header.isCut) this.#at = 12 + query.asked.length
+    scratch.writeUInt16BE(query.id, 0)
+    scratch.writeUInt16BE(
+      0x8080 |
+        (header.isCut ? 0x0200 : 0) |
+        (query.recursionDesired ? 0x0100 : 0) |
+        (header.authenticated ? 0x0020 : 0) |
+        (query.checkingDisabled ? 0x0010 : 0) |
+        header.rcode,
+      2,
+    )
+    scratch.writeUInt16BE(1, 4)
+    scratch.writeUInt16BE(header.answers, 6)
+    scratch.writeUInt16BE(header.authority, 8)
+    scratch.writeUInt16BE(query.edns ? 1 : 0, 10)
+    if (query.edns) {
+      scratch[this.#at] = 0
+      scratch.writeUInt16BE(TYPE.OPT, this.#at + 1)
+      scratch.writeUInt16BE(MOST_UDP_BYTES, this.#at + 3)
+      scratch.writeUInt32BE(query.edns.dnssecOk ? 0x8000 : 0, this.#at + 5)
+      scratch.writeUInt16BE(0, this.#at + 9)
+      this.#at += OPT_BYTES
+    }
+    return Buffer.from(scratch.subarray(0, this.#at))
+  }
+
+  #remember(name: string, at: number): void {
+    if (at <= HIGHEST_POINTER && !this.#places.has(name)) this.#places.set(name, at)
+  }
+}

@@ -1,0 +1,285 @@
+import { parseAddress } from '../net/address.ts'
+import type { Address } from '../net/types.ts'
+import type { Grant } from '../policy/name-table.ts'
+import { Cache, type Cached } from './cache.ts'
+import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED, SERVFAIL } from './encode.ts'
+import { LearnedNames } from './learned.ts'
+import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
+import { dotted, isBad, readQuery, type Query } from './query.ts'
+import { QueryRates } from './rate.ts'
+import { readReply, type Reply, type ResourceRecord } from './reply.ts'
+import { RCODE, TYPE, typeName } from './types.ts'
+
+export interface Upstream {
+  ask(question: {
+    readonly name: string
+    readonly type: number
+    readonly dnssecOk: boolean
+    readonly checkingDisabled: boolean
+  }): Promise<Buffer>
+}
+
+export interface GatewayOptions {
+  readonly upstream: Upstream
+  readonly admission: Admission
+  readonly answering: Answering
+  readonly onQuery: (report: QueryReport) => void
+  /** Epoch ms. */
+  readonly nowMs?: () => number
+}
+
+/** What a client is told of an answer that is older than it should be (RFC 8767). */
+const STALE_TTL_SECONDS = 30
+/** No absence counts for longer. */
+const LONGEST_NEGATIVE_MS = 300_000
+/** An absence that does not say for how long. */
+const PLAIN_NEGATIVE_MS = 5_000
+
+/** One question on its way from a container to its answer. */
+interface Ask {
+  readonly query: Query
+  readonly asker: Asker
+  readonly source: string
+  readonly name: string | undefined
+  readonly grants: readonly Grant[]
+  readonly isUdp: boolean
+  readonly startedMs: number
+  readonly respond: (message: Buffer) => void
+}
+
+/**
+ * Answers the questions of containers: only for names that the asking one may reach, and only when the kernel holds the addresses that the answer
+ * names. Knows nothing of sockets; throws nothing, whatever it is given.
+ */
+export class Gateway {
+  readonly #upstream: Upstream
+  readonly #admission: Admission
+  readonly #onQuery: GatewayOptions['onQuery']
+  readonly #nowMs: () => number
+  readonly #rates: QueryRates
+  readonly #learned = new LearnedNames()
+  readonly cache = new Cache()
+  /** Questions on their way to an upstream: who asks the same waits for the same answer. */
+  readonly #asked = new Map<string, Promise<Reply>>()
+  #answering: Answering
+
+  constructor({ upstream, admission, answering, onQuery, nowMs = Date.now }: GatewayOptions) {
+    this.#upstream = upstream
+    this.#admission = admission
+    this.#answering = answering
+    this.#onQuery = onQuery
+    this.#nowMs = nowMs
+    this.#rates = new QueryRates(perSecond(answering))
+  }
+
+  /** From the next question on. What containers learned counts no longer: it was learned under other rights. */
+  setAnswering(answering: Answering): void {
+    if (answering.names !== this.#answering.names) this.#learned.clear()
+    this.#answering = answering
+    this.#rates.setRate(perSecond(answering))
+  }
+
+  /** `respond` is called once at most, now or later. */
+  handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): void {
+    const startedMs = performance.now()
+    const source = parseAddress(from.startsWith('::ffff:') ? from.slice(7) : from)
+    const asker = source && this.#answering.askerOf(source)
+    // Nobody of ours: an answer would make this an open resolver.
+    if (!source || !asker) return
+    const report = (outcome: Outcome, more: Partial<QueryReport> = {}): void =>
+      this.#onQuery({
+        outcome,
+        policy: asker.policies.join('+') || 'none',
+        type: 'other',
+        name: undefined,
+        asker: asker.name,
+        source,
+        durationMs: performance.now() - startedMs,
+        held: false,
+        ...more,
+      })
+    if (!this.#rates.take(source, startedMs)) return report('limited')
+    const query = readQuery(message)
+    if (!query) return report('malformed')
+    if (isBad(query)) {
+      respond(encodeBad(query))
+      return report('malformed')
+    }
+    const name = dotted(query.name)
+    const grants = name === undefined ? [] : this.#grantsOf(asker, source, name)
+    const ask: Ask = { query, asker, source, name, grants, isUdp, startedMs, respond }
+    if (grants.length === 0 && !(asker.anyName && name !== undefined)) return this.#deny(ask)
+    this.#answer(ask)
+  }
+
+  #grantsOf(asker: Asker, source: Address, name: string): readonly Grant[] {
+    const granted = this.#answering.names.match(name).filter(({ policy }) => asker.policies.includes(policy))
+    return granted.length > 0 ? granted : this.#learned.match(source, name, this.#nowMs())
+  }
+
+  #deny(ask: Ask): void {
+    const { query } = ask
+    const { denied } = this.#answering.config
+    const zero = denied === 'zero' ? zeroOf(query) : undefined
+    ask.respond(
+      encodeReply(query, zero ?? (denied === 'refused' ? REFUSED : NXDOMAIN), {
+        isUdp: ask.isUdp,
+        ttlOf: (ttl) => ttl,
+      }),
+    )
+    this.#tell(ask, 'denied')
+  }
+
+  #answer(ask: Ask): void {
+    const { query } = ask
+    // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
+    if (query.type === TYPE.ANY) {
+      ask.respond(encodeError(query, RCODE.notImp))
+      return this.#tell(ask, 'answered')
+    }
+    const key = keyOf(query)
+    const nowMs = this.#nowMs()
+    const cached = this.cache.fresh(key, nowMs)
+    if (cached) return this.#give(ask, cached.reply, 'cached', ageOf(cached, nowMs))
+    this.#fetch(key, query).then(
+      (reply) => this.#give(ask, reply, 'answered', 0),
+      () => {
+        const stale = this.cache.stale(key, this.#nowMs())
+        if (stale) return this.#give(ask, stale.reply, 'stale', Number.POSITIVE_INFINITY)
+        ask.respond(encodeError(query, RCODE.servFail))
+        this.#tell(ask, 'failed')
+      },
+    )
+  }
+
+  #fetch(key: string, query: Query): Promise<Reply> {
+    const known = this.#asked.get(key)
+    if (known) return known
+    const { name, type, checkingDisabled } = query
+    const asking = this.#upstream
+      .ask({ name, type, checkingDisabled, dnssecOk: query.edns?.dnssecOk ?? false })
+      .then((message) => {
+        const reply = readReply(message, name, type)
+        if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain) {
+          if (this.cache.stale(key, this.#nowMs()))
+            throw new Error(`the upstream answered with ${reply.rcode}`)
+          return reply
+        }
+        this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
+        return reply
+      })
+      .finally(() => this.#asked.delete(key))
+    this.#asked.set(key, asking)
+    return asking
+  }
+
+  #lifeMs({ ttlSeconds, answers }: Reply, type: number): number {
+    if (!answers.some((record) => record.type === type))
+      return ttlSeconds === undefined ? PLAIN_NEGATIVE_MS : Math.min(ttlSeconds * 1000, LONGEST_NEGATIVE_MS)
+    return this.#heldTtl(ttlSeconds ?? 0) * 1000
+  }
+
+  /** In seconds, as clients are told. */
+  #heldTtl(ttlSeconds: number): number {
+    const { minTtlMs, maxTtlMs } = this.#answering.config
+    return Math.floor(Math.min(Math.max(ttlSeconds * 1000, minTtlMs), maxTtlMs) / 1000)
+  }
+
+  /** @param ageSeconds of the reply; infinite: its time is over */
+  #give(ask: Ask, reply: Reply, outcome: Outcome, ageSeconds: number): void {
+    const ttlOf = (ttl: number): number =>
+      ageSeconds === Number.POSITIVE_INFINITY
+        ? STALE_TTL_SECONDS
+        : Math.max(0, this.#heldTtl(ttl) - ageSeconds)
+    const given = addressesOf(reply, ttlOf)
+    this.#learn(ask, reply, ttlOf)
+    const as = ask.grants.map((grant) => grant.as)
+    const { refused, done } =
+      given.length > 0 ? this.#admission.admit(as, given) : { refused: NONE, done: undefined }
+    const answers =
+      refused.size === 0
+        ? reply.answers
+        : reply.answers.filter(({ addresses }) => !addresses.some((address) => refused.has(address)))
+    const send = (held: boolean): void => {
+      ask.respond(encodeReply(ask.query, { ...reply, answers }, { isUdp: ask.isUdp, ttlOf }))
+      this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
+    }
+    if (!done) return send(false)
+    let isOver = false
+    const withhold = (): void => {
+      if (isOver) return
+      isOver = true
+      ask.respond(encodeReply(ask.query, SERVFAIL, { isUdp: ask.isUdp, ttlOf }))
+      this.#tell(ask, 'withheld', true)
+    }
+    const timer = setTimeout(withhold, this.#answering.config.maxHoldMs)
+    done.then(
+      () => {
+        clearTimeout(timer)
+        if (isOver) return
+        isOver = true
+        send(true)
+      },
+      () => {
+        clearTimeout(timer)
+        withhold()
+      },
+    )
+  }
+
+  /** Hosts behind a service are asked for next. */
+  #learn({ source, grants, query }: Ask, { answers }: Reply, ttlOf: (ttl: number) => number): void {
+    if (!LEADING.has(query.type)) return
+    for (const { type, target, ttlSeconds } of answers) {
+      const name = type === query.type && target !== undefined ? dotted(target) : undefined
+      if (name === undefined) continue
+      const untilMs = this.#nowMs() + Math.max(1, ttlOf(ttlSeconds)) * 1000
+      this.#learned.learn(source, name, grants, untilMs)
+    }
+  }
+
+  #tell(ask: Ask, outcome: Outcome, held = false): void {
+    this.#onQuery({
+      outcome,
+      policy: ask.grants[0]?.policy ?? (ask.asker.policies.join('+') || 'none'),
+      type: typeName(ask.query.type),
+      name: ask.name,
+      asker: ask.asker.name,
+      source: ask.source,
+      durationMs: performance.now() - ask.startedMs,
+      held,
+    })
+  }
+}
+
+const NONE: ReadonlySet<Address> = new Set()
+const LEADING: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])
+
+const UNIT_SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const
+const perSecond = ({ config: { ratePerContainer: rate } }: Answering): number =>
+  rate.count / UNIT_SECONDS[rate.per]
+
+const keyOf = ({ type, edns, checkingDisabled, name }: Query): string =>
+  `${type} ${edns?.dnssecOk ? 1 : 0}${checkingDisabled ? 1 : 0} ${name}`
+
+const ageOf = ({ storedAtMs }: Cached, nowMs: number): number => Math.floor((nowMs - storedAtMs) / 1000)
+
+const addressesOf = ({ answers }: Reply, ttlOf: (ttl: number) => number): GivenAddress[] =>
+  answers.flatMap(({ addresses, ttlSeconds }) =>
+    addresses.map((address) => ({ address, ttlMs: ttlOf(ttlSeconds) * 1000 })),
+  )
+
+/** An address that leads nowhere, for clients that take an error for a reason to ask somebody else. */
+function zeroOf({ name, type }: Query): Reply {
+  const bytes = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : undefined
+  if (bytes === undefined) return EMPTY
+  const record: ResourceRecord = {
+    owner: name,
+    type,
+    ttlSeconds: 60,
+    data: Buffer.alloc(bytes),
+    addresses: [],
+    target: undefined,
+  }
+  return { ...EMPTY, answers: [record] }
+}

@@ -1,0 +1,72 @@
+import type { Address, Hostname } from '../net/types.ts'
+import type { GatewayConfig, Rate } from '../config/model.ts'
+import type { NameTable } from '../policy/name-table.ts'
+
+/** Who sends from an address. */
+export interface Asker {
+  /** For people: the container's name, or what is known instead. Hostile text. */
+  readonly name: string
+  /** Whose lists hold for it. */
+  readonly policies: readonly string[]
+  /** It may reach any host of the internet, or send mail to any: so it may ask for any name. */
+  readonly anyName: boolean
+}
+
+/** What the gateway answers by: replaced whole when the policy, or who is who, changes. */
+export interface Answering {
+  readonly config: GatewayConfig & { readonly ratePerContainer: Rate }
+  /** How long an address stays allowed after its TTL. */
+  readonly retainMs: number
+  readonly names: NameTable
+  /** Undefined: nobody who may ask. */
+  readonly askerOf: (source: Address) => Asker | undefined
+}
+
+export interface GivenAddress {
+  readonly address: Address
+  readonly ttlMs: number
+}
+
+/** Where addresses go before an answer that names them leaves. */
+export interface Admission {
+  /**
+   * Books addresses under the names and patterns that grant them. `refused` are those that no name may lead to. `done` is undefined when the kernel holds
+   * all others already for long enough; it rejects when they could not be brought there.
+   */
+  admit(
+    as: readonly Hostname[],
+    addresses: readonly GivenAddress[],
+  ): { readonly refused: ReadonlySet<Address>; readonly done: Promise<void> | undefined }
+}
+
+/**
+ * `answered`: by an upstream; `cached`: without one; `stale`: from an answer whose time was over, since no upstream answers; `denied`: the name is not
+ * allowed; `withheld`: the kernel did not hold its addresses in time; `failed`: no upstream answered; `limited`: too many questions of one
+ * container; `malformed`: no question.
+ */
+export const OUTCOMES = [
+  'answered',
+  'cached',
+  'stale',
+  'denied',
+  'withheld',
+  'failed',
+  'limited',
+  'malformed',
+] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** One question, told to whoever counts and logs. */
+export interface QueryReport {
+  readonly outcome: Outcome
+  /** That decided, or whose it would have been. */
+  readonly policy: string
+  readonly type: string
+  /** Undefined: not a name of ordinary labels. */
+  readonly name: string | undefined
+  readonly asker: string
+  readonly source: string
+  readonly durationMs: number
+  /** It waited for the kernel. */
+  readonly held: boolean
+}

@@ -1,0 +1,110 @@
+import { MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
+import { RCODE, TYPE } from './types.ts'
+
+const CLASS_IN = 1
+/** What a client takes by UDP that says nothing about it. */
+const PLAIN_BYTES = 512
+const HEADER_BYTES = 12
+
+/** A question of a container. */
+export interface Query {
+  readonly id: number
+  readonly recursionDesired: boolean
+  readonly checkingDisabled: boolean
+  /** In wire form (length bytes and all) as latin1, lower case. */
+  readonly name: string
+  /** Name, type and class as they were asked, letter case and all: the answer has to repeat them. */
+  readonly asked: Buffer
+  readonly type: number
+  /** Undefined: it knows no extended DNS. */
+  readonly edns: { readonly dnssecOk: boolean } | undefined
+  /** What it takes by UDP. */
+  readonly maxBytes: number
+}
+
+/** What is no question, and how to say so. Undefined `query`: silence. */
+export interface BadQuery {
+  readonly rcode: number
+  readonly query: Pick<Query, 'id' | 'recursionDesired'> & { readonly asked?: Buffer }
+}
+
+/**
+ * Reads what a container sent. Undefined for what deserves no answer: too short for a header, or an answer itself, which would have two of us
+ * answer each other for ever. Never throws.
+ */
+export function readQuery(message: Buffer): Query | BadQuery | undefined {
+  if (message.length < HEADER_BYTES) return undefined
+  const id = message.readUInt16BE(0)
+  const flags = message.readUInt16BE(2)
+  if ((flags & 0x8000) !== 0) return undefined
+  const head = { id, recursionDesired: (flags & 0x0100) !== 0 }
+  const bad = (rcode: number): BadQuery => ({ rcode, query: head })
+  if ((flags & 0x7800) !== 0) return bad(RCODE.notImp)
+  const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => message.readUInt16BE(at))
+  if (questions !== 1 || answers !== 0 || authorities !== 0 || (additionals ?? 0) > 4)
+    return bad(RCODE.formErr)
+  try {
+    const reader = new MessageReader(message)
+    reader.skip(HEADER_BYTES)
+    const name = reader.name()
+    // A pointer in a question can only point into the header.
+    if (reader.position !== HEADER_BYTES + name.length) return bad(RCODE.formErr)
+    const type = reader.uint16()
+    const isInternet = reader.uint16() === CLASS_IN
+    const asked = message.subarray(HEADER_BYTES, reader.position)
+    const options = readEdns(reader, additionals ?? 0)
+    if (options === 'malformed') return bad(RCODE.formErr)
+    if (!isInternet || type === TYPE.OPT) return { rcode: RCODE.refused, query: { ...head, asked } }
+    if (type === TYPE.AXFR || type === TYPE.IXFR) return { rcode: RCODE.refused, query: { ...head, asked } }
+    return {
+      ...head,
+      checkingDisabled: (flags & 0x0010) !== 0,
+      name,
+      asked,
+      type,
+      edns: options && { dnssecOk: options.dnssecOk },
+      maxBytes: options?.bytes ?? PLAIN_BYTES,
+    }
+  } catch (error) {
+    if (error instanceof MalformedMessage) return bad(RCODE.formErr)
+    throw error
+  }
+}
+
+export const isBad = (query: Query | BadQuery): query is BadQuery => 'rcode' in query
+
+function readEdns(
+  reader: MessageReader,
+  count: number,
+): { bytes: number; dnssecOk: boolean } | 'malformed' | undefined {
+  let found: { bytes: number; dnssecOk: boolean } | undefined
+  for (let index = 0; index < count; index++) {
+    const isRoot = reader.name() === '\0'
+    const type = reader.uint16()
+    const bytes = reader.uint16()
+    const flags = reader.uint32()
+    reader.moveTo(reader.dataEnd(reader.uint16()))
+    if (type !== TYPE.OPT) continue
+    if (found || !isRoot) return 'malformed'
+    found = { bytes: Math.max(PLAIN_BYTES, bytes), dnssecOk: (flags & 0x8000) !== 0 }
+  }
+  return found
+}
+
+const ORDINARY_LABEL = /^[a-z0-9_-]+$/
+
+/**
+ * `www.example.com` for a name in wire form; undefined for the root, and for names with other labels than letters, digits, `-` and `_`: a dot in
+ * a label would pass for two labels.
+ */
+export function dotted(wire: string): string | undefined {
+  const labels: string[] = []
+  for (let at = 0; at < wire.length - 1;) {
+    const length = wire.charCodeAt(at)
+    const label = wire.slice(at + 1, at + 1 + length)
+    if (!ORDINARY_LABEL.test(label)) return undefined
+    labels.push(label)
+    at += 1 + length
+  }
+  return labels.length > 0 ? labels.join('.') : undefined
+}

@@ -1,0 +1,45 @@
+/** What one source may ask, as a bucket that fills again. */
+interface Bucket {
+  tokens: number
+  atMs: number
+}
+
+/** So many seconds' worth may come at once. */
+const BURST = 5
+const MOST_SOURCES = 10_000
+
+/** A budget of questions for each source. */
+export class QueryRates {
+  readonly #buckets = new Map<string, Bucket>()
+  #perMs = 0
+  #burst = 0
+
+  constructor(perSecond: number) {
+    this.setRate(perSecond)
+  }
+
+  setRate(perSecond: number): void {
+    this.#perMs = perSecond / 1000
+    this.#burst = Math.max(1, perSecond * BURST)
+  }
+
+  /** False: it has asked too much. */
+  take(source: string, nowMs: number): boolean {
+    let bucket = this.#buckets.get(source)
+    if (!bucket) {
+      // A source that was silent long enough to be forgotten has a whole budget anyway.
+      if (this.#buckets.size >= MOST_SOURCES)
+        for (const key of this.#buckets.keys()) {
+          this.#buckets.delete(key)
+          break
+        }
+      bucket = { tokens: this.#burst, atMs: nowMs }
+      this.#buckets.set(source, bucket)
+    }
+    bucket.tokens = Math.min(this.#burst, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * this.#perMs)
+    bucket.atMs = nowMs
+    if (bucket.tokens < 1) return false
+    bucket.tokens--
+    return true
+  }
+}
