@@ -7,6 +7,7 @@ import {
   type Standing,
   type View,
 } from '../host/report.ts'
+import type { QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
@@ -23,6 +24,7 @@ import type { Unprotected } from '../workloads/model.ts'
 import type { NetworkResult } from '../proof/results.ts'
 import { chainOf, type Health } from './health.ts'
 import { Proofs } from './proofs.ts'
+import { QueryLog } from './query-log.ts'
 import { UnprotectedLog } from './unprotected-log.ts'
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
@@ -37,6 +39,7 @@ export class Account {
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
   readonly #unprotectedLog: UnprotectedLog
+  readonly #queryLog: QueryLog
   #lastRepairMs: number | undefined
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
@@ -46,6 +49,7 @@ export class Account {
     private readonly log: Logger,
   ) {
     this.#unprotectedLog = new UnprotectedLog(log)
+    this.#queryLog = new QueryLog(log)
   }
 
   /** Which guards are known to stand. */
@@ -81,6 +85,16 @@ export class Account {
     const unanswered = this.#reachability.note(lookup, performance.now())
     if (unanswered === undefined) this.health.good('resolver')
     else this.health.bad('resolver', unanswered)
+  }
+
+  queried(report: QueryReport, wish: 'denied' | 'all' | 'none'): void {
+    this.metrics.countQuery(report)
+    this.#queryLog.tell(report, wish, performance.now())
+  }
+
+  gatewayIs(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('gateway')
+    else this.health.bad('gateway', problem)
   }
 
   /** What a person's `embargod verify` found. */

@@ -4,11 +4,12 @@ import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { writeClosedGuard } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { HostView } from '../host/host-view.ts'
+import { HostView, ownServers } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
+import { IpsetSession } from '../ipset/session.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { ClassNumbers } from '../policy/classes.ts'
@@ -28,8 +29,11 @@ import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
+import { KernelAdmission } from './admission.ts'
+import { answeringOf } from './askers.ts'
 import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
+import { DnsGateway } from './dns-gateway.ts'
 import { EntryEnds } from './entry-ends.ts'
 import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
@@ -76,6 +80,7 @@ export class Daemon {
   readonly #namespaces: NamespaceSession
   readonly #drivers: HostDrivers
   readonly #held: HeldTable
+  readonly #setWriter = new IpsetSession()
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
   readonly #looks = new LookPlan(performance.now())
@@ -91,6 +96,7 @@ export class Daemon {
   #names!: Names
   #desired!: Desired
   #firewall!: Firewall
+  #gateway!: DnsGateway
   #control: ControlServer | undefined
   #lastWatchdogMs = 0
   #closedGuard: string | undefined
@@ -235,8 +241,10 @@ export class Daemon {
     await this.#control?.close()
     await this.#proof.stop()
     await this.#watches.stop()
+    await this.#gateway?.stop()
     await this.#names?.stop()
     await this.#loop.stop()
+    await this.#setWriter.close()
     await this.#held.close()
     await this.#namespaces.close()
     await this.#port.close()
@@ -323,7 +331,7 @@ export class Daemon {
     })
     this.#firewall = new Firewall({
       desired: this.#desired,
-      drivers: this.#drivers,
+      drivers: { ...this.#drivers, writeAtOnce: (lines) => this.#setWriter.write(lines) },
       conntrack: this.#drivers.conntrack,
       generation,
       everHeld: (name, address) => ledger.everHeld(name, address),
@@ -337,6 +345,18 @@ export class Daemon {
           { err: error },
           'live connections could not be read: those on expired addresses may break',
         ),
+    })
+    this.#gateway = new DnsGateway({
+      admission: new KernelAdmission({
+        ledger,
+        isHostAddress: this.#host.isHostAddress,
+        desired: this.#desired,
+        lane: this.#firewall.reconciler.lane,
+        onChange: () => this.#names.changed(),
+      }),
+      ownServers,
+      onQuery: (report) => this.#account.queried(report, this.#desired.config.dns.log),
+      onState: (problem) => this.#account.gatewayIs(problem),
     })
   }
 
@@ -408,6 +428,7 @@ export class Daemon {
     this.#passing = true
     try {
       await this.#observeSurroundings(triggers)
+      this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())
       const { flavour } = this.#drivers.iptables
       const { known } = this.#firewall.reconciler
@@ -420,6 +441,7 @@ export class Daemon {
       )
       const result = await this.#firewall.pass(scope, nowMs)
       this.#noteBindings()
+      this.#gateway.answerBy(this.#desired.config, answeringOf(this.#desired, this.#host.inventory))
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)

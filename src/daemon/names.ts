@@ -48,11 +48,16 @@ export class Names {
     const { config, policies, store, log, isHostAddress, seed } = options
     const { retainMs, maxAddressesPerName, refresh } = config.resolver
     const ledger = new Ledger({
-      limits: { refreshMaxMs: refresh.maxMs, retainMs, maxAddressesPerName },
+      limits: {
+        refreshMaxMs: refresh.maxMs,
+        promiseMaxMs: promiseMaxOf(config),
+        retainMs,
+        maxAddressesPerName,
+      },
       classify,
       parseAddress,
     })
-    ledger.configure(policies.names)
+    ledger.configure(new Map([...policies.names, ...policies.patterns]))
     const snapshot = await store.load('addresses', savedLedger)
     try {
       if (snapshot !== undefined) ledger.restore(snapshot, Date.now(), isHostAddress)
@@ -103,6 +108,11 @@ export class Names {
     }
   }
 
+  /** What the gateway told a container is worth saving. */
+  changed(): void {
+    this.saves.request()
+  }
+
   async stop(): Promise<void> {
     await this.refresher.stop()
     this.resolver.close()
@@ -138,8 +148,19 @@ export class Names {
 
 function settingsOf(config: Config, policies: Policies): RefresherSettings {
   const { refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep } = config.resolver
-  return { names: policies.names, refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep }
+  return {
+    names: policies.names,
+    patterns: policies.patterns,
+    promiseMaxMs: promiseMaxOf(config),
+    refresh,
+    retainMs,
+    maxAddressesPerName,
+    maxQueriesPerSecond,
+    sweep,
+  }
 }
+
+const promiseMaxOf = ({ dns }: Config): number => (dns.gateway ? dns.maxTtlMs : 0)
 
 /** Asks the queue once a minute at most. */
 function laterRequests(queue: SaveQueue): () => void {

@@ -103,6 +103,27 @@ export class Membership {
     else this.#ofName.delete(name)
   }
 
+  /** Takes over one more address of a name. Returns the sets that have to hold it. */
+  include(name: Hostname, { address, family, private: isPrivate }: HeldAddress): string[] {
+    const sets = this.setsOf(name, family, isPrivate)
+    let ofName = this.#ofName.get(name)
+    if (!ofName && sets.length > 0) this.#ofName.set(name, (ofName = new Map()))
+    for (const set of sets) {
+      const elements = ofName?.get(set)
+      if (elements?.has(address)) continue
+      if (elements) elements.add(address)
+      else ofName?.set(set, new Set([address]))
+      this.#own(set, address, name)
+    }
+    return sets
+  }
+
+  /** Where addresses of a name go. */
+  setsOf(name: Hostname, family: Family, isPrivate: boolean): string[] {
+    const feeds = this.#feeds.get(name) ?? []
+    return feeds.filter((feed) => feed.private || !isPrivate).map((feed) => feed.sets[family])
+  }
+
   /** The elements of a set that are networks rather than addresses. */
   networksOf(set: string): readonly Cidr[] {
     let networks = this.#networks.get(set)

@@ -15,8 +15,6 @@ export interface Asker {
 /** What the gateway answers by: replaced whole when the policy, or who is who, changes. */
 export interface Answering {
   readonly config: GatewayConfig & { readonly ratePerContainer: Rate }
-  /** How long an address stays allowed after its TTL. */
-  readonly retainMs: number
   readonly names: NameTable
   /** Undefined: nobody who may ask. */
   readonly askerOf: (source: Address) => Asker | undefined

@@ -12,10 +12,11 @@ import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf } from '../workloads/published.ts'
-import { containerResolvers } from '../workloads/resolvers.ts'
+import { containerResolvers, type ContainerResolvers } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
 import type { HostGroups } from '../dataplane/model.ts'
+import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
 import { findHostGroups } from './host-groups.ts'
 import { ContainerPorts } from './container-ports.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
@@ -37,9 +38,10 @@ export class HostView {
   readonly #interfaces = new InterfaceTable()
   #addresses: { readonly of: readonly HostInterface[]; readonly all: ReadonlySet<Address> } | undefined
   #resolvers: readonly Address[] = []
+  #askedByEngine: readonly string[] = []
   #resolverReads = 0
   #resolverProblems: readonly string[] = []
-  readonly #written = new WeakMap<Container, readonly string[]>()
+  readonly #written = new WeakMap<Container, EngineResolvConf>()
   readonly #ports: ContainerPorts
   #hostGroups: HostGroups | undefined
 
@@ -58,6 +60,11 @@ export class HostView {
 
   get interfaces(): readonly HostInterface[] {
     return this.#interfaces.all
+  }
+
+  /** Names of networks whose containers have the engine ask for them: past the gateway. */
+  get askedByEngine(): readonly string[] {
+    return this.#askedByEngine
   }
 
   get resolvers(): readonly Address[] {
@@ -167,20 +174,27 @@ export class HostView {
     if (anew) this.#dockerds = undefined
     this.#resolverReads += 1
     const read = this.#resolverReads
-    const { servers, problems } =
-      config.dns.servers.length > 0
-        ? { servers: config.dns.servers, problems: [] }
-        : await containerResolvers(this.#inventory, config.docker.socket, {
-            hostNameServers: () => hostNameServers(readText),
-            readText,
-            dockerds: () => this.#findDockerds(),
-            written: this.#written,
-          })
+    const found = await this.#findResolvers(config)
     if (read !== this.#resolverReads) return false
-    const before = this.#resolvers
-    this.#resolvers = servers
-    this.#resolverProblems = problems
-    return servers.join() !== before.join()
+    const before = [...this.#resolvers, ...this.#askedByEngine]
+    this.#resolvers = found.servers
+    this.#askedByEngine = found.askedByEngine
+    this.#resolverProblems = found.problems
+    return [...found.servers, ...found.askedByEngine].join() !== before.join()
+  }
+
+  async #findResolvers(
+    config: Config,
+  ): Promise<Pick<ContainerResolvers, 'servers' | 'askedByEngine' | 'problems'>> {
+    const { servers, gateway } = config.dns
+    if (servers.length > 0 && !gateway) return { servers, askedByEngine: [], problems: [] }
+    const found = await containerResolvers(this.#inventory, config.docker.socket, {
+      hostNameServers: () => hostNameServers(readText),
+      readText,
+      dockerds: () => this.#findDockerds(),
+      written: this.#written,
+    })
+    return servers.length > 0 ? { ...found, servers } : found
   }
 
   #ownAddresses(): ReadonlySet<Address> {

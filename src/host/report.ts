@@ -56,7 +56,8 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     plan: desired.surroundings.plan,
     config: desired.config,
     secondGuard: guards.backstop,
-    dnsGateway: false,
+    dnsGateway: desired.config.dns.gateway,
+    askedByEngine: host.askedByEngine,
     mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
     hostNetwork: desired.surroundings.hostGroups && {
       ...desired.surroundings.hostGroups,

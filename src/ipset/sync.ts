@@ -17,6 +17,16 @@ export interface KnownSet {
   readonly elements: Map<string, KnownElement>
 }
 
+/** What is taken away. */
+export interface Leaving {
+  /** Sets that are made anew, with what they are to hold by now. */
+  readonly sets: ReadonlySet<string>
+  /** By {@link placeOf}. */
+  readonly elements: ReadonlySet<string>
+}
+
+export const placeOf = (set: string, element: string): string => `${set} ${element}`
+
 /** Work on sets as data. `before` must be done ahead of the rules, `after` behind them: the kernel refuses anything else. */
 export interface SetsChange {
   readonly before: readonly string[]
@@ -24,6 +34,7 @@ export interface SetsChange {
   readonly summary: readonly string[]
   /** Sets that have to be made anew or read again when writing fails. */
   readonly touched: ReadonlySet<string>
+  readonly leaving: Leaving
   /** What to remember once it is done. */
   readonly remember: () => void
 }
@@ -47,6 +58,7 @@ export function diffSets(
   const summary: string[] = []
   const touched = new Set<string>()
   const memory: (() => void)[] = []
+  const leaving = { sets: new Set<string>(), elements: new Set<string>() }
   /** Not to be destroyed twice: older kernels refuse it. */
   const gone = new Set<string>()
   for (const spec of specs) {
@@ -57,6 +69,8 @@ export function diffSets(
       : createSet(spec, membership, current, nowMs)
     if (work.adds.length === 0 && work.deletes.length === 0 && usable) continue
     touched.add(spec.name)
+    if (!usable) leaving.sets.add(spec.name)
+    for (const element of work.deletes) leaving.elements.add(placeOf(spec.name, element))
     // What an earlier process left half done.
     if (!usable && known.has(successor(spec.name))) {
       before.push(`destroy ${successor(spec.name)}`)
@@ -80,11 +94,23 @@ export function diffSets(
       if (wanted.has(name) || gone.has(name)) continue
       after.push(`destroy ${name}`)
       touched.add(name)
+      leaving.sets.add(name)
       summary.push(`destroy set ${name}`)
       memory.push(() => known.delete(name))
     }
   }
-  return { before, after, summary, touched, remember: () => memory.forEach((step) => step()) }
+  return { before, after, summary, touched, leaving, remember: () => memory.forEach((step) => step()) }
+}
+
+/** Undefined: the set must not hold it. */
+export function elementOf(
+  membership: Membership,
+  set: string,
+  element: string,
+  timeoutSeconds: number,
+): ElementWrite | undefined {
+  const comment = wantedComment(membership, set, element)
+  return comment === undefined ? undefined : { element, timeoutSeconds, comment }
 }
 
 /** As the kernel will give it back. */

@@ -63,6 +63,24 @@ export const CATALOGUE = {
   ),
   lookups: counter('resolve_total', 'Look-ups (one name, one family) by outcome.', 'outcome'),
   lookupDuration: histogram('resolve_duration_seconds', 'Duration of one look-up.'),
+  dnsQueries: counter(
+    'dns_queries_total',
+    'Questions of containers to the DNS gateway. Policy: the one that allows the name; of a denied name all that the container has, joined by `+`.',
+    'policy',
+    'outcome',
+    'type',
+  ),
+  dnsDuration: histogram(
+    'dns_duration_seconds',
+    'From the arrival of a question to the answer that leaves, the wait for the kernel included.',
+  ),
+  dnsHeld: counter('dns_held_total', 'Answers that waited for the kernel to hold their addresses.'),
+  dnsCacheEntries: gauge('dns_cache_entries', 'Answers in the cache of the DNS gateway.'),
+  dnsUpstream: gauge(
+    'dns_upstream_up',
+    'Whether the upstream answered the last question of the DNS gateway.',
+    'server',
+  ),
   reconciles: counter(
     'reconcile_total',
     'Passes of the reconcile loop by what asked for them and how they ended.',

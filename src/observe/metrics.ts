@@ -73,6 +73,14 @@ export class Metrics {
     'lookupDuration',
     [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3, 10],
   )
+  readonly #dnsQueries = this.#counter('dnsQueries')
+  readonly #dnsDuration = this.#histogram(
+    'dnsDuration',
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 1, 3],
+  )
+  readonly #dnsHeld = this.#counter('dnsHeld')
+  readonly #dnsCacheEntries = this.#gauge('dnsCacheEntries')
+  readonly #dnsUpstream = this.#gauge('dnsUpstream')
   readonly #reconciles = this.#counter('reconciles')
   readonly #reconcileDuration = this.#histogram(
     'reconcileDuration',
@@ -156,6 +164,28 @@ export class Metrics {
 
   observeLookup(seconds: number): void {
     this.#lookupDuration.observe(seconds)
+  }
+
+  countQuery(query: {
+    readonly policy: string
+    readonly outcome: string
+    readonly type: string
+    readonly durationMs: number
+    readonly held: boolean
+  }): void {
+    const { policy, outcome, type } = query
+    this.#dnsQueries.inc({ policy, outcome, type })
+    this.#dnsDuration.observe(query.durationMs / 1000)
+    if (query.held) this.#dnsHeld.inc()
+  }
+
+  setDnsGateway(
+    cacheEntries: number,
+    upstreams: readonly { readonly server: string; readonly up: boolean }[],
+  ): void {
+    this.#dnsCacheEntries.set(cacheEntries)
+    this.#dnsUpstream.reset()
+    for (const { server, up } of upstreams) this.#dnsUpstream.set({ server }, Number(up))
   }
 
   countReconcile(trigger: string, outcome: string): void {

@@ -119,6 +119,8 @@ export class Firewall {
       // The plan took what was dirty and nobody wrote it.
       this.#options.desired.membership.touchAll()
       throw error
+    } finally {
+      this.reconciler.lane.done()
     }
     const isNew = next !== this.#generation
     this.#applied = dataplane
@@ -204,7 +206,8 @@ export class Firewall {
     return {
       policies,
       membership,
-      resolvers: surroundings.resolvers,
+      // Behind the gateway containers reach none of them themselves.
+      resolvers: config.dns.gateway ? [] : surroundings.resolvers,
       sources: [
         ...surroundings.plan.guarded.flatMap((one) => one.subnets),
         ...[...hostAddresses].map((address) => address as string as Cidr),

@@ -18,6 +18,7 @@ import type { HeldChange, HeldTable } from '../nftables/held.ts'
 import { ToolError } from '../system/exec.ts'
 import { HostNetworkKeeper, type DesiredGroups, type HostNetworkChange } from './host-network-keeper.ts'
 import { BindingsKeeper, type BindingsChange } from './bindings-keeper.ts'
+import { Lane } from './lane.ts'
 
 /** What the rules find in sets and tables beside them. */
 export interface Contents {
@@ -34,6 +35,8 @@ export interface Drivers {
   readonly hostNetwork: HostNetworkDriver
   /** The daemon's alone: its table ends with the process. */
   readonly held?: HeldTable
+  /** Lines of `ipset`, at once; resolves when the kernel has them. Absent: as any others. */
+  readonly writeAtOnce?: (lines: readonly string[]) => Promise<void>
 }
 
 /** What is read by itself: the rules of one family, the second guard, what holds containers to their addresses, or those on the host's network. */
@@ -100,10 +103,13 @@ export class Reconciler {
 
   readonly bindings: BindingsKeeper
   readonly hostNetwork: HostNetworkKeeper
+  /** What somebody waits for goes by here, not with the passes. */
+  readonly lane: Lane
 
   constructor(private readonly drivers: Drivers) {
     this.bindings = new BindingsKeeper(drivers.bindings)
     this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
+    this.lane = new Lane({ known: this.known, write: drivers.writeAtOnce ?? ((lines) => drivers.ipset.write(lines)) })
   }
 
   /** Was the second guard as it ought to be when it was last looked at or written? */
@@ -114,18 +120,22 @@ export class Reconciler {
   /** Nothing that was known is believed any more: the next pass reads every set. */
   forget(): void {
     this.#complete = false
+    this.lane.blind = true
   }
 
   /** Reads every set of ours, whole. */
   async readSets(nowMs: number): Promise<void> {
+    const startMs = performance.now()
     const headers = await this.drivers.ipset.headers()
     const filled = headers.filter((header) => header.entries > 0).map((header) => header.name)
     const elements = await this.drivers.ipset.elements(filled)
     this.known.clear()
     for (const header of headers) {
-      this.known.set(header.name, knownFrom(header, elements.get(header.name) ?? [], nowMs))
+      const found = elements.get(header.name) ?? []
+      this.known.set(header.name, this.#withLane(knownFrom(header, found, nowMs), startMs))
     }
     this.#complete = true
+    this.lane.blind = false
   }
 
   /** Looks at the kernel and computes what to write; writes nothing. */
@@ -165,6 +175,7 @@ export class Reconciler {
     }
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
+    this.lane.leaving(sets.leaving)
     const rules = FAMILIES.flatMap((family) => {
       const saved = rulesRead[family]
       return saved ? diffRules(desired.rules[family], saved, family) : []
@@ -278,6 +289,7 @@ export class Reconciler {
 
   /** Sets whose header is not what was last known: flushed, missing, made anew by somebody, or with a number of elements that we did not write. */
   async #suspects(): Promise<string[]> {
+    const startMs = performance.now()
     const headers = new Map((await this.drivers.ipset.headers()).map((header) => [header.name, header]))
     const suspects: string[] = []
     for (const [name, set] of this.known) {
@@ -289,7 +301,8 @@ export class Reconciler {
         this.known.set(name, { ...set, header })
         suspects.push(name)
       } else if (isManaged(set) && header.entries !== set.elements.size) {
-        suspects.push(name)
+        // One that was written while we looked is counted by the next look.
+        if (this.lane.since(name, startMs).length === 0) suspects.push(name)
       }
     }
     return suspects
@@ -298,6 +311,7 @@ export class Reconciler {
   /** Names those that are not as they were left. */
   async #readAgain(sets: readonly string[], nowMs: number): Promise<string[]> {
     const present = sets.filter((name) => this.known.has(name))
+    const startMs = performance.now()
     const elements = await this.drivers.ipset.elements(present)
     const surprises = sets.filter((name) => !this.known.has(name))
     for (const name of present) {
@@ -309,11 +323,20 @@ export class Reconciler {
         surprises.push(name)
         continue
       }
-      const fresh = knownFrom(set.header, found, nowMs)
+      const fresh = this.#withLane(knownFrom(set.header, found, nowMs), startMs)
       if (isManaged(set) && !sameElements(set, fresh)) surprises.push(name)
       this.known.set(name, fresh)
     }
     return surprises
+  }
+
+  /** A reading may have come before or after what was written meanwhile. */
+  #withLane(read: KnownSet, startMs: number): KnownSet {
+    for (const [element, known] of this.lane.since(read.header.name, startMs)) {
+      const counted = read.elements.get(element)
+      read.elements.set(element, counted ? { ...counted, comment: known.comment } : known)
+    }
+    return read
   }
 
   async #readBackstop(): Promise<SavedBackstop | undefined> {

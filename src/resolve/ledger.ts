@@ -2,6 +2,7 @@ import type { Address, Family, Hostname } from '../net/types.ts'
 import type { RangeClass } from '../net/ranges.ts'
 import { readSnapshot, type LedgerSnapshot } from './ledger-snapshot.ts'
 import type {
+  AdmitResult,
   HeldAddress,
   LedgerLimits,
   Lookup,
@@ -93,6 +94,26 @@ export class Ledger {
     return adopted
   }
 
+  /**
+   * Books addresses that a container is told of. They are held for their TTL and `retain` from now on, whatever is known already. `fresh` are those that
+   * were not held, or whose time was extended; a name that is not configured holds none.
+   */
+  admit(
+    name: Hostname,
+    given: readonly { readonly address: Address; readonly ttlMs: number }[],
+    nowMs: number,
+    isHostAddress: IsHostAddress,
+  ): AdmitResult {
+    const result = this.#names.get(name)?.admit(given, nowMs, isHostAddress, this.#limits)
+    if (result?.changed) this.#changed.add(name)
+    return result ?? { held: [], refused: given.map(({ address }) => address), changed: false }
+  }
+
+  /** Lets go what nobody renewed in time: names that nobody resolves again have no later answer that could. */
+  expire(names: Iterable<Hostname>, nowMs: number): void {
+    for (const name of names) if (this.#names.get(name)?.expire(nowMs)) this.#changed.add(name)
+  }
+
   held(name: Hostname): readonly HeldAddress[] {
     return this.#names.get(name)?.held() ?? NOTHING
   }
@@ -129,7 +150,7 @@ export class Ledger {
 
   counts(): Record<NameState, number> {
     const counts = { fresh: 0, stale: 0, failing: 0 }
-    for (const record of this.#names.values()) counts[record.state]++
+    for (const record of this.#names.values()) if (!record.isPattern) counts[record.state]++
     return counts
   }
 

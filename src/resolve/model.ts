@@ -45,9 +45,20 @@ export interface NameStatus {
   readonly refused: readonly Address[]
 }
 
+/** What became of addresses that a container is about to be told of. */
+export interface AdmitResult {
+  readonly held: readonly HeldAddress[]
+  /** Because of their range. */
+  readonly refused: readonly Address[]
+  /** The name holds other addresses than before. */
+  readonly changed: boolean
+}
+
 export interface LedgerLimits {
   /** No TTL counts for more. */
   readonly refreshMaxMs: number
+  /** No container was told of a longer one. */
+  readonly promiseMaxMs: number
   /** How long an address stays after its TTL. */
   readonly retainMs: number
   /** For each family of a name. */

@@ -3,6 +3,7 @@ import type { RangeClass } from '../net/ranges.ts'
 import { FamilyRecord } from './family-record.ts'
 import type { SavedName } from './ledger-snapshot.ts'
 import type {
+  AdmitResult,
   HeldAddress,
   LedgerLimits,
   Lookup,
@@ -41,11 +42,17 @@ export class NameRecord {
     this.#classify = classify
   }
 
+  /** It stands for names that nobody lists: nobody resolves it. */
+  get isPattern(): boolean {
+    return this.#name.startsWith('*')
+  }
+
   get size(): number {
     return this.#held.size
   }
 
   get state(): NameState {
+    if (this.isPattern) return 'fresh'
     if (this.#held.size === 0) return 'failing'
     return this.#families[4].stale || this.#families[6].stale ? 'stale' : 'fresh'
   }
@@ -91,7 +98,8 @@ export class NameRecord {
       const held = this.#held.get(address)
       if (held) {
         held.seenAtMs = nowMs
-        held.expiresAtMs = nowMs + life
+        // A container may have been promised more than this answer does.
+        held.expiresAtMs = Math.max(held.expiresAtMs, nowMs + life)
       } else if (!answered.has(address)) {
         fresh.push({
           address,
@@ -119,6 +127,46 @@ export class NameRecord {
       ...told,
       overCap: evicted.length + fresh.length - added.length,
     })
+  }
+
+  admit(
+    given: readonly { readonly address: Address; readonly ttlMs: number }[],
+    nowMs: number,
+    isHostAddress: (address: Address) => boolean,
+    limits: LedgerLimits,
+  ): AdmitResult {
+    const accepted = new Set<Address>()
+    const refused: Address[] = []
+    let changed = false
+    for (const { address } of given) {
+      if (this.#rangeOf(address, isHostAddress) === 'refused') refused.push(address)
+      else accepted.add(address)
+    }
+    for (const { address, ttlMs } of given) {
+      if (!accepted.has(address)) continue
+      const family = familyOf(address)
+      const expiresAtMs = nowMs + ttlMs + limits.retainMs
+      const held = this.#held.get(address)
+      if (held) {
+        held.seenAtMs = Math.max(held.seenAtMs, nowMs)
+        held.expiresAtMs = Math.max(held.expiresAtMs, expiresAtMs)
+        continue
+      }
+      changed = true
+      this.#makeRoom(family, accepted, 1, limits)
+      if (this.#sizes[family] >= limits.maxAddressesPerName) continue
+      const range = this.#rangeOf(address, isHostAddress)
+      this.#hold({ address, family, private: range === 'private', seenAtMs: nowMs, expiresAtMs })
+      this.#families[family].everAnswered = true
+    }
+    return { held: [...accepted].flatMap((address) => this.#held.get(address) ?? []), refused, changed }
+  }
+
+  /** True: something went. */
+  expire(nowMs: number): boolean {
+    const expired = [...this.#held.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
+    for (const { address } of expired) this.#letGo(address)
+    return expired.length > 0
   }
 
   adopt(
@@ -196,7 +244,7 @@ export class NameRecord {
       const address = parseAddress(text)
       if (address === undefined) return
       const seenAtMs = Math.min(saved.seen[index] ?? 0, nowMs)
-      const latestMs = seenAtMs + limits.refreshMaxMs + limits.retainMs
+      const latestMs = seenAtMs + Math.max(limits.refreshMaxMs, limits.promiseMaxMs) + limits.retainMs
       const expiresAtMs = Math.min(saved.expires[index] ?? 0, latestMs)
       if (this.adopt(address, seenAtMs, isHostAddress, limits, expiresAtMs)) restored = true
     })

@@ -10,6 +10,9 @@ import { Schedule } from './schedule.ts'
 
 export interface RefresherSettings {
   readonly names: ReadonlyMap<Hostname, NameUse>
+  /** Held like names, and not resolved. */
+  readonly patterns: ReadonlyMap<Hostname, NameUse>
+  readonly promiseMaxMs: number
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
   readonly retainMs: number
   readonly maxAddressesPerName: number
@@ -129,8 +132,13 @@ export class Refresher {
   }
 
   #configure(): void {
-    const { names, refresh, retainMs, maxAddressesPerName } = this.#settings
-    this.#options.ledger.configure(names, { refreshMaxMs: refresh.maxMs, retainMs, maxAddressesPerName })
+    const { names, patterns, refresh, retainMs, maxAddressesPerName } = this.#settings
+    this.#options.ledger.configure(new Map([...names, ...patterns]), {
+      refreshMaxMs: refresh.maxMs,
+      promiseMaxMs: this.#settings.promiseMaxMs,
+      retainMs,
+      maxAddressesPerName,
+    })
     this.#schedule.configure(names.keys(), this.#clock.monotonicMs(), limitsOf(this.#settings))
   }
 

@@ -2,7 +2,7 @@ import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import type { DockerdProcess } from './dockerd-process.ts'
 import { servesSocket } from './dockerd-process.ts'
-import { engineResolvConf } from './engine-resolv-conf.ts'
+import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
 import { isObject, textsOf } from './json.ts'
 import type { Container, Inventory } from './model.ts'
 
@@ -10,6 +10,8 @@ import type { Container, Inventory } from './model.ts'
 export interface ContainerResolvers {
   readonly servers: readonly Address[]
   readonly origins: readonly { readonly server: Address; readonly origin: ResolverOrigin }[]
+  /** Names of networks whose containers have the engine ask for them, from the host's own network: no rule for containers sees such a question. */
+  readonly askedByEngine: readonly string[]
   /** What could not be read or trusted, in sentences. The servers found elsewhere still stand. */
   readonly problems: readonly string[]
 }
@@ -25,7 +27,7 @@ export interface ResolverSources {
   /** The engines of this host that can be seen: `findDockerds`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
   /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
-  readonly written: WeakMap<Container, readonly string[]>
+  readonly written: WeakMap<Container, EngineResolvConf>
 }
 
 const DAEMON_JSON = '/etc/docker/daemon.json'
@@ -43,6 +45,7 @@ export const containerResolvers = async (
   sources: ResolverSources,
 ): Promise<ContainerResolvers> => {
   const found = new Map<Address, ResolverOrigin>()
+  const askedByEngine = new Set<string>()
   const problems: string[] = []
   const attempt = async <T>(what: string, read: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -87,7 +90,10 @@ export const containerResolvers = async (
       ))
     if (!written) continue
     sources.written.set(container, written)
-    add(written, "engine's resolv.conf")
+    add(written.servers, "engine's resolv.conf")
+    // Before 26 the engine itself asks only where the servers of the host are on the host.
+    const from = written.askedFrom ?? (hostUsable === 0 && chosen === 0 ? 'host' : 'container')
+    if (from === 'host') for (const { networkName } of container.endpoints) askedByEngine.add(networkName)
   }
 
   // Only when the host was read and has nothing to hand on: not knowing is no reason to open two servers more.
@@ -96,7 +102,12 @@ export const containerResolvers = async (
     if (inventory?.networks.some((network) => network.ipv6)) add(ENGINE_DEFAULT[6], "engine's default")
   }
   const origins = [...found].map(([server, origin]) => ({ server, origin }))
-  return { servers: origins.map(({ server }) => server), origins, problems: [...new Set(problems)] }
+  return {
+    servers: origins.map(({ server }) => server),
+    origins,
+    askedByEngine: [...askedByEngine].toSorted(),
+    problems: [...new Set(problems)],
+  }
 }
 
 const dnsOfDaemonJson = (text: string | undefined): string[] => {

@@ -19,6 +19,8 @@ export interface HostFacts {
   readonly secondGuard: boolean
   /** Are the containers' look-ups answered by our own DNS gateway? */
   readonly dnsGateway: boolean
+  /** Networks whose containers have the engine ask for them, past that gateway. */
+  readonly askedByEngine: readonly string[]
   /** Networks on which containers of different rights live. */
   readonly mixedNetworks: readonly string[]
   /** Undefined: `guard.hostNetwork` is false. */
@@ -72,7 +74,7 @@ const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unpr
       reason: 'dns-tunnel',
       subject: '',
       advice:
-        'Containers may ask the resolvers in use for any name, and data can leave in such names: let the resolvers answer only the names needed.',
+        'Containers may ask the resolvers in use for any name, and data can leave in such names: set dns.gateway, or let the resolvers answer only the names needed.',
     })
   }
   if (config.smtp?.destinations === 'any') {
@@ -117,7 +119,21 @@ export const isContainersEnd = (port: {
   readonly kind?: string | undefined
 }): boolean => port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
 
-const networks = ({ inventory, mixedNetworks }: HostFacts): Unprotected[] => [
+const networks = ({
+  inventory,
+  plan,
+  mixedNetworks,
+  dnsGateway,
+  askedByEngine,
+}: HostFacts): Unprotected[] => [
+  ...askedByEngine
+    .filter((name) => dnsGateway && plan.guarded.some(({ networkName }) => networkName === name))
+    .map((subject): Unprotected => ({
+      reason: 'dns-tunnel',
+      subject,
+      advice:
+        'The engine asks for its containers, past the DNS gateway: have `embargod setup-dns` write "dns" into daemon.json, then restart the engine and these containers.',
+    })),
   ...mixedNetworks.map((subject): Unprotected => ({
     reason: 'mixed-bridge',
     subject,

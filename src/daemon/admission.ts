@@ -1,0 +1,57 @@
+import type { Admission, GivenAddress } from '../gateway/model.ts'
+import { familyOf, type Address, type Hostname } from '../net/types.ts'
+import { classify } from '../net/ranges.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Lane } from '../reconcile/lane.ts'
+import type { Ledger } from '../resolve/ledger.ts'
+
+export interface KernelAdmissionOptions {
+  readonly ledger: Ledger
+  readonly isHostAddress: (address: Address) => boolean
+  readonly desired: Desired
+  readonly lane: Lane
+  /** Some name holds other addresses than before: they are worth saving. */
+  readonly onChange: () => void
+}
+
+const NOTHING: ReadonlySet<Address> = new Set()
+
+/** Books what containers are told in the ledger, and has the kernel hold it before they are. */
+export class KernelAdmission implements Admission {
+  constructor(private readonly options: KernelAdmissionOptions) {}
+
+  admit(as: readonly Hostname[], addresses: readonly GivenAddress[]): ReturnType<Admission['admit']> {
+    const { ledger, isHostAddress, desired, lane, onChange } = this.options
+    const nowMs = Date.now()
+    // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
+    if (as.length === 0) {
+      const refused = addresses
+        .map(({ address }) => address)
+        .filter((address) => isHostAddress(address) || classify(address) !== 'public')
+      return { refused: refused.length > 0 ? new Set(refused) : NOTHING, done: undefined }
+    }
+    const places: { set: string; element: string }[] = []
+    const accepted = new Set<Address>()
+    for (const name of as) {
+      const { held, changed } = ledger.admit(name, addresses, nowMs, isHostAddress)
+      if (changed) onChange()
+      for (const one of held) {
+        accepted.add(one.address)
+        const sets = changed
+          ? desired.membership.include(name, one)
+          : desired.membership.setsOf(name, familyOf(one.address), one.private)
+        for (const set of sets) places.push({ set, element: one.address })
+      }
+    }
+    const refused = addresses.map(({ address }) => address).filter((address) => !accepted.has(address))
+    return {
+      refused: refused.length > 0 ? new Set(refused) : NOTHING,
+      done: lane.bring(
+        places,
+        desired.membership,
+        Math.floor(desired.config.resolver.maxStaleMs / 1000),
+        nowMs,
+      ),
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { cidrTest } from '../net/cidr.ts'
+import { bytesOf } from '../net/address.ts'
+import type { Address } from '../net/types.ts'
+import type { Answering, Asker } from '../gateway/model.ts'
+import { COMMON } from '../policy/compile.ts'
+import { NameTable } from '../policy/name-table.ts'
+import type { Policies } from '../policy/model.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Inventory } from '../workloads/model.ts'
+
+/** Who asks, as far as the address from which they ask tells: the bridges let through no other. */
+export function answeringOf(
+  { config, policies, surroundings }: Desired,
+  inventory: Inventory | undefined,
+): Answering {
+  const { plan, rights, containers } = surroundings
+  const names = new Map(inventory?.containers.map(({ id, name }) => [id, name]))
+  const known = new Map<Address, Asker>()
+  const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
+  const common = (name: string): Asker => ({ name, policies: [COMMON], anyName: sharedOpen })
+  if (rights) {
+    const classes = new Map(rights.classes.map((one) => [one.id, one]))
+    const claims = new Map<Address, number | undefined>()
+    for (const { container, addresses, class: id } of rights.members) {
+      const own = id === undefined ? undefined : classes.get(id)
+      for (const address of addresses) {
+        // An address that two claim is nobody's, unless both have the same rights.
+        if (claims.has(address) && claims.get(address) !== id) known.delete(address)
+        else if (own)
+          known.set(address, {
+            name: container.name,
+            policies: own.policies,
+            anyName: mailsAnyone(own.smtp) || opensInternet(policies, own.policies),
+          })
+        claims.set(address, id)
+      }
+    }
+  } else
+    for (const [address, id] of containers) known.set(address, common(names.get(id) ?? id.slice(0, 12)))
+  const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
+  const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
+  return {
+    config: config.dns,
+    names: namesOf(policies),
+    // Until the engine was heard nobody's subnet is known, and what arrives was led here from a guarded bridge.
+    askerOf: (source) =>
+      known.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
+  }
+}
+
+/** The same table for as long as the policies are the same: what containers learned counts as long. */
+function namesOf(policies: Policies): NameTable {
+  const table = tables.get(policies) ?? new NameTable(policies.policies)
+  tables.set(policies, table)
+  return table
+}
+
+const tables = new WeakMap<Policies, NameTable>()
+
+const mailsAnyone = (smtp: { readonly destinations: 'allowed' | 'any' } | undefined): boolean =>
+  smtp?.destinations === 'any'
+
+const opensInternet = ({ policies }: Policies, ids: readonly string[]): boolean =>
+  policies.some(({ id, internet }) => internet.length > 0 && ids.includes(id))
+
+function anyOf(cidrs: Parameters<typeof cidrTest>[0][]): (address: Address) => boolean {
+  const tests = cidrs.map((cidr) => cidrTest(cidr))
+  return (address) => {
+    const bytes = bytesOf(address)
+    return tests.some((test) => test(bytes))
+  }
+}

@@ -1,0 +1,122 @@
+import type { Config, UpstreamServer } from '../config/model.ts'
+import { Gateway } from '../gateway/gateway.ts'
+import { Listener } from '../gateway/listener.ts'
+import type { Admission, Answering, QueryReport } from '../gateway/model.ts'
+import { Upstreams, type UpstreamHealth } from '../gateway/upstreams.ts'
+import { parseServerAddress } from '../resolve/server-address.ts'
+import { oneAtATime } from '../system/one-at-a-time.ts'
+
+export interface DnsGatewayOptions {
+  readonly admission: Admission
+  readonly onQuery: (report: QueryReport) => void
+  /** It answers (undefined), or why it does not. */
+  readonly onState: (problem: string | undefined) => void
+  /** The host's own name servers, asked where the config names no upstreams. */
+  readonly ownServers: (config: Config) => Promise<readonly string[]>
+}
+
+/** How soon a port that was taken is tried again. */
+const RETRY_MS = 2_000
+
+/** The gateway as a part of the daemon: there while the config asks for it, with the sockets that it listens and asks by. */
+export class DnsGateway {
+  readonly #options: DnsGatewayOptions
+  #gateway: Gateway | undefined
+  #upstreams: Upstreams | undefined
+  #listener: { readonly port: number; readonly socket: Listener } | undefined
+  #config: Config | undefined
+  #retry: NodeJS.Timeout | undefined
+  #answering: Answering | undefined
+
+  constructor(options: DnsGatewayOptions) {
+    this.#options = options
+  }
+
+  get upstreamHealth(): readonly UpstreamHealth[] {
+    return this.#upstreams?.health() ?? []
+  }
+
+  get cacheEntries(): number {
+    return this.#gateway?.cache.size ?? 0
+  }
+
+  /** From the next question on. Called when the kernel holds what is answered by. */
+  answerBy(config: Config, answering: Answering): void {
+    const isOther = config !== this.#config
+    this.#config = config
+    this.#answering = answering
+    this.#gateway?.setAnswering(answering)
+    if (isOther) void this.#serve()
+  }
+
+  async stop(): Promise<void> {
+    this.#config = undefined
+    clearTimeout(this.#retry)
+    await this.#serve()
+  }
+
+  /** Opens and closes what the config says, one change after the other. */
+  readonly #serve = oneAtATime(async () => {
+    clearTimeout(this.#retry)
+    const config = this.#config
+    try {
+      if (!config?.dns.gateway || !this.#answering) {
+        await this.#closeAll()
+        this.#options.onState(undefined)
+        return
+      }
+      const servers = await this.#upstreamServers(config)
+      if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
+      else this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
+      this.#gateway ??= new Gateway({
+        upstream: this.#upstreams,
+        admission: this.#options.admission,
+        answering: this.#answering,
+        onQuery: this.#options.onQuery,
+      })
+      await this.#listen(config.dns.port)
+      this.#options.onState(
+        servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams',
+      )
+    } catch (error) {
+      const port = config?.dns.port
+      const why = error instanceof Error ? error.message : String(error)
+      this.#options.onState(
+        `containers get no DNS: the gateway cannot listen on port ${port} (${why}): free it, or name another in dns.port`,
+      )
+      this.#retry = setTimeout(() => void this.#serve(), RETRY_MS)
+    }
+  })
+
+  async #listen(port: number): Promise<void> {
+    if (this.#listener?.port === port) return
+    const gateway = this.#gateway
+    const before = this.#listener
+    this.#listener = {
+      port,
+      socket: await Listener.open({
+        port,
+        onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond),
+        onError: (error) => this.#options.onState(`a socket of the DNS gateway failed: ${error.message}`),
+      }),
+    }
+    await before?.socket.close()
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.#listener?.socket.close()
+    this.#listener = undefined
+    this.#upstreams?.close()
+    this.#upstreams = undefined
+    this.#gateway = undefined
+  }
+
+  async #upstreamServers(config: Config): Promise<readonly UpstreamServer[]> {
+    if (config.dns.upstreams.length > 0) return config.dns.upstreams
+    const own = await this.#options.ownServers(config)
+    return own.flatMap((text) => {
+      const address = parseServerAddress(text)
+      return address ? [{ kind: 'plain' as const, ...address }] : []
+    })
+  }
+}

@@ -1,0 +1,132 @@
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram'
+import { createServer, type Server, type Socket } from 'node:net'
+import { Frames } from '../resolve/frames.ts'
+
+export interface ListenerOptions {
+  /** Of UDP and of TCP. */
+  readonly port: number
+  /** `respond` may be called once, now or later. */
+  readonly onMessage: (
+    message: Buffer,
+    from: string,
+    isUdp: boolean,
+    respond: (message: Buffer) => void,
+  ) => void
+  /** A socket failed after it was open. */
+  readonly onError: (error: Error) => void
+}
+
+const PLACES = [
+  { host: '0.0.0.0', type: 'udp4' },
+  { host: '::', type: 'udp6' },
+] as const
+/** A rush of questions waits here while something else is computed. */
+const RECEIVE_BYTES = 4 << 20
+const MOST_CONNECTIONS = 1_000
+const CONNECTIONS_PER_SOURCE = 16
+const CONNECTION_IDLE_MS = 10_000
+/** Questions of one connection that may be on their way: more of them wait in the kernel. */
+const QUESTIONS_PER_CONNECTION = 64
+
+/** The sockets at which containers' questions arrive, of both families and both protocols. */
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #datagrams: DatagramSocket[] = []
+  readonly #servers: Server[] = []
+  readonly #connections = new Map<Socket, string>()
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options
+  }
+
+  /** @throws when the port is taken. A host without IPv6 has its questions by IPv4 alone. */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options)
+    try {
+      for (const { host, type } of PLACES) {
+        try {
+          listener.#datagrams.push(await listener.#openUdp(type, host))
+          listener.#servers.push(await listener.#openTcp(host))
+        } catch (error) {
+          if (host === '::' && isUnsupported(error)) continue
+          throw error
+        }
+      }
+      return listener
+    } catch (error) {
+      await listener.close()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#datagrams) socket.close()
+    for (const connection of this.#connections.keys()) connection.destroy()
+    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  }
+
+  #openUdp(type: 'udp4' | 'udp6', host: string): Promise<DatagramSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = createSocket({ type, ipv6Only: type === 'udp6', recvBufferSize: RECEIVE_BYTES })
+      socket.once('error', reject)
+      socket.on('message', (message, { address, port }) => {
+        this.#options.onMessage(message, address, true, (answer) =>
+          socket.send(answer, port, address, ignore),
+        )
+      })
+      socket.bind(this.#options.port, host, () => {
+        socket.removeListener('error', reject)
+        socket.on('error', this.#options.onError)
+        resolve(socket)
+      })
+    })
+  }
+
+  #openTcp(host: string): Promise<Server> {
+    return new Promise((resolve, reject) => {
+      const server = createServer({ noDelay: true }, (connection) => this.#serve(connection))
+      server.maxConnections = MOST_CONNECTIONS
+      server.once('error', reject)
+      server.listen({ port: this.#options.port, host, ipv6Only: host === '::' }, () => {
+        server.removeListener('error', reject)
+        server.on('error', this.#options.onError)
+        resolve(server)
+      })
+    })
+  }
+
+  #serve(connection: Socket): void {
+    const from = connection.remoteAddress
+    const open = [...this.#connections.values()].filter((one) => one === from).length
+    if (from === undefined || open >= CONNECTIONS_PER_SOURCE) {
+      connection.destroy()
+      return
+    }
+    this.#connections.set(connection, from)
+    let onTheWay = 0
+    const frames = new Frames((message) => {
+      onTheWay++
+      if (onTheWay >= QUESTIONS_PER_CONNECTION) connection.pause()
+      this.#options.onMessage(message, from, false, (answer) => {
+        onTheWay--
+        if (connection.destroyed) return
+        const length = Buffer.alloc(2)
+        length.writeUInt16BE(answer.length)
+        connection.write(Buffer.concat([length, answer]))
+        if (connection.isPaused() && onTheWay < QUESTIONS_PER_CONNECTION) connection.resume()
+      })
+    })
+    connection.setTimeout(CONNECTION_IDLE_MS, () => connection.destroy())
+    connection.on('data', (chunk) => frames.push(chunk))
+    connection.on('error', () => connection.destroy())
+    connection.on('close', () => this.#connections.delete(connection))
+  }
+}
+
+/** Of a client that is gone, or a route to it. */
+const ignore = (): void => undefined
+
+const isUnsupported = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL')
