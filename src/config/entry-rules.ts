@@ -4,7 +4,12 @@ import { isAnyPort } from '../net/ports.ts'
 import { LOOPBACK } from '../net/ranges.ts'
 import { familyOf, type Cidr } from '../net/types.ts'
 import type { AllowEntry } from './model.ts'
-import { sharedSuffix } from './tenants.ts'
+import { targetText } from './target-text.ts'
+import { rentedBelow, sharedSuffix } from './tenants.ts'
+
+const WILDCARD_REASON =
+  'a wildcard cannot be allowed by resolving names again and again: DNS does not tell which names exist under it. ' +
+  '"dns: { gateway: true }" makes it work, since the gateway sees what containers ask; without it, name each host'
 
 export interface Finding {
   readonly severity: 'error' | 'warning'
@@ -15,6 +20,8 @@ export interface Finding {
 export interface EntrySurroundings {
   readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
   readonly never: readonly Cidr[]
+  /** Do containers ask the DNS gateway? */
+  readonly gateway: boolean
   readonly nowMs: number
 }
 
@@ -32,14 +39,23 @@ function* judgeTarget({ target, ports }: AllowEntry, around: EntrySurroundings):
     return
   }
   if (isAnyPort(ports)) {
-    const what = target.kind === 'domain' ? target.name : 'the internet'
+    const what = target.kind === 'internet' ? 'the internet' : targetText(target)
     yield warning(`ports: any opens every TCP and UDP port of ${what}: name those that are needed`)
   }
-  if (target.kind !== 'domain') return
-  const suffix = sharedSuffix(target.name)
+  if (target.kind === 'internet') return
+  const text = targetText(target)
+  if (target.kind === 'wildcard') {
+    if (!around.gateway) yield error(`"${text}": ${WILDCARD_REASON}`)
+    const rented = rentedBelow(target)
+    if (rented !== undefined) {
+      yield warning(`${text}: anyone can rent a place under ${rented}, and whoever does can be reached too`)
+      return
+    }
+  }
+  const suffix = sharedSuffix(target.kind === 'domain' ? target.name : target.suffix)
   if (suffix === undefined) return
   yield warning(
-    `${target.name}: addresses under ${suffix} serve many tenants: whoever rents a place there can be reached too`,
+    `${text}: addresses under ${suffix} serve many tenants: whoever rents a place there can be reached too`,
   )
 }
 

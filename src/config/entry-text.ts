@@ -4,12 +4,9 @@ import { parseHostname } from '../net/hostname.ts'
 import { parsePorts } from '../net/ports.ts'
 import type { PortList } from '../net/types.ts'
 import type { AllowTarget } from './model.ts'
+import { parseWildcard } from './wildcard.ts'
 
 type Reason = { readonly reason: string }
-
-export const WILDCARD_REASON =
-  'a wildcard cannot be allowed by resolving names again and again: DNS does not tell which names exist under it. ' +
-  'It takes the DNS gateway, which sees what containers ask, and which this version does not have: name each host'
 
 export const DEFAULT_PORTS: PortList = {
   text: '80/tcp,443/tcp',
@@ -19,7 +16,7 @@ export const DEFAULT_PORTS: PortList = {
   ],
 }
 
-/** `host`, `host:443`, `host:443/tcp`, `198.51.100.7`, `198.51.100.0/24:8000-8100/tcp`, `2001:db8::/32`, `[2001:db8::1]:443`. */
+/** `host`, `*.host`, `**.host`, `host:443`, `host:443/tcp`, `198.51.100.7`, `198.51.100.0/24:8000-8100/tcp`, `2001:db8::/32`, `[2001:db8::1]:443`. */
 export function parseShorthand(
   text: string,
 ): { readonly target: AllowTarget; readonly ports: PortList } | Reason {
@@ -35,7 +32,7 @@ export function parseShorthand(
   return 'reason' in ports ? ports : { target: target.target, ports: ports.ports }
 }
 
-/** A name, an address or a network, without ports. */
+/** A name, a wildcard, an address or a network, without ports. */
 export function parseTarget(text: string): { readonly target: AllowTarget } | Reason {
   if (looksNumeric(text)) {
     const parsed = parseCidr(text)
@@ -44,11 +41,11 @@ export function parseTarget(text: string): { readonly target: AllowTarget } | Re
   return parseDomain(text)
 }
 
-/** A name. */
+/** A name or a wildcard. */
 export function parseDomain(text: string): { readonly target: AllowTarget } | Reason {
-  if (text.includes('*')) return { reason: `"${text}": ${WILDCARD_REASON}` }
   if (text.includes('://'))
     return { reason: `"${text}" is a URL: write the host name alone, with the port behind a colon` }
+  if (text.includes('*')) return parseWildcard(text)
   const parsed = parseHostname(text)
   return 'reason' in parsed ? parsed : { target: { kind: 'domain', name: parsed.hostname } }
 }

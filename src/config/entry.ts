@@ -44,7 +44,9 @@ const longEntry = z
   .strictObject({
     domain: domain
       .optional()
-      .describe('A host name. IDNA is understood; wildcards are not supported by this version.'),
+      .describe(
+        'A host name; with `dns.gateway` also `*.example.com`, for one label below the name, and `**.example.com`, for one or more. IDNA is understood.',
+      ),
     domains: z
       .array(domain)
       .min(1, 'the list is empty')

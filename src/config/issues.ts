@@ -5,9 +5,6 @@ import { nearest } from './near.ts'
 import { problemAt } from './source.ts'
 import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
-/** Keys of later versions: known, and refused all the same, since ignoring them would promise what is not done. */
-const NOT_YET: ReadonlySet<string> = new Set(['dns.gateway'])
-
 const KINDS: Readonly<Record<string, string>> = {
   object: 'a map of keys',
   array: 'a list',
@@ -70,8 +67,6 @@ function toProblems(issue: z.core.$ZodIssue, tree: Tree): Problem[] {
 }
 
 function unknownKey(path: Path, key: string): string {
-  const name = pathText([...path, key])
-  if (NOT_YET.has(name)) return `${name} is not supported by this version`
   const meant = nearest(key, knownKeys(path))
   const shown = JSON.stringify(key.length > 60 ? `${key.slice(0, 57)}...` : key)
   return `unknown key ${shown}${meant === undefined ? '' : `: did you mean ${meant}?`}`

@@ -179,7 +179,7 @@ function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly Allow
       maxStaleMs: resolver.maxStale,
       maxAddressesPerName: resolver.maxAddressesPerName,
     },
-    dns: read.dns,
+    dns: toDns(read.dns),
     allow: allowOf(''),
     policies: Object.entries(read.policies).map(([id, policy]): PolicyConfig => ({
       id,
@@ -200,6 +200,13 @@ function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly Allow
     state: read.state,
   }
 }
+
+const toDns = ({ maxHold, minTtl, maxTtl, ...rest }: ConfigOutput['dns']): Config['dns'] => ({
+  ...rest,
+  maxHoldMs: maxHold,
+  minTtlMs: minTtl,
+  maxTtlMs: maxTtl,
+})
 
 const toSmtp = (smtp: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
   ...smtp,

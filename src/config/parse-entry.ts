@@ -9,10 +9,12 @@ import { readYaml } from './yaml.ts'
 /**
  * One entry as typed on a command line: shorthand (`api.example.com:443`), or a YAML map (`{domain: db.example, ports: [5432/tcp]}`).
  * Held to the same rules as an entry of the file; only list files are not for here. `where` says where it came from.
+ * @param gateway is there a DNS gateway, which wildcards take?
  */
 export function parseEntry(
   text: string,
   where: string,
+  gateway: boolean,
 ): { readonly entries: readonly AllowEntry[] } | { readonly reasons: readonly string[] } {
   const trimmed = text.trim()
   const written = trimmed.startsWith('{') ? trimmed : JSON.stringify(trimmed)
@@ -26,7 +28,7 @@ export function parseEntry(
   if (read.file !== undefined)
     return { reasons: ['a list file belongs into the config: name the targets here'] }
   const entries = read.targets.map(({ target }): AllowEntry => ({ target, ...read.terms, where }))
-  const around = { metadata: { block: true, extra: [] }, never: [], nowMs: 0 }
+  const around = { metadata: { block: true, extra: [] }, never: [], gateway, nowMs: 0 }
   const errors = entries
     .flatMap((entry) => judgeEntry(entry, around))
     .filter(({ severity }) => severity === 'error')

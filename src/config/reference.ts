@@ -6,6 +6,7 @@ const ENTRY_FORMS = `An entry of \`allow\` is a text or a map.
 | --- | --- |
 | \`api.example.com\` | 80/tcp and 443/tcp of every address that the name resolves to |
 | \`api.example.com:443\`, \`api.example.com:8000-8100/tcp\`, \`time.example.com:123/udp\` | these ports |
+| \`"*.example.com"\`, \`"**.example.com:443"\` | with \`dns.gateway\`: names one label below, or any number of labels; never \`example.com\` itself |
 | \`198.51.100.7\`, \`198.51.100.0/24:443\`, \`2001:db8::/32\`, \`"[2001:db8::1]:443"\` | an address or a network |
 | \`{ domain: db.example.com, ports: [5432/tcp], private: true }\` | the long form, with the keys below |
 
@@ -24,7 +25,7 @@ export function renderConfigReference(): string {
     '# Configuration',
     `${root.description ?? ''}\n\nThe file is strict: an unknown key, a bad value or a contradiction is refused with its file, line and ` +
       'column, all problems at once; `embargod check` shows them. A file that others than root can write is refused too. ' +
-      'Durations are `30s`, `5m`, `1h`, `1d`, also joined: `1h30m`. A value that is set in two files must be the same in both.',
+      'Durations are `30s`, `5m`, `1h`, `1d`, also joined: `1h30m`; `100ms` where less than a second may be meant. A value that is set in two files must be the same in both.',
     '## Top-level values',
     table(plain, ''),
     ...sections.filter(([, node]) => node.properties !== undefined).map(([key, node]) => section(key, node)),

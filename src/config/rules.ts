@@ -4,6 +4,7 @@ import { CLASS_MASK, HOST_NETWORK_MARK, type AllowEntry, type Problem } from './
 import { judgePolicies } from './policy-rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { problemAt, whereOf, type Place } from './source.ts'
+import { targetText } from './target-text.ts'
 import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
 export interface PlacedEntry {
@@ -26,6 +27,7 @@ export interface Judged {
 export function judge(judged: Judged): Problem[] {
   return [
     ...refreshOrder(judged),
+    ...ttlOrder(judged),
     ...staleLast(judged),
     ...networkLists(judged),
     ...openDoors(judged),
@@ -37,13 +39,27 @@ export function judge(judged: Judged): Problem[] {
 
 function* refreshOrder(judged: Judged): Generator<Problem> {
   const { min, max } = judged.config.resolver.refresh
-  const paths = [
-    ['resolver', 'refresh', 'min'],
-    ['resolver', 'refresh', 'max'],
-  ]
-  if (min <= max || !usable(judged, paths)) return
-  const message = `refresh.min (${formatDuration(min)}) is more than refresh.max (${formatDuration(max)})`
-  yield problemAt(placeOfFirst(judged, paths), message)
+  yield* inOrder(judged, ['resolver', 'refresh'], { min, max })
+}
+
+function* ttlOrder(judged: Judged): Generator<Problem> {
+  const { minTtl, maxTtl } = judged.config.dns
+  yield* inOrder(judged, ['dns'], { minTtl, maxTtl })
+}
+
+/** @param pair the lesser and the greater of two durations of a section, by their keys */
+function* inOrder(
+  judged: Judged,
+  section: readonly [...string[], string],
+  pair: Readonly<Record<string, number>>,
+): Generator<Problem> {
+  const paths = Object.keys(pair).map((key) => [...section, key])
+  const [least = 0, most = 0] = Object.values(pair)
+  if (least <= most || !usable(judged, paths)) return
+  const [lesser, greater] = Object.entries(pair).map(
+    ([key, ms]) => `${section.at(-1)}.${key} (${formatDuration(ms)})`,
+  )
+  yield problemAt(placeOfFirst(judged, paths), `${lesser} is more than ${greater}`)
 }
 
 function* staleLast(judged: Judged): Generator<Problem> {
@@ -122,14 +138,16 @@ function* openDoors(judged: Judged): Generator<Problem> {
 }
 
 function* entries(judged: Judged, list: readonly PlacedEntry[]): Generator<Problem> {
-  const { metadata, never } = judged.config
+  const { metadata, never, dns } = judged.config
+  const gateway = dns.gateway || !usable(judged, [['dns', 'gateway']])
+  const around = { metadata, never, gateway, nowMs: judged.nowMs }
   const seen = new Map<string, Place>()
   for (const { entry, place } of list) {
-    for (const { severity, message } of judgeEntry(entry, { metadata, never, nowMs: judged.nowMs })) {
+    for (const { severity, message } of judgeEntry(entry, around)) {
       yield problemAt(place, message, severity)
     }
     const { target, ports } = entry
-    const name = target.kind === 'domain' ? target.name : target.kind === 'cidr' ? target.cidr : 'internet'
+    const name = targetText(target)
     const key = `${name} ${ports.text} ${entry.private}`
     const first = seen.get(key)
     if (first === undefined) seen.set(key, place)

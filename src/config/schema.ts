@@ -1,37 +1,21 @@
 import * as z from 'zod'
-import { parseAddress } from '../net/address.ts'
 import { parseCidr } from '../net/cidr.ts'
-import type { Address } from '../net/types.ts'
 import { parseCron } from './cron.ts'
-import { formatDuration, parseDuration } from './duration.ts'
+import { dnsSchema } from './dns-schema.ts'
 import { entrySchema, portSchema } from './entry.ts'
 import { parsed } from './parsed.ts'
 import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
+import { duration, durationWithin, oneOf, rate, wholeNumber } from './schema-parts.ts'
 import {
   parseAbsolutePath,
   parseInterfacePattern,
   parseListen,
   parseNetworkName,
-  parseRate,
   parseServer,
 } from './values.ts'
 import { isOneBit } from './values.ts'
 
-const duration = (least: string, most: string) =>
-  parsed(
-    (text) => durationWithin(text, least, most),
-    (found) => found.ms,
-    'a duration like 30s or 1h30m',
-  )
-
-const wholeNumber = (least: number, most: number) =>
-  z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`)
-
-const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
-  z.enum(values, { error: `must be ${values.join(' or ')}` })
-
 const cidr = parsed(parseCidr, (found) => found.cidr)
-const address = parsed(readAddress, (found) => found.address)
 const networkName = parsed(parseNetworkName, (found) => found.name)
 const interfacePattern = parsed(parseInterfacePattern, (found) => found.name)
 const server = parsed(parseServer, (found) => found.server)
@@ -129,23 +113,6 @@ const resolver = z
   .prefault({})
   .describe('How allowed names are resolved.')
 
-const dns = z
-  .strictObject({
-    servers: z
-      .array(address)
-      .prefault([])
-      .describe(
-        "Name servers that containers may ask. Empty: the host's and the engine's. Others, set with `--dns`, are denied.",
-      ),
-    ratePerContainer: parsed(parseRate, (found) => found.rate, 'a rate like 200/second')
-      .prefault('200/second')
-      .describe(
-        'New questions of one container to them, and of all other addresses together; five times as many may come at once. A flood would take every port that the host can ask from.',
-      ),
-  })
-  .prefault({})
-  .describe('DNS of containers.')
-
 const metadata = z
   .strictObject({
     block: z
@@ -164,7 +131,7 @@ const smtpKeys = z.strictObject({
     .max(15, 'at most 15 ports: one rule of the kernel holds no more')
     .prefault([25, 465, 587])
     .describe('TCP ports that mail leaves by.'),
-  rate: parsed(parseRate, (found) => found.rate, 'a rate like 5/minute')
+  rate: rate('5/minute')
     .prefault('5/minute')
     .describe(
       'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
@@ -280,7 +247,7 @@ export const configSchema = z
     docker,
     guard,
     resolver,
-    dns,
+    dns: dnsSchema,
     allow: z
       .array(entrySchema)
       .prefault([])
@@ -309,21 +276,3 @@ export const configSchema = z
   )
 
 export type ConfigOutput = z.output<typeof configSchema>
-
-function durationWithin(
-  text: string,
-  least: string,
-  most: string,
-): { readonly ms: number } | { readonly reason: string } {
-  const found = parseDuration(text)
-  if ('reason' in found) return found
-  const limits = [least, most].map(parseDuration).map((limit) => ('ms' in limit ? limit.ms : Number.NaN))
-  const [leastMs = 0, mostMs = 0] = limits
-  if (found.ms >= leastMs && found.ms <= mostMs) return found
-  return { reason: `${formatDuration(found.ms)} is out of bounds: from ${least} to ${most}` }
-}
-
-function readAddress(text: string): { readonly address: Address } | { readonly reason: string } {
-  const found = parseAddress(text)
-  return found === undefined ? { reason: `"${text}" is no IPv4 or IPv6 address` } : { address: found }
-}

@@ -1,4 +1,6 @@
 import type { Hostname } from '../net/types.ts'
+import { publicSuffixKind } from './public-suffix.ts'
+import type { Wildcard } from './wildcard.ts'
 
 /** Names under which anyone can rent a place: their addresses serve all tenants alike, so allowing one name allows them all. */
 const SHARED: readonly string[] = [
@@ -39,3 +41,13 @@ const SHARED: readonly string[] = [
 /** The shared suffix that a name is or lies under. */
 export const sharedSuffix = (name: Hostname): string | undefined =>
   SHARED.find((suffix) => name === suffix || name.endsWith(`.${suffix}`))
+
+/** The suffix at or under which a wildcard takes in names of any tenant. */
+export function rentedBelow({ suffix, depth }: Wildcard): string | undefined {
+  if (publicSuffixKind(suffix) === 'tenants') return suffix
+  return SHARED.find((shared) => {
+    if (shared === suffix) return true
+    if (!shared.endsWith(`.${suffix}`)) return false
+    return depth === 'any' || !shared.slice(0, -suffix.length - 1).includes('.')
+  })
+}

@@ -15,6 +15,7 @@ const MAY_BE_EMPTY: readonly Path[] = [
   ['resolver', 'refresh'],
   ['dns'],
   ['dns', 'servers'],
+  ['dns', 'upstreams'],
   ['allow'],
   ['policies'],
   ['never'],

@@ -1,6 +1,8 @@
 import { isIPv6 } from 'node:net'
 import { parseAddress } from '../net/address.ts'
-import type { SmtpConfig } from './model.ts'
+import { parseHostname } from '../net/hostname.ts'
+import type { Address } from '../net/types.ts'
+import type { SmtpConfig, UpstreamServer } from './model.ts'
 
 type Reason = { readonly reason: string }
 
@@ -25,15 +27,40 @@ export function parseListen(text: string): { readonly host: string; readonly por
 
 /** `9.9.9.9`, `9.9.9.9:5353`, `2620:fe::fe`, `[2620:fe::fe]:5353`: the canonical text of the same. */
 export function parseServer(text: string): { readonly server: string } | Reason {
+  const found = readServer(text)
+  if ('reason' in found) return found
+  const { address, port } = found
+  if (port === undefined) return { server: address }
+  return { server: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` }
+}
+
+/** As {@link parseServer}, or `tls://9.9.9.9#dns.example` and `tls://[2620:fe::fe]:853#dns.example`. */
+export function parseUpstream(text: string): { readonly upstream: UpstreamServer } | Reason {
+  const overTls = /^tls:\/\/([^#]*)(?:#(.*))?$/s.exec(text)
+  const found = readServer(overTls?.[1] ?? text)
+  if ('reason' in found) return found
+  const { address, port } = found
+  if (overTls === null) return { upstream: { kind: 'plain', host: address, port: port ?? 53 } }
+  const name = overTls[2]
+  if (name === undefined || name === '')
+    return {
+      reason: `"${text}" lacks the name in the certificate: write ${text.replace(/#$/, '')}#dns.example.com`,
+    }
+  const parsed = parseHostname(name)
+  if ('reason' in parsed) return parsed
+  return { upstream: { kind: 'tls', host: address, port: port ?? 853, name: parsed.hostname } }
+}
+
+function readServer(text: string): { readonly address: Address; readonly port: number | undefined } | Reason {
   const bare = parseAddress(text)
-  if (bare !== undefined) return { server: bare }
+  if (bare !== undefined) return { address: bare, port: undefined }
   const parsed = splitHostPort(text)
   const address = parsed === undefined ? undefined : parseAddress(parsed.host)
   if (parsed === undefined || address === undefined) {
     return { reason: `"${text}" is no name server: write an address, address:port or [v6]:port` }
   }
   if (parsed.port < 1 || parsed.port > 65535) return { reason: `"${text}": ports go from 1 to 65535` }
-  return { server: address.includes(':') ? `[${address}]:${parsed.port}` : `${address}:${parsed.port}` }
+  return { address, port: parsed.port }
 }
 
 /** `5/minute`. */

@@ -1,6 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Alias, Document, ParsedNode, YAMLMap } from 'yaml'
-import { WILDCARD_REASON } from './entry-text.ts'
 import type { Problem } from './model.ts'
 import { problemAt, type Place, type Source } from './source.ts'
 import type { MapTree, Tree } from './tree.ts'
@@ -81,7 +80,7 @@ class TreeReader {
       return this.#refuse(
         place,
         wildcard
-          ? `"*${alias.source}": ${WILDCARD_REASON}`
+          ? `"*${alias.source}" needs quotes: to YAML a star in front is something else`
           : `"*${alias.source}" names an anchor that is not there`,
       )
     }

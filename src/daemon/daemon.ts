@@ -387,7 +387,8 @@ export class Daemon {
 
   #restoreTemporary(entry: string, untilMs: number): void {
     try {
-      if (untilMs > Date.now()) this.#temporary.add(entry, untilMs)
+      // It was judged when it was asked for; a wildcard without a gateway allows nothing.
+      if (untilMs > Date.now()) this.#temporary.add(entry, untilMs, true)
     } catch (error) {
       this.#log.warn({ err: error, entry }, 'a temporary entry is no longer valid')
     }

@@ -93,7 +93,8 @@ function status({ account, holder, startedAtMs, temporary, configSwitch, view }:
 async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
   const { temporary, store, log } = served
   const request = allowRequest.parse(body)
-  if (request.action === 'add') temporary.add(request.entry, Date.now() + request.forMs)
+  const { gateway } = served.desired.config.dns
+  if (request.action === 'add') temporary.add(request.entry, Date.now() + request.forMs, gateway)
   if (request.action === 'revoke') temporary.revoke(request.entry)
   if (request.action !== 'list') {
     await store.save('temporary', temporary.list(), saved.savedTemporary)

@@ -47,7 +47,8 @@ export async function readStanding(configFile: string, run: Run, nowMs: number):
   const state = new StateStore(config.state)
   const temporary = new TemporaryAllows()
   for (const { entry, untilMs } of (await state.peek('temporary', saved.savedTemporary)) ?? []) {
-    if (untilMs > nowMs) temporary.add(entry, untilMs)
+    // As the daemon restores it.
+    if (untilMs > nowMs) temporary.add(entry, untilMs, true)
   }
   const policies = compile(config, temporary.entries(), nowMs)
   const { refresh, retainMs, maxAddressesPerName } = config.resolver

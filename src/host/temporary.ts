@@ -23,9 +23,12 @@ export class TemporaryAllows {
 
   constructor(private readonly clocks = HOST_CLOCKS) {}
 
-  /** @throws ControlError (2) when the text is no entry. */
-  add(entry: string, untilMs: number): void {
-    const read = parseEntry(entry, 'embargod allow')
+  /**
+   * @param gateway is there a DNS gateway, which wildcards take?
+   * @throws ControlError (2) when the text is no entry.
+   */
+  add(entry: string, untilMs: number, gateway: boolean): void {
+    const read = parseEntry(entry, 'embargod allow', gateway)
     if ('reasons' in read) throw new ControlError(`${entry}: ${read.reasons.join('; ')}`, 2)
     const parsed = read.entries.map((one) => ({ ...one, untilMs: Math.min(untilMs, one.untilMs ?? untilMs) }))
     const endsAtMs = this.clocks.monotonicMs() + untilMs - this.clocks.epochMs()

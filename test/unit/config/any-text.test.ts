@@ -50,13 +50,14 @@ describe('a config', () => {
 
 const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/)
 const name = fc.tuple(label, label, fc.constantFrom('example', 'net')).map((labels) => labels.join('.'))
-const target = fc.oneof(name, fc.ipV4(), fc.ipV6())
+const wildcard = fc.tuple(fc.constantFrom('*', '**'), name).map((parts) => parts.join('.'))
+const target = fc.oneof(name, wildcard, fc.ipV4(), fc.ipV6())
 
 describe('an entry', () => {
   test('of any text is an entry or a reason', () =>
     fc.assert(
       fc.property(fc.oneof(anyText, damaged, target), (text) => {
-        const parsed = parseEntry(text, 'here')
+        const parsed = parseEntry(text, 'here', true)
         if ('entries' in parsed) expect(parsed.entries.length).toBeGreaterThan(0)
         else expect(parsed.reasons.length).toBeGreaterThan(0)
         const short = parseShorthand(text)
@@ -83,7 +84,7 @@ describe('an entry', () => {
 test('a list holds its targets and names every other line, at its place', () =>
   fc.assert(
     fc.property(
-      fc.array(fc.oneof(target, fc.constantFrom('', '  ', '# words', 'a..b', 'x y', '*.example.com')), {
+      fc.array(fc.oneof(target, fc.constantFrom('', '  ', '# words', 'a..b', 'x y', 'a.*.example.com')), {
         maxLength: 40,
       }),
       fc.array(fc.constantFrom('', ' # words', '\r', '  '), { maxLength: 40 }),

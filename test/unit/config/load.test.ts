@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { targetText } from '../../../src/config/target-text.ts'
 import { load, MAIN, NOW_MS, problemsIn, type FakeFile } from './files.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const allowed = async (...args: Parameters<typeof load>): Promise<string[] | undefined> =>
-  (await load(...args)).config?.allow.map(({ target, ports }) => {
-    const name = target.kind === 'domain' ? target.name : target.kind === 'cidr' ? target.cidr : 'internet'
-    return `${name} ${ports.text}`
-  })
+  (await load(...args)).config?.allow.map(({ target, ports }) => `${targetText(target)} ${ports.text}`)
 
 describe('an accepted config', () => {
   it('has every default filled in', async () => {
@@ -36,7 +34,18 @@ describe('an accepted config', () => {
         maxStaleMs: 86_400_000,
         maxAddressesPerName: 1000,
       },
-      dns: { servers: [], ratePerContainer: { count: 200, per: 'second' } },
+      dns: {
+        servers: [],
+        ratePerContainer: { count: 200, per: 'second' },
+        gateway: false,
+        upstreams: [],
+        denied: 'refused',
+        log: 'denied',
+        maxHoldMs: 100,
+        minTtlMs: 0,
+        maxTtlMs: 3_600_000,
+        port: 10_053,
+      },
       allow: [],
       policies: [],
       never: [],
@@ -110,6 +119,51 @@ describe('an accepted config', () => {
   ])('allows %s', async (entry, expected) => {
     expect(await allowed(`allow:\n  - ${entry}\n`)).toEqual([expected])
   })
+
+  it.each([
+    ['"*.example.com"', '*.example.com 80/tcp,443/tcp'],
+    ['"**.Example.COM.:443"', '**.example.com 443/tcp'],
+    ['"*.bücher.example:8000-8100/tcp"', '*.xn--bcher-kva.example 8000-8100/tcp'],
+    ['{ domain: "**.corp.example", ports: [5432], private: true }', '**.corp.example 5432/tcp'],
+    ['{ domains: ["*.city.kawasaki.jp"], ports: [443] }', '*.city.kawasaki.jp 443/tcp'],
+    ['{ domain: "*._tcp.example.com", ports: [443] }', '*._tcp.example.com 443/tcp'],
+  ])('allows %s where there is a gateway', async (entry, expected) => {
+    const { problems } = await load(`allow:\n  - ${entry}\ndns: { gateway: true }\n`)
+    expect(problems).toEqual([])
+    expect(await allowed(`allow:\n  - ${entry}\ndns: { gateway: true }\n`)).toEqual([expected])
+  })
+
+  it('has the gateway as it is written', async () => {
+    const { config, problems } = await load(
+      `dns:
+  gateway: true
+  upstreams: [9.9.9.9, "9.9.9.10:5353", "[2620:FE::fe]:53", "tls://9.9.9.9#dns.quad9.net", "tls://[2620:fe::fe]:8853#DNS.quad9.net."]
+  denied: zero
+  log: none
+  maxHold: 1s500ms
+  minTtl: 1h
+  maxTtl: 1h
+  port: 53
+`,
+    )
+    expect(problems).toEqual([])
+    expect(config?.dns).toMatchObject({
+      gateway: true,
+      upstreams: [
+        { kind: 'plain', host: '9.9.9.9', port: 53 },
+        { kind: 'plain', host: '9.9.9.10', port: 5353 },
+        { kind: 'plain', host: '2620:fe::fe', port: 53 },
+        { kind: 'tls', host: '9.9.9.9', port: 853, name: 'dns.quad9.net' },
+        { kind: 'tls', host: '2620:fe::fe', port: 8853, name: 'dns.quad9.net' },
+      ],
+      denied: 'zero',
+      log: 'none',
+      maxHoldMs: 1500,
+      minTtlMs: 3_600_000,
+      maxTtlMs: 3_600_000,
+      port: 53,
+    })
+  })
 })
 
 describe('warnings', () => {
@@ -147,6 +201,38 @@ describe('warnings', () => {
     expect((await problemsIn(yaml))[0]?.replace('/etc/embargod/', '')).toContain(
       expected.replace('/etc/embargod/', ''),
     )
+  })
+
+  it.each([
+    [
+      '*.workers.dev',
+      '*.workers.dev: anyone can rent a place under workers.dev, and whoever does can be reached too',
+    ],
+    ['**.s3.amazonaws.com', '**.s3.amazonaws.com: anyone can rent a place under s3.amazonaws.com'],
+    ['*.amazonaws.com', '*.amazonaws.com: anyone can rent a place under amazonaws.com'],
+    ['**.windows.net', '**.windows.net: anyone can rent a place under blob.core.windows.net'],
+    [
+      '*.cloudflarestorage.com',
+      '*.cloudflarestorage.com: anyone can rent a place under r2.cloudflarestorage.com',
+    ],
+    ['*.files.github.io', '*.files.github.io: addresses under github.io serve many tenants'],
+    ['**.example.com:any', 'ports: any opens every TCP and UDP port of **.example.com'],
+  ])('about %s', async (entry, expected) => {
+    const { config, problems } = await load(`allow: ["${entry}"]\ndns: { gateway: true }\n`)
+    expect(config).toBeDefined()
+    expect(problems.map(({ severity, message }) => [severity, message.slice(0, expected.length)])).toEqual([
+      ['warning', expected],
+    ])
+  })
+
+  it('about a wildcard that stands twice, however it is spelt', async () => {
+    expect(
+      await problemsIn(
+        'allow: ["*.example.com", "*.EXAMPLE.com.", "**.example.com"]\ndns: { gateway: true }\n',
+      ),
+    ).toEqual([
+      `embargod.yaml:1:26: warning: *.example.com with ports 80/tcp,443/tcp stands already at ${MAIN}:1:9`,
+    ])
   })
 
   it('stay away from what is in order', async () => {

@@ -3,7 +3,7 @@ import { parseEntry } from '../../../src/config/parse-entry.ts'
 
 describe('an entry typed on the command line', () => {
   it('is shorthand or a YAML map', () => {
-    expect(parseEntry('api.example.com:443', 'command line')).toEqual({
+    expect(parseEntry('api.example.com:443', 'command line', false)).toEqual({
       entries: [
         {
           target: { kind: 'domain', name: 'api.example.com' },
@@ -16,15 +16,29 @@ describe('an entry typed on the command line', () => {
       ],
     })
     expect(
-      parseEntry('{ domains: [a.example, b.example], private: true, ports: [5432] }', 'x'),
+      parseEntry('{ domains: [a.example, b.example], private: true, ports: [5432] }', 'x', false),
     ).toMatchObject({
       entries: [
         { target: { name: 'a.example' }, private: true, ports: { text: '5432/tcp' } },
         { target: { name: 'b.example' }, private: true },
       ],
     })
-    expect(parseEntry('[2001:db8::1]:443', 'x')).toMatchObject({
+    expect(parseEntry('[2001:db8::1]:443', 'x', false)).toMatchObject({
       entries: [{ target: { cidr: '2001:db8::1' } }],
+    })
+  })
+
+  it('may be a wildcard where there is a gateway', () => {
+    expect(parseEntry('*.Example.com:443', 'x', true)).toMatchObject({
+      entries: [
+        { target: { kind: 'wildcard', suffix: 'example.com', depth: 'one' }, ports: { text: '443/tcp' } },
+      ],
+    })
+    expect(parseEntry('{ domain: "**.corp.example", private: true }', 'x', true)).toMatchObject({
+      entries: [{ target: { suffix: 'corp.example', depth: 'any' }, private: true }],
+    })
+    expect(parseEntry('*.com', 'x', true)).toEqual({
+      reasons: [expect.stringContaining('is a whole top-level domain')],
     })
   })
 
@@ -39,7 +53,7 @@ describe('an entry typed on the command line', () => {
     ['a.example, b.example', 'only letters'],
     ['a.example\nb.example', 'only letters'],
   ])('%j is refused: %s', (text, reason) => {
-    expect(parseEntry(text, 'x')).toEqual({
+    expect(parseEntry(text, 'x', false)).toEqual({
       reasons: expect.arrayContaining([expect.stringContaining(reason)]),
     })
   })

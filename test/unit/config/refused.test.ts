@@ -20,12 +20,12 @@ describe('YAML', () => {
     ['allow:\n  - !secret a.example\n', 'embargod.yaml:2:5: YAML: Unresolved tag: !secret'],
     [
       'allow:\n  - *.example.com\n',
-      'embargod.yaml:2:5: "*.example.com": a wildcard cannot be allowed by resolving names',
+      'embargod.yaml:2:5: "*.example.com" needs quotes: to YAML a star in front is something else',
     ],
     [
-      'allow:\n  - *.x.example\n  - *.x.example\n',
-      'embargod.yaml:2:5: "*.x.example": a wildcard',
-      'embargod.yaml:3:5: "*.x.example": a wildcard',
+      'allow:\n  - *.x.example\n  - **.x.example:443\n',
+      'embargod.yaml:2:5: "*.x.example" needs quotes',
+      'embargod.yaml:3:5: "**.x.example:443" needs quotes',
     ],
     ['allow: *nowhere\n', 'embargod.yaml:1:8: "*nowhere" names an anchor that is not there'],
     ['- a.example\n', 'embargod.yaml:1:1: a config is a map of keys, like "allow:", and not a list'],
@@ -99,7 +99,23 @@ describe('keys and values', () => {
       'policies: { a: { match: { network: x }, smtp: { burst: 0 } } }\n',
       'embargod.yaml:1:56: policies.a.smtp.burst must be at least 1',
     ],
-    ['dns: { gateway: false }\n', 'embargod.yaml:1:8: dns.gateway is not supported by this version'],
+    ['dns: { gateway: yes }\n', 'embargod.yaml:1:17: dns.gateway must be true or false'],
+    ['dns: { gatway: true }\n', 'embargod.yaml:1:8: unknown key "gatway": did you mean gateway?'],
+    ['dns: { upstreams: [dns.example] }\n', 'embargod.yaml:1:20: "dns.example" is no name server'],
+    [
+      'dns: { upstreams: [9.9.9.9, "tls://9.9.9.9"] }\n',
+      'embargod.yaml:1:29: "tls://9.9.9.9" lacks the name in the certificate: write tls://9.9.9.9#dns.example.com',
+    ],
+    ['dns: { denied: servfail }\n', 'embargod.yaml:1:16: dns.denied must be refused or nxdomain or zero'],
+    ['dns: { log: some }\n', 'embargod.yaml:1:13: dns.log must be denied or all or none'],
+    ['dns: { maxHold: 0s }\n', 'embargod.yaml:1:17: 0s is out of bounds: from 1ms to 5s'],
+    ['dns: { maxHold: 5001ms }\n', 'embargod.yaml:1:17: 5001ms is out of bounds: from 1ms to 5s'],
+    ['dns: { maxHold: 100 }\n', 'embargod.yaml:1:17: dns.maxHold must be a duration'],
+    ['dns: { minTtl: 2h }\n', 'embargod.yaml:1:16: 2h is out of bounds: from 0s to 1h'],
+    ['dns: { minTtl: 1500ms }\n', 'embargod.yaml:1:16: 1500ms is not in whole seconds'],
+    ['dns: { maxTtl: 0s }\n', 'embargod.yaml:1:16: 0s is out of bounds: from 1s to 1d'],
+    ['dns: { port: 0 }\n', 'embargod.yaml:1:14: dns.port must be at least 1'],
+    ['dns: { port: 65536 }\n', 'embargod.yaml:1:14: dns.port must be at most 65535'],
     ['mode: audit\n', 'embargod.yaml:1:7: mode: audit is not supported by this version'],
     ['mode: observe\n', 'embargod.yaml:1:7: mode must be enforce'],
     ['mode:\n', 'embargod.yaml:1:6: mode must be enforce'],
@@ -155,8 +171,10 @@ describe('entries', () => {
       '  - "*.example.com"',
       '2:5: "*.example.com": a wildcard cannot be allowed by resolving names again and again',
     ],
-    ['  - "*"', '2:5: "*": a wildcard cannot be allowed'],
-    ['  - { domain: "*.com" }', '2:15: "*.com": a wildcard cannot be allowed'],
+    [
+      '  - { domains: [a.example, "**.example.com"] }',
+      '2:28: "**.example.com": a wildcard cannot be allowed',
+    ],
     ['  - a..b', '2:5: "a..b" is not a host name: it has an empty label'],
     ['  - -x.example', '2:5: "-x.example" is not a host name: the label "-x" starts or ends with a hyphen'],
     ['  - localhost', '2:5: "localhost" is a single label'],
@@ -204,6 +222,51 @@ describe('entries', () => {
     )
   })
 
+  it.each<Case>([
+    ['  - "*"', '2:5: "*" is every name there is: name a domain, or write "to: internet"'],
+    ['  - "**:443"', '2:5: "**" is every name there is'],
+    ['  - "*.com"', '2:5: "*.com" is a whole top-level domain: name a domain below it, like *.example.com'],
+    ['  - { domain: "**.UK." }', '2:15: "**.UK." is a whole top-level domain'],
+    ['  - "*.рф"', '2:5: "*.рф" is a whole top-level domain'],
+    ['  - "*.internal"', '2:5: "*.internal" is a whole top-level domain'],
+    ['  - "*.co.uk:443"', '2:5: "*.co.uk": anyone can register a name under co.uk: name a domain below it'],
+    ['  - "**.公司.cn"', '2:5: "**.公司.cn": anyone can register a name under xn--55qx5d.cn'],
+    ['  - "**.kawasaki.jp"', '2:5: "**.kawasaki.jp": anyone can register a name under kawasaki.jp'],
+    [
+      '  - "a.*.com"',
+      '2:5: "a.*.com" is no wildcard: there are *.example.com, for one label below the name, and **.',
+    ],
+    ['  - "*foo.com"', '2:5: "*foo.com" is no wildcard'],
+    ['  - "***.example.com"', '2:5: "***.example.com" is no wildcard'],
+    ['  - "*.*.example.com"', '2:5: "*.*.example.com" is no wildcard'],
+    ['  - "example.com.*"', '2:5: "example.com.*" is no wildcard'],
+    ['  - "*."', '2:5: the name is empty'],
+    ['  - "*.a..b"', '2:5: "a..b" is not a host name: it has an empty label'],
+    ['  - "*.192.0.2.1"', '2:5: "192.0.2.1" is an address, not a host name'],
+    ['  - "https://*.example.com"', '2:5: "https://*.example.com" is a URL'],
+    ['  - { cidr: "*.example.com" }', '2:13: "*.example.com" is not an address or a network'],
+  ])('with a star: %j', async (yaml, ...expected) => {
+    for (const gateway of [true, false])
+      startsWith(
+        await problemsIn(`allow:\n${yaml}\ndns: { gateway: ${gateway} }\n`),
+        expected.map((text) => `embargod.yaml:${text}`),
+      )
+  })
+
+  it('say what makes a wildcard work, in list files too', async () => {
+    const lists = { '/etc/embargod/lists/x.txt': 'a.example\n  *.b.example\n' }
+    const [problem, ...others] = await problemsIn('allow: [{ file: lists/x.txt }]\n', lists)
+    expect(others).toEqual([])
+    expect(problem).toMatch(/^lists\/x\.txt:2:3: "\*\.b\.example": .*resolving.*"dns: \{ gateway: true \}"/)
+    expect(await problemsIn('allow: [{ file: lists/x.txt }]\ndns: { gateway: true }\n', lists)).toEqual([])
+  })
+
+  it('have nothing to say about a wildcard where the gateway is wrong in itself', async () => {
+    startsWith(await problemsIn('allow: ["*.example.com"]\ndns: { gateway: 1 }\n'), [
+      'embargod.yaml:2:17: dns.gateway must be true or false',
+    ])
+  })
+
   it('are held to what metadata.extra adds', async () => {
     const yaml = 'metadata: { extra: [203.0.113.0/24] }\nallow: [203.0.113.7, 198.51.100.7]\n'
     startsWith(await problemsIn(yaml), [
@@ -221,6 +284,10 @@ describe('rules across values', () => {
     [
       'resolver: { refresh: { max: 10s } }\n',
       'embargod.yaml:1:29: refresh.min (30s) is more than refresh.max (10s)',
+    ],
+    [
+      'dns: { minTtl: 10m, maxTtl: 5m }\n',
+      'embargod.yaml:1:16: dns.minTtl (10m) is more than dns.maxTtl (5m)',
     ],
     [
       'resolver: { maxStale: 15m }\n',

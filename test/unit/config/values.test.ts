@@ -10,6 +10,7 @@ import {
   parseListen,
   parseRate,
   parseServer,
+  parseUpstream,
 } from '../../../src/config/values.ts'
 
 const refused = expect.objectContaining({ reason: expect.any(String) })
@@ -22,11 +23,13 @@ describe('durations', () => {
     ['1d', 86_400_000],
     ['1h30m', 5_400_000],
     ['0s', 0],
+    ['100ms', 100],
+    ['1m1s5ms', 61_005],
   ])('%s is %d ms', (text, ms) => {
     expect(parseDuration(text)).toEqual({ ms })
   })
 
-  it.each(['', '30', 's', '1.5h', '-1s', '30m1h', '5 m', '1w', '100ms', '1H'])('"%s" is none', (text) => {
+  it.each(['', '30', 's', '1.5h', '-1s', '30m1h', '5 m', '1w', '5ms1s', '1H'])('"%s" is none', (text) => {
     expect(parseDuration(text)).toEqual(refused)
   })
 
@@ -127,6 +130,23 @@ describe('places on the network', () => {
       expect(parseServer(text)).toEqual(refused)
     },
   )
+
+  it.each([
+    'tls://',
+    'tls://#dns.example.com',
+    'tls://9.9.9.9',
+    'tls://9.9.9.9#',
+    'tls://9.9.9.9#a..b',
+    'tls://9.9.9.9#9.9.9.9',
+    'tls://9.9.9.9:0#dns.example.com',
+    'tls://dns.example.com#dns.example.com',
+    'tls://9.9.9.9#dns.example.com#x',
+    'TLS://9.9.9.9#dns.example.com',
+    'https://9.9.9.9#dns.example.com',
+    '9.9.9.9#dns.example.com',
+  ])('leads no questions to %s', (text) => {
+    expect(parseUpstream(text)).toEqual(refused)
+  })
 })
 
 describe('rates, names and marks', () => {

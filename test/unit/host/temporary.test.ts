@@ -12,7 +12,7 @@ test.each([
   let monotonic = 5_000
   let epoch = Date.UTC(2026, 5, 15)
   const allows = new TemporaryAllows({ epochMs: () => epoch, monotonicMs: () => monotonic })
-  allows.add('203.0.113.9', epoch + HOUR)
+  allows.add('203.0.113.9', epoch + HOUR, false)
   const pass = (ms: number) => {
     monotonic += ms
     epoch += ms

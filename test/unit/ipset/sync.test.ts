@@ -46,6 +46,7 @@ const policies: fc.Arbitrary<Policies> = fc
       },
     ],
     names: new Map(),
+    patterns: new Map(),
     nextEndMs: undefined,
     digest: '',
   }))
@@ -228,12 +229,15 @@ describe('the difference of sets', () => {
     const kernel = new FakeKernel()
     const membership = new Membership()
     membership.rebuild(
-      { policies: [], names: new Map(), nextEndMs: undefined, digest: '' },
+      { policies: [], names: new Map(), patterns: new Map(), nextEndMs: undefined, digest: '' },
       STATICS,
       () => [],
     )
     const known = await read(kernel)
-    const specs = specsOf({ policies: [], names: new Map(), nextEndMs: undefined, digest: '' }, membership)
+    const specs = specsOf(
+      { policies: [], names: new Map(), patterns: new Map(), nextEndMs: undefined, digest: '' },
+      membership,
+    )
     diffSets(specs, membership, known, membership.takeDirty(), kernel.nowMs)
     expect(known.size).toBe(0)
   })

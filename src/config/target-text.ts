@@ -1,0 +1,17 @@
+import type { AllowTarget } from './model.ts'
+
+/** A target as an operator would write it. */
+export function targetText(target: AllowTarget): string {
+  switch (target.kind) {
+    case 'domain':
+      return target.name
+    case 'wildcard':
+      return `${target.depth === 'one' ? '*' : '**'}.${target.suffix}`
+    case 'cidr':
+      return target.cidr
+    case 'internet':
+      return 'internet'
+    default:
+      return target satisfies never
+  }
+}
