@@ -35,8 +35,7 @@ export function answeringOf(
         claims.set(address, id)
       }
     }
-  } else
-    for (const [address, id] of containers) known.set(address, common(names.get(id) ?? id.slice(0, 12)))
+  } else for (const [address, id] of containers) known.set(address, common(names.get(id) ?? id.slice(0, 12)))
   const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
   const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
   return {

@@ -103,6 +103,7 @@ export class Daemon {
   #classNumbers = new ClassNumbers()
   #keptClasses = '{}'
   #canBind = true
+  #answeredBy: readonly unknown[] = []
   #stale = { surroundings: true, ports: false, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
@@ -442,7 +443,7 @@ export class Daemon {
       )
       const result = await this.#firewall.pass(scope, nowMs)
       this.#noteBindings()
-      this.#gateway.answerBy(this.#desired.config, answeringOf(this.#desired, this.#host.inventory))
+      this.#answer()
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
@@ -458,6 +459,15 @@ export class Daemon {
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
+  }
+
+  /** By what the kernel holds now. Most passes change nothing of it. */
+  #answer(): void {
+    const { config, policies, surroundings } = this.#desired
+    const by = [config, policies, surroundings]
+    if (by.every((one, index) => one === this.#answeredBy[index])) return
+    this.#answeredBy = by
+    this.#gateway.answerBy(config, answeringOf(this.#desired, this.#host.inventory))
   }
 
   /** Where containers cannot be held to their ports their networks decide, from the next pass on. */

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import { ownServers } from '../host/host-view.ts'
+import { limitsOf, openLedger } from '../host/open-ledger.ts'
 import { savedLedger } from '../host/saved.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import { parseAddress } from '../net/address.ts'
-import { classify } from '../net/ranges.ts'
 import type { Address, Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Policies } from '../policy/model.ts'
-import { Ledger } from '../resolve/ledger.ts'
+import type { Ledger } from '../resolve/ledger.ts'
 import { Refresher, type LookupReport, type RefresherSettings } from '../resolve/refresher.ts'
 import { Resolver } from '../resolve/resolver.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
@@ -46,18 +46,7 @@ export class Names {
 
   static async open(options: NamesOptions): Promise<Names> {
     const { config, policies, store, log, isHostAddress, seed } = options
-    const { retainMs, maxAddressesPerName, refresh } = config.resolver
-    const ledger = new Ledger({
-      limits: {
-        refreshMaxMs: refresh.maxMs,
-        promiseMaxMs: promiseMaxOf(config),
-        retainMs,
-        maxAddressesPerName,
-      },
-      classify,
-      parseAddress,
-    })
-    ledger.configure(new Map([...policies.names, ...policies.patterns]))
+    const ledger = openLedger(config, policies)
     const snapshot = await store.load('addresses', savedLedger)
     try {
       if (snapshot !== undefined) ledger.restore(snapshot, Date.now(), isHostAddress)
@@ -146,21 +135,14 @@ export class Names {
   }
 }
 
-function settingsOf(config: Config, policies: Policies): RefresherSettings {
-  const { refresh, retainMs, maxAddressesPerName, maxQueriesPerSecond, sweep } = config.resolver
-  return {
-    names: policies.names,
-    patterns: policies.patterns,
-    promiseMaxMs: promiseMaxOf(config),
-    refresh,
-    retainMs,
-    maxAddressesPerName,
-    maxQueriesPerSecond,
-    sweep,
-  }
-}
-
-const promiseMaxOf = ({ dns }: Config): number => (dns.gateway ? dns.maxTtlMs : 0)
+const settingsOf = (config: Config, { names, patterns }: Policies): RefresherSettings => ({
+  names,
+  patterns,
+  limits: limitsOf(config),
+  refresh: config.resolver.refresh,
+  maxQueriesPerSecond: config.resolver.maxQueriesPerSecond,
+  sweep: config.resolver.sweep,
+})
 
 /** Asks the queue once a minute at most. */
 function laterRequests(queue: SaveQueue): () => void {

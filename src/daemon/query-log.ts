@@ -49,7 +49,8 @@ export class QueryLog {
 
   #mayTell(nowMs: number): boolean {
     if (nowMs >= this.#windowEndsMs) {
-      if (this.#unsaid > 0) this.log.warn({ count: this.#unsaid }, 'more DNS names were asked for than are told')
+      if (this.#unsaid > 0)
+        this.log.warn({ count: this.#unsaid }, 'more DNS names were asked for than are told')
       this.#windowEndsMs = nowMs + WINDOW_MS
       this.#lines = 0
       this.#unsaid = 0

@@ -1,13 +1,12 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
-import { parseAddress } from '../net/address.ts'
-import { classify } from '../net/ranges.ts'
 import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
-import { Ledger } from '../resolve/ledger.ts'
+import type { Ledger } from '../resolve/ledger.ts'
 import type { Run } from '../system/exec.ts'
+import { openLedger } from './open-ledger.ts'
 import { StateStore } from '../system/state.ts'
 import { askEngine } from './engine-once.ts'
 import { HostView } from './host-view.ts'
@@ -51,13 +50,7 @@ export async function readStanding(configFile: string, run: Run, nowMs: number):
     if (untilMs > nowMs) temporary.add(entry, untilMs, true)
   }
   const policies = compile(config, temporary.entries(), nowMs)
-  const { refresh, retainMs, maxAddressesPerName } = config.resolver
-  const ledger = new Ledger({
-    limits: { refreshMaxMs: refresh.maxMs, retainMs, maxAddressesPerName },
-    classify,
-    parseAddress,
-  })
-  ledger.configure(policies.names)
+  const ledger = openLedger(config, policies)
   const addresses = await state.peek('addresses', saved.savedLedger)
   if (addresses !== undefined) ledger.restore(addresses, nowMs, host.isHostAddress)
   const generation = (await state.peek('generation', saved.savedGeneration)) ?? { generation: 1, digest: '' }

@@ -109,7 +109,10 @@ export class Reconciler {
   constructor(private readonly drivers: Drivers) {
     this.bindings = new BindingsKeeper(drivers.bindings)
     this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
-    this.lane = new Lane({ known: this.known, write: drivers.writeAtOnce ?? ((lines) => drivers.ipset.write(lines)) })
+    this.lane = new Lane({
+      known: this.known,
+      write: drivers.writeAtOnce ?? ((lines) => drivers.ipset.write(lines)),
+    })
   }
 
   /** Was the second guard as it ought to be when it was last looked at or written? */

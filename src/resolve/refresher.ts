@@ -3,7 +3,7 @@ import { schedule as scheduleCron, type ScheduledTask } from 'node-cron'
 import { FAMILIES, type Address, type Family, type Hostname } from '../net/types.ts'
 import type { Ledger } from './ledger.ts'
 import { LookupLog, type Log } from './lookup-log.ts'
-import type { Lookup, NameUse } from './model.ts'
+import type { LedgerLimits, Lookup, NameUse } from './model.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { Resolver } from './resolver.ts'
 import { Schedule } from './schedule.ts'
@@ -12,10 +12,8 @@ export interface RefresherSettings {
   readonly names: ReadonlyMap<Hostname, NameUse>
   /** Held like names, and not resolved. */
   readonly patterns: ReadonlyMap<Hostname, NameUse>
-  readonly promiseMaxMs: number
+  readonly limits: LedgerLimits
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
-  readonly retainMs: number
-  readonly maxAddressesPerName: number
   readonly maxQueriesPerSecond: number
   /** A cron expression, read in UTC. */
   readonly sweep: string
@@ -132,13 +130,8 @@ export class Refresher {
   }
 
   #configure(): void {
-    const { names, patterns, refresh, retainMs, maxAddressesPerName } = this.#settings
-    this.#options.ledger.configure(new Map([...names, ...patterns]), {
-      refreshMaxMs: refresh.maxMs,
-      promiseMaxMs: this.#settings.promiseMaxMs,
-      retainMs,
-      maxAddressesPerName,
-    })
+    const { names, patterns, limits } = this.#settings
+    this.#options.ledger.configure(new Map([...names, ...patterns]), limits)
     this.#schedule.configure(names.keys(), this.#clock.monotonicMs(), limitsOf(this.#settings))
   }
 

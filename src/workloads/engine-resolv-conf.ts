@@ -20,7 +20,9 @@ export const engineResolvConf = async (
   const [text, hash] = await Promise.all([readText(path), readText(`${path}.hash`)])
   if (text === undefined || hash === undefined) return undefined
   const actual = createHash('sha256').update(text).digest('hex')
-  return hash.trim() === `sha256:${actual}` ? { servers: serversOf(text), askedFrom: askedFrom(text) } : undefined
+  return hash.trim() === `sha256:${actual}`
+    ? { servers: serversOf(text), askedFrom: askedFrom(text) }
+    : undefined
 }
 
 /** Behind the embedded server; without it the container asks by itself. */

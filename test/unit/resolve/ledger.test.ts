@@ -10,7 +10,7 @@ import type { Lookup, NameUse } from '../../../src/resolve/model.ts'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const T0 = Date.UTC(2026, 0, 1)
-const LIMITS = { refreshMaxMs: 5 * MINUTE, retainMs: 10 * MINUTE, maxAddressesPerName: 1000 }
+const LIMITS = { refreshMaxMs: 5 * MINUTE, promiseMaxMs: 0, retainMs: 10 * MINUTE, maxAddressesPerName: 1000 }
 const api = 'api.example.com' as Hostname
 const PUBLIC_USE: NameUse = { private: false }
 const PRIVATE_USE: NameUse = { private: true }

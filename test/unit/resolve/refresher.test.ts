@@ -8,11 +8,12 @@ import { Refresher, type LookupReport, type RefresherSettings } from '../../../s
 
 const api = 'api.example.com' as Hostname
 const broken: Lookup = { kind: 'servfail', detail: 'broken' }
+const LIMITS = { refreshMaxMs: 300_000, promiseMaxMs: 0, retainMs: 600_000, maxAddressesPerName: 100 }
 const SETTINGS: RefresherSettings = {
+  patterns: new Map(),
+  limits: LIMITS,
   names: new Map([[api, { private: false }]]),
   refresh: { minMs: 30_000, maxMs: 300_000 },
-  retainMs: 600_000,
-  maxAddressesPerName: 100,
   maxQueriesPerSecond: 200,
   sweep: '*/15 * * * *',
 }
@@ -34,7 +35,7 @@ function world(settings: Partial<RefresherSettings> = {}) {
         : { kind: 'addresses', records: [{ address: '198.51.100.7' as Address, ttlMs: 60_000 }] },
   }
   const ledger = new Ledger({
-    limits: { refreshMaxMs: 300_000, retainMs: 600_000, maxAddressesPerName: 100 },
+    limits: LIMITS,
     classify,
     parseAddress,
   })
@@ -235,7 +236,7 @@ describe('the log', () => {
   })
 
   test('says once that a name has too many addresses', async () => {
-    const { refresher, state, lines } = world({ maxAddressesPerName: 1 })
+    const { refresher, state, lines } = world({ limits: { ...LIMITS, maxAddressesPerName: 1 } })
     let last = 0
     state.reply = () => ({
       kind: 'addresses',

@@ -47,6 +47,7 @@ const judge = ({
     secondGuard,
     mixedNetworks: [],
     dnsGateway,
+    askedByEngine: [],
     hostNetwork,
   })
   // Whatever it is, an operator gets one sentence.
