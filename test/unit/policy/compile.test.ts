@@ -35,6 +35,32 @@ describe('rights', () => {
     expect([...names.values()]).toEqual([{ private: true }])
   })
 
+  test("below a wildcard are the pattern's, which nobody resolves", async () => {
+    const { policies, names, patterns } = await rights(
+      `dns: { gateway: true }
+allow:
+  - "*.example.com"
+  - "*.Example.com."
+  - { domain: "*.example.com", ports: [5432/tcp], private: true }
+  - "**.example.com"
+  - a.example.com
+`,
+    )
+    expect(policies[0]?.groups.map((group) => [...group.names])).toEqual([
+      [
+        ['*.example.com', false],
+        ['**.example.com', false],
+        ['a.example.com', false],
+      ],
+      [['*.example.com', true]],
+    ])
+    expect([...names.keys()]).toEqual(['a.example.com'])
+    expect([...patterns]).toEqual([
+      ['*.example.com', { private: true }],
+      ['**.example.com', { private: false }],
+    ])
+  })
+
   test('end with their day, and the next end is known', async () => {
     const yaml =
       'allow: [{ domain: a.example.com, until: 2026-06-20 }, { domain: b.example.com, until: 2026-07-20 }, c.example.com]\n'
@@ -64,8 +90,23 @@ describe('the digest', () => {
     ['more metadata', `${BASE}metadata: { extra: [203.0.113.9] }\n`, false],
     ['a mail budget', `${BASE}smtp: { rate: 5/minute, burst: 5 }\n`, false],
     ['the internet', 'allow: [a.example.com, b.example.com, { to: internet, ports: [443] }]\n', false],
+    ['the gateway', `${BASE}dns: { gateway: true }\n`, false],
+    ['the way of the gateway', `${BASE}dns: { denied: zero, maxTtl: 5m, port: 5353 }\n`, true],
     ['private answers', 'allow: [{ domain: a.example.com, private: true }, b.example.com]\n', false],
   ])('with %s', async (_, yaml, same) => {
     expect((await rights(yaml)).digest === (await rights(BASE)).digest).toBe(same)
+  })
+
+  test.each([
+    ['the same again', '"*.example.com"', true],
+    ['the same in other words', '"*.EXAMPLE.com."', true],
+    ['any depth', '"**.example.com"', false],
+    ['another suffix', '"*.example.net"', false],
+    ['another port', '"*.example.com:22"', false],
+    ['private answers', '{ domain: "*.example.com", private: true }', false],
+    ['a name below', 'a.example.com', false],
+  ])('of a wildcard with %s', async (_, entry, same) => {
+    const digestOf = async (one: string) => (await rights(`dns: { gateway: true }\nallow: [${one}]\n`)).digest
+    expect((await digestOf(entry)) === (await digestOf('"*.example.com"'))).toBe(same)
   })
 })
