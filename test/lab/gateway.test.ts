@@ -59,14 +59,22 @@ describe('a guarded host', () => {
         expect((await fetchPage(from, `http://${name}/`, { family: 4 })).code, name).toBe(0)
     }
     expect((await fetchPage(shop, 'http://a.one.example/', { family: 6 })).code).toBe(0)
-    expect((await dig(shop, `@${INET.otherDns6}`, 'a.one.example', 'AAAA')).stdout.trim()).toBe('2001:db8:f::31')
+    expect((await dig(shop, `@${INET.otherDns6}`, 'a.one.example', 'AAAA')).stdout.trim()).toBe(
+      '2001:db8:f::31',
+    )
     expect(await heldBy(lab(), '*.one.example')).toEqual(
       expect.arrayContaining(['203.0.113.31', '2001:db8:f::31', '203.0.113.32']),
     )
 
     // What nobody allowed is not even asked for.
     await lab().inet.forget()
-    for (const name of ['forbidden.example', 'one.example', 'x.a.one.example', 'any.example', 'evilany.example'])
+    for (const name of [
+      'forbidden.example',
+      'one.example',
+      'x.a.one.example',
+      'any.example',
+      'evilany.example',
+    ])
       for (const how of [[], ['+tcp'], [`@${INET.otherDns}`]])
         expect(await status(shop, name, ...how), name).toBe('REFUSED')
     for (const type of ['TXT', 'NULL', 'ANY', 'HTTPS'])
