@@ -7,7 +7,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['system'],
   ['config', 'resolve', 'workloads'],
   ['policy'],
-  ['dataplane'],
+  ['dataplane', 'gateway'],
   ['ipset', 'iptables', 'nftables', 'conntrack'],
   ['reconcile'],
   ['observe'],
