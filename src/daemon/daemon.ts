@@ -497,8 +497,10 @@ export class Daemon {
     return desiredTrials(this.#desired, this.#host, choosePlaces(places, this.#account.proofs.last))
   }
 
-  #save({ observed, summary }: PassResult): void {
+  #save({ observed, summary, drift }: PassResult): void {
     if (observed.parts.size > 0 || observed.sets.length > 0) this.#counterSaves.request()
+    // What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
+    if (drift.length > 0) void this.#counterSaves.flush()
     // Only what program and config on the disk would give again.
     if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
   }

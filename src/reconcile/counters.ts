@@ -142,7 +142,7 @@ export class Counters {
   ): { policy: string; domain: string; family: IpFamily; connections: number }[] {
     return [...this.#domains].flatMap(([key, connections]) => {
       const [policy = '', family = '', domain = ''] = key.split(' ')
-      return policies.names.has(domain as Hostname)
+      return policies.names.has(domain as Hostname) || policies.patterns.has(domain as Hostname)
         ? [{ policy, domain, family: ipFamily(Number(family)), connections }]
         : []
     })

@@ -35,7 +35,7 @@ export class SaveQueue {
     this.#arm()
   }
 
-  /** Saves at once what is wanted; resolves when nothing is, or when the save failed. For the end of the process. */
+  /** Saves at once what is wanted; resolves when nothing is, or when the save failed. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
