@@ -45,6 +45,21 @@ export interface PlanAnswer {
 /** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
 export const heldRequest = z.strictObject({ name: z.string() })
 
+/** Body of `answers`: would the DNS gateway answer this source for the name, and open that port? No source: whoever is no known container. */
+export const answersRequest = z.strictObject({
+  name: z.string(),
+  source: z.string().optional(),
+  protocol: z.string(),
+  port: z.number().optional(),
+})
+
+/** Answer of `answers`; null: there is no gateway. */
+export type AnswersAnswer = {
+  readonly answered: boolean
+  /** What allows it; undefined: nothing that names it does. */
+  readonly by: { readonly policy: string; readonly as: string; readonly opensPort: boolean } | undefined
+} | null
+
 /** Body of `verified`: how a proof by packets ended, and on which networks. */
 export const verifiedRequest = z.strictObject({
   passed: z.boolean(),

@@ -66,6 +66,7 @@ export interface DaemonOptions {
 const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
+const SAVE_CACHE_MS = 60_000
 /** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
 
@@ -347,6 +348,9 @@ export class Daemon {
           'live connections could not be read: those on expired addresses may break',
         ),
     })
+    const cacheSaves = store.queue('dns-cache', saved.savedDnsCache, SAVE_CACHE_MS, () =>
+      this.#gateway.snapshot(),
+    )
     this.#gateway = new DnsGateway({
       admission: new KernelAdmission({
         ledger,
@@ -356,7 +360,11 @@ export class Daemon {
         onChange: () => this.#names.changed(),
       }),
       ownServers,
-      onQuery: (report) => this.#account.queried(report, this.#desired.config.dns.log),
+      savedCache: await store.load('dns-cache', saved.savedDnsCache),
+      onQuery: (report) => {
+        this.#account.queried(report, this.#desired.config.dns.log)
+        if (report.outcome === 'answered') cacheSaves.request()
+      },
       onState: (problem) => this.#account.gatewayIs(problem),
     })
   }

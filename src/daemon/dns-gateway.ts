@@ -1,4 +1,5 @@
 import type { Config, UpstreamServer } from '../config/model.ts'
+import { restoreCache, snapshotOf, type CacheSnapshot } from '../gateway/cache-snapshot.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { Listener } from '../gateway/listener.ts'
 import type { Admission, Answering, QueryReport } from '../gateway/model.ts'
@@ -11,6 +12,8 @@ export interface DnsGatewayOptions {
   readonly onQuery: (report: QueryReport) => void
   /** It answers (undefined), or why it does not. */
   readonly onState: (problem: string | undefined) => void
+  /** What an earlier process was told by its upstreams. */
+  readonly savedCache: CacheSnapshot | undefined
   /** The host's own name servers, asked where the config names no upstreams. */
   readonly ownServers: (config: Config) => Promise<readonly string[]>
 }
@@ -21,6 +24,7 @@ const RETRY_MS = 2_000
 /** The gateway as a part of the daemon: there while the config asks for it, with the sockets that it listens and asks by. */
 export class DnsGateway {
   readonly #options: DnsGatewayOptions
+  /** Also after its end, for what it has in its cache. */
   #gateway: Gateway | undefined
   #upstreams: Upstreams | undefined
   #listener: { readonly port: number; readonly socket: Listener } | undefined
@@ -38,6 +42,11 @@ export class DnsGateway {
 
   get cacheEntries(): number {
     return this.#gateway?.cache.size ?? 0
+  }
+
+  /** What a later process may answer from. */
+  snapshot(): CacheSnapshot {
+    return this.#gateway ? snapshotOf(this.#gateway.cache) : { answers: [] }
   }
 
   /** From the next question on. Called when the kernel holds what is answered by. */
@@ -67,13 +76,10 @@ export class DnsGateway {
       }
       const servers = await this.#upstreamServers(config)
       if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
-      else this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
-      this.#gateway ??= new Gateway({
-        upstream: this.#upstreams,
-        admission: this.#options.admission,
-        answering: this.#answering,
-        onQuery: this.#options.onQuery,
-      })
+      else {
+        this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
+        this.#gateway = this.#create(this.#upstreams, this.#answering)
+      }
       await this.#listen(config.dns.port)
       this.#options.onState(
         servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams',
@@ -87,6 +93,13 @@ export class DnsGateway {
       this.#retry = setTimeout(() => void this.#serve(), RETRY_MS)
     }
   })
+
+  #create(upstream: Upstreams, answering: Answering): Gateway {
+    const { admission, onQuery, savedCache } = this.#options
+    const gateway = new Gateway({ upstream, admission, answering, onQuery })
+    if (savedCache) restoreCache(gateway.cache, savedCache, Date.now())
+    return gateway
+  }
 
   async #listen(port: number): Promise<void> {
     if (this.#listener?.port === port) return
@@ -108,7 +121,6 @@ export class DnsGateway {
     this.#listener = undefined
     this.#upstreams?.close()
     this.#upstreams = undefined
-    this.#gateway = undefined
   }
 
   async #upstreamServers(config: Config): Promise<readonly UpstreamServer[]> {

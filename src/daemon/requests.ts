@@ -3,11 +3,13 @@ import { loadConfig } from '../config/load.ts'
 import type { ControlHandlers } from '../control/server.ts'
 import {
   allowRequest,
+  answersRequest,
   heldRequest,
   planRequest,
   reloadRequest,
   verifiedRequest,
   type AllowAnswer,
+  type AnswersAnswer,
   type ConfirmAnswer,
   type PlanAnswer,
   type ReloadAnswer,
@@ -19,7 +21,10 @@ import { planChange } from '../host/plan-change.ts'
 import type { View } from '../host/report.ts'
 import * as saved from '../host/saved.ts'
 import type { TemporaryAllows } from '../host/temporary.ts'
-import type { Hostname } from '../net/types.ts'
+import { parseAddress } from '../net/address.ts'
+import { parseHostname } from '../net/hostname.ts'
+import { coversPort } from '../net/ports.ts'
+import type { Address, Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
@@ -27,6 +32,7 @@ import type { Desired } from '../reconcile/desired.ts'
 import type { Firewall } from '../reconcile/firewall.ts'
 import type { Loop } from '../reconcile/loop.ts'
 import type { Account } from './account.ts'
+import { answeringOf } from './askers.ts'
 import type { ConfigHolder } from './config-holder.ts'
 import type { ConfigSwitch } from './config-switch.ts'
 import type { Names } from './names.ts'
@@ -68,6 +74,7 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
+  answers: async (body) => answers(served, body),
   docker: async () => served.desired.config.docker,
   verified: async (body) => served.account.verified(verifiedRequest.parse(body)),
   stop: async () => {
@@ -89,6 +96,32 @@ function status({ account, holder, startedAtMs, temporary, configSwitch, view }:
     temporary: temporary.list(),
   })
 }
+
+function answers({ desired, host }: Served, body: unknown): AnswersAnswer {
+  const { name: asked, source, protocol, port } = answersRequest.parse(body)
+  const parsed = parseHostname(asked)
+  const name = 'hostname' in parsed ? parsed.hostname : asked
+  if (!desired.config.dns.gateway) return null
+  const answering = answeringOf(desired, host.inventory)
+  const address = source === undefined ? undefined : parseAddress(source)
+  const asker = answering.askerOf(address ?? NOBODY)
+  const grants = answering.names.match(name).filter(({ policy }) => asker?.policies.includes(policy))
+  const [grant] = grants
+  const opensPort = grants.some(({ policy, as }) =>
+    desired.policies.policies.some(
+      ({ id, groups }) =>
+        id === policy &&
+        groups.some(({ names, ports }) => names.has(as) && coversPort(ports, protocol, port)),
+    ),
+  )
+  return {
+    answered: grant !== undefined || asker?.anyName === true,
+    by: grant && { policy: grant.policy, as: grant.as, opensPort },
+  }
+}
+
+/** An address that no container has. */
+const NOBODY = '0.0.0.0' as Address
 
 async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
   const { temporary, store, log } = served

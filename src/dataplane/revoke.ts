@@ -1,5 +1,6 @@
 import { cidrTest } from '../net/cidr.ts'
 import { bytesOf } from '../net/address.ts'
+import { coversPort } from '../net/ports.ts'
 import { INSTANCE_METADATA } from '../net/metadata.ts'
 import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
@@ -120,16 +121,7 @@ function inSet(membership: Membership, set: string, address: Address): boolean {
   return false
 }
 
-function covers(ports: PortList, flow: Flow): boolean {
-  return ports.specs.some((spec) =>
-    'from' in spec
-      ? spec.protocol === flow.protocol &&
-        flow.port !== undefined &&
-        flow.port >= spec.from &&
-        flow.port <= spec.to
-      : spec.protocol === flow.protocol || (spec.protocol === 'icmp' && flow.protocol === 'icmpv6'),
-  )
-}
+const covers = (ports: PortList, { protocol, port }: Flow): boolean => coversPort(ports, protocol, port)
 
 function namesByPorts(policies: Policies): { policy: string; ports: PortList; names: Hostname[] }[] {
   return policies.policies.flatMap((policy) =>

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { MOST_CLASSES } from '../policy/classes.ts'
 import { countersSnapshot } from '../reconcile/counters.ts'
+import { cacheSnapshot } from '../gateway/cache-snapshot.ts'
 import type { StateFormat } from '../system/state.ts'
 
 /** Files of the state directory: each with its shape and version. */
@@ -37,6 +38,9 @@ export const savedCounters = { version: 1, schema: countersSnapshot } satisfies 
 
 /** Addresses of names. Checked by the ledger itself. */
 export const savedLedger: StateFormat<unknown> = { version: 1, schema: z.unknown() }
+
+/** What the DNS gateway was told by its upstreams. */
+export const savedDnsCache = { version: 1, schema: cacheSnapshot } satisfies StateFormat<unknown>
 
 /** Break-glass entries, as they were typed. */
 export const savedTemporary = {

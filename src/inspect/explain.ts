@@ -2,6 +2,7 @@ import type { Action, Io } from '../cli/command.ts'
 import { EXIT } from '../cli/command.ts'
 import type { ExplainArgs } from '../cli/explain.ts'
 import type { CallDaemon } from '../control/client.ts'
+import type { AnswersAnswer } from '../control/protocol.ts'
 import { askEngine } from '../host/engine-once.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
@@ -61,9 +62,15 @@ export const explainAction =
         addresses: [],
       })
     const address = parseAddress(host)
+    const network = source.kind === 'host' ? HOST_NETWORK : source.ways[0].network.name
+    if (address === undefined && source.kind === 'bridge') {
+      const from = source.ways.flatMap(({ addresses: own }) => own ?? [])[0]
+      const answers = await ask<AnswersAnswer>('answers', { name: host, source: from, protocol, port })
+      const said = answers ? byGateway(host, answers) : undefined
+      if (said) return tell(io, args.json, { ...common, network, ...said, addresses: [] })
+    }
     const addresses: readonly Address[] =
       address === undefined ? await lookUp(host, ask, args.config) : [address]
-    const network = source.kind === 'host' ? HOST_NETWORK : source.ways[0].network.name
     if (addresses.length === 0) {
       return tell(io, args.json, {
         ...common,
@@ -112,6 +119,26 @@ export const explainAction =
       addresses: judgements,
     })
   }
+
+/** What the DNS gateway decides before there is any address; undefined: the addresses decide. */
+function byGateway(
+  name: string,
+  { answered, by }: NonNullable<AnswersAnswer>,
+): Pick<Explanation, 'allowed' | 'because'> | undefined {
+  if (!answered)
+    return {
+      allowed: false,
+      because: `the DNS gateway does not answer for ${name}: no policy of it names it`,
+    }
+  if (!by || by.as === name) return undefined
+  const { policy, as, opensPort } = by
+  return opensPort
+    ? {
+        allowed: true,
+        because: `${as} of policy ${policy}: what it resolves to is opened before the answer leaves the DNS gateway`,
+      }
+    : { allowed: false, because: `${as} of policy ${policy} allows the name, but not this port` }
+}
 
 function complain(io: Io, message: string): number {
   io.stderr.write(`embargod: ${sanitise(message)}\n`)

@@ -62,6 +62,8 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
     return say(true, 'it is on the same network, which is not filtered')
   const saved = input.kernel.rules[family]
   const behind = forbiddenBehind(input, way, saved)
+  if (port53(input) && jumpsTo(saved, 'PREROUTING', CHAIN.nat, 'nat'))
+    return say(true, 'it is led to the DNS gateway, which answers for the names that are allowed')
   const stands = toHost ? jumpsTo(saved, 'INPUT', CHAIN.input) : hookOf(saved) !== undefined
   if (!stands) {
     if (!toHost && backstopDrops(input, way))
@@ -115,6 +117,9 @@ export async function judgeOnHost(
   const because = allowed ? decisive(walked) : `${decisive(walked)} (${walked.verdict})`
   return { address: destination, allowed, because, path: walked.path, provisos: walked.provisos }
 }
+
+const port53 = ({ protocol, port }: JudgeInput): boolean =>
+  port === 53 && (protocol === 'udp' || protocol === 'tcp')
 
 /** The chains of denial only carry out what the rule before them decided. */
 const decisive = ({ path }: Trace): string =>

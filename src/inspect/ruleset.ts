@@ -1,4 +1,5 @@
 import { CHAIN, CHAIN_PREFIX } from '../dataplane/names.ts'
+import type { Table } from '../dataplane/model.ts'
 import type { TraceRule } from '../dataplane/trace.ts'
 import type { Saved } from '../iptables/parse.ts'
 import { readRule } from '../iptables/read-rule.ts'
@@ -29,9 +30,9 @@ export function hookOf(saved: Saved): string | undefined {
   return jumpsTo(saved, 'FORWARD', CHAIN.forward) ? 'FORWARD' : undefined
 }
 
-/** Does a chain of the filter table lead to another? */
-export const jumpsTo = (saved: Saved, parent: string, target: string): boolean =>
+/** Does a chain of a table lead to another? */
+export const jumpsTo = (saved: Saved, parent: string, target: string, table: Table = 'filter'): boolean =>
   saved.tables
-    .get('filter')
+    .get(table)
     ?.chains.get(parent)
     ?.rules.some((rule) => rule.target === target) ?? false

@@ -88,3 +88,11 @@ function portText(spec: PortSpec): string {
 const isRange = (spec: PortSpec): spec is PortRange => spec.protocol === 'tcp' || spec.protocol === 'udp'
 const isTransport = (text: string): text is Transport => text === 'tcp' || text === 'udp'
 const isPortless = (text: string): text is Exclude<Protocol, Transport> => WITHOUT_PORTS.has(text)
+
+/** Does the list hold this port? Of protocols without ports it is the protocol alone that counts. */
+export const coversPort = (ports: PortList, protocol: string, port: number | undefined): boolean =>
+  ports.specs.some((spec) =>
+    'from' in spec
+      ? spec.protocol === protocol && port !== undefined && port >= spec.from && port <= spec.to
+      : spec.protocol === protocol || (spec.protocol === 'icmp' && protocol === 'icmpv6'),
+  )
