@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 required=(docker.io iptables ipset nftables conntrack iproute2 busybox-static curl bind9-dnsutils procps util-linux perl-base binutils xz-utils)
 # Some tests and benchmarks need these; where a release has no such package, they say so themselves.
-wanted=(docker-cli iperf3 wrk dnsperf nginx-light libnginx-mod-stream tcpdump ufw firewalld prometheus systemd debootstrap adns-tools dnsmasq-base podman netavark lintian libfaketime)
+wanted=(docker-cli iperf3 wrk dnsperf nginx-light libnginx-mod-stream tcpdump ufw firewalld prometheus systemd debootstrap adns-tools dnsmasq-base iodine podman netavark lintian libfaketime)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -475,6 +475,7 @@ export class Daemon {
     const by = [config, policies, surroundings]
     if (by.every((one, index) => one === this.#answeredBy[index])) return
     this.#answeredBy = by
+    if (config.dns.gateway) void this.#setWriter.open()
     this.#gateway.answerBy(config, answeringOf(this.#desired, this.#host.inventory))
   }
 

@@ -31,6 +31,11 @@ export class IpsetSession {
     })
   }
 
+  /** Starts it ahead of the first write, which would have to wait. */
+  async open(): Promise<void> {
+    await this.write([]).catch(() => undefined)
+  }
+
   close(): Promise<void> {
     return this.#session.close()
   }

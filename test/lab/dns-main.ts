@@ -18,6 +18,19 @@ export interface DnsQuery {
   readonly transport: 'udp' | 'tcp'
 }
 
+/** One question, one answer. */
+function relay(message: Buffer, server: string, send: (bytes: Buffer) => void): void {
+  const socket = createSocket('udp4')
+  const overdue = setTimeout(() => socket.close(), 5_000)
+  socket.on('error', () => undefined)
+  socket.once('message', (answer) => {
+    clearTimeout(overdue)
+    socket.close()
+    send(answer)
+  })
+  socket.send(message, 53, server)
+}
+
 /** The scripted DNS server: UDP on each given address (so that answers come from the one asked), TCP on all. */
 export class DnsServer {
   readonly scripts = new Map<string, DnsScript>()
@@ -80,6 +93,11 @@ export class DnsServer {
         this.queries.push({ atMs: Date.now(), name, type, ...whence, to, transport })
       }
       const turn = this.nextTurn(name, type, transport)
+      const forward = scriptFor(this.scripts, name, turn)?.forward
+      if (forward !== undefined) {
+        relay(message, forward, send)
+        return
+      }
       const bytes = answerTo(query, this.scripts, { transport, turn })
       if (!bytes) return
       const delayMs = scriptFor(this.scripts, name, turn)?.delayMs ?? 0

@@ -16,6 +16,8 @@ export interface DnsScript {
   readonly ttl?: number
   readonly rcode?: 'NXDOMAIN' | 'SERVFAIL' | 'REFUSED'
   readonly silent?: boolean
+  /** Questions go on to the server at this address, port 53, by UDP, as a recursive one hands them on. */
+  readonly forward?: string
   /** Over UDP an empty answer with the TC flag; all of it over TCP. */
   readonly truncate?: boolean
   readonly delayMs?: number

@@ -4,7 +4,7 @@ import { inside, guard } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
 import { INET } from './topology.ts'
-import { fetchPage } from './web.ts'
+import { fetchPage, LiveConnection } from './web.ts'
 import { heldBy } from './witness.ts'
 
 /** The gateway in the path: a name works at its first packet, what is not allowed is not answered, and nobody asks past it. */
@@ -101,4 +101,116 @@ describe('a guarded host', () => {
       'nothing to do',
     )
   })
+})
+
+/** A name whose every answer is another address, and lives for a second. */
+const SIXTEEN = Array.from({ length: 16 }, (_, index) => `203.0.113.${100 + index}`)
+
+test('what rotates faster than anybody polls is reached each time', async () => {
+  await lab().inet.dns({
+    'turns.any.example': { turns: SIXTEEN.map((address) => ({ a: [address], ttl: 1 })) },
+    'turns.example': { turns: SIXTEEN.map((address) => ({ a: [address], ttl: 1 })) },
+  })
+  const config = (gateway: boolean): string =>
+    `dns: { gateway: ${gateway} }\nresolver: { refresh: { min: 30s } }\nallow: [turns.example]`
+  const from = await inside(lab())
+  const failed = async (): Promise<number> => {
+    // Each in a process of its own, so that nothing is remembered but by the gateway, for a second at most.
+    const { stdout } = await from.exec(
+      [
+        'sh',
+        '-c',
+        'for i in $(seq 40); do curl -4 -s -o /dev/null --max-time 1 http://turns.example/ || echo failed; sleep 0.1; done',
+      ],
+      { timeoutMs: 60_000 },
+    )
+    return stdout.split('failed').length - 1
+  }
+  const daemon = await guard(lab(), { config: config(false) })
+  expect(await failed(), 'polling alone').toBeGreaterThan(0)
+  await daemon.hup(config(true))
+  await lab().waitFor(
+    'the gateway answers',
+    async () => (await status(from, 'forbidden.example')) === 'REFUSED',
+  )
+  expect(await failed(), 'the gateway').toBe(0)
+})
+
+test('an address ages out for new connections and goes on for live ones; a revoked name loses them', async () => {
+  await lab().inet.dns({ 'brief.any.example': { a: ['203.0.113.41'], ttl: 1 } })
+  const config = `dns: { gateway: true }\nresolver: { retain: 1s }\nallow: ['**.any.example', allowed.example]`
+  const daemon = await guard(lab(), { config })
+  const from = await inside(lab())
+  const live = await LiveConnection.open(from, 'http://brief.any.example')
+  await lab().waitFor('the address is gone', async () => (await heldBy(lab(), '**.any.example')).length === 0)
+  expect((await fetchPage(from, 'http://203.0.113.41/', { timeoutMs: 1000 })).code).not.toBe(0)
+  expect(await live.flows()).toBe(true)
+  await daemon.hup(config.replace("'**.any.example', ", ''))
+  await lab().waitFor(
+    'the right is gone',
+    async () => (await status(from, 'brief.any.example')) === 'REFUSED',
+  )
+  expect(await live.flows()).toBe(false)
+})
+
+test('an answer whose address the kernel does not take is withheld', async () => {
+  const names = Array.from({ length: 200 }, (_, number) => [
+    `n${number}.any.example`,
+    { a: [`198.19.1.${number}`] },
+  ])
+  await lab().inet.dns(Object.fromEntries(names))
+  await guard(lab(), { config: `dns: { gateway: true }\nallow: ['**.any.example']` })
+  const from = await inside(lab())
+  expect(await status(from, 'n0.any.example')).toBe('NOERROR')
+  let next = 0
+  const { stdout } = await lab().host(['pgrep', '-f', '^ipset -exist -$'])
+  for (const signal of ['STOP', 'CONT'] as const) {
+    await lab().host(['kill', `-${signal}`, ...stdout.trim().split('\n')])
+    const expected = signal === 'STOP' ? 'SERVFAIL' : 'NOERROR'
+    await lab().waitFor(`${signal} brings ${expected}`, async () => {
+      next += 1
+      return (await status(from, `n${next}.any.example`)) === expected
+    })
+  }
+  expect(
+    (await scrape(lab())).value('dns_queries_total', { policy: 'common', outcome: 'withheld', type: 'A' }),
+  ).toBeGreaterThan(0)
+})
+
+test('a restart answers from what was known, with dead upstreams too', async () => {
+  await lab().inet.dns({ 'kept.any.example': { a: ['203.0.113.42'], ttl: 600 } })
+  const config = `dns: { gateway: true }\nallow: ['**.any.example']`
+  const first = await guard(lab(), { config })
+  const from = await inside(lab())
+  expect((await dig(from, 'kept.any.example')).stdout.trim()).toBe('203.0.113.42')
+  expect(await first.term()).toBe(0)
+  await lab().inet.dns({ 'kept.any.example': { silent: true } })
+  await guard(lab(), { config })
+  expect((await dig(from, 'kept.any.example')).stdout.trim()).toBe('203.0.113.42')
+  expect((await fetchPage(from, 'http://kept.any.example/', { family: 4 })).code).toBe(0)
+})
+
+test('nothing gets past it: not by TLS, not by another server, not by a forged source', async () => {
+  await guard(lab(), {
+    config: `dns: { gateway: true }\ndenyWith: reject\nallow: [allowed.example, { cidr: 203.0.113.53, ports: any }]`,
+  })
+  const from = await inside(lab(), { caps: ['NET_ADMIN'] })
+  await lab().inet.forget()
+  await lab().farEnd.reset()
+  for (const port of [853])
+    expect((await fetchPage(from, `http://203.0.113.53:${port}/`, { timeoutMs: 2000 })).code).not.toBe(0)
+  expect(await lab().farEnd.count('203.0.113.53')).toBe(0)
+  // What is not of its network is nobody: it gets no answer.
+  await from.exec(['ip', 'address', 'add', '172.17.9.9/16', 'dev', 'eth0'])
+  expect(await status(from, '-b', '172.17.9.9', 'secret.example')).toBe('REFUSED')
+  expect(await asked()).not.toContain('secret.example')
+  const explained = await lab().cli([
+    'explain',
+    from.name,
+    'secret.example',
+    '--config',
+    lab().embargod.configFile,
+  ])
+  expect(explained).toMatchObject({ code: 6 })
+  expect(explained.stdout).toContain('the DNS gateway does not answer')
 })

@@ -7,10 +7,10 @@ import type Docker from 'dockerode'
 import { run } from '../../src/system/exec.ts'
 import { CACHE } from './engines.ts'
 
-/** The image of the lab's containers: busybox, curl, dig, perl with the packet sender, iperf3 and wrk. */
+/** The image of the lab's containers: busybox, curl, dig, perl with the packet sender, iperf3, wrk, dnsperf and iodine. */
 export const IMAGE = 'box:1'
 
-const PROGRAMS = ['curl', 'dig', 'perl', 'iperf3', 'wrk', 'dnsperf']
+const PROGRAMS = ['curl', 'dig', 'perl', 'iperf3', 'wrk', 'dnsperf', 'iodine']
 /** glibc opens these by name, so no program names them. */
 const RESOLVER_LIBRARIES = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2']
 const SENDER = fileURLToPath(new URL('sender.pl', import.meta.url))
@@ -59,6 +59,8 @@ async function build(tar: string, programs: readonly string[]): Promise<void> {
       await mkdir(join(root, folder), { recursive: true })
     }
     await symlink('../bin', join(root, 'usr/bin'))
+    // Where some programs look for what they call.
+    await symlink('bin', join(root, 'sbin'))
     await writeFile(
       join(root, 'etc/passwd'),
       'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n',
