@@ -38,7 +38,12 @@ export async function layOut(
   // Without a name and a time in its header.
   const zipped = (text: string): Buffer => gzipSync(text, { level: 9 })
 
-  for (const unit of ['embargod.service', 'embargod-early.service'])
+  for (const unit of [
+    'embargod.service',
+    'embargod-early.service',
+    'embargod-dns.socket',
+    'embargod-dns.service',
+  ])
     await copy(join(root, 'systemd', unit), `usr/lib/systemd/system/${unit}`)
   await copy(join(debian, 'embargod.yaml'), 'etc/embargod/embargod.yaml')
   await mkdir(join(tree, 'etc/embargod/conf.d'), { recursive: true })

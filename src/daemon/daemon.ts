@@ -5,6 +5,7 @@ import type { ReloadAnswer } from '../control/protocol.ts'
 import { writeClosedGuard } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { HostView, ownServers } from '../host/host-view.ts'
+import { markGateway } from '../host/gateway-mark.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
@@ -49,6 +50,8 @@ import { Watches } from './watches.ts'
 export interface DaemonOptions {
   readonly configFile: string
   readonly runtimeDirectory: string
+  /** Descriptors of sockets that the service manager holds open for us. */
+  readonly inherited: readonly number[]
   /** `STATE_DIRECTORY` of the service manager. */
   readonly stateDirectory: string | undefined
   readonly run: Run
@@ -360,6 +363,8 @@ export class Daemon {
         onChange: () => this.#names.changed(),
       }),
       ownServers,
+      inherited: this.#options.inherited,
+      onWanted: (isWanted) => markGateway(store.directory, isWanted),
       savedCache: await store.load('dns-cache', saved.savedDnsCache),
       onQuery: (report) => {
         this.#account.queried(report, this.#desired.config.dns.log)

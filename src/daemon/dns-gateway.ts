@@ -12,6 +12,10 @@ export interface DnsGatewayOptions {
   readonly onQuery: (report: QueryReport) => void
   /** It answers (undefined), or why it does not. */
   readonly onState: (problem: string | undefined) => void
+  /** Descriptors of sockets that the service manager holds open for us. */
+  readonly inherited: readonly number[]
+  /** It answers containers from now on, or no longer does: a later start of the service is told. */
+  readonly onWanted: (isWanted: boolean) => Promise<void>
   /** What an earlier process was told by its upstreams. */
   readonly savedCache: CacheSnapshot | undefined
   /** The host's own name servers, asked where the config names no upstreams. */
@@ -71,6 +75,7 @@ export class DnsGateway {
     try {
       if (!config?.dns.gateway || !this.#answering) {
         await this.#closeAll()
+        if (config) await this.#options.onWanted(false)
         this.#options.onState(undefined)
         return
       }
@@ -81,6 +86,7 @@ export class DnsGateway {
         this.#gateway = this.#create(this.#upstreams, this.#answering)
       }
       await this.#listen(config.dns.port)
+      await this.#options.onWanted(true)
       this.#options.onState(
         servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams',
       )
@@ -109,6 +115,7 @@ export class DnsGateway {
       port,
       socket: await Listener.open({
         port,
+        inherited: this.#options.inherited,
         onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond),
         onError: (error) => this.#options.onState(`a socket of the DNS gateway failed: ${error.message}`),
       }),

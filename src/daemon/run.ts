@@ -9,6 +9,7 @@ import { DEFAULT_MARK } from '../config/model.ts'
 import type { Signals } from '../signals.ts'
 import { checkPrivileges } from '../system/capabilities.ts'
 import { run } from '../system/exec.ts'
+import { inheritedSockets } from '../system/inherited-sockets.ts'
 import { acquireLock } from '../system/lock.ts'
 import { createServiceManager } from '../system/systemd.ts'
 import { NoConfigError } from './config-holder.ts'
@@ -44,6 +45,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
     const daemon = new Daemon({
       configFile: config,
       runtimeDirectory: surroundings.runtimeDirectory,
+      inherited: inheritedSockets(surroundings.environment, surroundings.pid),
       stateDirectory: surroundings.environment['STATE_DIRECTORY'],
       run,
       log,

@@ -1,10 +1,12 @@
-import { createSocket, type Socket as DatagramSocket } from 'node:dgram'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createSocket, type BindOptions, type Socket as DatagramSocket } from 'node:dgram'
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { Frames } from '../resolve/frames.ts'
 
 export interface ListenerOptions {
   /** Of UDP and of TCP. */
   readonly port: number
+  /** Descriptors of sockets that somebody holds open for us: those of this port are taken, the others left. */
+  readonly inherited: readonly number[]
   /** `respond` may be called once, now or later. */
   readonly onMessage: (
     message: Buffer,
@@ -43,10 +45,12 @@ export class Listener {
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options)
     try {
+      const taken = await listener.#takeInherited()
       for (const { host, type } of PLACES) {
         try {
-          listener.#datagrams.push(await listener.#openUdp(type, host))
-          listener.#servers.push(await listener.#openTcp(host))
+          if (!taken.has(`udp ${host}`)) await listener.#openUdp(type, { port: options.port, address: host })
+          if (!taken.has(`tcp ${host}`))
+            await listener.#openTcp({ port: options.port, host, ipv6Only: host === '::' })
         } catch (error) {
           if (host === '::' && isUnsupported(error)) continue
           throw error
@@ -65,32 +69,63 @@ export class Listener {
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
   }
 
-  #openUdp(type: 'udp4' | 'udp6', host: string): Promise<DatagramSocket> {
+  /** Names those that were: `udp 0.0.0.0`. */
+  async #takeInherited(): Promise<Set<string>> {
+    const taken = new Set<string>()
+    for (const fd of this.#options.inherited) {
+      // What kind of socket it is only the attempt tells.
+      const place =
+        (await this.#openUdp('udp4', { fd }).catch(() => undefined)) ??
+        (await this.#openTcp({ fd }).catch(() => undefined))
+      if (place !== undefined) taken.add(place)
+    }
+    return taken
+  }
+
+  /** Resolves to its place, undefined for one of another port. */
+  #openUdp(type: 'udp4' | 'udp6', where: BindOptions): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
-      const socket = createSocket({ type, ipv6Only: type === 'udp6', recvBufferSize: RECEIVE_BYTES })
+      const socket = createSocket({
+        type,
+        ipv6Only: type === 'udp6',
+        ...(where.fd === undefined ? { recvBufferSize: RECEIVE_BYTES } : {}),
+      })
       socket.once('error', reject)
       socket.on('message', (message, { address, port }) => {
         this.#options.onMessage(message, address, true, (answer) =>
           socket.send(answer, port, address, ignore),
         )
       })
-      socket.bind(this.#options.port, host, () => {
+      socket.bind(where, () => {
         socket.removeListener('error', reject)
         socket.on('error', this.#options.onError)
-        resolve(socket)
+        const { port, address } = socket.address()
+        if (port !== this.#options.port) {
+          socket.close()
+          return resolve(undefined)
+        }
+        this.#datagrams.push(socket)
+        resolve(`udp ${address}`)
       })
     })
   }
 
-  #openTcp(host: string): Promise<Server> {
+  /** As {@link #openUdp}. */
+  #openTcp(where: ListenOptions | { readonly fd: number }): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
       const server = createServer({ noDelay: true }, (connection) => this.#serve(connection))
       server.maxConnections = MOST_CONNECTIONS
       server.once('error', reject)
-      server.listen({ port: this.#options.port, host, ipv6Only: host === '::' }, () => {
+      server.listen(where, () => {
         server.removeListener('error', reject)
         server.on('error', this.#options.onError)
-        resolve(server)
+        const bound = server.address()
+        if (bound === null || typeof bound === 'string' || bound.port !== this.#options.port) {
+          server.close()
+          return resolve(undefined)
+        }
+        this.#servers.push(server)
+        resolve(`tcp ${bound.address}`)
       })
     })
   }

@@ -67,7 +67,12 @@ export class SystemdHost {
 
   /** The units of this repository and the program under test, at their places; nothing is enabled. */
   async installEmbargod(): Promise<void> {
-    for (const unit of ['embargod.service', 'embargod-early.service'])
+    for (const unit of [
+      'embargod.service',
+      'embargod-early.service',
+      'embargod-dns.socket',
+      'embargod-dns.service',
+    ])
       await this.install(
         `usr/lib/systemd/system/${unit}`,
         await readFile(join(ROOT, 'systemd', unit), 'utf8'),

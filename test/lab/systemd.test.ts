@@ -213,6 +213,52 @@ test('stopped, it leaves the rules; started, it takes them over', async () => {
   await expectGuarded()
 })
 
+describe('with the DNS gateway', () => {
+  const ask = (seconds: number): Promise<string> =>
+    shop
+      .exec(['dig', '+tries=1', `+time=${seconds}`, '+short', 'allowed.example'])
+      .then(({ stdout }) => stdout.trim())
+
+  test('its sockets outlive a restart: no question is lost', async () => {
+    await host.write('/etc/embargod/embargod.yaml', `${CONFIG}dns: { gateway: true }\n`)
+    await host.run(['systemctl', 'reload', 'embargod.service'])
+    await lab().waitFor('the gateway answers', async () => (await ask(1)) === '203.0.113.10')
+    // From now on systemd holds them.
+    await host.run(['systemctl', 'restart', 'embargod.service'])
+    await lab().waitFor('it is up', isUp)
+    expect(await host.show('embargod-dns.socket', 'ActiveState')).toBe('active')
+    const restarted = Promise.all([
+      host.run(['systemctl', 'restart', 'embargod.service']),
+      shell('systemctl kill -s KILL embargod.service; sleep 3'),
+    ]).finally(() => (isOver = true))
+    let isOver = false
+    const answers: string[] = []
+    // One datagram each: what is lost is not asked again.
+    while (!isOver) answers.push(await ask(10))
+    await restarted
+    expect(answers.length).toBeGreaterThan(5)
+    expect(answers.filter((answer) => answer !== '203.0.113.10')).toEqual([])
+    await lab().waitFor('it is up again', isUp)
+  })
+
+  test('a packet for it does not start a daemon that was stopped', async () => {
+    await host.run(['systemctl', 'stop', 'embargod.service'])
+    expect(await ask(1)).not.toBe('203.0.113.10')
+    expect(await host.show('embargod.service', 'ActiveState')).toBe('inactive')
+    await host.run(['systemctl', 'start', 'embargod.service'])
+    expect(await ask(5)).toBe('203.0.113.10')
+  })
+
+  test('without it in the config, they are gone at the next start', async () => {
+    await host.write('/etc/embargod/embargod.yaml', CONFIG)
+    await host.run(['systemctl', 'reload', 'embargod.service'])
+    await host.run(['systemctl', 'stop', 'embargod.service', 'embargod-dns.socket'])
+    await host.run(['systemctl', 'start', 'embargod.service'])
+    expect(await host.show('embargod-dns.socket', 'ActiveState')).toBe('inactive')
+    expect(await ask(2)).toBe('203.0.113.10')
+  })
+})
+
 test('the early guard, loaded again beside the daemon, touches nothing', async () => {
   const handles = () => shell('nft --handle list table inet embargod-guard | grep handle')
   const before = await handles()

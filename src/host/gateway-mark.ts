@@ -1,0 +1,11 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const FILE = 'dns-gateway'
+
+/** Leaves word for the service manager, which holds the sockets of the DNS gateway while there is this file. */
+export async function markGateway(stateDirectory: string, isWanted: boolean): Promise<void> {
+  const path = join(stateDirectory, FILE)
+  if (isWanted) await writeFile(path, 'The sockets of the DNS gateway are held by embargod-dns.socket.\n')
+  else await rm(path, { force: true })
+}
