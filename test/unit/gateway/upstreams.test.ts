@@ -123,9 +123,9 @@ describe('a question', () => {
     expect(first!.readUInt16BE(end - 4)).toBe(65)
     expect(first!.readUInt16BE(end - 2)).toBe(1)
     expect(first!.toString('hex', 2, 12)).toBe('01000001000000000001')
-    expect(first!.toString('hex', end)).toBe('00' + '0029' + '04d0' + '00000000' + '0000')
+    expect(first!.toString('hex', end)).toBe('00002904d0000000000000')
     expect(second!.toString('hex', 2, 12)).toBe('01100001000000000001')
-    expect(second!.toString('hex', end)).toBe('00' + '0029' + '04d0' + '00008000' + '0000')
+    expect(second!.toString('hex', end)).toBe('00002904d0000080000000')
   })
 
   test('bears ids, ports and letters that nobody foresees, without a socket of its own in a rush', async () => {
@@ -466,20 +466,8 @@ describe('TLS', () => {
     const directory = await scratchDirectory()
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
     const names = 'subjectAltName=DNS:dns.example,IP:127.0.0.1'
-    await execa('openssl', [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-      ],
-      ...['-subj', '/CN=dns.example', '-addext', names, '-keyout', keyFile, '-out', certFile],
-    ])
+    const made = `-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=dns.example -addext ${names}`
+    await execa('openssl', ['req', '-x509', ...made.split(' '), '-keyout', keyFile, '-out', certFile])
     key = await readFile(keyFile, 'utf8')
     cert = await readFile(certFile, 'utf8')
   })
