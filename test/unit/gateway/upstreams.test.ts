@@ -341,14 +341,20 @@ describe('of several servers', () => {
     expect([first.asked.length, second.asked.length]).toEqual([2, 0])
   })
 
-  test('a silent one gets a third of the time, then it comes last', async () => {
+  test.each([
+    [900, 300],
+    [30_000, 1_000],
+  ])('a silent one gets of %i ms no more than %i, then it comes last', async (timeoutMs, patienceMs) => {
+    let nowMs = 0
     const [first, second] = [await start(silence), await start(good)]
-    const upstreams = upstreamsOf([plain(first), plain(second)], { timeoutMs: 900 })
-    const startedMs = performance.now()
-    await upstreams.ask(question())
-    const tookMs = performance.now() - startedMs
-    expect(tookMs).toBeGreaterThan(290)
-    expect(tookMs).toBeLessThan(800)
+    const upstreams = upstreamsOf([plain(first), plain(second)], { timeoutMs, nowMs: () => nowMs })
+    const asking = upstreams.ask(question())
+    await expect.poll(() => first.asked.length).toBe(1)
+    nowMs = patienceMs - 1
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(second.asked).toEqual([])
+    nowMs = patienceMs
+    await asking
     await upstreams.ask(question())
     expect([first.asked.length, second.asked.length]).toEqual([1, 2])
     expect(upstreams.health()).toEqual([
@@ -357,20 +363,13 @@ describe('of several servers', () => {
     ])
   })
 
-  test('one that refuses connections costs no time', async () => {
-    const upstreams = upstreamsOf([await closedPort(), plain(await start(good))], { timeoutMs: 60_000 })
-    const startedMs = performance.now()
-    await upstreams.ask(question())
-    expect(performance.now() - startedMs).toBeLessThan(900)
-    expect(upstreams.health().map(({ up }) => up)).toEqual([false, true])
-  })
-
-  test('one to which the kernel sends nothing costs no time either', async () => {
+  test('one that refuses connections, or to which the kernel sends nothing, costs no time', async () => {
     const nowhere: UpstreamServer = { kind: 'plain', host: '255.255.255.255', port: 53 }
-    const upstreams = upstreamsOf([nowhere, plain(await start(good))], { timeoutMs: 60_000 })
-    const startedMs = performance.now()
+    const servers = [await closedPort(), nowhere, plain(await start(good))]
+    // The clock stands: who waits for silence waits for ever.
+    const upstreams = upstreamsOf(servers, { nowMs: () => 0 })
     await upstreams.ask(question())
-    expect(performance.now() - startedMs).toBeLessThan(900)
+    expect(upstreams.health().map(({ up }) => up)).toEqual([false, false, true])
   })
 
   test('a silent one is tried again by one question after half a minute, which does not wait for it', async () => {
@@ -436,13 +435,11 @@ describe('of several servers', () => {
     expect(servers.map(({ asked }) => asked.length)).toEqual([1, 1, 1])
   })
 
-  test('none that answers is an error, in time', async () => {
+  test('none that answers is an error', async () => {
     const upstreams = upstreamsOf([plain(await start(silence)), plain(await start(silence))], {
       timeoutMs: 300,
     })
-    const startedMs = performance.now()
-    await expect(upstreams.ask(question())).rejects.toThrow(UpstreamError)
-    expect(performance.now() - startedMs).toBeLessThan(900)
+    await expect(upstreams.ask(question())).rejects.toThrow('no upstream answered in time')
   })
 })
 
