@@ -1,39 +1,42 @@
 import { compareQuestion, randomId } from './upstream-message.ts'
 
-/** What came of one question to one server. */
+/** What came of one question to one server over one socket. */
 export type Result =
-  | { readonly kind: 'answer'; readonly message: Buffer }
-  /** It answers, but does not keep the case of letters: by UDP anybody may have sent it. */
-  | { readonly kind: 'other-case' }
+  /** `keepsCase`: it repeats the question letter by letter. By UDP anybody may have sent one that does not. */
+  | { readonly kind: 'answer'; readonly message: Buffer; readonly keepsCase: boolean }
   | { readonly kind: 'silence' | 'unreachable' }
+  /** A connection that stood was ended before the answer, as servers do with old ones: a new one may do. */
+  | { readonly kind: 'ended' }
 
-interface Waiting {
+/** One question on its way. */
+export interface Sending {
+  /** With room for the id, which the socket chooses. */
   readonly message: Buffer
+  /** Where the question ends in it. */
   readonly end: number
-  readonly finish: (result: Result) => void
+  readonly sentMs: number
   readonly untilMs: number
+  /** Called once. Must not throw. */
+  readonly finish: (result: Result) => void
 }
 
 /** Questions on their way over one socket, by their ids. */
 export class Pending {
-  readonly #waiting = new Map<number, Waiting>()
-
-  /** @param isPrivate over a connection nobody else can answer, so what a server does to letters is of no matter */
-  constructor(private readonly isPrivate: boolean) {}
+  readonly #waiting = new Map<number, Sending>()
 
   get size(): number {
     return this.#waiting.size
   }
 
   /** Gives the message an id that is free here. */
-  add(message: Buffer, end: number, untilMs: number, finish: (result: Result) => void): void {
+  add(sending: Sending): void {
     let id = randomId()
     while (this.#waiting.has(id)) id = randomId()
-    message.writeUInt16BE(id, 0)
-    this.#waiting.set(id, { message, end, finish, untilMs })
+    sending.message.writeUInt16BE(id, 0)
+    this.#waiting.set(id, sending)
   }
 
-  /** What answers nothing that was asked is passed over: somebody may be guessing. */
+  /** What answers nothing that was asked is passed over: somebody may be guessing. Never throws. */
   received(message: Buffer): void {
     if (message.length < 12) return
     const id = message.readUInt16BE(0)
@@ -41,32 +44,32 @@ export class Pending {
     if (!waiting) return
     const match = compareQuestion(waiting.message, waiting.end, message)
     // A server that cannot read the question may leave it out of its answer.
-    const isComplaint = match === 'other' && isFormatError(message)
-    if (match === 'other' && !isComplaint) return
+    if (match === 'other' && !isFormatError(message)) return
     this.#waiting.delete(id)
-    waiting.finish(
-      match === 'other-case' && !this.isPrivate ? { kind: 'other-case' } : { kind: 'answer', message },
-    )
+    waiting.finish({ kind: 'answer', message, keepsCase: match !== 'other-case' })
   }
 
-  /** Ends what is overdue. */
-  expire(nowMs: number): void {
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.untilMs > nowMs) continue
+  /** Ends what is overdue. Gives the monotonic ms at which the last of it was sent; undefined if nothing was. */
+  expire(nowMs: number): number | undefined {
+    let lastSentMs: number | undefined
+    for (const [id, { untilMs, sentMs, finish }] of this.#waiting) {
+      if (untilMs > nowMs) continue
       this.#waiting.delete(id)
-      waiting.finish({ kind: 'silence' })
+      lastSentMs = Math.max(lastSentMs ?? sentMs, sentMs)
+      finish({ kind: 'silence' })
     }
+    return lastSentMs
   }
 
-  fail(): void {
+  fail(kind: 'unreachable' | 'ended'): void {
     const all = [...this.#waiting.values()]
     this.#waiting.clear()
-    for (const waiting of all) waiting.finish({ kind: 'unreachable' })
+    for (const { finish } of all) finish({ kind })
   }
 }
 
 const isFormatError = (message: Buffer): boolean => {
   const flags = message.readUInt16BE(2)
   const rcode = flags & 0x000f
-  return (flags & 0x8000) !== 0 && message.readUInt16BE(4) === 0 && (rcode === 1 || rcode === 4)
+  return (flags & 0xf800) === 0x8000 && message.readUInt16BE(4) === 0 && (rcode === 1 || rcode === 4)
 }

@@ -74,8 +74,23 @@ export function compareQuestion(sent: Buffer, end: number, message: Buffer): 'sa
   if (message.length < end || (message.readUInt16BE(2) & 0xf800) !== 0x8000 || message.readUInt16BE(4) !== 1)
     return 'other'
   if (sent.compare(message, HEADER_BYTES, end, HEADER_BYTES, end) === 0) return 'same'
-  const lower = (from: Buffer): string => from.toString('latin1', HEADER_BYTES, end).toLowerCase()
-  return lower(sent) === lower(message) ? 'other-case' : 'other'
+  const nameEnd = end - 4
+  if (sent.compare(message, nameEnd, end, nameEnd, end) !== 0) return 'other'
+  // Length bytes are 63 at most, so folding changes none of them.
+  for (let at = HEADER_BYTES; at < nameEnd; at++) if (folded(sent[at]) !== folded(message[at])) return 'other'
+  return 'other-case'
+}
+
+/** Only A-Z: DNS knows no other case. */
+const folded = (byte = 0): number => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte)
+
+/** Whether the name of a message that asks has a letter whose case can be lost. */
+export function hasCapitals(sent: Buffer): boolean {
+  for (let at = HEADER_BYTES; sent[at]; at++) {
+    const labelEnd = at + (sent[at] ?? 0)
+    while (at < labelEnd) if (folded(sent[++at]) !== sent[at]) return true
+  }
+  return false
 }
 
 export const isCut = (message: Buffer): boolean => (message.readUInt16BE(2) & 0x0200) !== 0

@@ -1,9 +1,7 @@
 import type { UpstreamServer } from '../config/model.ts'
-import type { Result } from './pending.ts'
-import { StreamUpstream } from './stream-upstream.ts'
-import { UdpUpstream } from './udp-upstream.ts'
-import { encodeUpstream, isCut, questionEnd, rcodeOf, type UpstreamQuestion } from './upstream-message.ts'
 import { RCODE } from './types.ts'
+import { rcodeOf, type UpstreamQuestion } from './upstream-message.ts'
+import { Server } from './upstream-server.ts'
 
 /** Nobody gave an answer. */
 export class UpstreamError extends Error {
@@ -14,6 +12,8 @@ export interface UpstreamHealth {
   readonly server: string
   /** It answered the last question that it was asked. */
   readonly up: boolean
+  readonly answers: number
+  readonly failures: number
 }
 
 export interface UpstreamsOptions {
@@ -23,89 +23,62 @@ export interface UpstreamsOptions {
   readonly timeoutMs: number
   /** Certificates to trust, PEM; undefined: those that everybody trusts. */
   readonly ca?: string
+  /** Monotonic ms. */
+  readonly nowMs?: () => number
 }
 
-/** How long a silent server stands behind the others before one question tries it again. */
-const PENALTY_MS = 30_000
-/** No server is waited for longer, as long as there is another. */
+/** No server is waited for longer, as long as there is another try. */
 const PATIENCE_MS = 1_000
+/** How late a time limit may be noticed: one timer for all questions, since one each would cost as much as sending it. */
 const TICK_MS = 50
 const MOST_ON_THE_WAY = 10_000
-/** So often a server has to change the case of letters before it is believed to know no better. */
-const CASE_LOSSES = 3
-
-/** One server with what is remembered of it. */
-class Server {
-  readonly text: string
-  readonly datagrams: UdpUpstream | undefined
-  readonly stream: StreamUpstream
-  /** It knows no extended DNS. */
-  plain = false
-  up = true
-  silentUntilMs = 0
-  caseLosses = 0
-
-  constructor({ kind, host, port, name }: UpstreamServer, ca: string | undefined) {
-    const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    this.text = kind === 'tls' ? `tls://${place}#${name ?? ''}` : place
-    this.datagrams = kind === 'plain' ? new UdpUpstream(host, port) : undefined
-    this.stream = new StreamUpstream({ host, port, tlsName: kind === 'tls' ? (name ?? host) : undefined, ca })
-  }
-
-  tick(nowMs: number): void {
-    this.datagrams?.tick(nowMs)
-    this.stream.tick(nowMs)
-  }
-
-  close(): void {
-    this.datagrams?.close()
-    this.stream.close()
-  }
-}
 
 /** Asks name servers on behalf of containers: whatever they ask, as bytes. */
 export class Upstreams {
   #servers: readonly Server[]
+  /** No longer asked; closed when what is on its way to them is done. */
+  #leaving: readonly Server[] = []
   #timeoutMs: number
   readonly #ca: string | undefined
+  readonly #nowMs: () => number
   readonly #timer: NodeJS.Timeout
   #onTheWay = 0
   #closed = false
 
-  constructor({ servers, timeoutMs, ca }: UpstreamsOptions) {
+  constructor({ servers, timeoutMs, ca, nowMs = () => performance.now() }: UpstreamsOptions) {
     this.#ca = ca
-    this.#servers = servers.map((server) => new Server(server, ca))
+    this.#nowMs = nowMs
+    this.#servers = servers.map((server) => new Server(server, ca, nowMs))
     this.#timeoutMs = timeoutMs
-    this.#timer = setInterval(() => {
-      const nowMs = performance.now()
-      for (const server of this.#servers) server.tick(nowMs)
-    }, TICK_MS)
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref()
   }
 
-  /** From the next question on; what is on its way to servers that stay is not disturbed. */
-  setServers(servers: readonly UpstreamServer[], timeoutMs: number): void {
+  /** From the next question on; what is on its way is not disturbed, and what is known of servers that stay is kept. */
+  setServers(servers: readonly UpstreamServer[], timeoutMs: number = this.#timeoutMs): void {
     this.#timeoutMs = timeoutMs
     const before = new Map(this.#servers.map((server) => [server.text, server]))
     this.#servers = servers.map((wanted) => {
-      const fresh = new Server(wanted, this.#ca)
+      const fresh = new Server(wanted, this.#ca, this.#nowMs)
       const known = before.get(fresh.text)
       before.delete(fresh.text)
       return known ?? fresh
     })
-    for (const gone of before.values()) gone.close()
+    this.#leaving = [...this.#leaving, ...before.values()]
   }
 
   health(): UpstreamHealth[] {
-    return this.#servers.map(({ text, up }) => ({ server: text, up }))
+    return this.#servers.map(({ text, up, answers, failures }) => ({ server: text, up, answers, failures }))
   }
 
   /**
-   * The whole answer, whose id and question are those that were sent. A server that fails or refuses is no reason to give up while there is another one.
-   * @throws UpstreamError when nobody answered in time.
+   * The whole answer, whose id and question are those that were sent. A server that fails or refuses is no reason to give up while there is another one;
+   * where all do, what the first of them said is the answer.
+   * @throws UpstreamError when nobody answered in time, and at once when too many questions are on the way.
    */
   async ask(question: UpstreamQuestion): Promise<Buffer> {
-    if (this.#onTheWay >= MOST_ON_THE_WAY) throw new UpstreamError('too many questions are on their way')
+    if (this.#closed) throw new UpstreamError('closed')
+    if (this.#onTheWay >= MOST_ON_THE_WAY) throw new UpstreamError('too many questions on the way')
     this.#onTheWay++
     try {
       return await this.#askInTurn(question)
@@ -114,74 +87,57 @@ export class Upstreams {
     }
   }
 
+  /** Rejects all that is on the way. */
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    for (const server of this.#servers) server.close()
+    for (const server of [...this.#servers, ...this.#leaving]) server.close()
   }
 
   async #askInTurn(question: UpstreamQuestion): Promise<Buffer> {
-    const startedMs = performance.now()
-    const ranked = this.#ranked(startedMs)
+    const startedMs = this.#nowMs()
+    const ranked = this.#ranked()
+    if (ranked.length === 0) throw new UpstreamError('there is no name server to ask')
+    this.#tryAgain(ranked, question, startedMs)
     // A datagram may be lost: a lone server that is silent is asked twice.
     const queue = ranked.length === 1 ? [...ranked, ...ranked] : ranked
     const deadlineMs = startedMs + this.#timeoutMs
     let refusal: Buffer | undefined
     for (const [index, server] of queue.entries()) {
-      const nowMs = performance.now()
-      const isLast = index === queue.length - 1
-      const patience = isLast ? deadlineMs - nowMs : Math.min(PATIENCE_MS, (deadlineMs - nowMs) / 2)
-      if (patience <= 0 || this.#closed) break
-      const message = await this.#askServer(server, question, nowMs + patience)
+      const nowMs = this.#nowMs()
+      const leftMs = deadlineMs - nowMs
+      if (leftMs <= 0 || this.#closed) break
+      const triesLeft = queue.length - index
+      const patienceMs = triesLeft === 1 ? leftMs : Math.min(PATIENCE_MS, leftMs / 3)
+      const message = await server.ask(question, nowMs + patienceMs)
       if (!message) continue
       const rcode = rcodeOf(message)
       if (rcode === RCODE.noError || rcode === RCODE.nxDomain) return message
-      refusal = message
+      refusal ??= message
       if (ranked.length === 1) break
     }
+    if (this.#closed) throw new UpstreamError('closed')
     if (refusal) return refusal
     throw new UpstreamError('no upstream answered in time')
   }
 
-  #ranked(nowMs: number): readonly Server[] {
+  /** The configured order, but those that were silent lately come last. */
+  #ranked(): readonly Server[] {
     if (this.#servers.every(({ silentUntilMs }) => silentUntilMs === 0)) return this.#servers
-    const first = this.#servers.filter(({ silentUntilMs }) => silentUntilMs <= nowMs)
-    const last = this.#servers.filter(({ silentUntilMs }) => silentUntilMs > nowMs)
-    // Whose time is over is tried by this one question only.
-    for (const server of first) if (server.silentUntilMs > 0) server.silentUntilMs = nowMs + PENALTY_MS
-    return [...first, ...last]
+    const first = this.#servers.filter(({ silentUntilMs }) => silentUntilMs === 0)
+    return [...first, ...this.#servers.filter((server) => !first.includes(server))]
   }
 
-  /** Undefined: it gave none. */
-  async #askServer(server: Server, question: UpstreamQuestion, untilMs: number): Promise<Buffer | undefined> {
-    const end = questionEnd(question.name)
-    const attempt = (byStream: boolean): Promise<Result> =>
-      new Promise((resolve) => {
-        const message = encodeUpstream(question, !server.plain)
-        const path = byStream || !server.datagrams ? server.stream : server.datagrams
-        path.ask(message, end, untilMs, resolve)
-      })
-    let byStream = server.caseLosses >= CASE_LOSSES || !server.datagrams
-    for (let tries = 0; tries < 3; tries++) {
-      const result = await attempt(byStream)
-      if (result.kind === 'other-case') {
-        server.caseLosses++
-        byStream = true
-      } else if (result.kind !== 'answer') {
-        if (!this.#closed) {
-          server.up = false
-          server.silentUntilMs = performance.now() + PENALTY_MS
-        }
-        return undefined
-      } else {
-        server.up = true
-        server.silentUntilMs = 0
-        const rcode = rcodeOf(result.message)
-        if ((rcode === RCODE.formErr || rcode === RCODE.notImp) && !server.plain) server.plain = true
-        else if (isCut(result.message) && !byStream) byStream = true
-        else return result.message.readUInt16BE(4) === 1 ? result.message : undefined
-      }
-    }
-    return undefined
+  /** One question tries servers whose time behind the others is over, beside the one that is asked: nobody waits for a server that is still silent. */
+  #tryAgain([, ...others]: readonly Server[], question: UpstreamQuestion, nowMs: number): void {
+    for (const server of others) if (server.takeTrial(nowMs)) void server.ask(question, nowMs + PATIENCE_MS)
+  }
+
+  #tick(): void {
+    const nowMs = this.#nowMs()
+    for (const server of [...this.#servers, ...this.#leaving]) server.tick(nowMs)
+    if (this.#leaving.length === 0) return
+    for (const server of this.#leaving) if (server.isIdle) server.close()
+    this.#leaving = this.#leaving.filter((server) => !server.isIdle)
   }
 }

@@ -55,11 +55,13 @@ class UdpPort {
     this.#socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4')
     this.#socket.on('error', (error) => this.fail(error))
     this.#socket.on('message', (message) => this.#receive(message))
-    this.#socket.connect(server.port, server.host, () => {
+    // Not a callback of connect: that one is called for failures too, instead of the error event.
+    this.#socket.on('connect', () => {
       const messages = this.#unsent ?? []
       this.#unsent = undefined
       for (const message of messages) this.#send(message)
     })
+    this.#socket.connect(server.port, server.host)
   }
 
   get usable(): boolean {

@@ -140,6 +140,11 @@ describe('a failure', () => {
     expect((await resolverOf([dns]).lookup(name, 4)).kind).toBe('error')
   })
 
+  test('a server that the kernel sends nothing to is an error', async () => {
+    const resolver = new Resolver({ servers: ['255.255.255.255'], timeoutMs: 400 })
+    expect(await resolver.lookup(name, 4)).toMatchObject({ kind: 'error' })
+  })
+
   test('a name without a wire form is an error', async () => {
     const resolver = resolverOf([await server(() => good)])
     expect((await resolver.lookup(`${'x'.repeat(64)}.example` as Hostname, 4)).kind).toBe('error')
