@@ -17,6 +17,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['networks', networks(report)],
     ['policies', policies(report)],
     ['containers', containers(report)],
+    ['dns gateway', dns(report)],
     ['temporary', temporary(report, nowMs)],
     ['names', names(report, nowMs)],
     ['counters', counters(report)],
@@ -103,6 +104,25 @@ const policies = ({ policies }: StatusReport): string =>
           formatCount(addresses.ipv6),
         ]),
       )
+
+function dns({ dns: gateway }: StatusReport): string {
+  if (!gateway) return ''
+  const { port, cacheEntries, upstreams, outcomes } = gateway
+  const asked = Object.entries(outcomes).filter(([, count]) => count > 0)
+  const lines: [string, string][] = [
+    ['listens', `port ${port}, to which port 53 of containers is led`],
+    [
+      'asks',
+      upstreams.map(({ server, up }) => `${server}${up ? '' : ' (NO ANSWER)'}`).join(', ') || 'NOBODY',
+    ],
+    ['cache', `${formatCount(cacheEntries)} answers`],
+    [
+      'questions',
+      asked.map(([outcome, count]) => `${formatCount(count)} ${outcome}`).join(', ') || 'none yet',
+    ],
+  ]
+  return lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)} ${sanitise(value)}\n`).join('')
+}
 
 const containers = ({ containers }: StatusReport): string =>
   containers.length === 0

@@ -69,6 +69,14 @@ export interface StatusReport {
   readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined
   readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined
   readonly unprotected: readonly Unprotected[]
+  /** Absent: there is no DNS gateway. */
+  readonly dns?: {
+    readonly port: number
+    readonly cacheEntries: number
+    readonly upstreams: readonly { readonly server: string; readonly up: boolean }[]
+    /** Questions since the daemon started, by what became of them. */
+    readonly outcomes: Readonly<Record<string, number>>
+  }
   /** Containers whose own `--dns` servers are denied. */
   readonly strayDns: readonly StrayDns[]
 }

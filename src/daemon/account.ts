@@ -7,7 +7,7 @@ import {
   type Standing,
   type View,
 } from '../host/report.ts'
-import type { QueryReport } from '../gateway/model.ts'
+import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
@@ -40,6 +40,7 @@ export class Account {
   #unprotected: readonly Unprotected[] = []
   readonly #unprotectedLog: UnprotectedLog
   readonly #queryLog: QueryLog
+  readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   #lastRepairMs: number | undefined
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
@@ -55,6 +56,11 @@ export class Account {
   /** Which guards are known to stand. */
   get guards(): Guards {
     return this.#guards
+  }
+
+  /** Questions to the DNS gateway by what became of them. */
+  get queries(): Readonly<Record<Outcome, number>> {
+    return this.#queries
   }
 
   get dockerConnected(): boolean {
@@ -88,6 +94,7 @@ export class Account {
   }
 
   queried(report: QueryReport, wish: 'denied' | 'all' | 'none'): void {
+    this.#queries[report.outcome]++
     this.metrics.countQuery(report)
     this.#queryLog.tell(report, wish, performance.now())
   }

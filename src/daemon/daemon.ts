@@ -596,7 +596,15 @@ export class Daemon {
       flavour: this.#drivers.iptables.flavour,
       forgedFrames: this.#firewall.reconciler.bindings.dropped,
       hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,
+      dns: this.#dnsStatus(),
     }
+  }
+
+  #dnsStatus(): View['dns'] {
+    const { gateway, port } = this.#desired.config.dns
+    if (!gateway) return undefined
+    const { cacheEntries, upstreamHealth: upstreams } = this.#gateway
+    return { port, cacheEntries, upstreams, outcomes: this.#account.queries }
   }
 
   #feedWatchdog(): void {

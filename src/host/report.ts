@@ -24,6 +24,8 @@ export interface View {
   readonly flavour: Flavour | undefined
   /** Frames that were no container's own, by kind. */
   readonly forgedFrames: Dropped
+  /** Undefined: there is no DNS gateway. */
+  readonly dns: StatusReport['dns']
   /** Why nobody on the host's network is held there, though it is wanted. */
   readonly hostNetworkProblem: string | undefined
 }
@@ -85,6 +87,7 @@ export function tellMetrics(
   metrics.setUnprotected(unprotected)
   metrics.setForgedFrames(view.forgedFrames)
   metrics.setIgnoredLabels(desired.surroundings.rights?.ignoredLabels ?? 0)
+  metrics.setDnsGateway(view.dns?.cacheEntries ?? 0, view.dns?.upstreams ?? [])
   metrics.setBuildInfo({
     version: VERSION,
     backend: `iptables-${flavour ?? 'unknown'}`,
@@ -113,7 +116,11 @@ export function statusReport(
     names: ledger.statuses(),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
-    strayDns: findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers),
+    // Behind the gateway it does not matter whom a container names.
+    strayDns: view.dns
+      ? []
+      : findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers),
+    ...(view.dns ? { dns: view.dns } : {}),
     ...standing,
   }
 }

@@ -40,6 +40,7 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     flavour: drivers.iptables.flavour,
     forgedFrames,
     hostNetworkProblem,
+    dns: undefined,
   }
   const report = statusReport(view, unprotectedOf(view), {
     problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
