@@ -1,5 +1,8 @@
 import { canonicalPath } from './host-paths.ts'
 
+/** Where an engine looks that is told of no other file. */
+export const DAEMON_JSON = '/etc/docker/daemon.json'
+
 /** A dockerd of this host, by its command line. */
 export interface DockerdProcess {
   /** `--host`, `-H`; none: the engine's default. */

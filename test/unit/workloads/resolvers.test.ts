@@ -20,12 +20,14 @@ const ask = ({
   argvs = [],
   container = {},
   network = {},
+  version = '20.10.24',
 }: {
   host?: string[] | Error
   files?: Record<string, string | Error>
   argvs?: string[][]
   container?: Record<string, unknown>
   network?: Record<string, unknown>
+  version?: string | undefined
 }) =>
   containerResolvers(
     parseInventory({
@@ -35,6 +37,8 @@ const ask = ({
     SOCKET,
     {
       hostNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
+      engineNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
+      engineVersion: version,
       readText: (path) => {
         const content = files[path]
         return content instanceof Error ? Promise.reject(content) : Promise.resolve(content)
