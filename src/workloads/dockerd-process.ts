@@ -52,6 +52,19 @@ export const parseDockerdArgv = (argv: readonly string[]): DockerdProcess => {
   return { hosts: values('--host', '-H'), dns: values('--dns'), configFile: values('--config-file').at(-1) }
 }
 
+export const configFileOf = ({ configFile }: DockerdProcess): string => configFile ?? DAEMON_JSON
+
+/**
+ * The config file of the engine that is meant where nobody says which: that of the default socket, else of the only one.
+ * @throws Error naming the files where there are several
+ */
+export const chooseConfigFile = (dockerds: readonly DockerdProcess[]): string => {
+  const usual = dockerds.filter((dockerd) => servesSocket(dockerd, DEFAULT_SOCKET))
+  const files = [...new Set((usual.length > 0 ? usual : dockerds).map(configFileOf))]
+  if (files.length > 1) throw new Error(`several engines run: choose by --file among ${files.join(', ')}`)
+  return files[0] ?? DAEMON_JSON
+}
+
 const DEFAULT_SOCKET = '/run/docker.sock'
 
 /** `fd://` is the socket that systemd made, which is the default one; an engine told of no host may have them in its daemon.json. */

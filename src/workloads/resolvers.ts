@@ -1,10 +1,10 @@
 import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import { networksAskedByEngine } from './asked-by-engine.ts'
+import { dnsOfDaemonJson } from './daemon-json.ts'
 import type { DockerdProcess } from './dockerd-process.ts'
-import { DAEMON_JSON, servesSocket } from './dockerd-process.ts'
+import { configFileOf, DAEMON_JSON, servesSocket } from './dockerd-process.ts'
 import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
-import { isObject, textsOf } from './json.ts'
 import type { Container, Inventory } from './model.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
@@ -71,7 +71,7 @@ export const containerResolvers = async (
 
   const running = (await attempt('looking for dockerd', sources.dockerds)) ?? []
   const ours = running.filter((dockerd) => servesSocket(dockerd, socket))
-  const configFiles = new Set(ours.map((dockerd) => dockerd.configFile ?? DAEMON_JSON))
+  const configFiles = new Set(ours.map(configFileOf))
   if (configFiles.size === 0) configFiles.add(DAEMON_JSON)
   let chosen = 0
   let isTold = false
@@ -118,13 +118,6 @@ export const containerResolvers = async (
     askedByEngine,
     problems: [...new Set(problems)],
   }
-}
-
-const dnsOfDaemonJson = (text: string | undefined): string[] => {
-  if (text === undefined || text.trim() === '') return []
-  const json: unknown = JSON.parse(text)
-  if (!isObject(json)) throw new Error('not an object')
-  return textsOf(json['dns'])
 }
 
 const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'
