@@ -88,11 +88,11 @@ interface OldFile {
 async function readOld(path: string): Promise<OldFile | undefined> {
   try {
     const place = await realpath(path)
-    const { mode, uid, gid, ...facts } = await stat(place)
+    const facts = await stat(place)
     // A pipe would be waited for.
     if (!facts.isFile()) throw new Error('not a file')
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(place))
-    return { place, text, mode: mode & 0o7777, owner: { uid, gid } }
+    return { place, text, mode: facts.mode & 0o7777, owner: { uid: facts.uid, gid: facts.gid } }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
     throw new Error(`reading ${path}`, { cause })
