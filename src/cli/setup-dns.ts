@@ -29,7 +29,7 @@ export function defineSetupDns(program: Command, action: Action<SetupDnsArgs>, b
     )
     .option(
       '--address <address>',
-      'an address that containers can route to (default: that of docker0)',
+      'an IPv4 address that containers can route to (default: that of docker0)',
       parseServer,
     )
     .option('--file <file>', 'the file (default: that of the running engine, or /etc/docker/daemon.json)')
@@ -48,8 +48,8 @@ export function defineSetupDns(program: Command, action: Action<SetupDnsArgs>, b
 /** @throws InvalidArgumentError for what is no address, or one that leads nowhere from a container */
 function parseServer(text: string): Address {
   const address = parseAddress(text)
-  if (address === undefined) throw new InvalidArgumentError('not an address')
-  if (/^(127\.|0\.0\.0\.0$|::1?$|fe[89ab])/.test(address))
-    throw new InvalidArgumentError('containers have no route to it')
+  // Engines before 26 pass over IPv6 servers, and then ask those of the host.
+  if (address === undefined || address.includes(':')) throw new InvalidArgumentError('not an IPv4 address')
+  if (/^(127\.|0\.0\.0\.0$)/.test(address)) throw new InvalidArgumentError('containers have no route to it')
   return address
 }

@@ -160,8 +160,8 @@ describe('the command line', () => {
     'allow --list --revoke b.example',
     'setup-dns --address docker0',
     'setup-dns --address 127.0.0.53',
-    'setup-dns --address ::',
-    'setup-dns --address fe80::1',
+    'setup-dns --address 0.0.0.0',
+    'setup-dns --address 2001:db8::1',
     'setup-dns --dry-run --restart',
     'setup-dns a.json',
   ])('"%s" is misuse: it says so and does nothing', async (line) => {
