@@ -18,6 +18,7 @@ export function referenceProgram(): Command {
     reload: nothing,
     confirm: nothing,
     cleanup: nothing,
+    setupDns: nothing,
     schema: nothing,
   }
   return buildProgram(actions, '0', async () => undefined)

@@ -18,10 +18,12 @@ import { cleanupAction, removeAll } from './inspect/cleanup.ts'
 import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
 import { rulesAction } from './inspect/rules.ts'
+import { setupDnsAction } from './inspect/setup-dns.ts'
 import { statusAlone } from './inspect/status-alone.ts'
 import { verifyAction } from './inspect/verify.ts'
 import { checkPrivileges } from './system/capabilities.ts'
 import { run } from './system/exec.ts'
+import { findDockerds } from './workloads/find-dockerds.ts'
 import type { Signals } from './signals.ts'
 
 export interface Surroundings {
@@ -59,6 +61,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     reload: reloadAction(ask),
     confirm: confirmAction(ask),
     cleanup: privileged(cleanupAction(ask, run)),
+    setupDns: setupDnsAction({ run, isRoot: () => process.geteuid?.() === 0, dockerds: findDockerds }),
     schema: schemaAction,
   }
 }

@@ -19,6 +19,8 @@ import type { RulesArgs } from './rules.ts'
 import { defineRun } from './run.ts'
 import type { RunArgs } from './run.ts'
 import { defineSchema } from './schema.ts'
+import { defineSetupDns } from './setup-dns.ts'
+import type { SetupDnsArgs } from './setup-dns.ts'
 import { defineStatus } from './status.ts'
 import type { StatusArgs } from './status.ts'
 import { defineVerify } from './verify.ts'
@@ -36,6 +38,7 @@ export interface Actions {
   readonly reload: Action<ConfirmArgs>
   readonly confirm: Action<NoArgs>
   readonly cleanup: Action<CleanupArgs>
+  readonly setupDns: Action<SetupDnsArgs>
   readonly schema: Action<NoArgs>
 }
 
@@ -56,6 +59,7 @@ export function buildProgram(actions: Actions, version: string, bind: Bind): Com
   defineReload(program, actions.reload, bind)
   defineConfirm(program, actions.confirm, bind)
   defineCleanup(program, actions.cleanup, bind)
+  defineSetupDns(program, actions.setupDns, bind)
   defineSchema(program, actions.schema, bind)
   return program
 }

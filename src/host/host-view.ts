@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
-import { hostNameServers } from '../resolve/host-servers.ts'
+import { engineNameServers, hostNameServers } from '../resolve/host-servers.ts'
 import { hostAddresses, type HostInterface } from '../system/host.ts'
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
@@ -62,7 +62,7 @@ export class HostView {
     return this.#interfaces.all
   }
 
-  /** Names of networks whose containers have the engine ask for them: past the gateway. */
+  /** Names of networks whose containers have the engine ask for them, from the host's own network: past the gateway. */
   get askedByEngine(): readonly string[] {
     return this.#askedByEngine
   }
@@ -190,6 +190,8 @@ export class HostView {
     if (servers.length > 0 && !gateway) return { servers, askedByEngine: [], problems: [] }
     const found = await containerResolvers(this.#inventory, config.docker.socket, {
       hostNameServers: () => hostNameServers(readText),
+      engineNameServers: () => engineNameServers(readText),
+      engineVersion: this.#engine?.version,
       readText,
       dockerds: () => this.#findDockerds(),
       written: this.#written,

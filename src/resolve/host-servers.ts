@@ -6,7 +6,8 @@ export type ReadText = (path: string) => Promise<string | undefined>
 const HOST_FILE = '/etc/resolv.conf'
 /** What systemd-resolved itself asks, when the host's file names only its stub on 127.0.0.53. */
 const RESOLVED_FILE = '/run/systemd/resolve/resolv.conf'
-const STUBS: ReadonlySet<string> = new Set(['127.0.0.53', '127.0.0.54'])
+const ENGINE_STUB = '127.0.0.53'
+const STUBS: ReadonlySet<string> = new Set([ENGINE_STUB, '127.0.0.54'])
 
 /** The name servers that the host uses, in its order; loopback ones only when there is nothing else, and none when nothing names any. */
 export async function hostNameServers(readText: ReadText): Promise<string[]> {
@@ -17,6 +18,14 @@ export async function hostNameServers(readText: ReadText): Promise<string[]> {
   const behindStub = nameServersIn((await readText(RESOLVED_FILE)) ?? '').filter(
     (server) => !isLoopback(server),
   )
+  return behindStub.length > 0 ? behindStub : own
+}
+
+/** The name servers that a Docker engine reads of the host, in their order, loopback ones too: its way round the stub of systemd-resolved is narrower. */
+export async function engineNameServers(readText: ReadText): Promise<string[]> {
+  const own = nameServersIn((await readText(HOST_FILE)) ?? '')
+  if (own.join() !== ENGINE_STUB) return own
+  const behindStub = nameServersIn((await readText(RESOLVED_FILE)) ?? '')
   return behindStub.length > 0 ? behindStub : own
 }
 

@@ -1,21 +1,36 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
+export interface AtomicOptions {
+  /** Default 0600. */
+  readonly mode?: number
+  /** Default: who writes. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
+  /** Looks at the new file before it takes the place of the old one, which stays when this rejects. */
+  readonly check?: (temporary: string) => Promise<void>
+}
+
 /**
  * Replaces a file so that a crash or a full disk leaves the old content or the new, whole: a temporary file beside it,
- * synced, renamed over it, the directory synced. Mode 0600. One writer at a time for a path.
+ * synced, renamed over it, the directory synced. One writer at a time for a path.
  */
-export async function writeAtomically(path: string, content: string): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  content: string,
+  { mode = 0o600, owner, check }: AtomicOptions = {},
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp`)
   try {
     const file = await open(temporary, 'w', 0o600)
     try {
-      await file.chmod(0o600)
+      if (owner) await file.chown(owner.uid, owner.gid)
+      await file.chmod(mode)
       await file.writeFile(content)
       await file.sync()
     } finally {
       await file.close()
     }
+    await check?.(temporary)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)

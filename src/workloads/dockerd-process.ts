@@ -1,5 +1,8 @@
 import { canonicalPath } from './host-paths.ts'
 
+/** Where an engine looks that is told of no other file. */
+export const DAEMON_JSON = '/etc/docker/daemon.json'
+
 /** A dockerd of this host, by its command line. */
 export interface DockerdProcess {
   /** `--host`, `-H`; none: the engine's default. */
@@ -47,6 +50,19 @@ export const parseDockerdArgv = (argv: readonly string[]): DockerdProcess => {
       return []
     })
   return { hosts: values('--host', '-H'), dns: values('--dns'), configFile: values('--config-file').at(-1) }
+}
+
+export const configFileOf = ({ configFile }: DockerdProcess): string => configFile ?? DAEMON_JSON
+
+/**
+ * The config file of the engine that is meant where nobody says which: that of the default socket, else of the only one.
+ * @throws Error naming the files where there are several
+ */
+export const chooseConfigFile = (dockerds: readonly DockerdProcess[]): string => {
+  const usual = dockerds.filter((dockerd) => servesSocket(dockerd, DEFAULT_SOCKET))
+  const files = [...new Set((usual.length > 0 ? usual : dockerds).map(configFileOf))]
+  if (files.length > 1) throw new Error(`several engines run: choose by --file among ${files.join(', ')}`)
+  return files[0] ?? DAEMON_JSON
 }
 
 const DEFAULT_SOCKET = '/run/docker.sock'

@@ -2,16 +2,19 @@ import { createHash } from 'node:crypto'
 
 /** What the engine wrote for a container. */
 export interface EngineResolvConf {
-  /** Loopback ones too. */
+  /** Loopback ones too; none when the container may have written them. */
   readonly servers: readonly string[]
-  /** Who asks them: the engine from the host's own network, or the container's; undefined: older engines do not say. */
+  /**
+   * From where they are asked: the host's own network, or the container's. Undefined: engines before 26 do not say. Not proven: where it
+   * puts its embedded server before them, the engine writes the file anew and leaves the hash as it was.
+   */
   readonly askedFrom: 'host' | 'container' | undefined
 }
 
 /**
  * The resolv.conf that the engine wrote for a container. Its path is mounted into the container, which may write
- * anything there: it counts only while it has the hash that the engine keeps beside it, out of the container's reach.
- * Undefined when it is missing or was changed.
+ * anything there: servers count only while it has the hash that the engine keeps beside it, out of the container's reach.
+ * Undefined when one of the two is missing.
  */
 export const engineResolvConf = async (
   path: string,
@@ -20,9 +23,8 @@ export const engineResolvConf = async (
   const [text, hash] = await Promise.all([readText(path), readText(`${path}.hash`)])
   if (text === undefined || hash === undefined) return undefined
   const actual = createHash('sha256').update(text).digest('hex')
-  return hash.trim() === `sha256:${actual}`
-    ? { servers: serversOf(text), askedFrom: askedFrom(text) }
-    : undefined
+  const isEngines = hash.trim() === `sha256:${actual}`
+  return { servers: isEngines ? serversOf(text) : [], askedFrom: askedFrom(text) }
 }
 
 /** Behind the embedded server; without it the container asks by itself. */

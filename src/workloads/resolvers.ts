@@ -1,9 +1,10 @@
 import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
+import { networksAskedByEngine } from './asked-by-engine.ts'
+import { dnsOfDaemonJson } from './daemon-json.ts'
 import type { DockerdProcess } from './dockerd-process.ts'
-import { servesSocket } from './dockerd-process.ts'
+import { configFileOf, DAEMON_JSON, servesSocket } from './dockerd-process.ts'
 import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
-import { isObject, textsOf } from './json.ts'
 import type { Container, Inventory } from './model.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
@@ -22,6 +23,10 @@ export type ResolverOrigin =
 export interface ResolverSources {
   /** The host's own servers; loopback ones only when it has no others. */
   readonly hostNameServers: () => Promise<readonly string[]>
+  /** The host's servers as the engine reads them, loopback ones too. */
+  readonly engineNameServers: () => Promise<readonly string[]>
+  /** Undefined while the engine has not been heard. */
+  readonly engineVersion: string | undefined
   /** A file's text; undefined when there is none. Rejects when it cannot be read. */
   readonly readText: (path: string) => Promise<string | undefined>
   /** The engines of this host that can be seen: `findDockerds`. */
@@ -29,8 +34,6 @@ export interface ResolverSources {
   /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
   readonly written: WeakMap<Container, EngineResolvConf>
 }
-
-const DAEMON_JSON = '/etc/docker/daemon.json'
 
 /** What the engine gives to containers when the host names no server that they could reach. */
 const ENGINE_DEFAULT = { 4: ['8.8.8.8', '8.8.4.4'], 6: ['2001:4860:4860::8888', '2001:4860:4860::8844'] }
@@ -45,7 +48,6 @@ export const containerResolvers = async (
   sources: ResolverSources,
 ): Promise<ContainerResolvers> => {
   const found = new Map<Address, ResolverOrigin>()
-  const askedByEngine = new Set<string>()
   const problems: string[] = []
   const attempt = async <T>(what: string, read: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -69,15 +71,20 @@ export const containerResolvers = async (
 
   const running = (await attempt('looking for dockerd', sources.dockerds)) ?? []
   const ours = running.filter((dockerd) => servesSocket(dockerd, socket))
-  const configFiles = new Set(ours.map((dockerd) => dockerd.configFile ?? DAEMON_JSON))
+  const configFiles = new Set(ours.map(configFileOf))
   if (configFiles.size === 0) configFiles.add(DAEMON_JSON)
   let chosen = 0
-  for (const dockerd of ours) chosen += add(dockerd.dns, 'dockerd --dns')
+  let isTold = false
+  const choose = (named: readonly string[], origin: ResolverOrigin): void => {
+    chosen += add(named, origin)
+    isTold ||= named.length > 0
+  }
+  for (const dockerd of ours) choose(dockerd.dns, 'dockerd --dns')
   for (const path of configFiles) {
     const servers = await attempt(`reading ${path}`, async () =>
       dnsOfDaemonJson(await sources.readText(path)),
     )
-    chosen += add(servers ?? [], 'daemon.json')
+    choose(servers ?? [], 'daemon.json')
   }
 
   for (const container of inventory?.containers ?? []) {
@@ -91,10 +98,13 @@ export const containerResolvers = async (
     if (!written) continue
     sources.written.set(container, written)
     add(written.servers, "engine's resolv.conf")
-    // Before 26 the engine itself asks only where the servers of the host are on the host.
-    const from = written.askedFrom ?? (hostUsable === 0 && chosen === 0 ? 'host' : 'container')
-    if (from === 'host') for (const { networkName } of container.endpoints) askedByEngine.add(networkName)
   }
+  const askedByEngine = networksAskedByEngine(inventory, {
+    engineVersion: sources.engineVersion,
+    isTold,
+    hostServers: (await attempt("reading the host's name servers", sources.engineNameServers)) ?? [],
+    written: (container) => sources.written.get(container)?.askedFrom,
+  })
 
   // Only when the host was read and has nothing to hand on: not knowing is no reason to open two servers more.
   if (host !== undefined && hostUsable === 0 && chosen === 0) {
@@ -105,16 +115,9 @@ export const containerResolvers = async (
   return {
     servers: origins.map(({ server }) => server),
     origins,
-    askedByEngine: [...askedByEngine].toSorted(),
+    askedByEngine,
     problems: [...new Set(problems)],
   }
-}
-
-const dnsOfDaemonJson = (text: string | undefined): string[] => {
-  if (text === undefined || text.trim() === '') return []
-  const json: unknown = JSON.parse(text)
-  if (!isObject(json)) throw new Error('not an object')
-  return textsOf(json['dns'])
 }
 
 const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'

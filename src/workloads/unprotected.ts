@@ -1,4 +1,5 @@
 import type { HostInterface } from '../system/host.ts'
+import { defaultBridgeAddress } from './default-bridge.ts'
 import { usesIptables } from './engine.ts'
 import type { InterfacePlan } from './guarded.ts'
 import { exposes } from './host-paths.ts'
@@ -120,6 +121,7 @@ export const isContainersEnd = (port: {
 }): boolean => port.kind === 'veth' && /^veth[0-9a-f]{7}$/.test(port.name)
 
 const networks = ({
+  interfaces,
   inventory,
   plan,
   mixedNetworks,
@@ -131,8 +133,7 @@ const networks = ({
     .map((subject): Unprotected => ({
       reason: 'dns-tunnel',
       subject,
-      advice:
-        'The engine asks for its containers, past the DNS gateway: have `embargod setup-dns` write "dns" into daemon.json, then restart the engine and these containers.',
+      advice: `The engine asks for its containers, past the DNS gateway: ${dnsSetup(interfaces)}, then restart engine and containers.`,
     })),
   ...mixedNetworks.map((subject): Unprotected => ({
     reason: 'mixed-bridge',
@@ -152,6 +153,14 @@ const networks = ({
       : [],
   ),
 ]
+
+/** The address matters little, as long as containers have a route to it: whatever they ask is led to the gateway. */
+const dnsSetup = (interfaces: readonly HostInterface[]): string => {
+  const address = defaultBridgeAddress(interfaces)
+  return address === undefined
+    ? 'let `embargod setup-dns --address A` write "dns": ["A"], an address of this host, into daemon.json'
+    : `let \`embargod setup-dns\` write "dns": ["${address}"] into daemon.json`
+}
 
 const containers = ({ inventory, config, hostNetwork: state }: HostFacts): Unprotected[] => {
   const all = inventory?.containers ?? []

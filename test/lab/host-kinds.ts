@@ -66,7 +66,11 @@ export interface HostStatus {
     readonly deniedPackets: number
     readonly why: string
   }[]
-  readonly unprotected: readonly { readonly reason: string; readonly subject: string }[]
+  readonly unprotected: readonly {
+    readonly reason: string
+    readonly subject: string
+    readonly advice: string
+  }[]
 }
 
 export const statusOf = async (lab: Lab): Promise<HostStatus> =>

@@ -16,6 +16,7 @@ const NAMES = [
   'reload',
   'confirm',
   'cleanup',
+  'setup-dns',
   'schema',
 ] as const
 
@@ -34,7 +35,8 @@ async function type(line: string, { answer = async () => 0, confirm }: Options =
       calls.push([command, args])
       return answer()
     }
-  const actions = Object.fromEntries(NAMES.map((name) => [name, note(name)])) as unknown as Actions
+  const keyOf = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+  const actions = Object.fromEntries(NAMES.map((name) => [keyOf(name), note(name)])) as unknown as Actions
   const io: Io = {
     stdout: { write: (text) => (out.stdout += text) },
     stderr: { write: (text) => (out.stderr += text) },
@@ -119,6 +121,12 @@ describe('the command line', () => {
     ['run --confirm 1h', 'run', { config: CONFIG, confirmMs: 3_600_000 }],
     ['confirm', 'confirm', {}],
     ['cleanup --stop --yes', 'cleanup', { config: CONFIG, stop: true }],
+    ['setup-dns', 'setup-dns', { address: undefined, file: undefined, restart: false, dryRun: false }],
+    [
+      'setup-dns --address 172.18.0.1 --file a.json --restart',
+      'setup-dns',
+      { address: '172.18.0.1', file: 'a.json', restart: true, dryRun: false },
+    ],
     ['schema', 'schema', {}],
   ])('%s', async (line, command, args) => {
     const { exitCode, calls } = await type(line)
@@ -150,6 +158,12 @@ describe('the command line', () => {
     'allow a.example --for 31d',
     'allow a.example --list',
     'allow --list --revoke b.example',
+    'setup-dns --address docker0',
+    'setup-dns --address 127.0.0.53',
+    'setup-dns --address 0.0.0.0',
+    'setup-dns --address 2001:db8::1',
+    'setup-dns --dry-run --restart',
+    'setup-dns a.json',
   ])('"%s" is misuse: it says so and does nothing', async (line) => {
     const { exitCode, calls, stderr } = await type(line)
     expect({ exitCode, calls }).toEqual({ exitCode: 64, calls: [] })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { hostNameServers } from '../../../src/resolve/host-servers.ts'
+import { engineNameServers, hostNameServers } from '../../../src/resolve/host-servers.ts'
 import { parseServerAddress } from '../../../src/resolve/server-address.ts'
 
 test.each([
@@ -46,4 +46,16 @@ describe("the host's name servers", () => {
   })
 
   test('are none when nothing names any', async () => expect(await of({})).toEqual([]))
+})
+
+test.each([
+  ['a stub of systemd-resolved', '127.0.0.53', ['192.0.2.1']],
+  ['another stub', '127.0.0.54', ['127.0.0.54']],
+  ['a stub and another', '127.0.0.53\nnameserver 192.0.2.2', ['127.0.0.53', '192.0.2.2']],
+])('the engine, on a host with %s', async (_title, servers, expected) => {
+  const files: Record<string, string> = {
+    '/etc/resolv.conf': `nameserver ${servers}\n`,
+    '/run/systemd/resolve/resolv.conf': 'nameserver 192.0.2.1\n',
+  }
+  expect(await engineNameServers(async (path) => files[path])).toEqual(expected)
 })

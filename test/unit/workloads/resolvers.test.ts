@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { parseDockerdArgv, servesSocket, visibleDockerds } from '../../../src/workloads/dockerd-process.ts'
+import {
+  chooseConfigFile,
+  parseDockerdArgv,
+  servesSocket,
+  visibleDockerds,
+} from '../../../src/workloads/dockerd-process.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
 import { containerResolvers } from '../../../src/workloads/resolvers.ts'
 import { containerJson, defaultBridgeJson } from '../../support/docker-json.ts'
@@ -20,12 +25,14 @@ const ask = ({
   argvs = [],
   container = {},
   network = {},
+  version = '20.10.24',
 }: {
   host?: string[] | Error
   files?: Record<string, string | Error>
   argvs?: string[][]
   container?: Record<string, unknown>
   network?: Record<string, unknown>
+  version?: string | undefined
 }) =>
   containerResolvers(
     parseInventory({
@@ -35,6 +42,8 @@ const ask = ({
     SOCKET,
     {
       hostNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
+      engineNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
+      engineVersion: version,
       readText: (path) => {
         const content = files[path]
         return content instanceof Error ? Promise.reject(content) : Promise.resolve(content)
@@ -189,5 +198,24 @@ describe('processes that look like the engine', () => {
     [['dockerd'], '/tmp/d.sock', false],
   ])('%j serves %s: %s', (words, socket, serves) => {
     expect(servesSocket(parseDockerdArgv(words), socket)).toBe(serves)
+  })
+})
+
+describe('the config file that is meant', () => {
+  const other = ['dockerd', '-H', 'unix:///srv/other.sock', '--config-file', '/srv/other.json']
+  test.each([
+    ['no engine', [], '/etc/docker/daemon.json'],
+    ['one', [['dockerd', '--config-file=/srv/daemon.json']], '/srv/daemon.json'],
+    ['one of another socket', [other], '/srv/other.json'],
+    ['two, one of the default socket', [other, ['dockerd', '-H', 'fd://']], '/etc/docker/daemon.json'],
+  ])('with %s', (_title, argvs, file) => {
+    expect(chooseConfigFile(argvs.map(parseDockerdArgv))).toBe(file)
+  })
+
+  test('has to be said where there are two', () => {
+    const argvs = [other, ['dockerd', '-H', 'unix:///srv/third.sock']]
+    expect(() => chooseConfigFile(argvs.map(parseDockerdArgv))).toThrow(
+      'choose by --file among /srv/other.json, /etc/docker/daemon.json',
+    )
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/model.ts'
+import type { Address } from '../../../src/net/types.ts'
 import type { HostInterface } from '../../../src/system/host.ts'
 import { parseEngine } from '../../../src/workloads/engine.ts'
 import { decideInterfaces } from '../../../src/workloads/guarded.ts'
@@ -15,17 +16,7 @@ import {
   networkJson,
 } from '../../support/docker-json.ts'
 
-const judge = ({
-  networks = [defaultBridgeJson(), networkJson()],
-  containers = [],
-  engine = ENGINE_20,
-  interfaces = [],
-  smtp,
-  socket = '/var/run/docker.sock',
-  secondGuard = true,
-  dnsGateway = true,
-  hostNetwork,
-}: {
+interface Facts {
   networks?: unknown[]
   containers?: unknown[]
   engine?: EngineJson
@@ -34,11 +25,34 @@ const judge = ({
   socket?: string
   secondGuard?: boolean
   dnsGateway?: boolean
+  askedByEngine?: string[]
   hostNetwork?: HostNetworkState
-}) => {
+}
+
+const adviceOn = (facts: Facts) => unprotected(facts).map(({ advice }) => advice)
+
+const judge = (facts: Facts) => {
+  const found = unprotected(facts)
+  // Whatever it is, an operator gets one sentence.
+  for (const { advice } of found) expect(advice).toMatch(/^[A-Z].{20,200}\.$/)
+  return found.map(({ reason, subject }) => (subject === '' ? reason : `${reason} ${subject}`))
+}
+
+const unprotected = ({
+  networks = [defaultBridgeJson(), networkJson()],
+  containers = [],
+  engine = ENGINE_20,
+  interfaces = [],
+  smtp,
+  socket = '/var/run/docker.sock',
+  secondGuard = true,
+  dnsGateway = true,
+  askedByEngine = [],
+  hostNetwork,
+}: Facts) => {
   const inventory = parseInventory({ networks, containers }).value
   const guard = { networks: 'all' as const, except: [], ignoreInterfaces: [], mark: 1 }
-  const found = findUnprotected({
+  return findUnprotected({
     inventory,
     engine: parseEngine(engine),
     interfaces,
@@ -47,12 +61,9 @@ const judge = ({
     secondGuard,
     mixedNetworks: [],
     dnsGateway,
-    askedByEngine: [],
+    askedByEngine,
     hostNetwork,
   })
-  // Whatever it is, an operator gets one sentence.
-  for (const { advice } of found) expect(advice).toMatch(/^[A-Z].{20,200}\.$/)
-  return found.map(({ reason, subject }) => (subject === '' ? reason : `${reason} ${subject}`))
 }
 
 const bridge = (name: string, ports: HostInterface['ports']): HostInterface => ({
@@ -84,6 +95,34 @@ test.each([
   ['ipvlan', { networks: [networkJson({ Name: 'lan', Driver: 'ipvlan' })] }, ['ipvlan lan']],
 ])('%s', (_title, facts, found) => {
   expect(judge(facts)).toEqual(found)
+})
+
+describe('a network whose containers have the engine ask for them', () => {
+  const shop = networkJson({ Options: { 'com.docker.network.bridge.name': 'shop0' } })
+  const interfaces = (...addresses: string[]): HostInterface[] => [
+    { ...bridge('docker0', []), addresses: addresses as Address[] },
+    bridge('shop0', []),
+  ]
+  const facts = { networks: [defaultBridgeJson(), shop], askedByEngine: ['shop_default'] }
+
+  test('is named, with the line of daemon.json that mends it', () => {
+    const asked = { ...facts, interfaces: interfaces('fe80::1', '172.17.0.1') }
+    expect(judge(asked)).toEqual(['dns-tunnel shop_default'])
+    expect(adviceOn(asked)[0]).toContain('`embargod setup-dns` write "dns": ["172.17.0.1"] into daemon.json')
+  })
+
+  test('is told to name an address where the default bridge has none', () => {
+    const asked = { ...facts, interfaces: interfaces() }
+    expect(judge(asked)).toEqual(['dns-tunnel shop_default'])
+    expect(adviceOn(asked)[0]).toContain('setup-dns --address')
+  })
+
+  test.each([
+    ['there is no gateway to get past', { dnsGateway: false }, ['dns-tunnel']],
+    ['the network is not guarded', { askedByEngine: ['host'] }, []],
+  ])('is not where %s', (_title, more, found) => {
+    expect(judge({ ...facts, interfaces: interfaces('172.17.0.1'), ...more })).toEqual(found)
+  })
 })
 
 describe('containers', () => {
