@@ -92,9 +92,10 @@ describe('what is encoded is read by another implementation as', () => {
 
   test('an absence with its proof', () => {
     const message = answered([], { telling: { rcode: 3, authorities: [soa('example.com')] } })
-    const { rcode, authorities } = decode(message)
-    expect(rcode).toBe('NXDOMAIN')
-    expect(authorities).toMatchObject([{ type: 'SOA', name: 'example.com', data: { minimum: 300 } }])
+    expect(decode(message)).toMatchObject({ rcode: 'NXDOMAIN' })
+    expect(decode(message).authorities).toMatchObject([
+      { type: 'SOA', name: 'example.com', data: { minimum: 300 } },
+    ])
   })
 })
 

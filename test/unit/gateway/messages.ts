@@ -39,7 +39,14 @@ export const question = ({
         : [{ ...OPT, udpPayloadSize: edns ?? 1232, flags: dnssecOk ? 0x8000 : 0 }],
   })
 
-const OPT = { type: 'OPT', name: '.', extendedRcode: 0, ednsVersion: 0, flag_do: false, options: [] } as const
+const OPT = {
+  type: 'OPT' as const,
+  name: '.' as const,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flag_do: false,
+  options: [],
+}
 
 export function queryOf(message: Buffer): Query {
   const query = readQuery(message)
