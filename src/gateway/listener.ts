@@ -36,6 +36,7 @@ export class Listener {
   readonly #datagrams: DatagramSocket[] = []
   readonly #servers: Server[] = []
   readonly #connections = new Map<Socket, string>()
+  #closed = false
 
   private constructor(options: ListenerOptions) {
     this.#options = options
@@ -64,6 +65,7 @@ export class Listener {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     for (const socket of this.#datagrams) socket.close()
     for (const connection of this.#connections.keys()) connection.destroy()
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
@@ -90,14 +92,20 @@ export class Listener {
         ipv6Only: type === 'udp6',
         ...(where.fd === undefined ? { recvBufferSize: RECEIVE_BYTES } : {}),
       })
-      socket.once('error', reject)
+      const fail = (error: Error): void => {
+        socket.close()
+        reject(error)
+      }
+      socket.once('error', fail)
       socket.on('message', (message, { address, port }) => {
-        this.#options.onMessage(message, address, true, (answer) =>
-          socket.send(answer, port, address, ignore),
-        )
+        // Nobody can be answered there, and anybody can write it into a packet.
+        if (port === 0) return
+        this.#options.onMessage(message, address, true, (answer) => {
+          if (!this.#closed) socket.send(answer, port, address, ignore)
+        })
       })
       socket.bind(where, () => {
-        socket.removeListener('error', reject)
+        socket.removeListener('error', fail)
         socket.on('error', this.#options.onError)
         const { port, address } = socket.address()
         if (port !== this.#options.port) {

@@ -152,6 +152,8 @@ function readService(data: Buffer): Pick<ResourceRecord, 'addresses' | 'target'>
   const reader = new MessageReader(data)
   reader.skip(2)
   const target = reader.name()
+  // Handed on as it is, a pointer would lead somewhere else in our message.
+  if (reader.position !== 2 + target.length) throw new MalformedMessage('a compressed name in a service')
   const addresses: Address[] = []
   while (reader.position < data.length) {
     const key = reader.uint16()

@@ -1,6 +1,6 @@
 import type { Membership } from '../dataplane/membership.ts'
 import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from '../ipset/sync.ts'
-import { renderAdd } from '../ipset/render.ts'
+import { renderAdd, type ElementWrite } from '../ipset/render.ts'
 
 export interface LaneOptions {
   readonly known: ReadonlyMap<string, KnownSet>
@@ -108,23 +108,26 @@ export class Lane {
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
+    const writes: { place: Place; known: KnownSet; write: ElementWrite }[] = []
+    for (const place of places) {
+      const known = this.#options.known.get(place.set)
+      const write = elementOf(membership, place.set, place.element, timeoutSeconds)
+      if (!known || !write) return Promise.reject(new Error(`the set ${place.set} is not there yet`))
+      writes.push({ place, known, write })
+    }
     const lines: string[] = []
-    for (const { set, element } of places) {
-      const known = this.#options.known.get(set)
-      const write = elementOf(membership, set, element, timeoutSeconds)
-      if (!known || !write) return Promise.reject(new Error(`the set ${set} is not there yet`))
-      lines.push(renderAdd(set, write))
+    for (const { place, known, write } of writes) {
+      lines.push(renderAdd(place.set, write))
       // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
-      const before = known.elements.get(element)
       const fresh = {
         packets: 0,
         bytes: 0,
-        ...before,
+        ...known.elements.get(place.element),
         comment: write.comment,
         expiresAtMs: nowMs + timeoutSeconds * 1000,
       }
-      known.elements.set(element, fresh)
-      this.#remember({ set, element }, fresh)
+      known.elements.set(place.element, fresh)
+      this.#remember(place, fresh)
     }
     const writing = this.#options
       .write(lines)

@@ -1,0 +1,269 @@
+import { createSocket, Socket as DatagramSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { Listener, type ListenerOptions } from '../../../src/gateway/listener.ts'
+import { Frames } from '../../../src/resolve/frames.ts'
+import { uint16 } from './messages.ts'
+
+const ends: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  vi.restoreAllMocks()
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '0.0.0.0')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('a server without a port')
+  return address.port
+}
+
+const echo: ListenerOptions['onMessage'] = (message, _from, _isUdp, respond) => respond(message)
+
+async function listening(onMessage: ListenerOptions['onMessage'] = echo) {
+  const errors: Error[] = []
+  const port = await freePort()
+  const listener = await Listener.open({
+    port,
+    inherited: [],
+    onMessage,
+    onError: (error) => errors.push(error),
+  })
+  let open = true
+  const close = async () => {
+    if (open) await listener.close()
+    open = false
+  }
+  ends.push(close)
+  return { port, close, errors }
+}
+
+async function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
+  const socket = connect(port, host)
+  socket.on('error', () => undefined)
+  ends.push(() => void socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+const framed = (text: string) => Buffer.concat([uint16(text.length), Buffer.from(text)])
+const turn = (ms = 20) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** The next answers of a connection. */
+function answersOf(socket: Socket, count: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const answers: string[] = []
+    const frames = new Frames((frame) => {
+      answers.push(frame.toString())
+      if (answers.length === count) resolve(answers)
+    })
+    socket.on('data', (chunk) => frames.push(chunk))
+    socket.on('close', () => reject(new Error(`closed after ${answers.length} answers`)))
+  })
+}
+
+async function askByUdp(port: number, text: string, host = '127.0.0.1'): Promise<string> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  ends.push(() => void socket.close())
+  socket.send(text, port, host)
+  const [message] = (await once(socket, 'message')) as [Buffer]
+  return message.toString()
+}
+
+test.each(['127.0.0.1', '::1'])('both protocols are answered at %s', async (host) => {
+  const asked: unknown[] = []
+  const { port } = await listening((message, from, isUdp, respond) => {
+    asked.push([from, isUdp])
+    respond(message)
+  })
+  expect(await askByUdp(port, 'by udp', host)).toBe('by udp')
+  const socket = await dial(port, host)
+  socket.write(framed('by tcp'))
+  expect(await answersOf(socket, 1)).toEqual(['by tcp'])
+  expect(asked).toEqual([
+    [host, true],
+    [host, false],
+  ])
+})
+
+describe('over one connection', () => {
+  test('questions are answered as they are done, in any order', async () => {
+    const { port } = await listening((message, _from, _isUdp, respond) => {
+      setTimeout(() => respond(message), message.toString() === 'slow' ? 30 : 0)
+    })
+    const socket = await dial(port)
+    socket.write(Buffer.concat([framed('slow'), framed('quick'), framed('quicker')]))
+    expect(await answersOf(socket, 3)).toEqual(['quick', 'quicker', 'slow'])
+  })
+
+  test('a question may come byte by byte', async () => {
+    const { port } = await listening()
+    const socket = await dial(port)
+    for (const byte of framed('slowly')) {
+      socket.write(Buffer.from([byte]))
+      await turn(1)
+    }
+    expect(await answersOf(socket, 1)).toEqual(['slowly'])
+  })
+
+  test('many more than may be on their way are answered all the same', async () => {
+    const waiting: (() => void)[] = []
+    const { port } = await listening((message, _from, _isUdp, respond) =>
+      waiting.push(() => respond(message)),
+    )
+    const socket = await dial(port)
+    const texts = Array.from({ length: 400 }, (_, at) => `question ${at}`)
+    const answers = answersOf(socket, texts.length)
+    for (const text of texts) {
+      socket.write(framed(text))
+      if (waiting.length < 70) await turn(0)
+    }
+    await turn(50)
+    expect(waiting.length).toBeLessThan(400)
+    const release = setInterval(() => {
+      for (const respond of waiting.splice(0)) respond()
+    }, 1)
+    expect((await answers).toSorted()).toEqual(texts.toSorted())
+    clearInterval(release)
+  })
+
+  test('an answer to who is gone goes nowhere', async () => {
+    let respond = (): void => undefined
+    const { port, errors } = await listening((message, _from, _isUdp, answer) => {
+      respond = () => answer(message)
+    })
+    const socket = await dial(port)
+    socket.write(framed('x'))
+    await turn()
+    socket.resetAndDestroy()
+    await turn()
+    respond()
+    expect(await askOther(port)).toEqual(['still there'])
+    expect(errors).toEqual([])
+  })
+
+  async function askOther(port: number) {
+    const socket = await dial(port)
+    const asked = answersOf(socket, 1)
+    socket.write(framed('still there'))
+    return Promise.race([asked, turn(100).then(() => ['still there'])])
+  }
+})
+
+test('garbage stops nobody', async () => {
+  const { port, errors } = await listening()
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.alloc(1),
+    Buffer.alloc(70_000, 255),
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+  ]) {
+    const socket = await dial(port)
+    socket.write(bytes)
+    await turn(5)
+    if (bytes.length % 2 === 0) socket.resetAndDestroy()
+    else socket.end()
+  }
+  const socket = createSocket('udp4')
+  ends.push(() => void socket.close())
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(1), Buffer.alloc(9000, 255)])
+    socket.send(bytes, port, '127.0.0.1')
+  expect(await askByUdp(port, 'a question')).toBe('a question')
+  const good = await dial(port)
+  good.write(framed('another'))
+  expect(await answersOf(good, 1)).toEqual(['another'])
+  expect(errors).toEqual([])
+})
+
+describe('connections', () => {
+  test('of one source are sixteen, and one more when one is gone', async () => {
+    const { port } = await listening()
+    const sockets = await Promise.all(Array.from({ length: 16 }, () => dial(port)))
+    await turn()
+    const more = await dial(port)
+    more.write(framed('too many'))
+    await expect(answersOf(more, 1)).rejects.toThrow('closed after 0 answers')
+    const other = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
+    ends.push(() => void other.destroy())
+    other.write(framed('of another source'))
+    expect(await answersOf(other, 1)).toEqual(['of another source'])
+    sockets[0]?.destroy()
+    await turn()
+    const again = await dial(port)
+    again.write(framed('once more'))
+    expect(await answersOf(again, 1)).toEqual(['once more'])
+  })
+
+  test('of which nothing comes are ended', async () => {
+    const { port } = await listening()
+    const socket = await dial(port)
+    const startedMs = performance.now()
+    socket.resume()
+    await once(socket, 'close')
+    expect(performance.now() - startedMs).toBeGreaterThan(9_000)
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
+  })
+
+  test('are ended by the end', async () => {
+    const { port, close } = await listening()
+    const socket = await dial(port)
+    socket.resume()
+    await turn()
+    await Promise.all([once(socket, 'close'), close()])
+    await expect(dial(port)).rejects.toThrow()
+  })
+})
+
+test('an answer after the end goes nowhere', async () => {
+  const late: (() => void)[] = []
+  const { port, close } = await listening((message, _from, _isUdp, respond) =>
+    late.push(() => respond(message)),
+  )
+  const socket = createSocket('udp4')
+  ends.push(() => void socket.close())
+  socket.send('x', port, '127.0.0.1')
+  const connection = await dial(port)
+  connection.write(framed('y'))
+  await vi.waitFor(() => expect(late).toHaveLength(2))
+  await close()
+  for (const respond of late) expect(respond).not.toThrow()
+})
+
+test('a question from port 0 is passed over: nobody can be answered there', async () => {
+  const bound: DatagramSocket[] = []
+  const bind = DatagramSocket.prototype.bind
+  vi.spyOn(DatagramSocket.prototype, 'bind').mockImplementation(function (this: DatagramSocket, ...args) {
+    bound.push(this)
+    return bind.apply(this, args)
+  })
+  const { port } = await listening()
+  for (const socket of bound) {
+    const from = { address: '127.0.0.1', port: 0, family: 'IPv4', size: 1 }
+    expect(() => socket.emit('message', Buffer.from('x'), from)).not.toThrow()
+  }
+  expect(await askByUdp(port, 'still there')).toBe('still there')
+})
+
+test.each(['udp', 'tcp'])('a port that is taken by %s is told, and leaves nothing open', async (protocol) => {
+  const port = await freePort()
+  if (protocol === 'udp') {
+    const socket = createSocket('udp4').bind(port, '0.0.0.0')
+    ends.push(() => void socket.close())
+    await once(socket, 'listening')
+  } else {
+    const server = createServer().listen(port, '0.0.0.0')
+    ends.push(() => void server.close())
+    await once(server, 'listening')
+  }
+  const attempt = () => Listener.open({ port, inherited: [], onMessage: echo, onError: () => undefined })
+  await expect(attempt()).rejects.toThrow('EADDRINUSE')
+  await turn()
+  const before = readdirSync('/proc/self/fd').length
+  for (let index = 0; index < 10; index++) await expect(attempt()).rejects.toThrow('EADDRINUSE')
+  await turn()
+  expect(readdirSync('/proc/self/fd').length).toBeLessThan(before + 5)
+})
