@@ -12,6 +12,8 @@ export interface KernelAdmissionOptions {
   readonly lane: Lane
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
+  /** The kernel did not take an address: a set is gone, or full. */
+  readonly onFailure: () => void
 }
 
 const NOTHING: ReadonlySet<Address> = new Set()
@@ -21,7 +23,7 @@ export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
   admit(as: readonly Hostname[], addresses: readonly GivenAddress[]): ReturnType<Admission['admit']> {
-    const { ledger, isHostAddress, desired, lane, onChange } = this.options
+    const { ledger, isHostAddress, desired, lane, onChange, onFailure } = this.options
     const nowMs = Date.now()
     // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
     if (as.length === 0) {
@@ -44,14 +46,9 @@ export class KernelAdmission implements Admission {
       }
     }
     const refused = addresses.map(({ address }) => address).filter((address) => !accepted.has(address))
-    return {
-      refused: refused.length > 0 ? new Set(refused) : NOTHING,
-      done: lane.bring(
-        places,
-        desired.membership,
-        Math.floor(desired.config.resolver.maxStaleMs / 1000),
-        nowMs,
-      ),
-    }
+    const keptSeconds = Math.floor(desired.config.resolver.maxStaleMs / 1000)
+    const done = lane.bring(places, desired.membership, keptSeconds, nowMs)
+    done?.catch(onFailure)
+    return { refused: refused.length > 0 ? new Set(refused) : NOTHING, done }
   }
 }

@@ -361,6 +361,7 @@ export class Daemon {
         desired: this.#desired,
         lane: this.#firewall.reconciler.lane,
         onChange: () => this.#names.changed(),
+        onFailure: () => this.#loop.request('answer'),
       }),
       ownServers,
       inherited: this.#options.inherited,

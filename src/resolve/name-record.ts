@@ -26,6 +26,7 @@ export class NameRecord {
   readonly #name: Hostname
   #use: NameUse
   readonly #classify: (address: Address) => RangeClass
+  /** The longest unseen first. */
   readonly #held = new Map<Address, Mutable<HeldAddress>>()
   readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
   readonly #past = new PastAddresses()
@@ -100,6 +101,7 @@ export class NameRecord {
         held.seenAtMs = nowMs
         // A container may have been promised more than this answer does.
         held.expiresAtMs = Math.max(held.expiresAtMs, nowMs + life)
+        this.#moveLast(held)
       } else if (!answered.has(address)) {
         fresh.push({
           address,
@@ -150,6 +152,7 @@ export class NameRecord {
       if (held) {
         held.seenAtMs = Math.max(held.seenAtMs, nowMs)
         held.expiresAtMs = Math.max(held.expiresAtMs, expiresAtMs)
+        this.#moveLast(held)
         continue
       }
       changed = true
@@ -271,6 +274,11 @@ export class NameRecord {
     this.#past.delete(item.address)
   }
 
+  #moveLast(item: Mutable<HeldAddress>): void {
+    this.#held.delete(item.address)
+    this.#held.set(item.address, item)
+  }
+
   #letGo(address: Address): void {
     this.#drop(address)
     this.#past.add(address)
@@ -304,11 +312,11 @@ export class NameRecord {
   #makeRoom(family: Family, answered: ReadonlySet<Address>, needed: number, limits: LedgerLimits): Address[] {
     const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
     if (needed === 0 || excess <= 0) return []
-    const evicted = [...this.#held.values()]
-      .filter((held) => held.family === family && !answered.has(held.address))
-      .toSorted((a, b) => a.seenAtMs - b.seenAtMs)
-      .slice(0, excess)
-      .map(({ address }) => address)
+    const evicted: Address[] = []
+    for (const held of this.#held.values()) {
+      if (evicted.length === excess) break
+      if (held.family === family && !answered.has(held.address)) evicted.push(held.address)
+    }
     for (const address of evicted) this.#letGo(address)
     return evicted
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { answer } from './answer.ts'
 import { connections } from './connections.ts'
 import { FULL, QUICK, type Figure } from './figure.ts'
+import { gateway } from './gateway.ts'
 import { idle } from './idle.ts'
 import { idlePass } from './idle-pass.ts'
 import { machineFacts } from './machine.ts'
@@ -24,6 +25,7 @@ const FIGURES: readonly Figure[] = [
   idle,
   network,
   policies,
+  gateway,
 ]
 
 const options = process.argv.slice(2)
