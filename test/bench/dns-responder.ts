@@ -20,7 +20,7 @@ socket.on('message', (message, from) => {
   answer.writeUInt32BE(0, 8)
   RECORD.copy(answer, end)
   // Letters come in any case.
-  const isFresh = /\x05fresh/i.test(message.latin1Slice(12, end))
+  const isFresh = /\x05fresh/i.test(message.toString('latin1', 12, end))
   if (isFresh) number = (number + 1) & 0x1ffff
   answer.writeUInt32BE(isFresh ? 0xc6120000 + number : 0xcb00710a, end + 12)
   socket.send(answer, from.port, from.address)

@@ -51,7 +51,7 @@ export const gateway: Figure = {
 const tsx = (file: string): [string, ...string[]] => [
   process.execPath,
   '--import',
-  'tsx',
+  import.meta.resolve('tsx'),
   join(import.meta.dirname, file),
 ]
 
