@@ -30,6 +30,9 @@ const status = async (from: LabContainer, ...args: string[]): Promise<string> =>
 const asked = async (): Promise<readonly string[]> =>
   (await lab().inet.queries()).map(({ name }) => name.toLowerCase())
 
+/** Engines from 26 on make this of it, on networks where they stand in between. */
+const SAID_FOR_IT = ['SERVFAIL']
+
 describe('a guarded host', () => {
   test('answers what is allowed, and opens it before the answer leaves', async () => {
     await lab().network('shop', { ipv6: true })
@@ -76,21 +79,23 @@ describe('a guarded host', () => {
       'evilany.example',
     ])
       for (const how of [[], ['+tcp'], [`@${INET.otherDns}`]])
-        expect(await status(shop, name, ...how), name).toBe('REFUSED')
+        expect(['REFUSED', ...SAID_FOR_IT], name).toContain(await status(shop, name, ...how))
     for (const type of ['TXT', 'NULL', 'ANY', 'HTTPS'])
-      expect(await status(shop, 'secret.forbidden.example', type), type).toBe('REFUSED')
+      expect(['REFUSED', ...SAID_FOR_IT], type).toContain(
+        await status(shop, 'secret.forbidden.example', type),
+      )
     expect((await asked()).filter((name) => name.endsWith('forbidden.example'))).toEqual([])
 
     // Private and metadata addresses are no answers.
     expect((await dig(shop, 'inner.any.example')).stdout).toBe('')
 
     // Who has other rights is answered by those.
-    expect(await status(shop, 'only.example')).toBe('REFUSED')
+    expect(['REFUSED', ...SAID_FOR_IT]).toContain(await status(shop, 'only.example'))
     const web = await inside(lab(), { network: 'web', name: 'web-1' })
     expect((await dig(web, 'only.example')).stdout.trim()).toBe('203.0.113.37')
     expect((await fetchPage(web, 'http://only.example/', { family: 4 })).code).toBe(0)
     expect((await fetchPage(shop, 'http://203.0.113.37/')).code).not.toBe(0)
-    expect(await status(web, 'forbidden.example')).toBe('REFUSED')
+    expect(['REFUSED', ...SAID_FOR_IT]).toContain(await status(web, 'forbidden.example'))
 
     const metrics = await scrape(lab())
     expect(
@@ -150,7 +155,7 @@ test('an address ages out for new connections and goes on for live ones; a revok
     'the right is gone',
     async () => (await status(from, 'brief.any.example')) === 'REFUSED',
   )
-  expect(await live.flows()).toBe(false)
+  await lab().waitFor('the connection is cut', async () => !(await live.flows()))
 })
 
 test('an answer whose address the kernel does not take is withheld', async () => {
