@@ -18,10 +18,12 @@ export interface StreamServer {
 /** Asks one server over a connection that stays open: many questions at a time, answers in any order. */
 export class StreamUpstream {
   #connection: Connection | undefined
+  #closed = false
 
   constructor(private readonly server: StreamServer) {}
 
   ask(message: Buffer, end: number, untilMs: number, finish: (result: Result) => void): void {
+    if (this.#closed) return finish({ kind: 'unreachable' })
     if (!this.#connection || this.#connection.closed) this.#connection = new Connection(this.server)
     this.#connection.ask(message, end, untilMs, finish)
   }
@@ -32,6 +34,7 @@ export class StreamUpstream {
   }
 
   close(): void {
+    this.#closed = true
     this.#connection?.close()
   }
 }

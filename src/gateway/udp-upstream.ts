@@ -12,6 +12,7 @@ const QUESTIONS_PER_PORT = 256
 export class UdpUpstream {
   readonly #ports: UdpPort[] = []
   readonly #retired = new Set<UdpPort>()
+  #closed = false
 
   constructor(
     private readonly host: string,
@@ -19,6 +20,7 @@ export class UdpUpstream {
   ) {}
 
   ask(message: Buffer, end: number, untilMs: number, finish: (result: Result) => void): void {
+    if (this.#closed) return finish({ kind: 'unreachable' })
     const index = randomBelow(PORTS)
     let port = this.#ports[index]
     if (!port?.usable) {
@@ -39,6 +41,7 @@ export class UdpUpstream {
   }
 
   close(): void {
+    this.#closed = true
     for (const port of [...this.#ports, ...this.#retired]) port?.close()
   }
 
@@ -61,11 +64,13 @@ class UdpPort {
     this.#socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 })
     this.#socket.on('error', () => this.close())
     this.#socket.on('message', (message) => this.#pending.received(message))
-    this.#socket.connect(port, host, () => {
+    // A connect with a callback would tell it alone of a server to which there is no route.
+    this.#socket.on('connect', () => {
       const messages = this.#unsent ?? []
       this.#unsent = undefined
       for (const message of messages) this.#send(message)
     })
+    this.#socket.connect(port, host)
   }
 
   get usable(): boolean {

@@ -86,14 +86,15 @@ export class Upstreams {
   /** From the next question on; what is on its way to servers that stay is not disturbed. */
   setServers(servers: readonly UpstreamServer[], timeoutMs: number): void {
     this.#timeoutMs = timeoutMs
-    const before = new Map(this.#servers.map((server) => [server.text, server]))
+    const old = this.#servers
+    const before = new Map(old.map((server) => [server.text, server]))
     this.#servers = servers.map((wanted) => {
       const fresh = new Server(wanted, this.#ca)
       const known = before.get(fresh.text)
       before.delete(fresh.text)
       return known ?? fresh
     })
-    for (const gone of before.values()) gone.close()
+    for (const server of old) if (!this.#servers.includes(server)) server.close()
   }
 
   health(): UpstreamHealth[] {
