@@ -156,15 +156,16 @@ export class Upstreams {
   /** Undefined: it gave none. */
   async #askServer(server: Server, question: UpstreamQuestion, untilMs: number): Promise<Buffer | undefined> {
     const end = questionEnd(question.name)
-    const attempt = (byStream: boolean): Promise<Result> =>
+    const attempt = (byStream: boolean, edns: boolean): Promise<Result> =>
       new Promise((resolve) => {
-        const message = encodeUpstream(question, !server.plain)
+        const message = encodeUpstream(question, edns)
         const path = byStream || !server.datagrams ? server.stream : server.datagrams
         path.ask(message, end, untilMs, resolve)
       })
     let byStream = server.caseLosses >= CASE_LOSSES || !server.datagrams
+    let edns = !server.plain
     for (let tries = 0; tries < 3; tries++) {
-      const result = await attempt(byStream)
+      const result = await attempt(byStream, edns)
       if (result.kind === 'other-case') {
         server.caseLosses++
         byStream = true
@@ -178,7 +179,10 @@ export class Upstreams {
         server.up = true
         server.silentUntilMs = 0
         const rcode = rcodeOf(result.message)
-        if ((rcode === RCODE.formErr || rcode === RCODE.notImp) && !server.plain) server.plain = true
+        const complains = rcode === RCODE.formErr || rcode === RCODE.notImp
+        // Unless it says the same of the plain question: then it is the question that it dislikes.
+        if (!complains && !edns) server.plain = true
+        if (complains && edns) edns = false
         else if (isCut(result.message) && !byStream) byStream = true
         else return result.message.readUInt16BE(4) === 1 ? result.message : undefined
       }

@@ -229,6 +229,20 @@ describe('a server without extended DNS', () => {
     )
     expect(await addressOf(ask(asking([plain(server)])))).toBe('192.0.2.1')
   })
+
+  test('is not one that dislikes a question', async () => {
+    const server = await serving((asked, query) =>
+      asked.type === 'A' ? good(asked, query) : rcode('NOTIMP'),
+    )
+    const upstreams = asking([plain(server)])
+    expect(await told(ask(upstreams, { type: 16 }))).toMatchObject({ rcode: 'NOTIMP' })
+    await ask(upstreams)
+    expect(server.asked.map(({ type, edns }) => `${type} ${edns}`)).toEqual([
+      'TXT true',
+      'TXT false',
+      'A true',
+    ])
+  })
 })
 
 describe('of several servers', () => {
