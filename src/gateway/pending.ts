@@ -11,6 +11,7 @@ interface Waiting {
   readonly message: Buffer
   readonly end: number
   readonly finish: (result: Result) => void
+  readonly askedMs: number
   readonly untilMs: number
 }
 
@@ -30,7 +31,7 @@ export class Pending {
     let id = randomId()
     while (this.#waiting.has(id)) id = randomId()
     message.writeUInt16BE(id, 0)
-    this.#waiting.set(id, { message, end, finish, untilMs })
+    this.#waiting.set(id, { message, end, finish, askedMs: performance.now(), untilMs })
   }
 
   /** What answers nothing that was asked is passed over: somebody may be guessing. */
@@ -49,13 +50,16 @@ export class Pending {
     )
   }
 
-  /** Ends what is overdue. */
-  expire(nowMs: number): void {
+  /** Ends what is overdue. Returns when the last of that was asked. */
+  expire(nowMs: number): number | undefined {
+    let askedMs: number | undefined
     for (const [id, waiting] of this.#waiting) {
       if (waiting.untilMs > nowMs) continue
       this.#waiting.delete(id)
+      askedMs = waiting.askedMs
       waiting.finish({ kind: 'silence' })
     }
+    return askedMs
   }
 
   fail(): void {

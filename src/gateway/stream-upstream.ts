@@ -44,6 +44,7 @@ class Connection {
   readonly #socket: Socket
   readonly #pending = new Pending(true)
   #lastMs = performance.now()
+  #heardMs = 0
 
   constructor({ host, port, tlsName, ca }: StreamServer) {
     this.#socket =
@@ -51,7 +52,10 @@ class Connection {
         ? connectTcp({ host, port, noDelay: true })
         : connectTls({ host, port, servername: tlsName, ...(ca === undefined ? {} : { ca }) })
     const frames = new Frames((frame) => this.#pending.received(frame))
-    this.#socket.on('data', (chunk: Buffer) => frames.push(chunk))
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#heardMs = performance.now()
+      frames.push(chunk)
+    })
     this.#socket.on('error', () => this.close())
     this.#socket.on('close', () => this.close())
   }
@@ -66,7 +70,9 @@ class Connection {
   }
 
   tick(nowMs: number): void {
-    this.#pending.expire(nowMs)
+    const askedMs = this.#pending.expire(nowMs)
+    // The other end may be gone without a word: the kernel would try for a quarter of an hour.
+    if (askedMs !== undefined && this.#heardMs < askedMs) this.close()
     if (this.#pending.size === 0 && nowMs - this.#lastMs > IDLE_MS) this.close()
   }
 

@@ -130,7 +130,7 @@ describe('an answer is passed over', () => {
   const real = a('a.example.com', '192.0.2.1')
   const bothOf =
     (forge: (query: Parameters<Script>[1]) => Buffer[]): Script =>
-    (asked, query) => ({
+    (_, query) => ({
       kind: 'raw',
       messages: [...forge(query), response(query, { kind: 'answer', answers: [real] })],
     })
@@ -436,6 +436,32 @@ describe('over TLS', () => {
       socket.destroy()
     }, identity)
     expect(await addressOf(ask(asking([secure(server.port)], { ca: identity.cert })))).toBe('192.0.2.1')
+  })
+
+  test('a connection over which nothing comes any more is given up', async () => {
+    const dead = new Set<Socket>()
+    const server = await streaming((message, socket) => {
+      if (!dead.has(socket)) respondOver(message, socket)
+    }, identity)
+    const upstreams = asking([secure(server.port)], { ca: identity.cert, timeoutMs: 600 })
+    await ask(upstreams)
+    for (const socket of server.sockets) dead.add(socket)
+    expect(await addressOf(ask(upstreams))).toBe('192.0.2.1')
+    expect(server.connections()).toBe(2)
+  })
+
+  test('a server that is slow with one question keeps its connection', async () => {
+    const server = await streaming((message, socket) => {
+      if (decode(message).questions?.[0]?.type === 'A') respondOver(message, socket)
+    }, identity)
+    const upstreams = asking([secure(server.port)], { ca: identity.cert, timeoutMs: 600 })
+    const slow = ask(upstreams, { type: 16 })
+    const settled = expect(slow).rejects.toThrow('no upstream answered')
+    const others = setInterval(() => void ask(upstreams), 20)
+    await settled
+    clearInterval(others)
+    await ask(upstreams)
+    expect(server.connections()).toBe(1)
   })
 
   test('garbage is passed over', async () => {
