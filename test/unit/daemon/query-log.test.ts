@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { QueryLog } from '../../../src/daemon/query-log.ts'
 import type { QueryReport } from '../../../src/gateway/model.ts'
-import type { Address } from '../../../src/net/types.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 
 function setUp() {
@@ -22,7 +21,7 @@ const REPORT: QueryReport = {
   type: 'A',
   name: 'evil.example.org',
   asker: 'web',
-  source: '172.18.0.2' as Address,
+  source: '172.18.0.2',
   durationMs: 1,
   held: false,
 }
