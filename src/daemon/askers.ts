@@ -21,11 +21,13 @@ export function answeringOf(
   if (rights) {
     const classes = new Map(rights.classes.map((one) => [one.id, one]))
     const claims = new Map<Address, number | undefined>()
+    const disputed = new Set<Address>()
     for (const { container, addresses, class: id } of rights.members) {
       const own = id === undefined ? undefined : classes.get(id)
       for (const address of addresses) {
         // An address that two claim is nobody's, unless both have the same rights.
-        if (claims.has(address) && claims.get(address) !== id) known.delete(address)
+        if (claims.has(address) && claims.get(address) !== id) disputed.add(address)
+        if (disputed.has(address)) known.delete(address)
         else if (own)
           known.set(address, {
             name: container.name,

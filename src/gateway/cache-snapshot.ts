@@ -4,6 +4,7 @@ import type { Cache } from './cache.ts'
 import { encodeReply } from './encode.ts'
 import type { Query } from './query.ts'
 import { readReply } from './reply.ts'
+import { isCut } from './upstream-message.ts'
 
 /** Questions with their answers as DNS messages, the least recently used first. Times are epoch ms. */
 export const cacheSnapshot = z.strictObject({
@@ -22,9 +23,12 @@ export type CacheSnapshot = z.output<typeof cacheSnapshot>
 const MOST_SAVED = 5_000
 
 export function snapshotOf(cache: Cache): CacheSnapshot {
-  const answers = [...cache.entries()].slice(-MOST_SAVED).map(([key, { reply, storedAtMs, expiresAtMs }]) => {
+  const saved = [...cache.entries()].slice(-MOST_SAVED)
+  const answers = saved.flatMap(([key, { reply, storedAtMs, expiresAtMs }]) => {
     const message = encodeReply(queryOf(key), reply, { isUdp: false, ttlOf: (ttl) => ttl })
-    return { key, message: message.toString('base64'), storedAtMs, expiresAtMs }
+    // With its names written out it is larger than a message may be.
+    if (isCut(message)) return []
+    return [{ key, message: message.toString('base64'), storedAtMs, expiresAtMs }]
   })
   return { answers }
 }

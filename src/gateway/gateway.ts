@@ -1,6 +1,6 @@
 import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
-import type { Grant } from '../policy/name-table.ts'
+import type { Grant, NameTable } from '../policy/name-table.ts'
 import { Cache, type Cached } from './cache.ts'
 import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED, SERVFAIL } from './encode.ts'
 import { LearnedNames } from './learned.ts'
@@ -42,6 +42,8 @@ interface Ask {
   readonly source: string
   readonly name: string | undefined
   readonly grants: readonly Grant[]
+  /** Of which the grants are. */
+  readonly names: NameTable
   readonly isUdp: boolean
   readonly startedMs: number
   readonly respond: (message: Buffer) => void
@@ -107,14 +109,17 @@ export class Gateway {
     }
     const name = dotted(query.name)
     const grants = name === undefined ? [] : this.#grantsOf(asker, source, name)
-    const ask: Ask = { query, asker, source, name, grants, isUdp, startedMs, respond }
+    const { names } = this.#answering
+    const ask: Ask = { query, asker, source, name, grants, names, isUdp, startedMs, respond }
     if (grants.length === 0 && !(asker.anyName && name !== undefined)) return this.#deny(ask)
     this.#answer(ask)
   }
 
   #grantsOf(asker: Asker, source: Address, name: string): readonly Grant[] {
-    const granted = this.#answering.names.match(name).filter(({ policy }) => asker.policies.includes(policy))
-    return granted.length > 0 ? granted : this.#learned.match(source, name, this.#nowMs())
+    const isOwn = ({ policy }: Grant): boolean => asker.policies.includes(policy)
+    const granted = this.#answering.names.match(name).filter(isOwn)
+    // Another container may have the address by now.
+    return granted.length > 0 ? granted : this.#learned.match(source, name, this.#nowMs()).filter(isOwn)
   }
 
   #deny(ask: Ask): void {
@@ -228,8 +233,8 @@ export class Gateway {
   }
 
   /** Hosts behind a service are asked for next. */
-  #learn({ source, grants, query }: Ask, { answers }: Reply, ttlOf: (ttl: number) => number): void {
-    if (!LEADING.has(query.type)) return
+  #learn({ source, grants, names, query }: Ask, { answers }: Reply, ttlOf: (ttl: number) => number): void {
+    if (!LEADING.has(query.type) || names !== this.#answering.names) return
     for (const { type, target, ttlSeconds } of answers) {
       const name = type === query.type && target !== undefined ? dotted(target) : undefined
       if (name === undefined) continue

@@ -147,20 +147,26 @@ export class Listener {
     }
     this.#connections.set(connection, from)
     let onTheWay = 0
+    /** Who asks faster than it reads waits. */
+    const regulate = (): void => {
+      if (onTheWay >= QUESTIONS_PER_CONNECTION || connection.writableNeedDrain) connection.pause()
+      else if (connection.isPaused()) connection.resume()
+    }
     const frames = new Frames((message) => {
       onTheWay++
-      if (onTheWay >= QUESTIONS_PER_CONNECTION) connection.pause()
+      regulate()
       this.#options.onMessage(message, from, false, (answer) => {
         onTheWay--
         if (connection.destroyed) return
         const length = Buffer.alloc(2)
         length.writeUInt16BE(answer.length)
         connection.write(Buffer.concat([length, answer]))
-        if (connection.isPaused() && onTheWay < QUESTIONS_PER_CONNECTION) connection.resume()
+        regulate()
       })
     })
     connection.setTimeout(CONNECTION_IDLE_MS, () => connection.destroy())
     connection.on('data', (chunk) => frames.push(chunk))
+    connection.on('drain', regulate)
     connection.on('error', () => connection.destroy())
     connection.on('close', () => this.#connections.delete(connection))
   }

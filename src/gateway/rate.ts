@@ -26,7 +26,8 @@ export class QueryRates {
   /** False: it has asked too much. */
   take(source: string, nowMs: number): boolean {
     let bucket = this.#buckets.get(source)
-    if (!bucket) {
+    if (bucket) this.#buckets.delete(source)
+    else {
       // A source that was silent long enough to be forgotten has a whole budget anyway.
       if (this.#buckets.size >= MOST_SOURCES)
         for (const key of this.#buckets.keys()) {
@@ -34,8 +35,9 @@ export class QueryRates {
           break
         }
       bucket = { tokens: this.#burst, atMs: nowMs }
-      this.#buckets.set(source, bucket)
     }
+    // The one that asked last is last.
+    this.#buckets.set(source, bucket)
     bucket.tokens = Math.min(this.#burst, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * this.#perMs)
     bucket.atMs = nowMs
     if (bucket.tokens < 1) return false

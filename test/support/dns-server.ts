@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { decode, encode, type Answer, type Packet, type Question } from 'dns-packet'
+import { Frames } from '../../src/resolve/frames.ts'
 
 /** What the scripted server was asked, and how. */
 export interface Asked {
@@ -131,16 +132,14 @@ export class DnsServer {
     this.#connections.add(socket)
     socket.on('close', () => this.#connections.delete(socket))
     socket.on('error', () => socket.destroy())
-    let received = Buffer.alloc(0)
-    socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk])
-      if (received.length < 2 || received.length < 2 + received.readUInt16BE()) return
-      const query = decode(received.subarray(2))
+    const frames = new Frames((frame) => {
+      const query = decode(frame)
       const reply = this.#ask(query, 'tcp', socket.remotePort ?? 0)
       if (reply.kind === 'answer' || reply.kind === 'rcode') writeInPieces(socket, response(query, reply))
       else if (reply.kind === 'raw') for (const bytes of reply.messages) socket.write(bytes)
       else if (reply.kind === 'close') socket.destroy()
     })
+    socket.on('data', (chunk) => frames.push(chunk))
   }
 
   #ask(query: Packet, transport: 'udp' | 'tcp', fromPort: number): Reply {

@@ -131,6 +131,25 @@ describe('over one connection', () => {
     clearInterval(release)
   })
 
+  test('who reads no answer is not written to for ever', async () => {
+    let asked = 0
+    const large = Buffer.alloc(60_000)
+    const { port } = await listening((_message, _from, _isUdp, respond) => {
+      asked++
+      respond(large)
+    })
+    const socket = await dial(port)
+    socket.pause()
+    for (let index = 0; index < 100; index++) {
+      for (let more = 0; more < 20; more++) socket.write(framed('x'))
+      await turn(2)
+    }
+    expect(asked).toBeLessThan(1000)
+    const answers = answersOf(socket, 2000)
+    socket.resume()
+    expect(await answers).toHaveLength(2000)
+  })
+
   test('an answer to who is gone goes nowhere', async () => {
     let respond = (): void => undefined
     const { port, errors } = await listening((message, _from, _isUdp, answer) => {

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { KernelAdmission } from '../../../src/daemon/admission.ts'
+import type { Membership } from '../../../src/dataplane/membership.ts'
+import type { Address, Hostname } from '../../../src/net/types.ts'
+import type { Desired } from '../../../src/reconcile/desired.ts'
+import type { Lane } from '../../../src/reconcile/lane.ts'
+import type { Ledger } from '../../../src/resolve/ledger.ts'
+import { heldAddress } from '../../support/builders.ts'
+
+/** A ledger in which each name holds what is listed for it. */
+function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = false) {
+  const brought: { places: readonly { set: string; element: string }[]; seconds: number }[] = []
+  const included: string[] = []
+  let changes = 0
+  const admission = new KernelAdmission({
+    ledger: {
+      admit: (name: string) => ({
+        held: (holds[name] ?? []).map((one) => heldAddress(one)),
+        refused: [],
+        changed,
+      }),
+    } as unknown as Ledger,
+    isHostAddress: (address) => address === '198.51.100.1',
+    desired: {
+      membership: {
+        include: (name: string, { address }: { address: string }) => {
+          included.push(`${name} ${address}`)
+          return [`set of ${name}`]
+        },
+        setsOf: (name: string) => [`set of ${name}`],
+      } as unknown as Membership,
+      config: { resolver: { maxStaleMs: 90_500 } },
+    } as unknown as Desired,
+    lane: {
+      bring: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
+        brought.push({ places, seconds })
+        return undefined
+      },
+    } as unknown as Lane,
+    onChange: () => changes++,
+  })
+  const admit = (as: readonly string[], ...addresses: string[]) => {
+    const given = addresses.map((address) => ({ address: address as Address, ttlMs: 1000 }))
+    return [...admission.admit(as as Hostname[], given).refused]
+  }
+  return { admit, brought, included, changes: () => changes }
+}
+
+test('what a name holds is brought into its sets, and all else refused', () => {
+  const { admit, brought, included, changes } = setUp({ a: ['192.0.2.1'] })
+  expect(admit(['a'], '192.0.2.1', '169.254.169.254')).toEqual(['169.254.169.254'])
+  expect(brought).toEqual([{ places: [{ set: 'set of a', element: '192.0.2.1' }], seconds: 90 }])
+  expect([included, changes()]).toEqual([[], 0])
+})
+
+test('an address is refused only when no name holds it', () => {
+  const { admit, brought } = setUp({ a: ['192.0.2.1'], b: ['192.0.2.1', '10.0.0.1'] })
+  expect(admit(['a', 'b'], '192.0.2.1', '10.0.0.1', '10.0.0.2')).toEqual(['10.0.0.2'])
+  expect(brought[0]?.places).toHaveLength(3)
+})
+
+test('what is new is to be held by passes too, and saved', () => {
+  const { admit, included, changes } = setUp({ a: ['192.0.2.1'] }, true)
+  admit(['a'], '192.0.2.1')
+  expect([included, changes()]).toEqual([['a 192.0.2.1'], 1])
+})
+
+describe('who may reach any host', () => {
+  test('is told public addresses, and none is booked', () => {
+    const { admit, brought } = setUp({})
+    const inner = [
+      '10.0.0.1',
+      '169.254.169.254',
+      '127.0.0.1',
+      '198.51.100.1',
+      'fd00::1',
+      'fe80::1',
+      '0.0.0.0',
+    ]
+    expect(admit([], '1.1.1.1', '2606:4700::1111', ...inner)).toEqual(inner)
+    expect(brought).toEqual([])
+  })
+})

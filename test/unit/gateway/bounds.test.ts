@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest'
+import { Cache } from '../../../src/gateway/cache.ts'
+import { restoreCache, snapshotOf } from '../../../src/gateway/cache-snapshot.ts'
+import { EMPTY, NXDOMAIN } from '../../../src/gateway/encode.ts'
+import { LearnedNames } from '../../../src/gateway/learned.ts'
+import { QueryRates } from '../../../src/gateway/rate.ts'
+import { readReply } from '../../../src/gateway/reply.ts'
+import { TYPE } from '../../../src/gateway/types.ts'
+import type { Hostname } from '../../../src/net/types.ts'
+import type { Grant } from '../../../src/policy/name-table.ts'
+import { a } from '../../support/dns-server.ts'
+import { record, reply, replyOf, soa, TO_QUESTION, uint16, wire } from './messages.ts'
+
+const DAY_MS = 86_400_000
+
+describe('the cache', () => {
+  test('holds an answer for its time, and for a day more as a stale one', () => {
+    const cache = new Cache()
+    cache.put('k', EMPTY, 1000, 5000)
+    expect(cache.fresh('k', 5000)?.reply).toBe(EMPTY)
+    expect(cache.fresh('k', 5999)).toBeDefined()
+    expect(cache.fresh('k', 6000)).toBeUndefined()
+    expect(cache.stale('k', 6000 + DAY_MS - 1)?.reply).toBe(EMPTY)
+    expect(cache.stale('k', 6000 + DAY_MS)).toBeUndefined()
+    expect(cache.size).toBe(0)
+  })
+
+  test('gives nothing from the future when the clock was put back', () => {
+    const cache = new Cache()
+    cache.put('k', EMPTY, 1000, 5000)
+    expect(cache.fresh('k', 4999)).toBeUndefined()
+    expect(cache.stale('k', 4999)).toBeUndefined()
+    expect(cache.fresh('k', 5001)).toBeDefined()
+  })
+
+  test('forgets the least recently used of too many', () => {
+    const cache = new Cache(3)
+    for (const key of ['a', 'b', 'c']) cache.put(key, EMPTY, 1000, 0)
+    cache.fresh('a', 1)
+    cache.put('d', EMPTY, 1000, 1)
+    expect([...cache.entries()].map(([key]) => key)).toEqual(['c', 'a', 'd'])
+    for (let index = 0; index < 1000; index++) cache.put(`n${index}`, EMPTY, 1000, 1)
+    expect(cache.size).toBe(3)
+  })
+
+  test('replaces, and forgets what holds for no time', () => {
+    const cache = new Cache()
+    cache.put('k', EMPTY, 1000, 0)
+    cache.put('k', NXDOMAIN, 1000, 1)
+    expect(cache.fresh('k', 2)?.reply).toBe(NXDOMAIN)
+    cache.put('k', EMPTY, 0, 3)
+    expect(cache.size).toBe(0)
+  })
+})
+
+describe('what is saved of the cache', () => {
+  const NAME = 'a.example.com'
+  const saved = (message: Buffer, type: number, nowMs = 6000) => {
+    const before = new Cache()
+    const key = `${type} 00 ${wire(NAME)}`
+    before.put(key, readReply(message, wire(NAME), type), 60_000, 5000)
+    const after = new Cache()
+    restoreCache(after, snapshotOf(before), nowMs)
+    return { before: before.fresh(key, 6000), after: after.fresh(key, 6000) }
+  }
+
+  test.each([
+    ['addresses', reply([a(NAME, '192.0.2.1', 60), a(NAME, '192.0.2.2', 70)]), TYPE.A],
+    ['an absence', reply([], { rcode: 3, authorities: [soa('example.com')] }), TYPE.A],
+  ])('is the same afterwards: %s', (_, message, type) => {
+    const { before, after } = saved(message, type)
+    expect(after).toEqual(before)
+  })
+
+  test('is not what was stored in the future', () => {
+    expect(saved(reply([a(NAME, '192.0.2.1')]), TYPE.A, 4999).after).toBeUndefined()
+  })
+
+  test('is not an answer that was cut because it is too large', () => {
+    const mails = Array.from({ length: 1200 }, (_, at) =>
+      record(
+        TO_QUESTION,
+        TYPE.MX,
+        Buffer.concat([uint16(at), Buffer.from('\x01x', 'latin1'), uint16(0xc00c)]),
+      ),
+    )
+    const long = `${'x'.repeat(63)}.${'x'.repeat(63)}.example.com`
+    const key = `${TYPE.MX} 00 ${wire(long)}`
+    const before = new Cache()
+    before.put(key, readReply(replyOf(long, TYPE.MX, { answers: mails }), wire(long), TYPE.MX), 60_000, 5000)
+    const after = new Cache()
+    restoreCache(after, snapshotOf(before), 6000)
+    expect(before.fresh(key, 6000)?.reply.answers).toHaveLength(1200)
+    expect(after.fresh(key, 6000)).toBeUndefined()
+  })
+})
+
+describe('the budget of questions', () => {
+  test('is five seconds at once, and then its rate', () => {
+    const rates = new QueryRates(10)
+    const taken = (nowMs: number) => {
+      let count = 0
+      while (rates.take('192.0.2.1', nowMs)) count++
+      return count
+    }
+    expect([taken(0), taken(0), taken(99), taken(100), taken(1100), taken(100_000)]).toEqual([
+      50, 0, 0, 1, 10, 50,
+    ])
+  })
+
+  test('is one for each source', () => {
+    const rates = new QueryRates(1)
+    for (let index = 0; index < 5; index++) expect(rates.take('192.0.2.1', 0)).toBe(true)
+    expect(rates.take('192.0.2.1', 0)).toBe(false)
+    expect(rates.take('192.0.2.2', 0)).toBe(true)
+  })
+
+  test('grows by no clock that goes back', () => {
+    const rates = new QueryRates(1)
+    while (rates.take('192.0.2.1', 10_000));
+    expect(rates.take('192.0.2.1', 0)).toBe(false)
+    expect(rates.take('192.0.2.1', 500)).toBe(false)
+    expect(rates.take('192.0.2.1', 1000)).toBe(true)
+  })
+
+  test('of less than one a second lets one through', () => {
+    const rates = new QueryRates(1 / 60)
+    expect([0, 1, 60_000, 60_001].map((nowMs) => rates.take('192.0.2.1', nowMs))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+  })
+
+  test('follows a change of the rate', () => {
+    const rates = new QueryRates(1000)
+    rates.take('192.0.2.1', 0)
+    rates.setRate(1)
+    let count = 0
+    while (rates.take('192.0.2.1', 0)) count++
+    expect(count).toBe(5)
+  })
+
+  test('is not had anew by asking much while many others ask once', () => {
+    const rates = new QueryRates(1)
+    while (rates.take('192.0.2.1', 0));
+    for (let index = 0; index < 20_000; index++) {
+      rates.take(`2001:db8::${index}`, 0)
+      if (index % 100 === 0) expect(rates.take('192.0.2.1', 0)).toBe(false)
+    }
+  })
+})
+
+describe('learned names', () => {
+  const grants: Grant[] = [{ policy: 'common', as: 'a.example.com' as Hostname, private: false }]
+
+  test('are matched for who learned them, until their time is over', () => {
+    const learned = new LearnedNames()
+    learned.learn('192.0.2.1', 'x.example.com', grants, 1000)
+    expect(learned.match('192.0.2.1', 'x.example.com', 999)).toBe(grants)
+    expect(learned.match('192.0.2.1', 'x.example.com', 1000)).toEqual([])
+    expect(learned.match('192.0.2.2', 'x.example.com', 0)).toEqual([])
+    expect(learned.match('192.0.2.1', 'y.example.com', 0)).toEqual([])
+  })
+
+  test('are 256 for one source, the newest', () => {
+    const learned = new LearnedNames()
+    for (let index = 0; index <= 256; index++) learned.learn('192.0.2.1', `n${index}`, grants, 1000)
+    expect(learned.match('192.0.2.1', 'n0', 0)).toEqual([])
+    expect(learned.match('192.0.2.1', 'n1', 0)).toBe(grants)
+    expect(learned.match('192.0.2.1', 'n256', 0)).toBe(grants)
+    for (let index = 0; index < 1000; index++) learned.learn('192.0.2.1', 'n256', grants, 1000)
+    expect(learned.match('192.0.2.1', 'n1', 0)).toBe(grants)
+  })
+
+  test('are those of 4,096 sources', () => {
+    const learned = new LearnedNames()
+    for (let index = 0; index <= 4096; index++) learned.learn(`source ${index}`, 'x', grants, 1000)
+    expect(learned.match('source 0', 'x', 0)).toEqual([])
+    expect(learned.match('source 1', 'x', 0)).toBe(grants)
+    expect(learned.match('source 4096', 'x', 0)).toBe(grants)
+  })
+
+  test('may all be forgotten', () => {
+    const learned = new LearnedNames()
+    learned.learn('192.0.2.1', 'x', grants, 1000)
+    learned.clear()
+    expect(learned.match('192.0.2.1', 'x', 0)).toEqual([])
+  })
+})
