@@ -48,7 +48,7 @@ export class Upstreams {
   constructor({ servers, timeoutMs, ca, nowMs = () => performance.now() }: UpstreamsOptions) {
     this.#ca = ca
     this.#nowMs = nowMs
-    this.#servers = servers.map((server) => new Server(server, ca, nowMs))
+    this.#servers = eachOnce(servers).map((server) => new Server(server, ca, nowMs))
     this.#timeoutMs = timeoutMs
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref()
@@ -58,7 +58,7 @@ export class Upstreams {
   setServers(servers: readonly UpstreamServer[], timeoutMs: number = this.#timeoutMs): void {
     this.#timeoutMs = timeoutMs
     const before = new Map(this.#servers.map((server) => [server.text, server]))
-    this.#servers = servers.map((wanted) => {
+    this.#servers = eachOnce(servers).map((wanted) => {
       const fresh = new Server(wanted, this.#ca, this.#nowMs)
       const known = before.get(fresh.text)
       before.delete(fresh.text)
@@ -141,3 +141,8 @@ export class Upstreams {
     this.#leaving = this.#leaving.filter((server) => !server.isIdle)
   }
 }
+
+/** Who is named twice is one server. */
+const eachOnce = (servers: readonly UpstreamServer[]): UpstreamServer[] => [
+  ...new Map(servers.map((server) => [JSON.stringify(server), server])).values(),
+]

@@ -38,6 +38,7 @@ function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = fal
       },
     } as unknown as Lane,
     onChange: () => changes++,
+    onFailure: () => undefined,
   })
   const admit = (as: readonly string[], ...addresses: string[]) => {
     const given = addresses.map((address) => ({ address: address as Address, ttlMs: 1000 }))
