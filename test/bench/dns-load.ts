@@ -1,5 +1,5 @@
 import type { LabContainer } from '../lab/container.ts'
-import { Lab } from '../lab/lab.ts'
+import type { Lab } from '../lab/lab.ts'
 
 /** As many as one of them may not ask: a container has a budget. */
 const CLIENTS = 4
