@@ -1,4 +1,4 @@
-import { MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
+import { lowerCase, MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
 import { RCODE, TYPE } from './types.ts'
 
 const CLASS_IN = 1
@@ -40,19 +40,19 @@ export function readQuery(message: Buffer): Query | BadQuery | undefined {
   const head = { id, recursionDesired: (flags & 0x0100) !== 0 }
   const bad = (rcode: number): BadQuery => ({ rcode, query: head })
   if ((flags & 0x7800) !== 0) return bad(RCODE.notImp)
-  const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => message.readUInt16BE(at))
-  if (questions !== 1 || answers !== 0 || authorities !== 0 || (additionals ?? 0) > 4)
+  const additionals = message.readUInt16BE(10)
+  // One question, no answer, no authority.
+  if (message.readUInt32BE(4) !== 0x0001_0000 || message.readUInt16BE(8) !== 0 || additionals > 4)
     return bad(RCODE.formErr)
+  const nameEnd = endOfName(message)
+  const end = nameEnd === undefined ? Number.POSITIVE_INFINITY : nameEnd + 4
+  if (nameEnd === undefined || end > message.length) return bad(RCODE.formErr)
+  const name = lowerCase(message.toString('latin1', HEADER_BYTES, nameEnd))
+  const type = message.readUInt16BE(nameEnd)
+  const isInternet = message.readUInt16BE(nameEnd + 2) === CLASS_IN
+  const asked = message.subarray(HEADER_BYTES, end)
   try {
-    const reader = new MessageReader(message)
-    reader.skip(HEADER_BYTES)
-    const name = reader.name()
-    // A pointer in a question can only point into the header.
-    if (reader.position !== HEADER_BYTES + name.length) return bad(RCODE.formErr)
-    const type = reader.uint16()
-    const isInternet = reader.uint16() === CLASS_IN
-    const asked = message.subarray(HEADER_BYTES, reader.position)
-    const options = readEdns(reader, additionals ?? 0)
+    const options = additionals === 0 ? undefined : readEdns(message, end, additionals)
     if (options === 'malformed') return bad(RCODE.formErr)
     if (!isInternet || type === TYPE.OPT) return { rcode: RCODE.refused, query: { ...head, asked } }
     if (type === TYPE.AXFR || type === TYPE.IXFR) return { rcode: RCODE.refused, query: { ...head, asked } }
@@ -73,10 +73,26 @@ export function readQuery(message: Buffer): Query | BadQuery | undefined {
 
 export const isBad = (query: Query | BadQuery): query is BadQuery => 'rcode' in query
 
+/** Undefined: it is none. A pointer in a question could only point into the header. */
+function endOfName(message: Buffer): number | undefined {
+  for (let at = HEADER_BYTES; ;) {
+    const length = message[at] ?? HIGHEST_LABEL + 1
+    at += 1 + length
+    if (length > HIGHEST_LABEL || at - HEADER_BYTES > HIGHEST_NAME) return undefined
+    if (length === 0) return at
+  }
+}
+
+const HIGHEST_LABEL = 63
+const HIGHEST_NAME = 255
+
 function readEdns(
-  reader: MessageReader,
+  message: Buffer,
+  start: number,
   count: number,
 ): { bytes: number; dnssecOk: boolean } | 'malformed' | undefined {
+  const reader = new MessageReader(message)
+  reader.moveTo(start)
   let found: { bytes: number; dnssecOk: boolean } | undefined
   for (let index = 0; index < count; index++) {
     const isRoot = reader.name() === '\0'

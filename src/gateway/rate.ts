@@ -1,3 +1,5 @@
+import { Generations } from './generations.ts'
+
 /** What one source may ask, as a bucket that fills again. */
 interface Bucket {
   tokens: number
@@ -10,7 +12,7 @@ const MOST_SOURCES = 10_000
 
 /** A budget of questions for each source. */
 export class QueryRates {
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #buckets = new Generations<Bucket>(MOST_SOURCES)
   #perMs = 0
   #burst = 0
 
@@ -26,18 +28,8 @@ export class QueryRates {
   /** False: it has asked too much. */
   take(source: string, nowMs: number): boolean {
     let bucket = this.#buckets.get(source)
-    if (bucket) this.#buckets.delete(source)
-    else {
-      // A source that was silent long enough to be forgotten has a whole budget anyway.
-      if (this.#buckets.size >= MOST_SOURCES)
-        for (const key of this.#buckets.keys()) {
-          this.#buckets.delete(key)
-          break
-        }
-      bucket = { tokens: this.#burst, atMs: nowMs }
-    }
-    // The one that asked last is last.
-    this.#buckets.set(source, bucket)
+    // A source that was silent long enough to be forgotten has a whole budget anyway.
+    if (!bucket) this.#buckets.set(source, (bucket = { tokens: this.#burst, atMs: nowMs }))
     bucket.tokens = Math.min(this.#burst, bucket.tokens + Math.max(0, nowMs - bucket.atMs) * this.#perMs)
     bucket.atMs = nowMs
     if (bucket.tokens < 1) return false

@@ -10,7 +10,7 @@ export class MessageReader {
   position = 0
   readonly #message: Buffer
   /** Names already followed, by the offset their pointer gave: an answer of 1,500 records points 1,500 times to one place. */
-  readonly #pointedTo = new Map<number, string>()
+  #pointedTo: Map<number, string> | undefined
 
   constructor(message: Buffer) {
     this.#message = message
@@ -54,13 +54,13 @@ export class MessageReader {
   name(): string {
     const start = this.position
     const pointer = this.#pointerAt(start)
-    const known = pointer === undefined ? undefined : this.#pointedTo.get(pointer)
+    const known = pointer === undefined ? undefined : this.#pointedTo?.get(pointer)
     if (known !== undefined) {
       this.position = start + 2
       return known
     }
     const name = this.#followName()
-    if (pointer !== undefined) this.#pointedTo.set(pointer, name)
+    if (pointer !== undefined) (this.#pointedTo ??= new Map()).set(pointer, name)
     return name
   }
 
@@ -104,5 +104,13 @@ export class MessageReader {
   }
 }
 
-/** Only A-Z: DNS knows no other case, and toLowerCase would also fold bytes above 127. */
-const lowerCase = (text: string): string => text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase())
+/** Only A-Z: DNS knows no other case, and toLowerCase would also fold bytes above 127. Names in mixed case are many, bytes above 127 are none in earnest. */
+export function lowerCase(text: string): string {
+  if (!CAPITAL.test(text)) return text
+  return ABOVE_ASCII.test(text)
+    ? text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase())
+    : text.toLowerCase()
+}
+
+const CAPITAL = /[A-Z]/
+const ABOVE_ASCII = /[\u0080-\u00ff]/

@@ -18,6 +18,9 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 const ALL_REFUSED: Lookup = { kind: 'error', detail: 'every address was refused because of its range' }
 
+/** Of what was seen within one second the order does not matter. */
+const MOVED_MS = 1_000
+
 /** A name that answers with ever new refused addresses shall not fill the memory. */
 const MAX_REFUSED_REMEMBERED = 256
 
@@ -150,9 +153,10 @@ export class NameRecord {
       const expiresAtMs = nowMs + ttlMs + limits.retainMs
       const held = this.#held.get(address)
       if (held) {
+        // Not each time: a map in which one key is moved again and again gets slow.
+        if (nowMs - held.seenAtMs >= MOVED_MS) this.#moveLast(held)
         held.seenAtMs = Math.max(held.seenAtMs, nowMs)
         held.expiresAtMs = Math.max(held.expiresAtMs, expiresAtMs)
-        this.#moveLast(held)
         continue
       }
       changed = true

@@ -1,0 +1,42 @@
+/**
+ * A map of bounded size that forgets what was used least lately, half of it at a time. In two generations: a map in which one key is moved to the end again
+ * and again, as the usual way is, gets slower with each time.
+ */
+export class Generations<Value> {
+  #young = new Map<string, Value>()
+  #old = new Map<string, Value>()
+
+  constructor(private readonly most: number) {}
+
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
+  /** Counts as use. */
+  get(key: string): Value | undefined {
+    const young = this.#young.get(key)
+    if (young !== undefined) return young
+    const old = this.#old.get(key)
+    if (old !== undefined) this.set(key, old)
+    return old
+  }
+
+  set(key: string, value: Value): void {
+    this.#old.delete(key)
+    this.#young.set(key, value)
+    if (this.#young.size < this.most / 2) return
+    this.#old = this.#young
+    this.#young = new Map()
+  }
+
+  delete(key: string): void {
+    this.#young.delete(key)
+    this.#old.delete(key)
+  }
+
+  /** What was used least lately first, within one generation of two. */
+  *entries(): Iterable<readonly [string, Value]> {
+    yield* this.#old
+    yield* this.#young
+  }
+}
