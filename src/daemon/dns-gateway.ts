@@ -116,7 +116,7 @@ export class DnsGateway {
       socket: await Listener.open({
         port,
         inherited: this.#options.inherited,
-        onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond),
+        onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond) ?? false,
         onError: (error) => this.#options.onState(`a socket of the DNS gateway failed: ${error.message}`),
       }),
     }

@@ -81,13 +81,13 @@ export class Gateway {
     this.#rates.setRate(perSecond(answering))
   }
 
-  /** `respond` is called once at most, now or later. */
-  handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): void {
+  /** `respond` is called once, now or later. False: it never will be, since the sender deserves no answer. */
+  handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): boolean {
     const startedMs = performance.now()
     const source = parseAddress(from.startsWith('::ffff:') ? from.slice(7) : from)
     const asker = source && this.#answering.askerOf(source)
     // Nobody of ours: an answer would make this an open resolver.
-    if (!source || !asker) return
+    if (!source || !asker) return false
     const report = (outcome: Outcome, more: Partial<QueryReport> = {}): void =>
       this.#onQuery({
         outcome,
@@ -100,19 +100,27 @@ export class Gateway {
         held: false,
         ...more,
       })
-    if (!this.#rates.take(source, startedMs)) return report('limited')
+    if (!this.#rates.take(source, startedMs)) {
+      report('limited')
+      return false
+    }
     const query = readQuery(message)
-    if (!query) return report('malformed')
+    if (!query) {
+      report('malformed')
+      return false
+    }
     if (isBad(query)) {
       respond(encodeBad(query))
-      return report('malformed')
+      report('malformed')
+      return true
     }
     const name = dotted(query.name)
     const grants = name === undefined ? [] : this.#grantsOf(asker, source, name)
     const { names } = this.#answering
     const ask: Ask = { query, asker, source, name, grants, names, isUdp, startedMs, respond }
-    if (grants.length === 0 && !(asker.anyName && name !== undefined)) return this.#deny(ask)
-    this.#answer(ask)
+    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#deny(ask)
+    else this.#answer(ask)
+    return true
   }
 
   #grantsOf(asker: Asker, source: Address, name: string): readonly Grant[] {

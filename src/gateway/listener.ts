@@ -7,13 +7,13 @@ export interface ListenerOptions {
   readonly port: number
   /** Descriptors of sockets that somebody holds open for us: those of this port are taken, the others left. */
   readonly inherited: readonly number[]
-  /** `respond` may be called once, now or later. */
+  /** `respond` is called once, now or later; false: never. */
   readonly onMessage: (
     message: Buffer,
     from: string,
     isUdp: boolean,
     respond: (message: Buffer) => void,
-  ) => void
+  ) => boolean
   /** A socket failed after it was open. */
   readonly onError: (error: Error) => void
 }
@@ -157,7 +157,7 @@ export class Listener {
     const frames = new Frames((message) => {
       onTheWay++
       regulate()
-      this.#options.onMessage(message, from, false, (answer) => {
+      const isTaken = this.#options.onMessage(message, from, false, (answer) => {
         onTheWay--
         if (connection.destroyed) return
         const length = Buffer.alloc(2)
@@ -165,6 +165,7 @@ export class Listener {
         connection.write(Buffer.concat([length, answer]))
         regulate()
       })
+      if (!isTaken) connection.destroy()
     })
     connection.setTimeout(CONNECTION_IDLE_MS, () => connection.destroy())
     connection.on('data', (chunk) => frames.push(chunk))

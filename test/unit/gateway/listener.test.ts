@@ -22,15 +22,19 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-const echo: ListenerOptions['onMessage'] = (message, _from, _isUdp, respond) => respond(message)
+const echo: ListenerOptions['onMessage'] = (message, _from, _isUdp, respond) => {
+  respond(message)
+  return true
+}
 
-async function listening(onMessage: ListenerOptions['onMessage'] = echo) {
+/** @param onMessage returns false for what it does not answer */
+async function listening(onMessage: (...args: Parameters<ListenerOptions['onMessage']>) => unknown = echo) {
   const errors: Error[] = []
   const port = await freePort()
   const listener = await Listener.open({
     port,
     inherited: [],
-    onMessage,
+    onMessage: (...args) => onMessage(...args) !== false,
     onError: (error) => errors.push(error),
   })
   let open = true
@@ -148,6 +152,13 @@ describe('over one connection', () => {
     const answers = answersOf(socket, 2000)
     socket.resume()
     expect(await answers).toHaveLength(2000)
+  })
+
+  test('who deserves no answer is left', async () => {
+    const { port } = await listening(() => false)
+    const socket = await dial(port)
+    socket.write(framed('x'))
+    await once(socket, 'close')
   })
 
   test('an answer to who is gone goes nowhere', async () => {
