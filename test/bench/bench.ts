@@ -13,6 +13,7 @@ import { network } from './network.ts'
 import { asMarkdown, asText, type Measured } from './report.ts'
 import { policies } from './policies.ts'
 import { start } from './start.ts'
+import { tunnel } from './tunnel.ts'
 import { throughput } from './throughput.ts'
 
 const FIGURES: readonly Figure[] = [
@@ -26,6 +27,7 @@ const FIGURES: readonly Figure[] = [
   network,
   policies,
   gateway,
+  tunnel,
 ]
 
 const options = process.argv.slice(2)
