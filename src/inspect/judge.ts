@@ -63,7 +63,10 @@ export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Pro
   const saved = input.kernel.rules[family]
   const behind = forbiddenBehind(input, way, saved)
   if (port53(input) && jumpsTo(saved, 'PREROUTING', CHAIN.nat, 'nat'))
-    return say(true, 'it is led to the DNS gateway, which answers for the names that are allowed')
+    return {
+      ...say(true, 'it is led to the DNS gateway'),
+      provisos: ['the name that is asked for decides whether there is an answer'],
+    }
   const stands = toHost ? jumpsTo(saved, 'INPUT', CHAIN.input) : hookOf(saved) !== undefined
   if (!stands) {
     if (!toHost && backstopDrops(input, way))
