@@ -214,7 +214,8 @@ export class Gateway {
         ? reply.answers
         : reply.answers.filter(({ addresses }) => !addresses.some((address) => refused.has(address)))
     const send = (held: boolean): void => {
-      ask.respond(encodeReply(ask.query, { ...reply, answers }, { isUdp: ask.isUdp, ttlOf }))
+      const told = answers === reply.answers ? reply : { ...reply, answers }
+      ask.respond(encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)

@@ -89,7 +89,8 @@ function readSection(reader: MessageReader, count: number): ResourceRecord[] {
     const end = reader.dataEnd(reader.uint16())
     if (isInternet) {
       const ttlSeconds = ttl > HIGHEST_TTL ? 0 : ttl
-      records.push({ owner, type, ttlSeconds, ...readData(reader, type, end) })
+      const { data, addresses, target } = readData(reader, type, end)
+      records.push({ owner, type, ttlSeconds, data, addresses, target })
     }
     reader.moveTo(end)
   }

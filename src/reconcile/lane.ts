@@ -14,7 +14,9 @@ interface Place {
 }
 
 /** Longer than any reading of the sets takes. */
-const REMEMBERED_MS = 60_000
+const REMEMBERED_MS = 25_000
+/** What is forgotten too soon is taken for somebody else's and written once more. */
+const MOST_REMEMBERED = 100_000
 
 /**
  * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
@@ -119,10 +121,10 @@ export class Lane {
     for (const { place, known, write } of writes) {
       lines.push(renderAdd(place.set, write))
       // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
+      const before = known.elements.get(place.element)
       const fresh = {
-        packets: 0,
-        bytes: 0,
-        ...known.elements.get(place.element),
+        packets: before?.packets ?? 0,
+        bytes: before?.bytes ?? 0,
         comment: write.comment,
         expiresAtMs: nowMs + timeoutSeconds * 1000,
       }
@@ -149,9 +151,9 @@ export class Lane {
     const key = placeOf(place.set, place.element)
     const atMs = performance.now()
     this.#written.delete(key)
-    this.#written.set(key, { ...place, known, atMs })
+    this.#written.set(key, { set: place.set, element: place.element, known, atMs })
     for (const [oldest, one] of this.#written) {
-      if (atMs - one.atMs < REMEMBERED_MS) break
+      if (atMs - one.atMs < REMEMBERED_MS && this.#written.size <= MOST_REMEMBERED) break
       this.#written.delete(oldest)
     }
   }
