@@ -168,7 +168,7 @@ async function rotating(ours: Lab, daemon: Daemon, { rounds }: Scale): Promise<F
   const client = await ours.container()
   const count = rounds > 5 ? ASKED : 100
   const failed = async (): Promise<number> => {
-    const fetch = 'curl -4 -s -o /dev/null --max-time 1 http://rotating.example/ || echo failed'
+    const fetch = 'curl -4 -s -o /dev/null --max-time 0.3 http://rotating.example/ || echo failed'
     const { stdout } = await client.exec(
       ['sh', '-c', `for i in $(seq ${count}); do ${fetch}; sleep 0.02; done`],
       {
