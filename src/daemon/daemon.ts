@@ -257,6 +257,11 @@ export class Daemon {
     this.#log.info({}, 'stopped; the rules stay in force')
   }
 
+  /** Does the gateway answer containers? That takes speed. */
+  get answersDns(): boolean {
+    return this.#desired?.config.dns.gateway ?? false
+  }
+
   get stateDirectory(): string {
     return this.#store.directory
   }

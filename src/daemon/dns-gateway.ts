@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import type { Config, UpstreamServer } from '../config/model.ts'
 import { restoreCache, snapshotOf, type CacheSnapshot } from '../gateway/cache-snapshot.ts'
 import { Gateway } from '../gateway/gateway.ts'
@@ -85,6 +86,8 @@ export class DnsGateway {
         this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
         this.#gateway = this.#create(this.#upstreams, this.#answering)
       }
+      // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
+      setFlagsFromString('--no-optimize-for-size')
       await this.#listen(config.dns.port)
       await this.#options.onWanted(true)
       this.#options.onState(

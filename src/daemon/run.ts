@@ -70,7 +70,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
       const started = daemon.start()
       await Promise.race([started, stopped])
       // The start is for speed; from now on dead objects go before the heap grows, which takes a third less memory.
-      setFlagsFromString('--optimize-for-size')
+      if (!daemon.answersDns) setFlagsFromString('--optimize-for-size')
       await stopped
       await daemon.stop()
       if (hasWayBack) return EXIT.ok

@@ -6,10 +6,29 @@ export interface Scale {
   readonly networks: number
   readonly idleSeconds: number
   readonly containers: number
+  /** Names that one container asks for, one after the other. */
+  readonly flood: number
+  readonly connections: number
 }
 
-export const FULL: Scale = { rounds: 15, seconds: 2, networks: 200, idleSeconds: 75, containers: 1_000 }
-export const QUICK: Scale = { rounds: 3, seconds: 1, networks: 10, idleSeconds: 15, containers: 50 }
+export const FULL: Scale = {
+  rounds: 15,
+  seconds: 2,
+  networks: 200,
+  idleSeconds: 75,
+  containers: 1_000,
+  flood: 200_000,
+  connections: 1_000,
+}
+export const QUICK: Scale = {
+  rounds: 3,
+  seconds: 1,
+  networks: 10,
+  idleSeconds: 15,
+  containers: 50,
+  flood: 20_000,
+  connections: 100,
+}
 
 /** One line of the table. */
 export interface Finding {
