@@ -7,7 +7,7 @@ const ADDRESSES = Array.from({ length: 16 }, (_, index) => `203.0.113.${100 + in
 const ANSWERS = ADDRESSES.map((address) => ({ a: [address], ttl: 1 }))
 /** One process each, so that nobody but the gateway remembers an answer. */
 const CONNECTIONS = `for i in $(seq COUNT); do
-  curl -4 -s -o /dev/null --max-time 2 http://${NAME}/ || echo failed
+  curl -4 -s -o /dev/null --max-time 0.4 http://${NAME}/ || echo failed
 done`
 
 /** A name with sixteen addresses, one an answer: connections that fail. */
