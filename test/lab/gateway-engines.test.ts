@@ -91,10 +91,19 @@ describe.each(['the outside', 'itself'] as const)('an engine on a host that asks
 })
 
 describe('setup-dns', () => {
-  const lab = useLab({ name: 'gateway-setup', dns: 'host', engine: '28.5' })
+  const lab = useLab({ name: 'gateway-setup', dns: 'host', startEngine: false })
+  const isLatest = () => lab().engineVersion === '28.5'
+
+  beforeAll(async () => {
+    // Where else an engine asks from the host.
+    if (!isLatest()) await askOnHost(lab())
+    await lab().engine.start()
+    await importImage(lab().docker)
+  })
+
   /** As an operator has it: with the engine's own programs on the path. */
   const setup = async (...args: string[]) => {
-    const path = [await engineBinaries('28.5'), process.env['PATH']].filter(Boolean).join(':')
+    const path = [await engineBinaries(lab().engineVersion), process.env['PATH']].filter(Boolean).join(':')
     const env = ['env', `PATH=${path}`] as const
     return lab().host([...env, ...programArgv(), 'setup-dns', ...args], {
       timeoutMs: 30_000,
@@ -131,7 +140,8 @@ describe('setup-dns', () => {
     // Until the engine has read it, nothing has changed.
     const late = await inside(lab(), { network: 'shop' })
     expect(await leaves(lab(), late)).toBe(true)
-    expect(await named(lab())).toBe('shop')
+    // Before 26 an engine does not say from where it asks, so what it will do is taken for what it does.
+    if (isLatest()) expect(await named(lab())).toBe('shop')
 
     await lab().restartEngine()
     const shop = await inside(lab(), { network: 'shop' })
@@ -158,7 +168,8 @@ describe('setup-dns', () => {
     }
     await refused('{"dns": ', DAEMON_JSON)
     await refused('["dns"]', 'not an object')
-    await refused('{"no-such-option": true}', 'no-such-option')
+    // Only later engines can be asked what they think of a file.
+    if (isLatest()) await refused('{"no-such-option": true}', 'no-such-option')
     await lab().host(['rm', DAEMON_JSON])
     await lab().restartEngine(['--dns', INET.dns])
     await refused('{}', 'take the flag away')
