@@ -43,7 +43,7 @@ export const tunnel: Figure = {
 /** Bits a second that arrive; undefined: the tunnel does not open. */
 async function carried(lab: Lab): Promise<number | undefined> {
   const file = join(lab.directory, `carried-${Date.now()}`)
-  const sink = lab.service('internet', ['sh', '-c', `busybox nc -l -p ${PORT} >${file}`])
+  const sink = lab.service('internet', ['sh', '-c', `exec busybox nc -l -p ${PORT} >${file}`])
   const client = await lab.container({
     caps: ['NET_ADMIN'],
     host: {
