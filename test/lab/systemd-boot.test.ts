@@ -25,7 +25,8 @@ beforeAll(async () => {
 }, 900_000)
 
 afterEach(async ({ task }) => {
-  if (task.result?.state === 'fail') console.error(await host.status('embargod.service'))
+  if (task.result?.state === 'fail')
+    for (const unit of ['embargod.service', 'embargod-early.service']) console.error(await host.status(unit))
 })
 
 const shell = async (script: string): Promise<string> => (await host.run(['sh', '-c', script])).stdout.trim()
