@@ -13,6 +13,12 @@ interface Place {
   readonly element: string
 }
 
+interface Written extends Place {
+  readonly known: KnownElement
+  /** Monotonic ms; undefined: it is on its way. */
+  landedMs: number | undefined
+}
+
 /** Longer than any reading of the sets takes. */
 const REMEMBERED_MS = 25_000
 /** What is forgotten too soon is taken for somebody else's and written once more. */
@@ -25,8 +31,8 @@ const MOST_REMEMBERED = 100_000
 export class Lane {
   readonly #options: LaneOptions
   readonly #inFlight = new Map<string, Promise<void>>()
-  /** What was written lately, oldest first. */
-  readonly #written = new Map<string, Place & { readonly atMs: number; readonly known: KnownElement }>()
+  /** What is on its way, and what landed lately, in the order in which it set out. */
+  readonly #written = new Map<string, Written>()
   #leaving: Leaving | undefined
   #settled: Promise<void> = Promise.resolve()
   #settle: () => void = () => undefined
@@ -62,15 +68,23 @@ export class Lane {
     this.#settled = new Promise((resolve) => (this.#settle = resolve))
   }
 
+  /** Resolves when nothing is on its way into what a pass takes away: it would come after that, and stay, with nobody who knows of it. */
+  async landed(): Promise<void> {
+    const leaving = [...this.#inFlight].filter(([key]) =>
+      this.#isLeaving(key.slice(0, key.indexOf(' ')), key),
+    )
+    await Promise.allSettled(leaving.map(([, writing]) => writing))
+  }
+
   done(): void {
     this.#leaving = undefined
     this.#settle()
   }
 
-  /** What was written into a set since a reading of it began: the reading may or may not have seen it. */
+  /** What landed in a set since a reading of it began, or is still on its way: the reading may or may not have seen it. */
   since(set: string, startMs: number): (readonly [string, KnownElement])[] {
     return [...this.#written.values()]
-      .filter((one) => one.set === set && one.atMs >= startMs)
+      .filter((one) => one.set === set && (one.landedMs ?? startMs) >= startMs)
       .map(({ element, known }) => [element, known])
   }
 
@@ -141,7 +155,13 @@ export class Lane {
         throw error
       })
       .finally(() => {
-        for (const { set, element } of places) this.#inFlight.delete(placeOf(set, element))
+        const landedMs = performance.now()
+        for (const { set, element } of places) {
+          const key = placeOf(set, element)
+          this.#inFlight.delete(key)
+          const written = this.#written.get(key)
+          if (written) written.landedMs = landedMs
+        }
       })
     for (const { set, element } of places) this.#inFlight.set(placeOf(set, element), writing)
     return writing
@@ -149,11 +169,11 @@ export class Lane {
 
   #remember(place: Place, known: KnownElement): void {
     const key = placeOf(place.set, place.element)
-    const atMs = performance.now()
+    const nowMs = performance.now()
     this.#written.delete(key)
-    this.#written.set(key, { set: place.set, element: place.element, known, atMs })
-    for (const [oldest, one] of this.#written) {
-      if (atMs - one.atMs < REMEMBERED_MS && this.#written.size <= MOST_REMEMBERED) break
+    this.#written.set(key, { set: place.set, element: place.element, known, landedMs: undefined })
+    for (const [oldest, { landedMs = nowMs }] of this.#written) {
+      if (nowMs - landedMs < REMEMBERED_MS && this.#written.size <= MOST_REMEMBERED) break
       this.#written.delete(oldest)
     }
   }

@@ -224,6 +224,7 @@ export class Reconciler {
    * @throws BackstopError when everything but the second guard stands.
    */
   async apply(change: Change): Promise<void> {
+    await this.lane.landed()
     // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
     const bare = change.observed.parts.has('backstop') && change.observed.backstop === undefined
     let failed = bare ? await this.#writeBackstop(change.backstop, change.held?.desired) : undefined
@@ -304,8 +305,9 @@ export class Reconciler {
         this.known.set(name, { ...set, header })
         suspects.push(name)
       } else if (isManaged(set) && header.entries !== set.elements.size) {
-        // One that was written while we looked is counted by the next look.
-        if (this.lane.since(name, startMs).length === 0) suspects.push(name)
+        // Those that were written while we looked may be counted or not.
+        const missing = set.elements.size - header.entries
+        if (missing < 0 || missing > this.lane.since(name, startMs).length) suspects.push(name)
       }
     }
     return suspects

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import type { Hostname } from '../../../src/net/types.ts'
+import { heldAddress, NOTHING, TestFirewall } from '../../support/builders.ts'
+import { FakeKernel } from '../../support/fake-kernel.ts'
+
+/** What goes into the kernel beside the passes, and what they take out of it. */
+
+const KEPT = '203.0.113.10'
+const LATE = '203.0.113.99'
+const YAML = 'allow: [a.example, b.example]'
+
+async function setUp() {
+  const kernel = new FakeKernel()
+  const firewall = await TestFirewall.start(kernel, {
+    yaml: YAML,
+    names: { 'a.example': ['203.0.113.20'], 'b.example': [KEPT] },
+  })
+  await firewall.pass()
+  const { desired } = firewall
+  /** As an answer for the name would. */
+  const bring = (name: string, address: string) => {
+    const held = heldAddress(address, kernel.nowMs)
+    const places = desired.membership
+      .include(name as Hostname, held)
+      .map((set) => ({ set, element: address }))
+    return firewall.firewall.reconciler.lane.bring(places, desired.membership, 600, kernel.nowMs)
+  }
+  const set = desired.membership.setsOf('b.example' as Hostname, 4, false)[0] ?? ''
+  const elements = (): string[] => [...(kernel.sets.all.get(set)?.elements.keys() ?? [])].toSorted()
+  return { kernel, firewall, bring, set, elements }
+}
+
+test('a right that is taken away while its address is on its way leaves nothing behind', async () => {
+  const { kernel, firewall, bring, elements } = await setUp()
+  let goOn = (): void => undefined
+  const gate = new Promise<void>((resolve) => (goOn = resolve))
+  // The write waits in the tool.
+  kernel.meanwhile = async (command) => {
+    if (!command.startsWith('ipset -exist restore')) return
+    kernel.meanwhile = undefined
+    await gate
+  }
+  const brought = Promise.resolve(bring('a.example', LATE)).catch(() => undefined)
+  await firewall.reload('allow: [b.example]')
+  const passed = firewall.pass()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  goOn()
+  await Promise.all([brought, passed])
+  expect(elements()).toEqual([KEPT])
+  expect((await firewall.pass()).outcome).toBe('unchanged')
+})
+
+test('a set that was flushed is seen, however many addresses come in meanwhile', async () => {
+  const { kernel, firewall, bring, set, elements } = await setUp()
+  kernel.sets.all.get(set)?.elements.clear()
+  kernel.meanwhile = async (command) => {
+    if (!command.startsWith('ipset -')) return
+    kernel.meanwhile = undefined
+    await bring('b.example', LATE)
+  }
+  await firewall.pass({ ...NOTHING, headers: true })
+  expect(elements()).toEqual([KEPT, '203.0.113.20', LATE])
+})
