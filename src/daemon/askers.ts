@@ -43,7 +43,7 @@ export function answeringOf(
   return {
     config: config.dns,
     names: namesOf(policies),
-    // Until the engine was heard nobody's subnet is known, and what arrives was led here from a guarded bridge.
+    // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
     askerOf: (source) =>
       known.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
   }

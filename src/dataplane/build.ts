@@ -2,7 +2,7 @@ import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
 import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, sourceRules } from './chains/dispatch.ts'
-import { gatewayChains, gatewayHooks } from './chains/gateway.ts'
+import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
 import { judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
@@ -41,7 +41,11 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.ok, rules: okRules(input) },
     { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge, byNetwork(input)) },
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
-    { table: 'filter', name: CHAIN.input, rules: dispatch(input, CHAIN.host, byNetwork(input)) },
+    {
+      table: 'filter',
+      name: CHAIN.input,
+      rules: [...notLedHere(input), ...dispatch(input, CHAIN.host, byNetwork(input))],
+    },
     ...(input.config.guard.hostNetwork
       ? [
           {

@@ -3,7 +3,7 @@ import type { LabContainer } from './container.ts'
 import { inside, guard } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
-import { INET } from './topology.ts'
+import { HOST, INET } from './topology.ts'
 import { fetchPage, LiveConnection } from './web.ts'
 import { heldBy } from './witness.ts'
 
@@ -209,6 +209,14 @@ test('nothing gets past it: not by TLS, not by another server, not by a forged s
   for (const port of [853])
     expect((await fetchPage(from, `http://203.0.113.53:${port}/`, { timeoutMs: 2000 })).code).not.toBe(0)
   expect(await lab().farEnd.count('203.0.113.53')).toBe(0)
+  // Nobody asks the gateway but by the way of port 53: not from outside, not on the host, not from a container.
+  const direct = ['+tries=1', '+time=1', '-p', '10053', 'allowed.example']
+  for (const refused of [
+    lab().internet(['dig', ...direct, `@${HOST.address}`], { okExitCodes: [9] }),
+    lab().host(['dig', ...direct, '@127.0.0.1'], { okExitCodes: [9] }),
+  ])
+    expect((await refused).exitCode).toBe(9)
+  expect((await from.exec(['dig', ...direct, '@172.17.0.1'])).code).toBe(9)
   // What is not of its network is nobody: it gets no answer.
   await from.exec(['ip', 'address', 'add', '172.17.9.9/16', 'dev', 'eth0'])
   expect(await status(from, '-b', '172.17.9.9', 'secret.example')).toBe('REFUSED')

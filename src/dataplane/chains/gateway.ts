@@ -71,6 +71,23 @@ function budgetRules({ config }: BuildInput, family: Family): Rule[] {
   ]
 }
 
+/**
+ * In INPUT, for every interface: nobody but who was led to the gateway gets to it, be it from outside or from the host itself. It answers by the address
+ * that asks, which means nothing elsewhere than on a guarded bridge.
+ */
+export const notLedHere = ({ config }: BuildInput): Rule[] =>
+  config.dns.gateway
+    ? PROTOCOLS.map((protocol) =>
+        rule({
+          key: `gateway.direct.${protocol}`,
+          matches: [toPort(protocol, config.dns.port), { kind: 'state', states: ['DNAT'], negate: true }],
+          target: { kind: 'drop' },
+          action: 'drop',
+          words: `to the gateway over ${protocol}, and not led there`,
+        }),
+      )
+    : []
+
 /** In INPUT, ahead of all that judges the destination: it is the gateway, whatever the container named. */
 export const toGateway = ({ config }: BuildInput): Rule[] =>
   config.dns.gateway

@@ -41,6 +41,11 @@ const CASES = [
     resolvers: ['169.254.169.253', '2001:db8::53'],
   },
   {
+    name: 'gateway',
+    yaml: 'dns: { gateway: true }\nguard: { hostNetwork: true }\nallow: [api.example.com, "*.example.net:443"]\n',
+    resolvers: ['169.254.169.253', '198.51.100.53', '2001:db8::53'],
+  },
+  {
     name: 'policies',
     yaml: 'allow: [api.example.com]\nsmtp: {}\npolicies:\n  pay: { match: { network: pay }, allow: ["pay.example.com:443"], inherit: false, metadata: allow, denyWith: reject }\n',
     rights: {
