@@ -24,6 +24,7 @@ import { Firewall, type PassResult } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
+import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
 import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
@@ -50,8 +51,8 @@ import { Watches } from './watches.ts'
 export interface DaemonOptions {
   readonly configFile: string
   readonly runtimeDirectory: string
-  /** Descriptors of sockets that the service manager holds open for us. */
-  readonly inherited: readonly number[]
+  /** Sockets that the service manager holds open for us. */
+  readonly inherited: readonly InheritedSocket[]
   /** `STATE_DIRECTORY` of the service manager. */
   readonly stateDirectory: string | undefined
   readonly run: Run

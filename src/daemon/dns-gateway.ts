@@ -6,6 +6,7 @@ import { Listener } from '../gateway/listener.ts'
 import type { Admission, Answering, QueryReport } from '../gateway/model.ts'
 import { Upstreams, type UpstreamHealth } from '../gateway/upstreams.ts'
 import { parseServerAddress } from '../resolve/server-address.ts'
+import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
 
 export interface DnsGatewayOptions {
@@ -13,8 +14,8 @@ export interface DnsGatewayOptions {
   readonly onQuery: (report: QueryReport) => void
   /** It answers (undefined), or why it does not. */
   readonly onState: (problem: string | undefined) => void
-  /** Descriptors of sockets that the service manager holds open for us. */
-  readonly inherited: readonly number[]
+  /** Sockets that the service manager holds open for us. */
+  readonly inherited: readonly InheritedSocket[]
   /** It answers containers from now on, or no longer does: a later start of the service is told. */
   readonly onWanted: (isWanted: boolean) => Promise<void>
   /** What an earlier process was told by its upstreams. */

@@ -1,12 +1,13 @@
 import { createSocket, type BindOptions, type Socket as DatagramSocket } from 'node:dgram'
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { Frames } from '../resolve/frames.ts'
+import type { InheritedSocket } from '../system/inherited-sockets.ts'
 
 export interface ListenerOptions {
   /** Of UDP and of TCP. */
   readonly port: number
-  /** Descriptors of sockets that somebody holds open for us: those of this port are taken, the others left. */
-  readonly inherited: readonly number[]
+  /** Sockets that somebody holds open for us: those of this port are taken, the others left. */
+  readonly inherited: readonly InheritedSocket[]
   /** `respond` is called once, now or later; false: never. */
   readonly onMessage: (
     message: Buffer,
@@ -74,11 +75,10 @@ export class Listener {
   /** Names those that were: `udp 0.0.0.0`. */
   async #takeInherited(): Promise<Set<string>> {
     const taken = new Set<string>()
-    for (const fd of this.#options.inherited) {
-      // What kind of socket it is only the attempt tells.
-      const place =
-        (await this.#openUdp('udp4', { fd }).catch(() => undefined)) ??
-        (await this.#openTcp({ fd }).catch(() => undefined))
+    for (const { fd, kind } of this.#options.inherited) {
+      const opening = kind === 'tcp' ? this.#openTcp({ fd }) : this.#openUdp(kind, { fd })
+      // One that cannot be used is opened anew.
+      const place = await opening.catch(() => undefined)
       if (place !== undefined) taken.add(place)
     }
     return taken

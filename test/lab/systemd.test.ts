@@ -4,6 +4,7 @@ import type { LabContainer } from './container.ts'
 import { leaksDuring } from './leaks.ts'
 import { useLab } from './shared-lab.ts'
 import { SystemdHost } from './systemd-host.ts'
+import { INET } from './topology.ts'
 import { fetchPage } from './web.ts'
 
 /** The units under a real systemd, beside a real engine: what they start, what they survive, what stands when they stop. */
@@ -214,9 +215,9 @@ test('stopped, it leaves the rules; started, it takes them over', async () => {
 })
 
 describe('with the DNS gateway', () => {
-  const ask = (seconds: number): Promise<string> =>
+  const ask = (seconds: number, ...at: string[]): Promise<string> =>
     shop
-      .exec(['dig', '+tries=1', `+time=${seconds}`, '+short', 'allowed.example'])
+      .exec(['dig', '+tries=1', `+time=${seconds}`, '+short', 'allowed.example', ...at])
       .then(({ stdout }) => stdout.trim())
 
   test('its sockets outlive a restart: no question is lost', async () => {
@@ -234,7 +235,10 @@ describe('with the DNS gateway', () => {
     const over = restarted.then(() => 'over')
     const answers: string[] = []
     // One datagram each: what is lost is not asked again.
-    while ((await Promise.race([over, sleep(0)])) !== 'over') answers.push(await ask(10))
+    while ((await Promise.race([over, sleep(0)])) !== 'over') {
+      answers.push(await ask(10))
+      for (const how of [[], ['+tcp']]) answers.push(await ask(10, `@${INET.dns6}`, ...how))
+    }
     expect(answers.length).toBeGreaterThan(5)
     expect(answers.filter((answer) => answer !== '203.0.113.10')).toEqual([])
     await lab().waitFor('it is up again', isUp)
