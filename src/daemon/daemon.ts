@@ -4,8 +4,7 @@ import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { writeClosedGuard } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { HostView, ownServers } from '../host/host-view.ts'
-import { markGateway } from '../host/gateway-mark.ts'
+import { HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
@@ -31,11 +30,10 @@ import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
-import { KernelAdmission } from './admission.ts'
-import { answeringOf } from './askers.ts'
+import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
-import { DnsGateway } from './dns-gateway.ts'
+import type { DnsGateway } from './dns-gateway.ts'
 import { EntryEnds } from './entry-ends.ts'
 import { Health, messageOf } from './health.ts'
 import { LookPlan } from './look-plan.ts'
@@ -70,7 +68,6 @@ export interface DaemonOptions {
 const HEADERS_MS = 5_000
 const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
-const SAVE_CACHE_MS = 60_000
 /** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
 
@@ -108,7 +105,6 @@ export class Daemon {
   #classNumbers = new ClassNumbers()
   #keptClasses = '{}'
   #canBind = true
-  #answeredBy: readonly unknown[] = []
   #stale = { surroundings: true, ports: false, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
@@ -357,27 +353,17 @@ export class Daemon {
           'live connections could not be read: those on expired addresses may break',
         ),
     })
-    const cacheSaves = store.queue('dns-cache', saved.savedDnsCache, SAVE_CACHE_MS, () =>
-      this.#gateway.snapshot(),
-    )
-    this.#gateway = new DnsGateway({
-      admission: new KernelAdmission({
-        ledger,
-        isHostAddress: this.#host.isHostAddress,
-        desired: this.#desired,
-        lane: this.#firewall.reconciler.lane,
-        onChange: () => this.#names.changed(),
-        onFailure: () => this.#loop.request('answer'),
-      }),
-      ownServers,
+    this.#gateway = await composeGateway({
+      account: this.#account,
+      desired: this.#desired,
+      host: this.#host,
       inherited: this.#options.inherited,
-      onWanted: (isWanted) => markGateway(store.directory, isWanted),
-      savedCache: await store.load('dns-cache', saved.savedDnsCache),
-      onQuery: (report) => {
-        this.#account.queried(report, this.#desired.config.dns.log)
-        if (report.outcome === 'answered') cacheSaves.request()
-      },
-      onState: (problem) => this.#account.gatewayIs(problem),
+      lane: this.#firewall.reconciler.lane,
+      log: this.#log,
+      names: this.#names,
+      setWriter: this.#setWriter,
+      store,
+      onUnadmitted: () => this.#loop.request('answer'),
     })
   }
 
@@ -463,7 +449,7 @@ export class Daemon {
       )
       const result = await this.#firewall.pass(scope, nowMs)
       this.#noteBindings()
-      this.#answer()
+      this.#gateway.answerBy(this.#desired, this.#host.inventory)
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
@@ -479,16 +465,6 @@ export class Daemon {
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
-  }
-
-  /** By what the kernel holds now. Most passes change nothing of it. */
-  #answer(): void {
-    const { config, policies, surroundings } = this.#desired
-    const by = [config, policies, surroundings]
-    if (by.every((one, index) => one === this.#answeredBy[index])) return
-    this.#answeredBy = by
-    if (config.dns.gateway) void this.#setWriter.open()
-    this.#gateway.answerBy(config, answeringOf(this.#desired, this.#host.inventory))
   }
 
   /** Where containers cannot be held to their ports their networks decide, from the next pass on. */

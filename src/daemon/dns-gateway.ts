@@ -5,18 +5,24 @@ import { Gateway } from '../gateway/gateway.ts'
 import { Listener } from '../gateway/listener.ts'
 import type { Admission, Answering, QueryReport } from '../gateway/model.ts'
 import { Upstreams, type UpstreamHealth } from '../gateway/upstreams.ts'
+import type { Desired } from '../reconcile/desired.ts'
 import { parseServerAddress } from '../resolve/server-address.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
+import type { Inventory } from '../workloads/model.ts'
+import { answeringOf } from './askers.ts'
+import { messageOf } from './health.ts'
 
 export interface DnsGatewayOptions {
   readonly admission: Admission
   readonly onQuery: (report: QueryReport) => void
   /** It answers (undefined), or why it does not. */
   readonly onState: (problem: string | undefined) => void
+  /** A fault of our own, which cost one container one answer. */
+  readonly onFault: (error: unknown) => void
   /** Sockets that the service manager holds open for us. */
   readonly inherited: readonly InheritedSocket[]
-  /** It answers containers from now on, or no longer does: a later start of the service is told. */
+  /** It answers containers from now on, or no longer does: a later start of the service is told. Never rejects. */
   readonly onWanted: (isWanted: boolean) => Promise<void>
   /** What an earlier process was told by its upstreams. */
   readonly savedCache: CacheSnapshot | undefined
@@ -24,7 +30,7 @@ export interface DnsGatewayOptions {
   readonly ownServers: (config: Config) => Promise<readonly string[]>
 }
 
-/** How soon a port that was taken is tried again. */
+/** How soon what failed is tried again. */
 const RETRY_MS = 2_000
 
 /** The gateway as a part of the daemon: there while the config asks for it, with the sockets that it listens and asks by. */
@@ -37,6 +43,7 @@ export class DnsGateway {
   #config: Config | undefined
   #retry: NodeJS.Timeout | undefined
   #answering: Answering | undefined
+  #answeredBy: readonly unknown[] = []
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
@@ -55,12 +62,16 @@ export class DnsGateway {
     return this.#gateway ? snapshotOf(this.#gateway.cache) : { answers: [] }
   }
 
-  /** From the next question on. Called when the kernel holds what is answered by. */
-  answerBy(config: Config, answering: Answering): void {
+  /** From the next question on. Called when the kernel holds what is desired; most passes change nothing of it. */
+  answerBy(desired: Desired, inventory: Inventory | undefined): void {
+    const { config, policies, surroundings } = desired
+    const by = [config, policies, surroundings]
+    if (by.every((one, index) => one === this.#answeredBy[index])) return
+    this.#answeredBy = by
     const isOther = config !== this.#config
     this.#config = config
-    this.#answering = answering
-    this.#gateway?.setAnswering(answering)
+    this.#answering = answeringOf(desired, inventory)
+    this.#gateway?.setAnswering(this.#answering)
     if (isOther) void this.#serve()
   }
 
@@ -75,38 +86,44 @@ export class DnsGateway {
     clearTimeout(this.#retry)
     const config = this.#config
     try {
-      if (!config?.dns.gateway || !this.#answering) {
-        await this.#closeAll()
-        if (config) await this.#options.onWanted(false)
-        this.#options.onState(undefined)
-        return
-      }
-      const servers = await this.#upstreamServers(config)
-      if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
-      else {
-        this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
-        this.#gateway = this.#create(this.#upstreams, this.#answering)
-      }
-      // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
-      setFlagsFromString('--no-optimize-for-size')
-      await this.#listen(config.dns.port)
-      await this.#options.onWanted(true)
-      this.#options.onState(
-        servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams',
-      )
+      const answering = config?.dns.gateway ? this.#answering : undefined
+      this.#options.onState(config && answering ? await this.#open(config, answering) : await this.#close())
     } catch (error) {
-      const port = config?.dns.port
-      const why = error instanceof Error ? error.message : String(error)
-      this.#options.onState(
-        `containers get no DNS: the gateway cannot listen on port ${port} (${why}): free it, or name another in dns.port`,
-      )
-      this.#retry = setTimeout(() => void this.#serve(), RETRY_MS)
+      this.#failed(messageOf(error))
     }
+    if (config) await this.#options.onWanted(config.dns.gateway)
   })
 
+  /** Resolves to what is wrong though it answers. */
+  async #open(config: Config, answering: Answering): Promise<string | undefined> {
+    const servers = await this.#upstreamServers(config)
+    if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
+    else {
+      this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
+      this.#gateway = this.#create(this.#upstreams, answering)
+    }
+    // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
+    setFlagsFromString('--no-optimize-for-size')
+    await this.#listen(config.dns.port)
+    return servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams'
+  }
+
+  async #close(): Promise<undefined> {
+    await this.#listener?.socket.close()
+    this.#listener = undefined
+    this.#upstreams?.close()
+    this.#upstreams = undefined
+  }
+
+  #failed(why: string): void {
+    this.#options.onState(`containers get no DNS from the gateway: ${why}`)
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => void this.#serve(), RETRY_MS)
+  }
+
   #create(upstream: Upstreams, answering: Answering): Gateway {
-    const { admission, onQuery, savedCache } = this.#options
-    const gateway = new Gateway({ upstream, admission, answering, onQuery })
+    const { admission, onQuery, onFault, savedCache } = this.#options
+    const gateway = new Gateway({ upstream, admission, answering, onQuery, onFault })
     if (savedCache) restoreCache(gateway.cache, savedCache, Date.now())
     return gateway
   }
@@ -115,23 +132,26 @@ export class DnsGateway {
     if (this.#listener?.port === port) return
     const gateway = this.#gateway
     const before = this.#listener
-    this.#listener = {
+    const socket = await Listener.open({
       port,
-      socket: await Listener.open({
-        port,
-        inherited: this.#options.inherited,
-        onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond) ?? false,
-        onError: (error) => this.#options.onState(`a socket of the DNS gateway failed: ${error.message}`),
-      }),
-    }
+      inherited: this.#options.inherited,
+      onMessage: (message, from, isUdp, respond) => gateway?.handle(message, from, isUdp, respond) ?? false,
+      onError: (error) => this.#lost(port, error),
+    }).catch((error: unknown) => {
+      throw new Error(
+        `it cannot listen on port ${port} (${messageOf(error)}): free it, or name another in dns.port`,
+      )
+    })
+    this.#listener = { port, socket }
     await before?.socket.close()
   }
 
-  async #closeAll(): Promise<void> {
-    await this.#listener?.socket.close()
+  /** A socket that failed is opened anew, with its siblings. */
+  #lost(port: number, error: Error): void {
+    const lost = this.#listener
+    if (lost?.port !== port) return
     this.#listener = undefined
-    this.#upstreams?.close()
-    this.#upstreams = undefined
+    void lost.socket.close().then(() => this.#failed(`a socket failed (${error.message})`))
   }
 
   async #upstreamServers(config: Config): Promise<readonly UpstreamServer[]> {

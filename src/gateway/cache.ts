@@ -11,12 +11,23 @@ export interface Cached {
 /** How long an answer is of use when no upstream gives a newer one (RFC 8767). */
 const STALE_MS = 86_400_000
 
+/** So many bytes of an answer weigh as much as a small one: its records, each with what it takes beside its data. */
+const BYTES_A_UNIT = 1_024
+const BYTES_A_RECORD = 256
+
+const weightOf = ({ reply: { answers, authority } }: Cached): number =>
+  [...answers, ...authority].reduce(
+    (sum, { owner, data }) => sum + (BYTES_A_RECORD + owner.length + data.length) / BYTES_A_UNIT,
+    1,
+  )
+
 /** Answers by question. Holds replies, never who asked. */
 export class Cache {
   readonly #entries: Generations<Cached>
 
-  constructor(most = 20_000) {
-    this.#entries = new Generations(most)
+  /** @param most so many small answers; large ones count for several, since whoever owns an allowed name makes them as large as he likes */
+  constructor(most = 40_000) {
+    this.#entries = new Generations(most, weightOf)
   }
 
   get size(): number {

@@ -54,7 +54,6 @@ export function encodeBad({ query, rcode }: BadQuery): Buffer {
 const NO_DATA = { answers: [], authority: [], authenticated: false, ttlSeconds: undefined } as const
 export const REFUSED: Reply = { rcode: RCODE.refused, ...NO_DATA }
 export const NXDOMAIN: Reply = { rcode: RCODE.nxDomain, ...NO_DATA }
-export const SERVFAIL: Reply = { rcode: RCODE.servFail, ...NO_DATA }
 export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
 
 /** Writes into one buffer that all share, and hands out a copy. */

@@ -2,7 +2,7 @@ import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
 import { Cache, type Cached } from './cache.ts'
-import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED, SERVFAIL } from './encode.ts'
+import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
 import { dotted, isBad, readQuery, type Query } from './query.ts'
@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly admission: Admission
   readonly answering: Answering
   readonly onQuery: (report: QueryReport) => void
+  /** A fault of our own: nobody who sends something ends the daemon by it. */
+  readonly onFault: (error: unknown) => void
   /** Epoch ms. */
   readonly nowMs?: () => number
 }
@@ -57,6 +59,7 @@ export class Gateway {
   readonly #upstream: Upstream
   readonly #admission: Admission
   readonly #onQuery: GatewayOptions['onQuery']
+  readonly #onFault: GatewayOptions['onFault']
   readonly #nowMs: () => number
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
@@ -65,11 +68,12 @@ export class Gateway {
   readonly #asked = new Map<string, Promise<Reply>>()
   #answering: Answering
 
-  constructor({ upstream, admission, answering, onQuery, nowMs = Date.now }: GatewayOptions) {
+  constructor({ upstream, admission, answering, onQuery, onFault, nowMs = Date.now }: GatewayOptions) {
     this.#upstream = upstream
     this.#admission = admission
     this.#answering = answering
     this.#onQuery = onQuery
+    this.#onFault = onFault
     this.#nowMs = nowMs
     this.#rates = new QueryRates(perSecond(answering))
   }
@@ -83,6 +87,15 @@ export class Gateway {
 
   /** `respond` is called once, now or later. False: it never will be, since the sender deserves no answer. */
   handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): boolean {
+    try {
+      return this.#handle(message, from, isUdp, respond)
+    } catch (error) {
+      this.#onFault(error)
+      return false
+    }
+  }
+
+  #handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): boolean {
     const startedMs = performance.now()
     const source = parseAddress(from.startsWith('::ffff:') ? from.slice(7) : from)
     const asker = source && this.#answering.askerOf(source)
@@ -154,7 +167,7 @@ export class Gateway {
     const nowMs = this.#nowMs()
     const cached = this.cache.fresh(key, nowMs)
     if (cached) return this.#give(ask, cached.reply, 'cached', ageOf(cached, nowMs))
-    this.#fetch(key, query).then(
+    const answered = this.#fetch(key, query).then(
       (reply) => this.#give(ask, reply, 'answered', 0),
       () => {
         const stale = this.cache.stale(key, this.#nowMs())
@@ -163,6 +176,7 @@ export class Gateway {
         this.#tell(ask, 'failed')
       },
     )
+    answered.catch(this.#onFault)
   }
 
   #fetch(key: string, query: Query): Promise<Reply> {
@@ -209,36 +223,18 @@ export class Gateway {
     const as = ask.grants.map((grant) => grant.as)
     const { refused, done } =
       given.length > 0 ? this.#admission.admit(as, given) : { refused: NONE, done: undefined }
-    const answers =
-      refused.size === 0
-        ? reply.answers
-        : reply.answers.filter(({ addresses }) => !addresses.some((address) => refused.has(address)))
+    const told = refused.size === 0 ? reply : without(refused, reply)
     const send = (held: boolean): void => {
-      const told = answers === reply.answers ? reply : { ...reply, answers }
       ask.respond(encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
-    let isOver = false
-    const withhold = (): void => {
-      if (isOver) return
-      isOver = true
-      ask.respond(encodeReply(ask.query, SERVFAIL, { isUdp: ask.isUdp, ttlOf }))
+    const settled = within(done, this.#answering.config.maxHoldMs).then((isHeld) => {
+      if (isHeld) return send(true)
+      ask.respond(encodeError(ask.query, RCODE.servFail))
       this.#tell(ask, 'withheld', true)
-    }
-    const timer = setTimeout(withhold, this.#answering.config.maxHoldMs)
-    done.then(
-      () => {
-        clearTimeout(timer)
-        if (isOver) return
-        isOver = true
-        send(true)
-      },
-      () => {
-        clearTimeout(timer)
-        withhold()
-      },
-    )
+    })
+    settled.catch(this.#onFault)
   }
 
   /** Hosts behind a service are asked for next. */
@@ -265,6 +261,27 @@ export class Gateway {
     })
   }
 }
+
+/** What is left is no longer what somebody signed. */
+const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
+  ...reply,
+  answers: reply.answers.filter(({ addresses }) => !addresses.some((one) => refused.has(one))),
+  authenticated: false,
+})
+
+/** True: it was done in time. */
+const within = (done: Promise<void>, ms: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, false)
+    const end = (isDone: boolean): void => {
+      clearTimeout(timer)
+      resolve(isDone)
+    }
+    done.then(
+      () => end(true),
+      () => end(false),
+    )
+  })
 
 const NONE: ReadonlySet<Address> = new Set()
 const LEADING: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])

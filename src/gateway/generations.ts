@@ -1,12 +1,17 @@
 /**
- * A map of bounded size that forgets what was used least lately, half of it at a time. In two generations: a map in which one key is moved to the end again
+ * A map of bounded weight that forgets what was used least lately, half of it at a time. In two generations: a map in which one key is moved to the end again
  * and again, as the usual way is, gets slower with each time.
  */
 export class Generations<Value> {
   #young = new Map<string, Value>()
+  #youngWeight = 0
   #old = new Map<string, Value>()
 
-  constructor(private readonly most: number) {}
+  /** @param weightOf 1 where all weigh alike */
+  constructor(
+    private readonly most: number,
+    private readonly weightOf: (value: Value) => number = () => 1,
+  ) {}
 
   get size(): number {
     return this.#young.size + this.#old.size
@@ -23,10 +28,13 @@ export class Generations<Value> {
 
   set(key: string, value: Value): void {
     this.#old.delete(key)
+    // What is replaced is weighed once more: that makes the next generation come sooner, and no other harm.
+    this.#youngWeight += this.weightOf(value)
     this.#young.set(key, value)
-    if (this.#young.size < this.most / 2) return
+    if (this.#youngWeight < this.most / 2) return
     this.#old = this.#young
     this.#young = new Map()
+    this.#youngWeight = 0
   }
 
   delete(key: string): void {

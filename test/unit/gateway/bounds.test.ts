@@ -43,6 +43,17 @@ describe('the cache', () => {
     expect(cache.size).toBe(3)
   })
 
+  test('counts a large answer for as many as it takes the place of', () => {
+    const cache = new Cache()
+    const records = Array.from({ length: 200 }, () => a('large.example.com', '192.0.2.1', 60))
+    const message = reply(records)
+    const large = readReply(message, wire('large.example.com'), TYPE.A)
+    for (let index = 0; index < 5_000; index++) cache.put(`k${index}`, large, 1000, 0)
+    // Some 60 KB each.
+    expect(cache.size).toBeLessThan(1_000)
+    expect(cache.size).toBeGreaterThan(100)
+  })
+
   test('replaces, and forgets what holds for no time', () => {
     const cache = new Cache()
     cache.put('k', EMPTY, 1000, 0)

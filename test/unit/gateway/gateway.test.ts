@@ -161,13 +161,30 @@ describe('an answer that the kernel does not hold', () => {
     world.kernel = () => ({ refused: new Set(), done: held.promise })
     const answered = await world.ask(WEB)
     vi.advanceTimersByTime(499)
+    await turns()
     expect(answered.messages).toEqual([])
     vi.advanceTimersByTime(1)
+    await turns()
     expect([answered.rcode, answered.addresses]).toEqual(['SERVFAIL', []])
     held.resolve()
     await turns()
     expect(answered.messages).toHaveLength(1)
     expect(world.reports).toMatchObject([{ outcome: 'withheld', held: true }])
+  })
+
+  test('because of a fault of our own costs one answer and no more', async () => {
+    const world = new TestGateway()
+    const faults: unknown[] = []
+    world.onFault = (error) => faults.push(error)
+    world.says([ADDRESS])
+    world.kernel = () => {
+      throw new Error('a fault')
+    }
+    // Asked of the upstream, then out of the cache: in a later turn, and at once.
+    for (const outcome of ['upstream', 'cache']) expect((await world.ask(WEB)).messages, outcome).toEqual([])
+    expect(faults).toEqual([new Error('a fault'), new Error('a fault')])
+    world.kernel = () => ({ refused: new Set(), done: undefined })
+    expect((await world.ask(WEB)).addresses).toHaveLength(1)
   })
 
   test('because it was refused is withheld at once', async () => {

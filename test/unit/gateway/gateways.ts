@@ -71,6 +71,10 @@ export class TestGateway {
   readonly reports: QueryReport[] = []
   readonly gateway: Gateway
   nowMs = 1_000_000
+  /** No test meets one unawares. */
+  onFault: (error: unknown) => void = (error) => {
+    throw error
+  }
   upstream: (asked: Asked) => Buffer | Promise<Buffer> = () => reply([])
   kernel: Admission['admit'] = () => ({ refused: new Set(), done: undefined })
 
@@ -94,6 +98,7 @@ export class TestGateway {
       },
       answering: by,
       onQuery: (report) => this.reports.push(report),
+      onFault: (error) => this.onFault(error),
       nowMs: () => this.nowMs,
     })
   }

@@ -1,0 +1,65 @@
+import { markGateway } from '../host/gateway-mark.ts'
+import { ownServers, type HostView } from '../host/host-view.ts'
+import * as saved from '../host/saved.ts'
+import type { IpsetSession } from '../ipset/session.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Lane } from '../reconcile/lane.ts'
+import type { InheritedSocket } from '../system/inherited-sockets.ts'
+import type { Account } from './account.ts'
+import { KernelAdmission } from './admission.ts'
+import { DnsGateway } from './dns-gateway.ts'
+import type { Names } from './names.ts'
+import type { Store } from './store.ts'
+
+export interface GatewayParts {
+  readonly account: Account
+  readonly desired: Desired
+  readonly host: HostView
+  readonly inherited: readonly InheritedSocket[]
+  readonly lane: Lane
+  readonly log: Logger
+  readonly names: Names
+  readonly setWriter: IpsetSession
+  readonly store: Store
+  /** The kernel did not take an address: a pass looks why. */
+  readonly onUnadmitted: () => void
+}
+
+const SAVE_CACHE_MS = 60_000
+
+/** The gateway between the ledger, the kernel, the account and the disk. */
+export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
+  const { account, desired, host, inherited, lane, log, names, setWriter, store, onUnadmitted } = parts
+  const gateway: DnsGateway = new DnsGateway({
+    admission: new KernelAdmission({
+      ledger: names.ledger,
+      isHostAddress: host.isHostAddress,
+      desired,
+      lane,
+      onChange: () => names.changed(),
+      onFailure: onUnadmitted,
+    }),
+    ownServers,
+    inherited,
+    savedCache: await store.load('dns-cache', saved.savedDnsCache),
+    onWanted: async (isWanted) => {
+      // Ahead of the first question, which may not have the time to wait for a process.
+      if (isWanted) void setWriter.open()
+      await markGateway(store.directory, isWanted).catch((error: unknown) =>
+        log.warn(
+          { err: error },
+          'the service manager is not told whether to hold the sockets of the gateway',
+        ),
+      )
+    },
+    onQuery: (report) => {
+      account.queried(report, desired.config.dns.log)
+      if (report.outcome === 'answered') saves.request()
+    },
+    onState: (problem) => account.gatewayIs(problem),
+    onFault: (error) => log.error({ err: error }, 'a question could not be answered'),
+  })
+  const saves = store.queue('dns-cache', saved.savedDnsCache, SAVE_CACHE_MS, () => gateway.snapshot())
+  return gateway
+}
