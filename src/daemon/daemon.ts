@@ -2,31 +2,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
-import { writeClosedGuard } from '../host/closed-guard.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
-import { makeWarmStart, savedWarmStart, WARM_START, type WarmStart } from '../host/warm-start.ts'
 import { IpsetSession } from '../ipset/session.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
-import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
-import { Firewall, type PassResult } from '../reconcile/firewall.ts'
+import { Firewall } from '../reconcile/firewall.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
-import { oneAtATime } from '../system/one-at-a-time.ts'
 import { NamespaceSession } from '../system/net-namespaces.ts'
-import type { SaveQueue } from '../system/save-queue.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
@@ -36,9 +31,11 @@ import { ConfigSwitch } from './config-switch.ts'
 import type { DnsGateway } from './dns-gateway.ts'
 import { EntryEnds } from './entry-ends.ts'
 import { Health, messageOf } from './health.ts'
+import { HostNews } from './host-news.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
+import { NextLife } from './next-life.ts'
 import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
@@ -66,8 +63,6 @@ export interface DaemonOptions {
 
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
-const SAVE_COUNTERS_MS = 30_000
-const SAVE_WARM_MS = 20_000
 /** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
 
@@ -93,19 +88,14 @@ export class Daemon {
   readonly #proof: ContinuousProof
   readonly #startedAtMs = Date.now()
   #store!: Store
-  #counterSaves!: SaveQueue
-  #warmSaves!: SaveQueue
+  #news!: HostNews
+  #nextLife!: NextLife
   #names!: Names
   #desired!: Desired
   #firewall!: Firewall
   #gateway!: DnsGateway
   #control: ControlServer | undefined
   #lastWatchdogMs = 0
-  #closedGuard: string | undefined
-  #classNumbers = new ClassNumbers()
-  #keptClasses = '{}'
-  #canBind = true
-  #stale = { surroundings: true, ports: false, interfaces: false }
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
@@ -127,7 +117,7 @@ export class Daemon {
       shape: () => shapeOf(this.#desired),
       failure: () => (this.#health.has('kernel') ? this.#health.problems.join('; ') : undefined),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
-      onConfirmed: () => this.#warmSaves.request(),
+      onConfirmed: () => this.#nextLife.keepWarm(),
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
@@ -166,7 +156,7 @@ export class Daemon {
       },
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
       onDrift: (part) => this.#suspect(part),
-      onStale: (what) => (this.#stale[what] = true),
+      onStale: (news) => this.#news.heard(news),
     })
   }
 
@@ -320,11 +310,12 @@ export class Daemon {
     ledger.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
     if (counters) this.#account.counters.restore(counters)
-    this.#counterSaves = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
-      this.#account.counters.snapshot(),
-    )
-    this.#warmSaves = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () => this.#warmStart())
-    this.#classNumbers = new ClassNumbers(await store.load('classes', saved.savedClasses))
+    this.#news = await HostNews.open({
+      host: this.#host,
+      health: this.#health,
+      store,
+      request: (trigger) => this.#loop.request(trigger),
+    })
     const generation = (await store.load('generation', saved.savedGeneration)) ?? {
       generation: 1,
       digest: '',
@@ -332,9 +323,16 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: await this.#host.surroundings(config, this.#classNumbers, true),
+      surroundings: await this.#news.surroundings(config),
       generation: generation.generation,
       held: (name) => ledger.held(name),
+    })
+    this.#nextLife = new NextLife({
+      account: this.#account,
+      desired: this.#desired,
+      health: this.#health,
+      holder: this.#holder,
+      store,
     })
     this.#firewall = new Firewall({
       desired: this.#desired,
@@ -381,17 +379,6 @@ export class Daemon {
     }
   }
 
-  #warmStart(): Promise<WarmStart> {
-    const { membership, policies } = this.#desired
-    return makeWarmStart(
-      this.#store.directory,
-      this.#desired.dataplane(),
-      membership,
-      this.#holder.sources,
-      policies,
-    )
-  }
-
   #restoreTemporary(entry: string, untilMs: number): void {
     try {
       // It was judged when it was asked for; a wildcard without a gateway allows nothing.
@@ -407,7 +394,7 @@ export class Daemon {
     // Names that were removed are gone from the ledger by now, so the policy is built from what is left.
     this.#names.ledger.takeChanged()
     this.#desired.setPolicy(config, policies)
-    this.#stale.surroundings = true
+    this.#news.heard('surroundings')
   }
 
   /** Also arms the moment at which an `until` or a temporary entry ends without anybody's doing. */
@@ -435,7 +422,7 @@ export class Daemon {
     let outcome = 'failed'
     this.#passing = true
     try {
-      await this.#observeSurroundings(triggers)
+      await this.#news.lookInto(this.#desired, triggers)
       this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())
       const { flavour } = this.#drivers.iptables
@@ -448,14 +435,13 @@ export class Daemon {
         startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
-      this.#noteBindings()
+      this.#news.noteBindings(!this.#firewall.reconciler.bindings.isHopeless)
       this.#gateway.answerBy(this.#desired, this.#host.inventory)
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known)
       this.#lookAgain(result.fight)
-      this.#save(result)
-      await this.#keepClosedGuard()
+      await this.#nextLife.keep(result)
     } catch (error) {
       this.#account.failed(error, triggers)
       throw error
@@ -465,15 +451,6 @@ export class Daemon {
       if (tells(triggers, outcome)) this.#account.report(this.#view())
       this.#feedWatchdog()
     }
-  }
-
-  /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
-  #noteBindings(): void {
-    const canBind = !this.#firewall.reconciler.bindings.isHopeless
-    if (canBind === this.#canBind) return
-    this.#canBind = canBind
-    this.#stale.surroundings = true
-    this.#loop.request('link')
   }
 
   /** A jump that waits for its turn. */
@@ -492,81 +469,6 @@ export class Daemon {
     const { guarded } = this.#desired.surroundings.plan
     const places = placesOf({ guarded, interfaces, containers: inventory.containers })
     return desiredTrials(this.#desired, this.#host, choosePlaces(places, this.#account.proofs.last))
-  }
-
-  #save({ observed, summary, drift }: PassResult): void {
-    if (observed.parts.size > 0 || observed.sets.length > 0) this.#counterSaves.request()
-    // What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
-    if (drift.length > 0) void this.#counterSaves.flush()
-    // Only what program and config on the disk would give again.
-    if (summary.length > 0 && this.#holder.lastLoadSuccessful) this.#warmSaves.request()
-  }
-
-  async #observeSurroundings(triggers: ReadonlySet<Trigger>): Promise<void> {
-    const { config } = this.#desired
-    const news = this.#stale.surroundings || triggers.has('docker')
-    const all = triggers.has('start') || triggers.has('reload')
-    // Of all that happens to them the kernel tells.
-    const interfaces = this.#stale.interfaces || all
-    if (!news && !interfaces && !this.#stale.ports) return
-    this.#stale = { surroundings: false, ports: false, interfaces: false }
-    try {
-      await Promise.all([
-        interfaces ? this.#host.readInterfaces() : undefined,
-        all ? this.#host.readResolvers(config, true) : undefined,
-      ])
-    } catch (error) {
-      this.#stale = { surroundings: true, ports: true, interfaces: true }
-      throw error
-    }
-    if (news && !all) void this.#reconsiderResolvers()
-    this.#desired.setSurroundings(await this.#host.surroundings(config, this.#classNumbers, this.#canBind))
-    // Late, or lost: the kernel throws away what nobody reads in time.
-    if (news && !interfaces && this.#host.lacksPorts) {
-      this.#stale.interfaces = true
-      this.#loop.request('link')
-    }
-    const { portsProblem } = this.#host
-    if (portsProblem === undefined) this.#health.good('ports')
-    else
-      this.#health.bad(
-        'ports',
-        `containers cannot be told apart, and those whose port is not known are held for unknown: ${portsProblem}`,
-      )
-    await this.#keepClassNumbers()
-  }
-
-  /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
-  readonly #reconsiderResolvers = oneAtATime(async () => {
-    if (!(await this.#host.readResolvers(this.#desired.config, false))) return
-    this.#stale.surroundings = true
-    this.#loop.request('docker')
-  })
-
-  /** Before the kernel bears them: a later process must not give one of them to somebody else. */
-  async #keepClassNumbers(): Promise<void> {
-    const numbers = this.#classNumbers.snapshot()
-    const text = JSON.stringify(numbers)
-    if (text === this.#keptClasses) return
-    await this.#store.save('classes', numbers, saved.savedClasses)
-    this.#keptClasses = text
-  }
-
-  /** What the next boot loads before there is a daemon. */
-  async #keepClosedGuard(): Promise<void> {
-    const { backstop } = this.#desired.dataplane()
-    const shape = JSON.stringify(backstop)
-    if (shape === this.#closedGuard) return
-    try {
-      await writeClosedGuard(this.#store.directory, backstop)
-      this.#closedGuard = shape
-      this.#health.good('closed-guard')
-    } catch (error) {
-      this.#health.bad(
-        'closed-guard',
-        `the closed guard for the next boot cannot be written: ${messageOf(error)}`,
-      )
-    }
   }
 
   #view(): View {
@@ -605,7 +507,7 @@ export class Daemon {
       temporary: this.#temporary,
       drivers: this.#drivers,
       host: this.#host,
-      classNumbers: this.#classNumbers,
+      classNumbers: this.#news.classNumbers,
       loop: this.#loop,
       log: this.#log,
       startedAtMs: this.#startedAtMs,

@@ -8,6 +8,7 @@ import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostView } from '../host/host-view.ts'
+import type { News } from './host-news.ts'
 
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
 const ENGINE_WAIT_MS = 2_000
@@ -21,7 +22,7 @@ export interface WatchesOptions {
   /** The kernel told of a change in this part of the rules; undefined: it may have, anywhere. */
   readonly onDrift: (part: Part | undefined) => void
   /** What is known of the engine or of containers' ports is no longer what the last pass saw, or the interfaces are no longer known. */
-  readonly onStale: (what: 'surroundings' | 'ports' | 'interfaces') => void
+  readonly onStale: (news: News) => void
 }
 
 /** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */

@@ -1,0 +1,112 @@
+import type { Config } from '../config/model.ts'
+import * as saved from '../host/saved.ts'
+import type { HostView } from '../host/host-view.ts'
+import { ClassNumbers } from '../policy/classes.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { Trigger } from '../reconcile/loop.ts'
+import { oneAtATime } from '../system/one-at-a-time.ts'
+import type { Health } from './health.ts'
+import type { Store } from './store.ts'
+
+export interface HostNewsOptions {
+  readonly host: HostView
+  readonly health: Health
+  readonly store: Store
+  readonly request: (trigger: Trigger) => void
+}
+
+/** The engine's list or the config; containers' ports; the interfaces. */
+export type News = 'surroundings' | 'ports' | 'interfaces'
+
+/** What may have changed around us: looked at again before the next pass, and nothing else. */
+export class HostNews {
+  readonly classNumbers: ClassNumbers
+  readonly #options: HostNewsOptions
+  #config: Config | undefined
+  #keptClasses = '{}'
+  #canBind = true
+  #stale: Record<News, boolean> = { surroundings: true, ports: false, interfaces: false }
+
+  private constructor(options: HostNewsOptions, classNumbers: ClassNumbers) {
+    this.#options = options
+    this.classNumbers = classNumbers
+  }
+
+  /** With the numbers of rights that an earlier process gave out. */
+  static async open(options: HostNewsOptions): Promise<HostNews> {
+    return new HostNews(options, new ClassNumbers(await options.store.load('classes', saved.savedClasses)))
+  }
+
+  heard(news: News): void {
+    this.#stale[news] = true
+  }
+
+  /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
+  noteBindings(canBind: boolean): void {
+    if (canBind === this.#canBind) return
+    this.#canBind = canBind
+    this.heard('surroundings')
+    this.#options.request('link')
+  }
+
+  surroundings(config: Config): ReturnType<HostView['surroundings']> {
+    return this.#options.host.surroundings(config, this.classNumbers, this.#canBind)
+  }
+
+  /** @throws when the host could not be read: the next pass looks again. */
+  async lookInto(desired: Desired, triggers: ReadonlySet<Trigger>): Promise<void> {
+    const { host, request } = this.#options
+    const { config } = desired
+    const news = this.#stale.surroundings || triggers.has('docker')
+    const all = triggers.has('start') || triggers.has('reload')
+    // Of all that happens to them the kernel tells.
+    const interfaces = this.#stale.interfaces || all
+    if (!news && !interfaces && !this.#stale.ports) return
+    this.#stale = { surroundings: false, ports: false, interfaces: false }
+    try {
+      await Promise.all([
+        interfaces ? host.readInterfaces() : undefined,
+        all ? host.readResolvers(config, true) : undefined,
+      ])
+    } catch (error) {
+      this.#stale = { surroundings: true, ports: true, interfaces: true }
+      throw error
+    }
+    this.#config = config
+    if (news && !all) void this.#reconsiderResolvers()
+    desired.setSurroundings(await this.surroundings(config))
+    // Late, or lost: the kernel throws away what nobody reads in time.
+    if (news && !interfaces && host.lacksPorts) {
+      this.heard('interfaces')
+      request('link')
+    }
+    this.#tellPorts()
+    await this.#keepClassNumbers()
+  }
+
+  #tellPorts(): void {
+    const { health, host } = this.#options
+    if (host.portsProblem === undefined) health.good('ports')
+    else
+      health.bad(
+        'ports',
+        `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.portsProblem}`,
+      )
+  }
+
+  /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
+  readonly #reconsiderResolvers = oneAtATime(async () => {
+    if (!this.#config || !(await this.#options.host.readResolvers(this.#config, false))) return
+    this.heard('surroundings')
+    this.#options.request('docker')
+  })
+
+  /** Before the kernel bears them: a later process must not give one of them to somebody else. */
+  async #keepClassNumbers(): Promise<void> {
+    const numbers = this.classNumbers.snapshot()
+    const text = JSON.stringify(numbers)
+    if (text === this.#keptClasses) return
+    await this.#options.store.save('classes', numbers, saved.savedClasses)
+    this.#keptClasses = text
+  }
+}

@@ -1,0 +1,74 @@
+import { writeClosedGuard } from '../host/closed-guard.ts'
+import * as saved from '../host/saved.ts'
+import { makeWarmStart, savedWarmStart, WARM_START } from '../host/warm-start.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import type { PassResult } from '../reconcile/firewall.ts'
+import type { SaveQueue } from '../system/save-queue.ts'
+import type { Account } from './account.ts'
+import type { ConfigHolder } from './config-holder.ts'
+import { type Health, messageOf } from './health.ts'
+import type { Store } from './store.ts'
+
+export interface NextLifeOptions {
+  readonly account: Account
+  readonly desired: Desired
+  readonly health: Health
+  readonly holder: ConfigHolder
+  readonly store: Store
+}
+
+const SAVE_COUNTERS_MS = 30_000
+const SAVE_WARM_MS = 20_000
+
+/** What a later process, and the next boot before there is one, begin with: written as passes change it. */
+export class NextLife {
+  readonly #options: NextLifeOptions
+  readonly #counters: SaveQueue
+  readonly #warm: SaveQueue
+  #closedGuard: string | undefined
+
+  constructor(options: NextLifeOptions) {
+    const { account, desired, holder, store } = options
+    this.#options = options
+    this.#counters = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
+      account.counters.snapshot(),
+    )
+    this.#warm = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () =>
+      makeWarmStart(
+        store.directory,
+        desired.dataplane(),
+        desired.membership,
+        holder.sources,
+        desired.policies,
+      ),
+    )
+  }
+
+  /** What is in force now is what a restart would make of the config on the disk. */
+  keepWarm(): void {
+    this.#warm.request()
+  }
+
+  async keep({ observed, summary, drift }: PassResult): Promise<void> {
+    if (observed.parts.size > 0 || observed.sets.length > 0) this.#counters.request()
+    // What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
+    if (drift.length > 0) void this.#counters.flush()
+    if (summary.length > 0 && this.#options.holder.lastLoadSuccessful) this.keepWarm()
+    await this.#keepClosedGuard()
+  }
+
+  /** What the next boot loads before there is a daemon. */
+  async #keepClosedGuard(): Promise<void> {
+    const { desired, health, store } = this.#options
+    const { backstop } = desired.dataplane()
+    const shape = JSON.stringify(backstop)
+    if (shape === this.#closedGuard) return
+    try {
+      await writeClosedGuard(store.directory, backstop)
+      this.#closedGuard = shape
+      health.good('closed-guard')
+    } catch (error) {
+      health.bad('closed-guard', `the closed guard for the next boot cannot be written: ${messageOf(error)}`)
+    }
+  }
+}
