@@ -1,3 +1,4 @@
+import { patternOf } from '../net/pattern.ts'
 import type { AllowTarget } from './model.ts'
 
 /** A target as an operator would write it. */
@@ -6,7 +7,7 @@ export function targetText(target: AllowTarget): string {
     case 'domain':
       return target.name
     case 'wildcard':
-      return `${target.depth === 'one' ? '*' : '**'}.${target.suffix}`
+      return patternOf(target.suffix, target.depth)
     case 'cidr':
       return target.cidr
     case 'internet':

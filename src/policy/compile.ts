@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AllowEntry, Config } from '../config/model.ts'
 import type { Cidr, Hostname, PortList } from '../net/types.ts'
 import type { Group, Policies, Policy } from './model.ts'
-import { isPattern, patternOf } from './pattern.ts'
+import { isPattern, patternOf } from '../net/pattern.ts'
 
 /** The id of the policy that every guarded container has. */
 export const COMMON = 'common'

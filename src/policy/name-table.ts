@@ -1,6 +1,6 @@
 import type { Hostname } from '../net/types.ts'
 import type { Policy } from './model.ts'
-import { patternOf } from './pattern.ts'
+import { patternOf } from '../net/pattern.ts'
 
 /** That a policy lets a name be asked for, and reached. */
 export interface Grant {

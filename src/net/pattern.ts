@@ -1,4 +1,4 @@
-import type { Hostname } from '../net/types.ts'
+import type { Hostname } from './types.ts'
 
 /** As an operator writes it. In lists of names it stands among them: what is asked below it shares one entry. */
 export const patternOf = (suffix: Hostname, depth: 'one' | 'any'): Hostname =>
