@@ -1,5 +1,5 @@
 import { markGateway } from '../host/gateway-mark.ts'
-import { ownServers, type HostView } from '../host/host-view.ts'
+import type { HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { IpsetSession } from '../ipset/session.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -10,6 +10,7 @@ import type { Account } from './account.ts'
 import { KernelAdmission } from './admission.ts'
 import { DnsGateway } from './dns-gateway.ts'
 import type { Names } from './names.ts'
+import type { OwnServers } from './own-servers.ts'
 import type { Store } from './store.ts'
 
 export interface GatewayParts {
@@ -20,6 +21,7 @@ export interface GatewayParts {
   readonly lane: Lane
   readonly log: Logger
   readonly names: Names
+  readonly ownServers: OwnServers
   readonly setWriter: IpsetSession
   readonly store: Store
   /** The kernel did not take an address: a pass looks why. */
@@ -30,7 +32,8 @@ const SAVE_CACHE_MS = 60_000
 
 /** The gateway between the ledger, the kernel, the account and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
-  const { account, desired, host, inherited, lane, log, names, setWriter, store, onUnadmitted } = parts
+  const { account, desired, host, inherited, lane, log, names, ownServers, setWriter, store, onUnadmitted } =
+    parts
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
       ledger: names.ledger,
@@ -40,7 +43,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       onChange: () => names.changed(),
       onFailure: onUnadmitted,
     }),
-    ownServers,
+    ownServers: (config) => ownServers.of(config),
     inherited,
     savedCache: await store.load('dns-cache', saved.savedDnsCache),
     onWanted: async (isWanted) => {

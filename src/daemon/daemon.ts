@@ -3,7 +3,7 @@ import type { Config } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { HostView } from '../host/host-view.ts'
+import { hostServers, HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
@@ -36,6 +36,7 @@ import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
 import { NextLife } from './next-life.ts'
+import { OwnServers } from './own-servers.ts'
 import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
@@ -86,6 +87,7 @@ export class Daemon {
   readonly #watches: Watches
   readonly #port: MetricsPort
   readonly #proof: ContinuousProof
+  readonly #ownServers: OwnServers
   readonly #startedAtMs = Date.now()
   #store!: Store
   #news!: HostNews
@@ -143,6 +145,11 @@ export class Daemon {
         if (standing.length > 0) this.#account.proven(standing, Date.now())
       },
     })
+    this.#ownServers = new OwnServers({
+      read: hostServers,
+      log: options.log,
+      onChange: () => void this.#askOthers(),
+    })
     this.#watches = new Watches({
       host: this.#host,
       log: this.#log,
@@ -187,6 +194,7 @@ export class Daemon {
     await this.#loop.requestAndWait('start')
     this.#watches.watchKernel()
     this.#names.start()
+    this.#ownServers.watch(() => this.#desired.config)
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
     while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
     if (this.#stopping) return
@@ -227,6 +235,7 @@ export class Daemon {
     this.#stopping = true
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
+    this.#ownServers.stop()
     this.#ends.stop()
     this.#switch.stop()
     clearTimeout(this.#turnTimer)
@@ -299,6 +308,7 @@ export class Daemon {
     this.#names = await Names.open({
       config,
       policies,
+      servers: this.#ownServers,
       store,
       log: this.#log,
       isHostAddress: this.#host.isHostAddress,
@@ -359,10 +369,19 @@ export class Daemon {
       lane: this.#firewall.reconciler.lane,
       log: this.#log,
       names: this.#names,
+      ownServers: this.#ownServers,
       setWriter: this.#setWriter,
       store,
       onUnadmitted: () => this.#loop.request('answer'),
     })
+  }
+
+  /** The host's name servers changed: ours with them, and those that the engine gives to containers. */
+  async #askOthers(): Promise<void> {
+    await this.#names.askAnew(this.#desired.config)
+    this.#gateway.upstreamsChanged()
+    this.#news.heard('surroundings')
+    this.#loop.request('docker')
   }
 
   /** Without them nothing can be decided, so a tool that fails is asked again. What stands on the host stands meanwhile. */

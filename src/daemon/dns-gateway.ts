@@ -75,6 +75,11 @@ export class DnsGateway {
     if (isOther) void this.#serve()
   }
 
+  /** Where the config names no upstreams, they are others now. */
+  upstreamsChanged(): void {
+    if (this.#config) void this.#serve()
+  }
+
   async stop(): Promise<void> {
     this.#config = undefined
     clearTimeout(this.#retry)

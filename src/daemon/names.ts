@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
-import { ownServers } from '../host/host-view.ts'
 import { limitsOf, openLedger } from '../host/open-ledger.ts'
 import { savedLedger } from '../host/saved.ts'
 import type { KnownSet } from '../ipset/sync.ts'
@@ -13,6 +12,7 @@ import type { Ledger } from '../resolve/ledger.ts'
 import { Refresher, type LookupReport, type RefresherSettings } from '../resolve/refresher.ts'
 import { Resolver } from '../resolve/resolver.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
+import type { OwnServers } from './own-servers.ts'
 import type { Store } from './store.ts'
 
 /** A new address is saved at once, so that a crash loses none; that a known one was seen again can wait. */
@@ -22,6 +22,7 @@ const SAVE_SIGHT_MS = 60_000
 export interface NamesOptions {
   readonly config: Config
   readonly policies: Policies
+  readonly servers: OwnServers
   readonly store: Store
   readonly log: Logger
   readonly isHostAddress: (address: Address) => boolean
@@ -36,6 +37,7 @@ export interface NamesOptions {
 export class Names {
   private constructor(
     readonly ledger: Ledger,
+    private readonly servers: OwnServers,
     private readonly resolver: Resolver,
     private readonly refresher: Refresher,
     private readonly isHostAddress: (address: Address) => boolean,
@@ -53,7 +55,7 @@ export class Names {
     } catch (error) {
       log.error({ err: error }, 'saved addresses could not be used')
     }
-    const servers = await ownServers(config)
+    const servers = await options.servers.of(config)
     const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
     const soon = store.queue('addresses', savedLedger, SAVE_CHANGE_MS, () => ledger.snapshot())
     const later = laterRequests(soon)
@@ -75,7 +77,7 @@ export class Names {
         options.onLookup(report)
       },
     })
-    return new Names(ledger, resolver, refresher, isHostAddress, asked, soon)
+    return new Names(ledger, options.servers, resolver, refresher, isHostAddress, asked, soon)
   }
 
   /** Begins to ask. */
@@ -107,9 +109,15 @@ export class Names {
     this.resolver.close()
   }
 
+  /** The name servers are others than before: what those did not know these may, and the other way round. */
+  async askAnew(config: Config): Promise<void> {
+    this.resolver.setServers(await this.servers.of(config))
+    this.refresher.sweep(config.resolver.refresh.minMs)
+  }
+
   /** Names that are gone are forgotten at once, with their addresses. */
   async reconfigure(config: Config, policies: Policies): Promise<void> {
-    this.resolver.setServers(await ownServers(config), config.resolver.timeoutMs)
+    this.resolver.setServers(await this.servers.of(config), config.resolver.timeoutMs)
     this.refresher.reconfigure(settingsOf(config, policies))
     for (const name of this.asked) if (!policies.names.has(name)) this.asked.delete(name)
   }

@@ -257,7 +257,11 @@ export class HostView {
 
 /** The servers that our own look-ups go to. */
 export async function ownServers(config: Config): Promise<readonly string[]> {
-  if (config.resolver.servers.length > 0) return config.resolver.servers
+  return config.resolver.servers.length > 0 ? config.resolver.servers : hostServers()
+}
+
+/** The name servers of the host itself. Rejects when the file cannot be read. */
+export async function hostServers(): Promise<readonly string[]> {
   const servers = await hostNameServers(readText)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }

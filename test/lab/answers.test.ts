@@ -5,6 +5,7 @@ import type { DnsScript } from './dns-script.ts'
 import { guard, inside } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
+import { INET } from './topology.ts'
 import { fetchPage } from './web.ts'
 
 /** What DNS says becomes what containers reach, and what it fails to say takes nothing away. */
@@ -28,6 +29,37 @@ test('a changed answer opens at once, and the old one closes after its time', as
   await lab().waitFor('the second one is', () => reaches(from, '203.0.113.72'), 6000)
   await lab().waitFor('the first is closed', async () => !(await reaches(from, '203.0.113.71')), 15_000)
   expect(await reaches(from, '203.0.113.72')).toBe(true)
+})
+
+test('the name servers of the host change under the daemon, and it goes along', async () => {
+  const servers = (address: string) =>
+    lab().writeHostFile('/etc/resolv.conf', `nameserver ${address}\noptions timeout:1 attempts:2\n`)
+  const stale = async () => (await scrape(lab())).value('names', { state: 'stale' })
+  const from = await inside(lab())
+  try {
+    await lab().inet.dns({ 'leased.example': { a: ['203.0.113.75'], ttl: 1 } })
+    await guard(lab(), {
+      config: `dns: { gateway: true }\n${policy('leased.example', '"**.below.example"')}`,
+    })
+    await lab().waitFor('it is open', () => reaches(from, '203.0.113.75'))
+    // Nobody lives there.
+    await servers('203.0.113.249')
+    await lab().waitFor('nobody answers', async () => (await stale()) === 1, 30_000)
+    const status = async (): Promise<string> => (await lab().cli(['status'])).stdout
+    await lab().waitFor('the gateway asks there too', async () => /203\.0\.113\.249/.test(await status()))
+    // Whoever reads it while it is written finds this.
+    await servers('')
+    await lab().inet.dns({
+      'leased.example': { a: ['203.0.113.76'], ttl: 1 },
+      'asked.below.example': { a: ['203.0.113.77'], ttl: 1 },
+    })
+    await servers(INET.dns)
+    await lab().waitFor('what the next one says is open', () => reaches(from, '203.0.113.76'), 15_000)
+    const asked = async () => (await fetchPage(from, 'http://asked.below.example/')).code === 0
+    await lab().waitFor('containers ask there too', asked, 10_000)
+  } finally {
+    await servers(INET.dns)
+  }
 })
 
 describe('a look-up that fails keeps the last good addresses', () => {

@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Config } from '../../../src/config/model.ts'
+import { OwnServers } from '../../../src/daemon/own-servers.ts'
+import { createLogger } from '../../../src/observe/logger.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const configOf = (...servers: string[]) => ({ resolver: { servers } }) as unknown as Config
+
+function setUp(first: readonly string[] | Error) {
+  const lines: { msg: string }[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string }) }
+  const scene = { host: first, changes: 0, lines }
+  const servers = new OwnServers({
+    read: () => (scene.host instanceof Error ? Promise.reject(scene.host) : Promise.resolve(scene.host)),
+    log: createLogger({ level: 'info', pretty: false, destination }),
+    onChange: () => (scene.changes += 1),
+  })
+  return { scene, servers }
+}
+
+test('those of the config go before those of the host', async () => {
+  const { servers } = setUp(['192.0.2.1'])
+  expect(await servers.of(configOf('192.0.2.9'))).toEqual(['192.0.2.9'])
+  expect(await servers.of(configOf())).toEqual(['192.0.2.1'])
+})
+
+test('other ones on the host are told once', async () => {
+  const { scene, servers } = setUp(['192.0.2.1'])
+  await servers.of(configOf())
+  servers.watch(configOf)
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(scene.changes).toBe(0)
+  scene.host = ['192.0.2.2']
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(scene.changes).toBe(1)
+  expect(await servers.of(configOf())).toEqual(['192.0.2.2'])
+  servers.stop()
+  scene.host = ['192.0.2.3']
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(scene.changes).toBe(1)
+})
+
+test('nobody is told where the config names them', async () => {
+  const { scene, servers } = setUp(['192.0.2.1'])
+  await servers.of(configOf())
+  servers.watch(() => configOf('192.0.2.9'))
+  scene.host = ['192.0.2.2']
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(scene.changes).toBe(0)
+})
+
+test.each([
+  ['names none', []],
+  ['cannot be read', new Error('EACCES')],
+])('a file that %s changes nothing, and is complained of once at the most', async (_, host) => {
+  const { scene, servers } = setUp(['192.0.2.1'])
+  await servers.of(configOf())
+  servers.watch(configOf)
+  scene.host = host
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(await servers.of(configOf())).toEqual(['192.0.2.1'])
+  expect(scene.changes).toBe(0)
+  expect(scene.lines.length).toBeLessThanOrEqual(1)
+})
