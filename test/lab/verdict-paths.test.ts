@@ -39,10 +39,10 @@ beforeAll(async () => {
 test('without the guard: what the engine itself keeps apart, and what it does not', async () => {
   const before = await lab().container({ network: 'shop' })
   const all = [...neighbour, ...stranger].map((address) => page(address))
-  const [, stranger6] = stranger
-  // Debian 12's engine does not filter IPv6: networks reach each other.
-  const open6 = lab().engineVersion === '20.10' ? [page(stranger6)] : []
-  expect(await reached(before, all)).toEqual([...neighbour.map((address) => page(address)), ...open6])
+  expect(await reached(before, all)).toEqual([
+    ...neighbour.map((address) => page(address)),
+    ...openByEngine(),
+  ])
 })
 
 describe('under the guard', () => {
@@ -122,10 +122,8 @@ describe('where the policy would let through', () => {
 
   test('the engine still keeps its networks apart', async () => {
     const all = [...stranger, ...neighbour].map((address) => page(address))
-    const [, stranger6] = stranger
-    const open6 = lab().engineVersion === '20.10' ? [page(stranger6)] : []
     expect(await reached(shop, [...all, origin('203.0.113.66'), origin('2001:db8:f::66')])).toEqual([
-      ...open6,
+      ...openByEngine(),
       ...neighbour.map((address) => page(address)),
       origin('203.0.113.66'),
       origin('2001:db8:f::66'),
@@ -145,6 +143,9 @@ describe('where the policy would let through', () => {
     expect(await lab().farEnd.count('203.0.113.66')).toBe(0)
   })
 })
+
+/** Engines before 27 do not filter IPv6 unless told to: networks reach each other. */
+const openByEngine = (): string[] => (lab().engineVersion === '28.5' ? [] : [page(stranger[1])])
 
 async function bridgedPackets(): Promise<number> {
   const { stdout } = await lab().host(['iptables', '-nvxL', 'EMBARGOD-JUDGE'])
