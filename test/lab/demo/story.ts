@@ -1,6 +1,7 @@
 import type { LabContainer } from '../container.ts'
 import { flood } from '../packets.ts'
 import { changes } from './changes.ts'
+import { gateway } from './gateway.ts'
 import { policies } from './policies.ts'
 import { arrived, count, isDenied, reaches, request, say } from './requests.ts'
 import { type Scene, STRANGER, STRANGER6 } from './scene.ts'
@@ -15,6 +16,7 @@ export async function tellStory(scene: Scene): Promise<void> {
   await newNetwork(scene)
   await changes(scene)
   await policies(scene)
+  await gateway(scene)
 }
 
 /** What the same requests do without us: else all that follows would prove nothing. */
