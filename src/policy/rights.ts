@@ -101,12 +101,11 @@ export class Matching {
 
   #matched(subject: Subject): Match[] {
     return this.#tests.flatMap(({ policy, conditions, attaching }): Match[] => {
-      const why =
-        conditions.find(({ holds }) => holds(subject))?.why ??
-        (attaching && subject.labels[ATTACHING_LABEL] === policy.id
-          ? `label ${ATTACHING_LABEL}=${policy.id}`
-          : undefined)
-      return why === undefined ? [] : [{ policy, why }]
+      const whys = conditions.filter(({ holds }) => holds(subject)).map(({ why }) => why)
+      if (attaching && subject.labels[ATTACHING_LABEL] === policy.id)
+        whys.push(`label ${ATTACHING_LABEL}=${policy.id}`)
+      const [why] = whys
+      return why === undefined ? [] : [{ policy, why, byLabelAlone: whys.every(isLabel) }]
     })
   }
 
@@ -121,7 +120,7 @@ export class Matching {
         ...(anywhere.every(({ policy }) => policy.inherit) ? [COMMON] : []),
         ...local.map(({ id }) => id),
       ],
-      metadata: anywhere.some(({ policy, why }) => policy.metadata === 'allow' && !byLabel(why)),
+      metadata: anywhere.some(({ policy, byLabelAlone }) => policy.metadata === 'allow' && !byLabelAlone),
       smtp: local.find(({ smtp }) => smtp !== undefined)?.smtp ?? this.config.smtp,
       denyWith: local.find(({ denyWith }) => denyWith !== undefined)?.denyWith ?? this.config.denyWith,
     })
@@ -158,13 +157,15 @@ interface PolicyTest {
 
 interface Match {
   readonly policy: PolicyConfig
+  /** The first of its conditions that holds. */
   readonly why: string
+  /** No other condition holds: whoever starts a container chooses its labels. */
+  readonly byLabelAlone: boolean
 }
 
 const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify(rights), ...rights })
 
-/** By nothing but a label, which whoever starts a container chooses. */
-const byLabel = (why: string): boolean => why.startsWith('label ')
+const isLabel = (why: string): boolean => why.startsWith('label ')
 
 /** All that is given has to hold. */
 function conditionOf({ network, compose, container, label }: PolicyMatch): Condition {

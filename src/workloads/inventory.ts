@@ -85,7 +85,8 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
   const value: Container = {
     id,
     name: textOf(facts['Name']).replace(/^\//, ''),
-    running: state['Running'] === true,
+    // Between two lives the engine says both.
+    running: state['Running'] === true && state['Restarting'] !== true,
     pid: pidOf(state['Pid']),
     networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
     privileged: host['Privileged'] === true,

@@ -14,7 +14,8 @@ export interface HostFacts {
   readonly plan: InterfacePlan
   readonly config: {
     readonly docker: { readonly socket: string }
-    readonly smtp: { readonly destinations: 'allowed' | 'any' } | undefined
+    readonly smtp: MailLimit | undefined
+    readonly policies: readonly { readonly id: string; readonly smtp: MailLimit | undefined }[]
   }
   /** Does the backstop stand behind the rules? */
   readonly secondGuard: boolean
@@ -26,6 +27,10 @@ export interface HostFacts {
   readonly mixedNetworks: readonly string[]
   /** Undefined: `guard.hostNetwork` is false. */
   readonly hostNetwork: HostNetworkState | undefined
+}
+
+interface MailLimit {
+  readonly destinations: 'allowed' | 'any'
 }
 
 /** Who of those on the host's network is held to policy. */
@@ -78,10 +83,11 @@ const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unpr
         'Containers may ask the resolvers in use for any name, and data can leave in such names: set dns.gateway, or let the resolvers answer only the names needed.',
     })
   }
-  if (config.smtp?.destinations === 'any') {
+  const senders = [{ id: '', smtp: config.smtp }, ...config.policies]
+  for (const { id } of senders.filter(({ smtp }) => smtp?.destinations === 'any')) {
     found.push({
       reason: 'smtp-any',
-      subject: '',
+      subject: id,
       advice:
         'Mail may leave to any server within the rate: set smtp.destinations to allowed and name the mail servers.',
     })

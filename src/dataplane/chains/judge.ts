@@ -56,7 +56,8 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
       { kind: 'state', states: ['ESTABLISHED'] },
       { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
     ]),
-    ...(way === 'forward' ? bridgedRules(input) : []),
+    unapprove(input),
+    ...(way === 'forward' ? [bridged] : []),
     ...(direct ? [] : pastGateway(input)),
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
@@ -68,18 +69,17 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
   ]
 }
 
-function bridgedRules({ config }: BuildInput): Rule[] {
-  return [
-    rule({
-      key: 'unapprove',
-      target: { kind: 'clearMark', bit: config.guard.mark },
-      action: 'continue',
-      words: 'only what follows may approve',
-    }),
-    // Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged.
-    approved('bridged', 'between containers of one network', [{ kind: 'bridged', out: 'veth+' }]),
-  ]
-}
+/** Who may mark his own packets could bring an approval along. */
+const unapprove = ({ config }: BuildInput): Rule =>
+  rule({
+    key: 'unapprove',
+    target: { kind: 'clearMark', bit: config.guard.mark },
+    action: 'continue',
+    words: 'only what follows may approve',
+  })
+
+/** Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged. */
+const bridged = approved('bridged', 'between containers of one network', [{ kind: 'bridged', out: 'veth+' }])
 
 /** Health checks and the container's own ports are on the host, which cannot tell them from its other services. */
 const ownHost = rule({

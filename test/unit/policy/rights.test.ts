@@ -21,6 +21,7 @@ policies:
   mailer: { match: { container: mail-? }, smtp: { rate: 100/hour }, denyWith: reject }
   imds: { match: { container: role }, metadata: allow }
   gold: { match: { label: tier=gold }, metadata: allow }
+  both: { match: [{ label: tier=iam }, { container: "worker-*" }], metadata: allow }
   visitor: { attachable: true, allow: [guest.example.com], metadata: allow }
   fixed: { allow: [fixed.example.com], match: { container: nobody } }
 `
@@ -165,6 +166,8 @@ describe('what they give', () => {
     expect((await rights(container('role'))).metadata).toBe(true)
     expect((await rights(container('x', { labels: { tier: 'gold' } }))).metadata).toBe(false)
     expect((await rights(container('x', { labels: { 'embargod.policy': 'visitor' } }))).metadata).toBe(false)
+    expect((await rights(container('worker-1', { labels: { tier: 'iam' } }))).metadata).toBe(true)
+    expect((await rights(container('x', { labels: { tier: 'iam' } }))).metadata).toBe(false)
   })
   test('limits on mail and the way to deny are their own', async () => {
     expect(await rights(container('mail-1'))).toMatchObject({

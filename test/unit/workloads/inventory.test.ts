@@ -132,6 +132,11 @@ test('a container with everything that a firewall asks about', () => {
   })
 })
 
+test('a container between two lives of its restart policy does not run, whatever the engine says', () => {
+  const json = containerJson({ State: { Running: true, Restarting: true, Pid: 0 } })
+  expect(parseContainer(json).value).toMatchObject({ running: false, pid: undefined })
+})
+
 test('a container that was created but never started has no addresses and no resolv.conf', () => {
   const { value } = parseContainer(
     containerJson({

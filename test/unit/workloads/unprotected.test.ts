@@ -22,6 +22,7 @@ interface Facts {
   engine?: EngineJson
   interfaces?: HostInterface[]
   smtp?: Config['smtp']
+  policies?: Pick<Config['policies'][number], 'id' | 'smtp'>[]
   socket?: string
   secondGuard?: boolean
   dnsGateway?: boolean
@@ -44,6 +45,7 @@ const unprotected = ({
   engine = ENGINE_20,
   interfaces = [],
   smtp,
+  policies = [],
   socket = '/var/run/docker.sock',
   secondGuard = true,
   dnsGateway = true,
@@ -57,7 +59,7 @@ const unprotected = ({
     engine: parseEngine(engine),
     interfaces,
     plan: decideInterfaces(inventory, interfaces, guard),
-    config: { smtp, docker: { socket } },
+    config: { smtp, policies, docker: { socket } },
     secondGuard,
     mixedNetworks: [],
     dnsGateway,
@@ -89,6 +91,7 @@ test.each([
   ['no DNS gateway', { dnsGateway: false }, ['dns-tunnel']],
   ['no backstop', { secondGuard: false }, ['no-second-guard']],
   ['mail to anyone', { smtp: smtp('any') }, ['smtp-any']],
+  ['mail to anyone for some', { policies: [{ id: 'mailer', smtp: smtp('any') }] }, ['smtp-any mailer']],
   ['a rootless engine', { engine: ENGINE_ROOTLESS }, ['rootless']],
   ['an engine on nftables', { engine: ENGINE_29_NFTABLES }, ['engine-backend']],
   ['macvlan', { networks: [networkJson({ Name: 'lan', Driver: 'macvlan' })] }, ['macvlan lan']],
