@@ -80,7 +80,7 @@ const resolver = z
       .array(server)
       .prefault([])
       .describe(
-        'Name servers to ask: `address`, `address:port` or `[v6]:port`. Empty: those that the host uses.',
+        'Name servers to ask: `address`, `address:port` or `[v6]:port`. Empty: those that the host uses, also when they change.',
       ),
     timeout: duration('1s', '1m').prefault('3s').describe('How long one question may take.'),
     refresh: z

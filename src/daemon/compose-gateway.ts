@@ -29,11 +29,14 @@ export interface GatewayParts {
 }
 
 const SAVE_CACHE_MS = 60_000
+/** Whoever found a question that brings a fault can ask it for ever. */
+const FAULT_AGAIN_MS = 60_000
 
 /** The gateway between the ledger, the kernel, the account and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   const { account, desired, host, inherited, lane, log, names, ownServers, setWriter, store, onUnadmitted } =
     parts
+  let faultsToldAgainMs = 0
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
       ledger: names.ledger,
@@ -61,7 +64,11 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       if (report.outcome === 'answered') saves.request()
     },
     onState: (problem) => account.gatewayIs(problem),
-    onFault: (error) => log.error({ err: error }, 'a question could not be answered'),
+    onFault: (error) => {
+      if (performance.now() < faultsToldAgainMs) return
+      faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
+      log.error({ err: error }, 'a question could not be answered')
+    },
   })
   const saves = store.queue('dns-cache', saved.savedDnsCache, SAVE_CACHE_MS, () => gateway.snapshot())
   return gateway

@@ -3,7 +3,7 @@ import type { Config } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { hostServers, HostView } from '../host/host-view.ts'
+import { HostView, ownServers } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
@@ -146,9 +146,9 @@ export class Daemon {
       },
     })
     this.#ownServers = new OwnServers({
-      read: hostServers,
+      read: ownServers,
       log: options.log,
-      onChange: () => void this.#askOthers(),
+      onChange: (servers) => this.#askOthers(servers),
     })
     this.#watches = new Watches({
       host: this.#host,
@@ -377,8 +377,8 @@ export class Daemon {
   }
 
   /** The host's name servers changed: ours with them, and those that the engine gives to containers. */
-  async #askOthers(): Promise<void> {
-    await this.#names.askAnew(this.#desired.config)
+  #askOthers(servers: readonly string[]): void {
+    this.#names.askOthers(servers, this.#desired.config.resolver.refresh.minMs)
     this.#gateway.upstreamsChanged()
     this.#news.heard('surroundings')
     this.#loop.request('docker')

@@ -91,8 +91,7 @@ export class DnsGateway {
     clearTimeout(this.#retry)
     const config = this.#config
     try {
-      const answering = config?.dns.gateway ? this.#answering : undefined
-      this.#options.onState(config && answering ? await this.#open(config, answering) : await this.#close())
+      this.#options.onState(config?.dns.gateway ? await this.#open(config) : await this.#close())
     } catch (error) {
       this.#failed(messageOf(error))
     }
@@ -100,12 +99,13 @@ export class DnsGateway {
   })
 
   /** Resolves to what is wrong though it answers. */
-  async #open(config: Config, answering: Answering): Promise<string | undefined> {
+  async #open(config: Config): Promise<string | undefined> {
     const servers = await this.#upstreamServers(config)
     if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
-    else {
+    // Who may ask what may have changed during the wait: read only now.
+    else if (this.#answering) {
       this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
-      this.#gateway = this.#create(this.#upstreams, answering)
+      this.#gateway = this.#create(this.#upstreams, this.#answering)
     }
     // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
     setFlagsFromString('--no-optimize-for-size')
@@ -123,7 +123,7 @@ export class DnsGateway {
   #failed(why: string): void {
     this.#options.onState(`containers get no DNS from the gateway: ${why}`)
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void this.#serve(), RETRY_MS)
+    this.#retry = setTimeout(() => void this.#serve(), RETRY_MS).unref()
   }
 
   #create(upstream: Upstreams, answering: Answering): Gateway {

@@ -109,10 +109,10 @@ export class Names {
     this.resolver.close()
   }
 
-  /** The name servers are others than before: what those did not know these may, and the other way round. */
-  async askAnew(config: Config): Promise<void> {
-    this.resolver.setServers(await this.servers.of(config))
-    this.refresher.sweep(config.resolver.refresh.minMs)
+  /** Other name servers than before may know other addresses: every name is asked for within `intervalMs`. */
+  askOthers(servers: readonly string[], intervalMs: number): void {
+    this.resolver.setServers(servers)
+    this.refresher.sweep(intervalMs)
   }
 
   /** Names that are gone are forgotten at once, with their addresses. */

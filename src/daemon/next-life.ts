@@ -44,7 +44,7 @@ export class NextLife {
     )
   }
 
-  /** What is in force now is what a restart would make of the config on the disk. */
+  /** To be called when what is in force is what a restart would make of the config on the disk: a process that starts may load it unseen. */
   keepWarm(): void {
     this.#warm.request()
   }

@@ -2,37 +2,36 @@ import type { Config } from '../config/model.ts'
 import type { Logger } from '../observe/logger.ts'
 
 export interface OwnServersOptions {
-  /** The name servers of the host itself. */
-  readonly read: () => Promise<readonly string[]>
+  /** Those that the config names, else those of the host. */
+  readonly read: (config: Config) => Promise<readonly string[]>
   readonly log: Logger
-  /** The host has others than before, and they are those that we ask. */
-  readonly onChange: () => void
+  /** They are others than before, and nobody reloaded. */
+  readonly onChange: (servers: readonly string[]) => void
 }
 
 /** A file of a few lines: to read it costs less than to watch everything that it may be a link to. */
 const LOOK_MS = 5_000
 
-/** Whom we ask ourselves: those that the config names, else the host's own, which change with its lease or a tunnel. */
+/** Whom we ask ourselves. Those of the host change with its lease or a tunnel. */
 export class OwnServers {
-  #host: readonly string[] = []
+  #known: readonly string[] = []
   #isReadable = true
   #timer: NodeJS.Timeout | undefined
 
   constructor(private readonly options: OwnServersOptions) {}
 
   /** Never rejects. A file that names none, as one does that is being written, changes nothing. */
-  async of({ resolver: { servers } }: Config): Promise<readonly string[]> {
-    if (servers.length > 0) return servers
+  async of(config: Config): Promise<readonly string[]> {
     try {
-      const found = await this.options.read()
+      const found = await this.options.read(config)
       this.#isReadable = true
-      if (found.length > 0) this.#host = found
+      if (found.length > 0) this.#known = found
     } catch (error) {
       if (this.#isReadable)
         this.options.log.warn({ err: error }, 'the name servers of the host cannot be read')
       this.#isReadable = false
     }
-    return this.#host
+    return this.#known
   }
 
   /** Looks again and again, for the config in force. */
@@ -45,11 +44,10 @@ export class OwnServers {
   }
 
   async #look(config: Config): Promise<void> {
-    if (config.resolver.servers.length > 0) return
-    const before = this.#host
+    const before = this.#known
     const servers = await this.of(config)
     if (servers.join() === before.join()) return
     this.options.log.info({ servers }, 'the host asks other name servers than before')
-    this.options.onChange()
+    this.options.onChange(servers)
   }
 }

@@ -27,8 +27,7 @@ export class Generations<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.#old.delete(key)
-    // What is replaced is weighed once more: that makes the next generation come sooner, and no other harm.
+    this.delete(key)
     this.#youngWeight += this.weightOf(value)
     this.#young.set(key, value)
     if (this.#youngWeight < this.most / 2) return
@@ -38,6 +37,8 @@ export class Generations<Value> {
   }
 
   delete(key: string): void {
+    const young = this.#young.get(key)
+    if (young !== undefined) this.#youngWeight -= this.weightOf(young)
     this.#young.delete(key)
     this.#old.delete(key)
   }

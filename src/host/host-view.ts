@@ -255,13 +255,9 @@ export class HostView {
   }
 }
 
-/** The servers that our own look-ups go to. */
+/** The servers that our own look-ups go to: those of the config, else the host's. Rejects when its file cannot be read. */
 export async function ownServers(config: Config): Promise<readonly string[]> {
-  return config.resolver.servers.length > 0 ? config.resolver.servers : hostServers()
-}
-
-/** The name servers of the host itself. Rejects when the file cannot be read. */
-export async function hostServers(): Promise<readonly string[]> {
+  if (config.resolver.servers.length > 0) return config.resolver.servers
   const servers = await hostNameServers(readText)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { LabContainer, type ContainerOptions } from './container.ts'
 import { importImage } from './image.ts'
-import { origin } from './reach.ts'
+import { addInternetAddresses, origin } from './reach.ts'
 import { useLab } from './shared-lab.ts'
 import { SystemdHost } from './systemd-host.ts'
 import { HOST, INET } from './topology.ts'
@@ -75,6 +75,13 @@ const guardedBy = async (config: string): Promise<void> => {
   await host.write('/etc/embargod/embargod.yaml', config, '0600')
   await host.run(['embargod', 'reload'])
 }
+/** A connection whose packets bear the mark by which the second guard knows what was approved. */
+const MARKED = `
+  socket(my $to, PF_INET, SOCK_STREAM, 0);
+  setsockopt($to, SOL_SOCKET, 36, pack("I", 0x20000000)) or die "no mark: $!";
+  alarm 3;
+  print "through" if connect($to, sockaddr_in(80, inet_aton($ARGV[0])));
+`
 const TABLE = 'nft list table inet embargod-hostnet 2>/dev/null'
 
 beforeAll(async () => {
@@ -222,6 +229,25 @@ test('stopped and started, the daemon finds its own', async () => {
   expect(await reached('agent')).toEqual(ALLOWED)
   await host.run(['systemctl', 'start', 'embargod.service'])
   expect(await reached('agent')).toEqual(ALLOWED)
+})
+
+test('a mark of its own approves nothing', async () => {
+  const inner = '10.77.0.1'
+  await addInternetAddresses(lab(), [inner])
+  const wide = `policies:
+  wide: { match: { container: wide }, allow: [{ to: internet, ports: [80/tcp] }] }`
+  await guardedBy(CONFIG.replace('policies:', wide))
+  await run('wide', { caps: ['NET_ADMIN'] })
+  await lab().waitFor('it is held', async () => (await reached('wide', [origin(inner)])).length === 0)
+  const marked = async (address: string): Promise<boolean> => {
+    const { stdout } = await from('wide').exec(['perl', '-MSocket', '-e', MARKED, address])
+    return stdout === 'through'
+  }
+  await lab().farEnd.reset()
+  expect(await marked('203.0.113.66')).toBe(true)
+  expect(await marked(inner)).toBe(false)
+  expect(await lab().farEnd.count(inner)).toBe(0)
+  await guardedBy(CONFIG)
 })
 
 test('taken out of the config, it leaves nothing behind', async () => {

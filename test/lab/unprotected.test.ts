@@ -52,6 +52,10 @@ test('mail to anyone is said from the reload that allows it to the one that ends
   await isReported(['dns-tunnel', 'smtp-any'])
   await daemon.hup('smtp: { destinations: allowed }')
   await isReported(['dns-tunnel'])
+  await daemon.hup(
+    'policies: { mailer: { match: { container: mailer }, smtp: { rate: 5/minute, destinations: any } } }',
+  )
+  await isReported(['dns-tunnel', 'smtp-any mailer'])
 })
 
 test('containers that the firewall does not hold are named while they run', async () => {

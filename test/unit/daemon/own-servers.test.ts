@@ -13,17 +13,25 @@ function setUp(first: readonly string[] | Error) {
   const destination = { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string }) }
   const scene = { host: first, changes: 0, lines }
   const servers = new OwnServers({
-    read: () => (scene.host instanceof Error ? Promise.reject(scene.host) : Promise.resolve(scene.host)),
+    read: ({ resolver: { servers: named } }) =>
+      scene.host instanceof Error
+        ? Promise.reject(scene.host)
+        : Promise.resolve(named.length > 0 ? named : scene.host),
     log: createLogger({ level: 'info', pretty: false, destination }),
     onChange: () => (scene.changes += 1),
   })
   return { scene, servers }
 }
 
-test('those of the config go before those of the host', async () => {
-  const { servers } = setUp(['192.0.2.1'])
-  expect(await servers.of(configOf('192.0.2.9'))).toEqual(['192.0.2.9'])
-  expect(await servers.of(configOf())).toEqual(['192.0.2.1'])
+test('a reload is no news: who reloads asks by himself', async () => {
+  const { scene, servers } = setUp(['192.0.2.1'])
+  let config = configOf('192.0.2.9')
+  expect(await servers.of(config)).toEqual(['192.0.2.9'])
+  servers.watch(() => config)
+  config = configOf()
+  expect(await servers.of(config)).toEqual(['192.0.2.1'])
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(scene.changes).toBe(0)
 })
 
 test('other ones on the host are told once', async () => {
@@ -44,8 +52,9 @@ test('other ones on the host are told once', async () => {
 
 test('nobody is told where the config names them', async () => {
   const { scene, servers } = setUp(['192.0.2.1'])
-  await servers.of(configOf())
-  servers.watch(() => configOf('192.0.2.9'))
+  const config = configOf('192.0.2.9')
+  await servers.of(config)
+  servers.watch(() => config)
   scene.host = ['192.0.2.2']
   await vi.advanceTimersByTimeAsync(20_000)
   expect(scene.changes).toBe(0)

@@ -54,6 +54,18 @@ describe('the cache', () => {
     expect(cache.size).toBeGreaterThan(100)
   })
 
+  test('renewed answers take no place from others', () => {
+    const cache = new Cache(100)
+    cache.put('quiet', EMPTY, 1000, 0)
+    for (let index = 0; index < 10_000; index++) cache.put(`busy${index % 10}`, EMPTY, 1000, 0)
+    for (let index = 0; index < 10_000; index++) {
+      cache.put('brief', EMPTY, 1000, 0)
+      cache.put('brief', EMPTY, 0, 0)
+    }
+    expect(cache.size).toBe(11)
+    expect(cache.stale('quiet', 2000)).toBeDefined()
+  })
+
   test('replaces, and forgets what holds for no time', () => {
     const cache = new Cache()
     cache.put('k', EMPTY, 1000, 0)
