@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LabContainer } from './container.ts'
+import { closesDirectWays } from './engines.ts'
 import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
 import { fetchPage, LiveConnection } from './web.ts'
 
 /** An address that ages out leaves live connections alone; a right that is taken away ends them. */
 const lab = useLab({ name: 'revocation' })
+
+const BRIDGE = 'com.docker.network.bridge'
 
 /** Answers go after some 3 s. */
 const quick = 'resolver: { refresh: { min: 1s, max: 1s }, retain: 1s }'
@@ -15,10 +18,10 @@ const policy = (...entries: string[]) =>
 
 beforeAll(async () => {
   // Nothing is masqueraded here: the far end sees the container and can answer it without the host's NAT.
-  await lab().network('plain', {
-    ipv6: true,
-    options: { 'com.docker.network.bridge.enable_ip_masquerade': 'false' },
-  })
+  const options = closesDirectWays(lab().engineVersion)
+    ? { [`${BRIDGE}.gateway_mode_ipv4`]: 'routed', [`${BRIDGE}.gateway_mode_ipv6`]: 'routed' }
+    : { [`${BRIDGE}.enable_ip_masquerade`]: 'false' }
+  await lab().network('plain', { ipv6: true, options })
 })
 
 interface Path {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../../src/system/exec.ts'
+import { debianMirror } from './debian-mirror.ts'
 import { CACHE } from './engines.ts'
 
 /** What a Debian host with embargod has, and nothing that would take time to start. */
@@ -28,14 +29,7 @@ export async function hostTree(): Promise<string> {
   const making = `${tree}.${process.pid}`
   try {
     await run(
-      [
-        'debootstrap',
-        '--variant=minbase',
-        `--include=${PACKAGES}`,
-        suite,
-        making,
-        'http://deb.debian.org/debian',
-      ],
+      ['debootstrap', '--variant=minbase', `--include=${PACKAGES}`, suite, making, await debianMirror()],
       { timeoutMs: 900_000 },
     )
     await run(['sh', '-c', 'rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*', 'sh', making])

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { LabContainer } from './container.ts'
 import type { Daemon } from './embargod.ts'
+import { closesDirectWays } from './engines.ts'
 import { origin, reached } from './reach.ts'
 import { useLab } from './shared-lab.ts'
 import { HOST } from './topology.ts'
@@ -97,9 +98,10 @@ describe('under the guard', () => {
     const { stdout } = await lab().internet(['curl', '-sS', '--max-time', '5', page(HOST.address, 18_090)])
     expect(stdout).toContain('root:x:0:0')
     const [, neighbour6] = neighbour
-    // Without NAT a container's own IPv6 address is reached, and its answer gets out.
-    const direct = await lab().internet(['curl', '-gsS', '--max-time', '5', page(neighbour6)])
-    expect(direct.stdout).toContain('root:x:0:0')
+    // Without NAT a container's own IPv6 address is reached, and its answer gets out: where the engine lets it in.
+    const direct = lab().internet(['curl', '-gsS', '--max-time', '5', page(neighbour6)])
+    if (closesDirectWays(lab().engineVersion)) await expect(direct).rejects.toThrow('timed out')
+    else expect((await direct).stdout).toContain('root:x:0:0')
   })
 
   test("the host's own traffic is nobody's business", async () => {
