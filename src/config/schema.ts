@@ -68,7 +68,7 @@ const guard = z
     labels: oneOf('ignore', 'honour')
       .prefault('ignore')
       .describe(
-        '`honour`: the label `embargod.policy` of a container attaches a policy that is `attachable`.',
+        '`honour`: the label `embargod.policy` of a container, or of a network to those on it, attaches a policy that is `attachable`.',
       ),
   })
   .prefault({})

@@ -1,5 +1,5 @@
 import type { Config, PolicyConfig, PolicyMatch, SmtpConfig } from '../config/model.ts'
-import { COMPOSE_PROJECT, COMPOSE_SERVICE, ownLabels } from '../workloads/own-labels.ts'
+import { COMPOSE_PROJECT, COMPOSE_SERVICE, ownLabels, POLICY_LABEL } from '../workloads/own-labels.ts'
 import { HOST_NETWORK } from '../workloads/host-network.ts'
 import { isGuarded } from '../workloads/guarded.ts'
 import type { Container, Endpoint } from '../workloads/model.ts'
@@ -39,8 +39,6 @@ export interface Judged {
   readonly ignoredLabels: number
 }
 
-const ATTACHING_LABEL = 'embargod.policy'
-
 /** Who matches what under one config. A container is judged once, and again when it is another object: with thousands of them one event costs one. */
 export class Matching {
   readonly #tests: readonly PolicyTest[]
@@ -55,7 +53,7 @@ export class Matching {
       attaching: honours && policy.attachable,
     }))
     this.#asked = config.policies.flatMap(({ id, attachable, match }) => [
-      ...(attachable && honours ? [[ATTACHING_LABEL, id] as const] : []),
+      ...(attachable && honours ? [[POLICY_LABEL, id] as const] : []),
       ...match.flatMap(({ label, compose }) => [
         ...(label ? [[label.key, label.value] as const] : []),
         ...(compose ? [[COMPOSE_PROJECT, compose.project] as const] : []),
@@ -77,15 +75,19 @@ export class Matching {
     const endpoints = isHeldThere
       ? [container.endpoints.find(({ networkName }) => networkName === HOST_NETWORK) ?? ON_THE_HOST]
       : container.endpoints.filter(({ networkName }) => isGuarded(networkName, this.config.guard))
-    const places = endpoints.map((endpoint) => ({
-      endpoint,
-      here: this.#matched({
+    const matchedBy = (endpoint: Endpoint, counted: Subject['labels']): Match[] =>
+      this.#matched({
         name: container.name,
         networks: [endpoint.networkName, ...(endpoint.overlays ?? [])],
-        labels,
-      }),
-    }))
+        policyLabels: endpoint.policyLabels ?? [],
+        labels: counted,
+      })
+    const places = endpoints.map((endpoint) => ({ endpoint, here: matchedBy(endpoint, labels) }))
     const anywhere = places.flatMap(({ here }) => here)
+    // An image may give itself nothing, and take nothing off either: what narrows counts whoever wrote the label.
+    const inherits = endpoints.every((endpoint) =>
+      matchedBy(endpoint, container.labels).every(({ policy }) => policy.inherit),
+    )
     const ignored = this.#asked.filter(
       ([key, value]) => container.labels[key] === value && !Object.hasOwn(labels, key),
     )
@@ -93,7 +95,7 @@ export class Matching {
       standings: places.map(({ endpoint, here }) => ({
         endpoint,
         matched: here.map(({ policy, why }) => ({ policy: policy.id, why })),
-        rights: this.#rights(here, anywhere),
+        rights: this.#rights(here, anywhere, inherits),
       })),
       ignoredLabels: new Set(ignored.map(([key]) => key)).size,
     }
@@ -102,8 +104,10 @@ export class Matching {
   #matched(subject: Subject): Match[] {
     return this.#tests.flatMap(({ policy, conditions, attaching }): Match[] => {
       const whys = conditions.filter(({ holds }) => holds(subject)).map(({ why }) => why)
-      if (attaching && subject.labels[ATTACHING_LABEL] === policy.id)
-        whys.push(`label ${ATTACHING_LABEL}=${policy.id}`)
+      if (attaching && subject.labels[POLICY_LABEL] === policy.id)
+        whys.push(`label ${POLICY_LABEL}=${policy.id}`)
+      if (attaching && subject.policyLabels.includes(policy.id))
+        whys.push(`label ${POLICY_LABEL}=${policy.id} of its network`)
       const [why] = whys
       return why === undefined ? [] : [{ policy, why, byLabelAlone: whys.every(isLabel) }]
     })
@@ -113,13 +117,10 @@ export class Matching {
    * Allow lists unite; `inherit: false` of any policy on any network takes the common list away on all of them, `metadata: allow` of any opens
    * metadata. Of several mail limits or ways to deny the first in the file counts.
    */
-  #rights(here: readonly Match[], anywhere: readonly Match[]): Rights {
+  #rights(here: readonly Match[], anywhere: readonly Match[], inherits: boolean): Rights {
     const local = here.map(({ policy }) => policy)
     return rightsOf({
-      policies: [
-        ...(anywhere.every(({ policy }) => policy.inherit) ? [COMMON] : []),
-        ...local.map(({ id }) => id),
-      ],
+      policies: [...(inherits ? [COMMON] : []), ...local.map(({ id }) => id)],
       metadata: anywhere.some(({ policy, byLabelAlone }) => policy.metadata === 'allow' && !byLabelAlone),
       smtp: local.find(({ smtp }) => smtp !== undefined)?.smtp ?? this.config.smtp,
       denyWith: local.find(({ denyWith }) => denyWith !== undefined)?.denyWith ?? this.config.denyWith,
@@ -139,6 +140,8 @@ const ON_THE_HOST: Endpoint = {
 interface Subject {
   readonly name: string
   readonly networks: readonly string[]
+  /** The policies that labels of those networks ask for. */
+  readonly policyLabels: readonly string[]
   readonly labels: Readonly<Record<string, string>>
 }
 

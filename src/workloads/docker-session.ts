@@ -53,8 +53,8 @@ export class DockerSession {
   #engine: Engine | undefined
   #work = NO_WORK()
   #working = false
-  /** A listing is under way, and what it brings may be older than what an event brought meanwhile. */
-  #listing = false
+  /** While everything is being listed: what was learned of otherwise since it began, for the list may be older. */
+  #newer: Set<string> | undefined
   #changed = false
   #published = false
   #listedAtMs = 0
@@ -110,7 +110,9 @@ export class DockerSession {
       const places = await this.#api.network(network)
       // Whatever happened meanwhile may be later than the answer.
       if (noted !== this.#noted || this.#over.signal.aborted || !this.#published) return
-      if (!this.#cache.putAttachments(network, places)) return
+      const found = this.#cache.putAttachments(network, places)
+      if (found.length === 0) return
+      for (const id of found) this.#isNewerThanList(id, 'containers')
       this.#changed = true
       this.#publish()
     } catch (error) {
@@ -168,7 +170,8 @@ export class DockerSession {
       for (const problem of problems) this.#listener.onProblem(problem)
       if (network && this.#published) this.#listener.onNetwork(network)
       this.#changed = true
-      this.#request((work) => this.#listing && work.networks.add(id))
+      this.#isNewerThanList(id, 'networks')
+      this.#request(() => undefined)
     } catch (error) {
       this.#fail(error)
     }
@@ -213,9 +216,10 @@ export class DockerSession {
       if (this.#over.signal.aborted) return
       for (const problem of problems) this.#listener.onProblem(problem)
       this.#changed = true
+      this.#isNewerThanList(id, 'containers')
       if (this.#published) this.#publish()
       // What was answered may be older than what another look has found.
-      if (look.isOld || this.#listing || !this.#published) this.#request((work) => work.containers.add(id))
+      if (look.isOld || !this.#published) this.#request((work) => work.containers.add(id))
     } catch (error) {
       this.#fail(error)
     } finally {
@@ -281,8 +285,15 @@ export class DockerSession {
     })
   }
 
+  /** What is known of it stays when the list that is being made comes, and is asked for once more. */
+  #isNewerThanList(id: string, kind: 'networks' | 'containers'): void {
+    if (!this.#newer) return
+    this.#newer.add(id)
+    this.#work[kind].add(id)
+  }
+
   async #listEverything(): Promise<void> {
-    this.#listing = true
+    this.#newer = new Set()
     const beganAtMs = this.#timing.nowMs()
     try {
       const [info, version, networks] = await Promise.all([
@@ -300,12 +311,12 @@ export class DockerSession {
         this.#api.container(id),
       )
       const containers = inspected.filter((container) => container !== undefined)
-      for (const problem of this.#cache.replaceAll({ networks, containers }))
+      for (const problem of this.#cache.replaceAll({ networks, containers }, this.#newer))
         this.#listener.onProblem(problem)
       this.#listedAtMs = beganAtMs
       this.#changed = true
     } finally {
-      this.#listing = false
+      this.#newer = undefined
     }
   }
 

@@ -18,17 +18,25 @@ export class InventoryCache {
   /** By image id, which is the digest of what is in it. */
   readonly #imageLabels = new Map<string, Readonly<Record<string, string>>>()
 
-  /** With the labels of their images. */
-  readonly #wholes = new WeakMap<Container, Container>()
+  /** Containers whose place on {@link GATEWAY_NETWORK} was found since they were last looked at. */
+  readonly #gatewaysAsked = new Set<string>()
 
-  /** Returns problems. */
-  replaceAll(json: {
-    readonly networks: unknown
-    readonly containers: readonly unknown[]
-  }): readonly string[] {
+  /** With what is told elsewhere than in the container. */
+  readonly #wholes = new WeakMap<Container, { readonly whole: Container; readonly places: string }>()
+
+  /**
+   * Returns problems.
+   * @param newer networks and containers of which something was learned while the list was made: what is known of them stays
+   */
+  replaceAll(
+    json: { readonly networks: unknown; readonly containers: readonly unknown[] },
+    newer: ReadonlySet<string> = new Set(),
+  ): readonly string[] {
     const { value, problems } = parseInventory(json)
-    this.#networks = new Map(value.networks.map((network) => [network.id, network]))
-    this.#containers = new Map(value.containers.map((container) => [container.id, this.#merged(container)]))
+    const containers = value.containers.map((container) => this.#merged(container))
+    this.#networks = replaced(this.#networks, value.networks, newer)
+    this.#containers = replaced(this.#containers, containers, newer)
+    this.#gatewaysAsked.clear()
     return problems
   }
 
@@ -47,19 +55,23 @@ export class InventoryCache {
     const { value, problems } = json === undefined ? { value: undefined, problems: [] } : parseContainer(json)
     if (value) this.#containers.set(value.id, this.#merged(value))
     else this.#containers.delete(id)
+    this.#gatewaysAsked.delete(id)
     return problems
   }
 
   /**
    * A list tells less than an inspection, the process not at all: who runs and is known keeps the rest, or he would lose what holds him. That the
-   * process is still his is seen in its control group.
+   * process is still his is seen in its control group. Neither tells the way out of overlay networks: it is kept until it is asked for again.
    */
   #merged(container: Container): Container {
-    const { id, name, running, pid, labels, endpoints } = container
+    const { id, name, running, pid, labels } = container
     const known = this.#containers.get(id)
-    return running && pid === undefined && known?.pid !== undefined
-      ? { ...known, name, labels, endpoints }
-      : container
+    if (!known || !running) return container
+    const gateway = known.endpoints.find(isGateway)
+    const keepsGateway = gateway && !container.endpoints.some(isGateway) && this.#usesOverlay(container)
+    const endpoints = keepsGateway ? [...container.endpoints, gateway] : container.endpoints
+    if (pid === undefined && known.pid !== undefined) return { ...known, name, labels, endpoints }
+    return { ...container, endpoints }
   }
 
   container(id: string): Container | undefined {
@@ -75,40 +87,47 @@ export class InventoryCache {
     this.#containers.set(id, { ...known, endpoints: [...others, endpoint] })
   }
 
-  /** Of containers that do not run yet. Returns whether there was one that was not known to be there. */
-  putAttachments(networkId: string, network: unknown): boolean {
+  /** Of containers that do not run yet. Returns those that were not known to be there. */
+  putAttachments(networkId: string, network: unknown): readonly string[] {
     const fresh = attachedTo(network).filter((id) => {
       const known = this.#containers.get(id)
       const here = known?.endpoints.find((endpoint) => endpoint.networkId === networkId)
       return known?.running === false && !here?.addresses.length
     })
     for (const id of fresh) this.putAttachment(id, network)
-    return fresh.length > 0
+    return fresh
   }
 
   /** Are there running containers on overlay networks whose way out is not known? Neither they nor any event tell of it. */
   get lacksGateways(): boolean {
-    return this.#withoutGateway().length > 0
+    return this.#unaskedGateways().length > 0
   }
 
   /** @param gateway what the engine says of {@link GATEWAY_NETWORK}; undefined: it has none */
   putGateways(gateway: unknown): void {
-    for (const { id, overlays } of this.#withoutGateway()) {
-      const known = this.#containers.get(id)
-      const endpoint = parseAttachment(gateway, id)
-      if (known && endpoint)
-        this.#containers.set(id, { ...known, endpoints: [...known.endpoints, { ...endpoint, overlays }] })
+    for (const known of this.#unaskedGateways()) {
+      const endpoint = parseAttachment(gateway, known.id)
+      const others = known.endpoints.filter((one) => !isGateway(one))
+      const endpoints = endpoint ? [...others, endpoint] : others
+      if (endpoint) this.#gatewaysAsked.add(known.id)
+      if (endpoint || others.length < known.endpoints.length)
+        this.#containers.set(known.id, { ...known, endpoints })
     }
   }
 
-  #withoutGateway(): { readonly id: string; readonly overlays: readonly string[] }[] {
-    const isOverlay = ({ networkId }: Endpoint): boolean =>
-      this.#networks.get(networkId)?.driver === 'overlay'
-    return [...this.#containers.values()].flatMap(({ id, running, endpoints }) => {
-      const overlays = endpoints.filter(isOverlay).map(({ networkName }) => networkName)
-      const isKnown = endpoints.some(({ networkName }) => networkName === GATEWAY_NETWORK)
-      return running && overlays.length > 0 && !isKnown ? [{ id, overlays }] : []
-    })
+  #unaskedGateways(): Container[] {
+    return [...this.#containers.values()].filter(
+      (container) =>
+        container.running && !this.#gatewaysAsked.has(container.id) && this.#usesOverlay(container),
+    )
+  }
+
+  #usesOverlay({ endpoints }: Container): boolean {
+    return endpoints.some((endpoint) => this.#isOverlay(endpoint))
+  }
+
+  #isOverlay({ networkId }: Endpoint): boolean {
+    return this.#networks.get(networkId)?.driver === 'overlay'
   }
 
   /** Images whose containers are known, and which nobody has looked at. */
@@ -131,12 +150,46 @@ export class InventoryCache {
 
   #whole(container: Container): Container {
     const imageLabels = this.#imageLabels.get(container.imageId)
+    const endpoints = this.#placesOf(container)
+    const places = JSON.stringify(endpoints.map(({ overlays, policyLabels }) => [overlays, policyLabels]))
     const before = this.#wholes.get(container)
-    if (before && before.imageLabels === imageLabels) return before
-    const whole = { ...container, imageLabels }
-    this.#wholes.set(container, whole)
+    if (before && before.whole.imageLabels === imageLabels && before.places === places) return before.whole
+    const whole = { ...container, imageLabels, endpoints }
+    this.#wholes.set(container, { whole, places })
     return whole
   }
+
+  /** The endpoints with what their networks are. */
+  #placesOf(container: Container): Endpoint[] {
+    const labelsOf = ({ networkId }: Endpoint): readonly string[] => {
+      const label = this.#networks.get(networkId)?.policyLabel
+      return label === undefined ? [] : [label]
+    }
+    return container.endpoints.map((endpoint) => {
+      if (!isGateway(endpoint)) return { ...endpoint, policyLabels: labelsOf(endpoint) }
+      const overlays = container.endpoints.filter((one) => this.#isOverlay(one))
+      return {
+        ...endpoint,
+        overlays: overlays.map(({ networkName }) => networkName),
+        policyLabels: [endpoint, ...overlays].flatMap(labelsOf),
+      }
+    })
+  }
+}
+
+const isGateway = ({ networkName }: Endpoint): boolean => networkName === GATEWAY_NETWORK
+
+/** What is newer than the list stays, also where the list lacks it. */
+const replaced = <T extends { readonly id: string }>(
+  known: ReadonlyMap<string, T>,
+  listed: readonly T[],
+  newer: ReadonlySet<string>,
+): Map<string, T> => {
+  const items = [
+    ...listed.filter(({ id }) => !newer.has(id)),
+    ...[...known.values()].filter(({ id }) => newer.has(id)),
+  ]
+  return new Map(items.map((item) => [item.id, item]))
 }
 
 const byId = <T>(items: ReadonlyMap<string, T>): T[] =>

@@ -4,6 +4,7 @@ import { bridgeNameOf, isUsableInterfaceName } from './bridge-name.ts'
 import { isObject, listOf, objectOf, textOf, textRecordOf, textsOf } from './json.ts'
 import type { JsonObject } from './json.ts'
 import type { Container, Endpoint, Inventory, Network } from './model.ts'
+import { POLICY_LABEL } from './own-labels.ts'
 import { parseSubnet } from './subnet.ts'
 
 /** What was understood, and in sentences what was not. `undefined`: without an identity there is nothing to guard by. */
@@ -60,6 +61,7 @@ export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
     const gateway = parseAddress(textOf(objectOf(pool)['Gateway']).replace(/\/\d+$/, ''))
     if (gateway) gateways.push(gateway)
   }
+  const policyLabel = textRecordOf(facts['Labels'])[POLICY_LABEL]
   const value: Network = {
     id,
     name,
@@ -69,6 +71,7 @@ export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
     gateways,
     internal: facts['Internal'] === true,
     ipv6: facts['EnableIPv6'] === true,
+    ...(policyLabel === undefined ? {} : { policyLabel }),
   }
   return { value, problems }
 }

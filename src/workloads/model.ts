@@ -16,6 +16,8 @@ export interface Network {
   readonly gateways: readonly Address[]
   readonly internal: boolean
   readonly ipv6: boolean
+  /** The policy that its label asks for. */
+  readonly policyLabel?: string
 }
 
 export interface Container {
@@ -55,6 +57,8 @@ export interface Endpoint {
   readonly networkName: string
   /** Of docker_gwbridge: the overlay networks that this is the way out of. */
   readonly overlays?: readonly string[]
+  /** The policies that the network's label asks for, and of docker_gwbridge those of its overlay networks. */
+  readonly policyLabels?: readonly string[]
   readonly addresses: readonly Address[]
   readonly mac: string | undefined
   /** Where a default route by this network leads, by family; none from internal ones on engines since 25. */

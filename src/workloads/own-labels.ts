@@ -2,6 +2,8 @@ import type { Container } from './model.ts'
 
 export const COMPOSE_PROJECT = 'com.docker.compose.project'
 export const COMPOSE_SERVICE = 'com.docker.compose.service'
+/** On a container or a network: the policy that it asks for. */
+export const POLICY_LABEL = 'embargod.policy'
 /** Compose writes it on every container that it makes, and on no image. */
 const COMPOSE_MARK = 'com.docker.compose.config-hash'
 

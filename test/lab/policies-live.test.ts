@@ -4,6 +4,7 @@ import { origin, reached } from './reach.ts'
 import { inside } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
+import { INET } from './topology.ts'
 import { LiveConnection } from './web.ts'
 
 /** Rights while things change: names, processes, tables, the config. And what operators see of them. */
@@ -31,6 +32,11 @@ const reaches = async (from: LabContainer, address: string): Promise<boolean> =>
 
 async function reachesSoon(from: LabContainer, address: string): Promise<void> {
   await lab().waitFor(`${from.name} reaches ${address}`, () => reaches(from, address))
+}
+
+async function reload(text: string): Promise<void> {
+  await lab().embargod.writeConfig(text)
+  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
 }
 
 beforeAll(async () => {
@@ -103,6 +109,25 @@ test('a label that the image brings gives nothing and is counted; the same on th
   await lab().waitFor('it is counted', async () => (await scrape(lab())).value('ignored_image_labels') === 1)
 })
 
+test('the label of a network attaches to who is on it what may be attached, but for metadata', async () => {
+  const guest = `guest: { attachable: true, metadata: allow, allow: [{ cidr: ${GOLD}, ports: [80/tcp] }] }`
+  await reload(`guard: { labels: honour }${config(`${POLICIES}\n  ${guest}\n`)}`)
+  await lab().network('visitors', { labels: { 'embargod.policy': 'guest' } })
+  await lab().network('pretenders', { labels: { 'embargod.policy': 'web' } })
+  const visitor = await inside(lab(), { network: 'visitors', name: 'visitor' })
+  const pretender = await inside(lab(), { network: 'pretenders' })
+  await reachesSoon(visitor, GOLD)
+  expect(await reaches(visitor, INET.metadata)).toBe(false)
+  await reachesSoon(pretender, COMMON)
+  expect(await reaches(pretender, WEB)).toBe(false)
+  const { stdout } = await lab().cli(['status'])
+  expect(stdout).toMatch(
+    /^visitor +visitors +common guest +guest: label embargod\.policy=guest of its network/m,
+  )
+  await reload(config(POLICIES))
+  await lab().waitFor('it is ignored', async () => !(await reaches(visitor, GOLD)))
+})
+
 test('who shares the network of a container has its rights', async () => {
   const guest = await inside(lab(), { network: `container:${web.id}`, name: 'guest' })
   expect(await reaches(guest, WEB)).toBe(true)
@@ -115,7 +140,7 @@ test('a container that loses its rights loses its live connections with them', a
   expect(await live.flows()).toBe(true)
   await lab().docker.getContainer(one.id).rename({ name: 'former' })
   await lab().waitFor('the right is gone', async () => !(await reaches(one, WEB)))
-  expect(await live.flows(1500)).toBe(false)
+  await lab().waitFor('the connection ends', async () => !(await live.flows(1500)))
   expect(await reaches(one, COMMON)).toBe(true)
   // Rights go with the container, not with what it was called.
   await lab().docker.getContainer(one.id).rename({ name: 'web-3' })
@@ -172,17 +197,14 @@ test('rights outlast the daemon, and a restart', async () => {
 
 test('a policy that goes takes its rights along, and the last one its table', async () => {
   const live = await LiveConnection.open(web, origin(WEB))
-  await lab().embargod.writeConfig(config(POLICIES.replace(/^ {2}web:.*$/m, '')))
-  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  await reload(config(POLICIES.replace(/^ {2}web:.*$/m, '')))
   await lab().waitFor('the right is gone', async () => !(await reaches(web, WEB)))
   expect(await live.flows(1500)).toBe(false)
   expect(await reaches(web, COMMON)).toBe(true)
-  await lab().embargod.writeConfig(config('').replace('policies:', ''))
-  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  await reload(config('').replace('policies:', ''))
   expect((await lab().host(['nft', 'list', 'tables'])).stdout).not.toContain('embargod-bindings')
   expect(await reaches(web, COMMON)).toBe(true)
-  await lab().embargod.writeConfig(config(POLICIES))
-  expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+  await reload(config(POLICIES))
   await reachesSoon(web, WEB)
 })
 

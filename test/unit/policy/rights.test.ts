@@ -32,10 +32,12 @@ const container = (
     labels = {},
     imageLabels = {},
     networks = ['bridge'],
+    policyLabels = [],
   }: {
     labels?: Record<string, string>
     imageLabels?: Record<string, string> | 'unknown'
     networks?: string[]
+    policyLabels?: string[]
   } = {},
 ): Container => {
   const { value } = parseContainer(
@@ -47,7 +49,7 @@ const container = (
   return {
     ...value,
     imageLabels: imageLabels === 'unknown' ? undefined : imageLabels,
-    endpoints: networks.map((networkName) => ({ ...endpoint, networkName })),
+    endpoints: networks.map((networkName) => ({ ...endpoint, networkName, policyLabels })),
   }
 }
 
@@ -86,6 +88,18 @@ describe('who is in which policy', () => {
       container('x', { labels: { 'embargod.policy': 'visitor' } }),
       'bridge',
       ['visitor'],
+    ],
+    [
+      'attached by the label of its network',
+      container('x', { policyLabels: ['visitor'] }),
+      'bridge',
+      ['visitor'],
+    ],
+    [
+      'attached by its network to what is not attachable',
+      container('x', { policyLabels: ['fixed'] }),
+      'bridge',
+      [],
     ],
     [
       'attached to what is not attachable',
@@ -162,7 +176,16 @@ describe('what they give', () => {
     expect((await rights(one, 'a')).policies).toEqual(['shop'])
     expect((await rights(one, 'shop_payments')).policies).toEqual(['shop', 'payments'])
   })
+  test('a label that its image brings gives nothing, and still narrows', async () => {
+    const labels = { tier: 'gold' }
+    const pay = (imageLabels: Record<string, string> | 'unknown') =>
+      rights(container('pay-1', { labels, imageLabels }))
+    expect(await pay({})).toMatchObject({ policies: ['payments', 'gold'] })
+    for (const imageLabels of [labels, 'unknown'] as const)
+      expect(await pay(imageLabels)).toMatchObject({ policies: [], metadata: false })
+  })
   test('metadata is opened by a policy, never by a label', async () => {
+    expect((await rights(container('x', { policyLabels: ['visitor'] }))).metadata).toBe(false)
     expect((await rights(container('role'))).metadata).toBe(true)
     expect((await rights(container('x', { labels: { tier: 'gold' } }))).metadata).toBe(false)
     expect((await rights(container('x', { labels: { 'embargod.policy': 'visitor' } }))).metadata).toBe(false)

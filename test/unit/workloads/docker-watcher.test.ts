@@ -229,20 +229,46 @@ describe('events', () => {
     expect(latest().containers).toEqual(['db', 'web'])
   })
 
+  test('what is learned while everything is being listed is not undone by the list', async () => {
+    docker.containers.set('c2', containerJson({ id: 'c2', name: 'db', running: false }))
+    docker.faults.set('/containers/c1/json', 'hang')
+    const asked = docker.requests.length
+    watcher.relist()
+    await until(() => expect(docker.requests.slice(asked)).toContain('/containers/c2/json'))
+    docker.addNetwork(networkJson({ Id: 'late-id', Name: 'late' }))
+    docker.addContainer(containerJson({ id: 'c2', name: 'db' }))
+    docker.addContainer(containerJson({ id: 'c3', name: 'queue' }))
+    await until(() => expect(latest().containers).toEqual(['db', 'queue', 'web']))
+    const before = inventories.length
+    docker.release()
+    await until(() => expect(inventories.length).toBeGreaterThan(before + 1))
+    for (const { inventory } of inventories.slice(before)) {
+      expect(inventory.networks.map(({ name }) => name)).toContain('late')
+      expect(inventory.containers.map(({ name, running }) => [name, running])).toEqual([
+        ['web', true],
+        ['db', true],
+        ['queue', true],
+      ])
+    }
+  })
+
   test('of a container on an overlay network the way out is looked up', async () => {
-    docker.networks.set('mesh-id', networkJson({ Id: 'mesh-id', Name: 'mesh', Driver: 'overlay', IPAM: {} }))
+    const mesh = { Id: 'mesh-id', Name: 'mesh', Driver: 'overlay', IPAM: {} }
+    docker.networks.set('mesh-id', networkJson({ ...mesh, Labels: { 'embargod.policy': 'mail' } }))
     docker.emit('network', 'create', 'mesh-id')
-    docker.networks.set(
-      'docker_gwbridge',
-      networkJson({
-        Id: 'gw-id',
-        Name: 'docker_gwbridge',
-        Containers: {
-          c2: { Name: 'gateway_1', MacAddress: '02:42:AC:13:00:03', IPv4Address: '172.19.0.3/16' },
-          'ingress-sbox': { IPv4Address: '172.19.0.2/16' },
-        },
-      }),
-    )
+    const wayOut = (address: string) =>
+      docker.networks.set(
+        'docker_gwbridge',
+        networkJson({
+          Id: 'gw-id',
+          Name: 'docker_gwbridge',
+          Containers: {
+            c2: { Name: 'gateway_1', MacAddress: '02:42:AC:13:00:03', IPv4Address: `${address}/16` },
+            'ingress-sbox': { IPv4Address: '172.19.0.2/16' },
+          },
+        }),
+      )
+    wayOut('172.19.0.3')
     const Networks = {
       mesh: { NetworkID: 'mesh-id', IPAddress: '10.0.1.5', MacAddress: '02:42:0a:00:01:05' },
     }
@@ -255,12 +281,31 @@ describe('events', () => {
             networkId: 'gw-id',
             networkName: 'docker_gwbridge',
             overlays: ['mesh'],
+            policyLabels: ['mail'],
             addresses: ['172.19.0.3'],
           },
         ],
       ),
     )
     expect(latest().networks).toContain('docker_gwbridge')
+
+    // It stays known while it is asked for again, and is what the engine then says.
+    const placesOf = (container: string) =>
+      inventories.at(-1)?.inventory.containers.find(({ id }) => id === container)?.endpoints
+    docker.containers.set('c3', containerJson({ id: 'c3', running: false, network: { Networks: {} } }))
+    docker.emit('container', 'create', 'c3')
+    await until(() => expect(placesOf('c3')).toEqual([]))
+    docker.networks.set(SHOP_ID, networkJson({ Containers: { c3: { IPv4Address: '172.18.0.3/16' } } }))
+    docker.faults.set('/networks/docker_gwbridge', 'hang')
+    const asked = docker.requests.length
+    docker.emit('container', 'update', 'c2')
+    await until(() => expect(docker.requests.slice(asked)).toContain('/networks/docker_gwbridge'))
+    watcher.lookAtPorts(SHOP_ID)
+    await until(() => expect(placesOf('c3')).toHaveLength(1))
+    expect(placesOf('c2')?.[1]).toMatchObject({ addresses: ['172.19.0.3'] })
+    wayOut('172.19.0.4')
+    docker.release()
+    await until(() => expect(placesOf('c2')?.[1]).toMatchObject({ addresses: ['172.19.0.4'] }))
   })
 
   test('a burst is told in a few inventories, its networks each at once', async () => {
