@@ -5,6 +5,7 @@ import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { HostView, ownServers } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
+import { loadMarks } from '../host/saved-marks.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { IpsetSession } from '../ipset/session.ts'
@@ -320,16 +321,15 @@ export class Daemon {
     ledger.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
     if (counters) this.#account.counters.restore(counters)
-    this.#news = await HostNews.open({
+    const load: Store['load'] = (name, format) => store.load(name, format)
+    const { generation, classNumbers } = await loadMarks(load, config.policies, policies.digest)
+    this.#news = new HostNews({
+      classNumbers,
       host: this.#host,
       health: this.#health,
       store,
       request: (trigger) => this.#loop.request(trigger),
     })
-    const generation = (await store.load('generation', saved.savedGeneration)) ?? {
-      generation: 1,
-      digest: '',
-    }
     this.#desired = new Desired({
       config,
       policies,

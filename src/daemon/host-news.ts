@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import * as saved from '../host/saved.ts'
 import type { HostView } from '../host/host-view.ts'
-import { ClassNumbers } from '../policy/classes.ts'
+import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
@@ -9,6 +9,8 @@ import type { Health } from './health.ts'
 import type { Store } from './store.ts'
 
 export interface HostNewsOptions {
+  /** As an earlier process gave them out. */
+  readonly classNumbers: ClassNumbers
   readonly host: HostView
   readonly health: Health
   readonly store: Store
@@ -23,18 +25,13 @@ export class HostNews {
   readonly classNumbers: ClassNumbers
   readonly #options: HostNewsOptions
   #config: Config | undefined
-  #keptClasses = '{}'
+  #keptClasses: string | undefined
   #canBind = true
   #stale: Record<News, boolean> = { surroundings: true, ports: false, interfaces: false }
 
-  private constructor(options: HostNewsOptions, classNumbers: ClassNumbers) {
+  constructor(options: HostNewsOptions) {
     this.#options = options
-    this.classNumbers = classNumbers
-  }
-
-  /** With the numbers of rights that an earlier process gave out. */
-  static async open(options: HostNewsOptions): Promise<HostNews> {
-    return new HostNews(options, new ClassNumbers(await options.store.load('classes', saved.savedClasses)))
+    this.classNumbers = options.classNumbers
   }
 
   heard(news: News): void {
@@ -75,6 +72,10 @@ export class HostNews {
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
     desired.setSurroundings(await this.surroundings(config))
+    if (this.classNumbers.areLeaving) {
+      this.heard('surroundings')
+      request('link')
+    }
     // Late, or lost: the kernel throws away what nobody reads in time.
     if (news && !interfaces && host.lacksPorts) {
       this.heard('interfaces')

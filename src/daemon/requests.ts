@@ -26,7 +26,7 @@ import { parseHostname } from '../net/hostname.ts'
 import { coversPort } from '../net/ports.ts'
 import type { Address, Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
-import { ClassNumbers } from '../policy/classes.ts'
+import type { ClassNumbers } from '../policy/class-numbers.ts'
 import { compile } from '../policy/compile.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Firewall } from '../reconcile/firewall.ts'
@@ -153,7 +153,7 @@ async function plan(
     host,
     generation: firewall.generation,
     // Numbers that the plan would give away are nobody's yet.
-    classNumbers: new ClassNumbers(classNumbers.snapshot()),
+    classNumbers: classNumbers.copy(),
   }
   return { problems, changes: await loop.exclusively(() => planChange(standing, drivers, nowMs)) }
 }

@@ -119,6 +119,13 @@ export interface SetSpec {
  */
 export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface' | 'hash:net,port'
 
+/** Who may send as whom on the bridges of containers. */
+export interface Bindings {
+  readonly ports: readonly Binding[]
+  /** The host's own addresses on those bridges, which are no container's. */
+  readonly gateways: readonly Address[]
+}
+
 /** What a container may send from: the frames of its port bear these and nothing else. */
 export interface Binding {
   /** The host's end of its pair. */

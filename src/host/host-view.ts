@@ -7,7 +7,8 @@ import { hostAddresses, type HostInterface } from '../system/host.ts'
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
-import { assign, classesByNetwork, type ClassNumbers } from '../policy/classes.ts'
+import type { ClassNumbers } from '../policy/class-numbers.ts'
+import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
@@ -15,7 +16,7 @@ import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers, type ContainerResolvers } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
-import type { HostGroups } from '../dataplane/model.ts'
+import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
 import { findHostGroups } from './host-groups.ts'
 import { ContainerPorts } from './container-ports.ts'
@@ -220,7 +221,7 @@ export class HostView {
     const rights = assign(config, this.#inventory, numbers)
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
-    const bindings = rights && (await this.#ports.bindings(rights, networks, this.interfaces))
+    const bindings = rights && (await this.#bindings(rights))
     const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
       ? {
@@ -247,6 +248,17 @@ export class HostView {
           }),
         ),
       hostGroups: this.#hostGroups,
+    }
+  }
+
+  async #bindings(rights: Assignment): Promise<Bindings | 'kept'> {
+    // An engine that is not heard says of nobody that he is gone.
+    if (!this.#inventory) return 'kept'
+    const { networks } = this.#inventory
+    const bridges = new Set(networks.map(({ bridge }) => bridge))
+    return {
+      ports: await this.#ports.bindings(rights, networks, this.interfaces),
+      gateways: this.interfaces.flatMap(({ name, addresses }) => (bridges.has(name) ? addresses : [])),
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/model.ts'
-import type { ClassNumbers } from '../policy/classes.ts'
+import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'

@@ -159,7 +159,9 @@ function policyRows(desired: Desired): StatusReport['policies'] {
 function containerRows(desired: Desired): StatusReport['containers'] {
   const { rights, bindings, classOfBridge, plan, hostGroups } = desired.surroundings
   const bridgeOf = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
-  const bound = new Set(classOfBridge ? [] : bindings?.map(({ address }) => address))
+  const bound = new Set(
+    classOfBridge || bindings === 'kept' ? [] : bindings?.ports.map(({ address }) => address),
+  )
   const policiesOf = new Map(rights?.classes.map(({ id, policies }) => [id, policies]))
   return (rights?.members ?? []).map(({ container, network, networkId, matched, addresses, class: id }) => ({
     container: container.name,

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { MOST_CLASSES } from '../policy/classes.ts'
+import { MOST_CLASSES, type SavedClasses } from '../policy/class-numbers.ts'
 import { countersSnapshot } from '../reconcile/counters.ts'
 import { cacheSnapshot } from '../gateway/cache-snapshot.ts'
 import type { StateFormat } from '../system/state.ts'
@@ -28,11 +28,30 @@ export const savedGeneration = {
   schema: z.strictObject({ generation: z.int().min(1).max(255), digest: z.string() }),
 } satisfies StateFormat<unknown>
 
-/** The numbers of rights, which live connections bear. */
-export const savedClasses = {
+const smtp = z.strictObject({
+  ports: z.array(z.int()),
+  rate: z.strictObject({ count: z.int(), per: z.enum(['second', 'minute', 'hour', 'day']) }),
+  burst: z.int(),
+  per: z.enum(['container', 'host']),
+  destinations: z.enum(['allowed', 'any']),
+})
+
+const numbered = z.strictObject({
+  id: z.int().min(1).max(MOST_CLASSES),
+  policies: z.array(z.string()),
+  metadata: z.boolean(),
+  smtp: smtp.optional(),
+  denyWith: z.enum(['drop', 'reject']),
+})
+
+/** Rights with their numbers, which live connections bear. */
+export const savedClasses: StateFormat<SavedClasses> = {
   version: 1,
-  schema: z.record(z.string(), z.int().min(1).max(MOST_CLASSES)),
-} satisfies StateFormat<unknown>
+  schema: z.strictObject({
+    last: z.int().min(0).max(MOST_CLASSES),
+    classes: z.array(numbered.transform((one) => ({ smtp: undefined, ...one }))),
+  }),
+}
 
 export const savedCounters = { version: 1, schema: countersSnapshot } satisfies StateFormat<unknown>
 

@@ -1,7 +1,6 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
-import { ClassNumbers } from '../policy/classes.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Ledger } from '../resolve/ledger.ts'
@@ -11,16 +10,15 @@ import { StateStore } from '../system/state.ts'
 import { askEngine } from './engine-once.ts'
 import { HostView } from './host-view.ts'
 import * as saved from './saved.ts'
+import { loadMarks, type Marks } from './saved-marks.ts'
 import { TemporaryAllows } from './temporary.ts'
 
 /** Everything that can be known without a daemon: the config, what an earlier daemon left in its state, and what the engine says. */
-export interface Standing {
+export interface Standing extends Marks {
   readonly config: Config
   readonly policies: Policies
   readonly ledger: Ledger
   readonly host: HostView
-  readonly generation: { readonly generation: number; readonly digest: string }
-  readonly classNumbers: ClassNumbers
   readonly temporary: TemporaryAllows
 }
 
@@ -53,7 +51,7 @@ export async function readStanding(configFile: string, run: Run, nowMs: number):
   const ledger = openLedger(config, policies)
   const addresses = await state.peek('addresses', saved.savedLedger)
   if (addresses !== undefined) ledger.restore(addresses, nowMs, host.isHostAddress)
-  const generation = (await state.peek('generation', saved.savedGeneration)) ?? { generation: 1, digest: '' }
-  const classNumbers = new ClassNumbers(await state.peek('classes', saved.savedClasses))
-  return { config, policies, ledger, host, generation, classNumbers, temporary }
+  const peek: StateStore['peek'] = (name, format) => state.peek(name, format)
+  const marks = await loadMarks(peek, config.policies, policies.digest)
+  return { config, policies, ledger, host, ...marks, temporary }
 }

@@ -50,8 +50,8 @@ export function parseBindings(text: string): SavedBindings {
 
 function textOf(one: z.output<typeof element>, set: string): string {
   const parts = typeof one === 'object' ? one.concat : [one]
-  const beginsWithPort = !set.startsWith('taken')
-  return parts.map((part, index) => (index === 0 && beginsWithPort ? `"${part}"` : `${part}`)).join(' . ')
+  const beginsWithName = parts.length > 1 || set === 'ports'
+  return parts.map((part, index) => (index === 0 && beginsWithName ? `"${part}"` : `${part}`)).join(' . ')
 }
 
 /** Reads and writes the table that holds containers to their addresses, through `nft`. */

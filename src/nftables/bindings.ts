@@ -1,6 +1,6 @@
 import { CLASS_MASK } from '../config/model.ts'
 import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
-import type { Binding } from '../dataplane/model.ts'
+import type { Bindings } from '../dataplane/model.ts'
 import { bytesOf } from '../net/address.ts'
 import { familyOf, type Address } from '../net/types.ts'
 
@@ -23,6 +23,7 @@ const TARGET = '@nh,384,128'
 const SETS: Readonly<Record<string, string>> = {
   ports: 'set ports { type ifname; }',
   macs: 'set macs { type ifname . ether_addr; }',
+  takenMacs: 'set takenMacs { type ether_addr; }',
   rights4: 'map rights4 { type ifname . ether_addr . ipv4_addr : mark; }',
   rights6: 'map rights6 { type ifname . ether_addr . ipv6_addr : mark; }',
   // The target of an advertisement has no name in older tools, and their sets of raw bytes know no addresses.
@@ -30,6 +31,7 @@ const SETS: Readonly<Record<string, string>> = {
   taken4: 'set taken4 { type ipv4_addr; }',
   taken6: 'set taken6 { type ipv6_addr; }',
   takenTargets6: `set takenTargets6 { typeof ${TARGET}; }`,
+  gatewayTargets6: `set gatewayTargets6 { typeof ${TARGET}; }`,
 }
 
 interface BindingRule {
@@ -52,6 +54,13 @@ const RULES: readonly BindingRule[] = [
     words: 'no rights but by what follows',
   },
   { chain: 'ingress', match: 'iifname @ports', verdict: 'goto known', words: 'a container that is known' },
+  // The bridge would send that container's frames here from then on. Of which bridge it is not every kernel can tell.
+  {
+    chain: 'ingress',
+    match: 'ether saddr @takenMacs',
+    verdict: claimed,
+    words: 'the hardware address of a container, from elsewhere',
+  },
   {
     chain: 'ingress',
     match: 'ip saddr @taken4',
@@ -81,6 +90,12 @@ const RULES: readonly BindingRule[] = [
     match: `icmpv6 type nd-neighbor-advert ${TARGET} @takenTargets6`,
     verdict: claimed,
     words: 'the address of a container, claimed from elsewhere',
+  },
+  {
+    chain: 'ingress',
+    match: 'iifname "veth*" icmpv6 type { nd-router-advert, nd-redirect }',
+    verdict: claimed,
+    words: 'no container is a router',
   },
   {
     chain: 'known',
@@ -120,6 +135,12 @@ const RULES: readonly BindingRule[] = [
   },
   {
     chain: 'known',
+    match: `icmpv6 type nd-neighbor-advert ${TARGET} @gatewayTargets6`,
+    verdict: forged,
+    words: 'the address of the bridge',
+  },
+  {
+    chain: 'known',
     match: `icmpv6 type nd-neighbor-advert iifname . ether saddr . ${TARGET} != @targets6 @nh,384,16 and 0xffc0 != 0xfe80`,
     verdict: forged,
     words: 'the address of somebody else',
@@ -142,8 +163,7 @@ const RULES: readonly BindingRule[] = [
 ]
 
 /** The table as one transaction that replaces whatever of it is there. */
-export function renderBindings(bindings: readonly Binding[], dropped: Dropped): string {
-  const wanted = elementsOf(bindings)
+export function renderBindings(wanted: Elements, dropped: Dropped): string {
   const lines = (chain: BindingRule['chain']): string[] =>
     RULES.filter((rule) => rule.chain === chain).map(
       (rule) =>
@@ -188,26 +208,43 @@ export function changeBindings(before: Elements, after: Elements): string {
 export type Elements = ReadonlyMap<string, ReadonlySet<string>>
 
 /** Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon. */
-export function elementsOf(bindings: readonly Binding[]): Elements {
+export function elementsOf({ ports, gateways }: Bindings): Elements {
   const sets = new Map(Object.keys(SETS).map((set) => [set, new Set<string>()]))
   const add = (set: string, ...parts: readonly string[]): void => void sets.get(set)?.add(parts.join(' . '))
-  for (const { port: name, mac, address, mark } of bindings) {
+  const take = (address: Address, more?: 'gatewayTargets6'): void => {
+    const family = familyOf(address)
+    add(`taken${family}`, address)
+    if (family === 4) return
+    add('takenTargets6', targetOf(address))
+    if (more) add(more, targetOf(address))
+  }
+  for (const address of gateways) take(address, 'gatewayTargets6')
+  for (const { port: name, mac, address, mark } of ports) {
     const family = familyOf(address)
     // Without quotes a name that begins with a digit is none.
     const port = `"${name}"`
     add('ports', port)
     add('macs', port, mac)
+    add('takenMacs', mac)
     add(`rights${family}`, port, mac, `${address} : ${hex(mark)}`)
-    add(`taken${family}`, address)
-    if (family === 4) continue
-    const target = `0x${bytesOf(address)
-      .map((byte) => byte.toString(16).padStart(2, '0'))
-      .join('')}`
-    add('targets6', port, mac, target)
-    add('takenTargets6', target)
+    take(address)
+    if (family === 6) add('targets6', port, mac, targetOf(address))
   }
   return sets
 }
+
+const targetOf = (address: Address): string =>
+  `0x${bytesOf(address)
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('')}`
+
+/** Those of sets that we have: a later or an earlier version may have had others. */
+export const ourElements = (elements: Elements): Elements =>
+  new Map([...elements].filter(([set]) => Object.hasOwn(SETS, set)))
+
+/** How many addresses are bound. */
+export const addressesIn = (elements: Elements): number =>
+  (elements.get('rights4')?.size ?? 0) + (elements.get('rights6')?.size ?? 0)
 
 /** The marks that the kernel gives to addresses. */
 export function marksByAddress({ elements }: SavedBindings): Map<Address, number> {

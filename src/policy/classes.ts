@@ -2,18 +2,8 @@ import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { containersOnHostNetwork } from '../workloads/host-network.ts'
 import type { Container, Inventory } from '../workloads/model.ts'
-import { Matching, type Matched, type Rights, type RightsConfig } from './rights.ts'
-
-/** Rights with the number by which packets and connections bear them; 0 stands for sources that nobody knows. */
-export interface RightsClass extends Rights {
-  /** 1 to {@link MOST_CLASSES}. */
-  readonly id: number
-}
-
-/** As many as the bits of the mark tell apart. */
-export const MOST_CLASSES = 511
-/** From here on rights that nobody has are not kept ready. */
-const SCARCE = 256
+import type { ClassNumbers, RightsClass } from './class-numbers.ts'
+import { Matching, type Matched, type RightsConfig } from './rights.ts'
 
 /** An interface of a container, with what it may do. */
 export interface Member {
@@ -38,66 +28,6 @@ export interface Assignment {
   readonly members: readonly Member[]
   /** Labels that would have matched a policy, had not an image brought them. */
   readonly ignoredLabels: number
-}
-
-/** The numbers of rights: the same ones for as long as somebody has them, since connections bear them too. */
-export class ClassNumbers {
-  readonly #numbers: Map<string, number>
-  readonly #classes = new Map<string, RightsClass>()
-  #last: number
-  #policies: AssignmentConfig['policies'] | undefined
-
-  /** @param saved what an earlier process left */
-  constructor(saved: Readonly<Record<string, number>> = {}) {
-    this.#numbers = new Map(Object.entries(saved))
-    this.#last = Math.max(0, ...this.#numbers.values())
-  }
-
-  snapshot(): Record<string, number> {
-    return Object.fromEntries(this.#numbers)
-  }
-
-  /**
-   * Rights that somebody has, or had under these policies: their chains stand ready for the next container that has them.
-   * In order of their numbers.
-   */
-  get classes(): RightsClass[] {
-    return [...this.#classes.values()].toSorted((one, other) => one.id - other.id)
-  }
-
-  /** Undefined: all numbers are taken. */
-  of(rights: Rights): number | undefined {
-    const id = this.#numberOf(rights.key)
-    if (id !== undefined && !this.#classes.has(rights.key)) this.#classes.set(rights.key, { id, ...rights })
-    return id
-  }
-
-  #numberOf(key: string): number | undefined {
-    const known = this.#numbers.get(key)
-    if (known !== undefined) return known
-    const taken = new Set(this.#numbers.values())
-    // Not the lowest free one: a connection of who had it last may still bear it.
-    for (let step = 1; step <= MOST_CLASSES; step++) {
-      const number = ((this.#last + step - 1) % MOST_CLASSES) + 1
-      if (taken.has(number)) continue
-      this.#numbers.set(key, number)
-      this.#last = number
-      return number
-    }
-    return undefined
-  }
-
-  /** Forgets what nobody has any more, when the policies are others than before, or numbers get scarce. */
-  tidy(policies: AssignmentConfig['policies'], keys: ReadonlySet<string>): void {
-    const isScarce = this.#numbers.size > SCARCE
-    if (policies === this.#policies && !isScarce) return
-    this.#policies = policies
-    for (const key of this.#numbers.keys()) {
-      if (keys.has(key)) continue
-      this.#numbers.delete(key)
-      this.#classes.delete(key)
-    }
-  }
 }
 
 type AssignmentConfig = RightsConfig & { readonly guard: Pick<Config['guard'], 'unknown'> }

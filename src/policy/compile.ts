@@ -82,12 +82,13 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     policy.internet.map((ports) => ports.text),
   ])
   const limits = [
+    config.guard,
     config.never,
     config.metadata,
     config.smtp,
     config.dns.servers,
     config.dns.gateway,
-    ...config.policies.map(({ smtp }) => smtp),
+    ...config.policies.map((policy) => ({ ...policy, allow: undefined })),
   ]
   return createHash('sha256')
     .update(JSON.stringify([rights, limits]))

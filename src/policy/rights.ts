@@ -166,7 +166,16 @@ interface Match {
   readonly byLabelAlone: boolean
 }
 
-const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({ key: JSON.stringify(rights), ...rights })
+/** With their key, in whatever order their parts come. */
+export const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({
+  key: JSON.stringify(rights, (_, value: unknown) => (isObject(value) ? inOrder(value) : value)),
+  ...rights,
+})
+
+const inOrder = (value: object): object => Object.fromEntries(Object.entries(value).toSorted())
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isLabel = (why: string): boolean => why.startsWith('label ')
 

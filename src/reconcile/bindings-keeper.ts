@@ -1,8 +1,10 @@
-import type { Binding } from '../dataplane/model.ts'
+import type { Bindings } from '../dataplane/model.ts'
 import {
+  addressesIn,
   bindingRulesInSync,
   changeBindings,
   elementsOf,
+  ourElements,
   removeBindings,
   renderBindings,
   type Dropped,
@@ -11,6 +13,9 @@ import {
 } from '../nftables/bindings.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
 import { ToolError } from '../system/exec.ts'
+
+/** What containers may send from. `kept`: what stands, since nobody says who there is; undefined: whatever they like, since all have the same rights. */
+export type DesiredBindings = Bindings | 'kept' | undefined
 
 /** What has to be written so that the table is as desired, and what it holds then. */
 export interface BindingsChange {
@@ -31,8 +36,10 @@ const HOPELESS_AT = 2
 export class BindingsKeeper {
   /** What the table holds as far as is known; undefined: there is none. */
   #known: Elements | undefined
+  /** What the table held when it was looked at, whatever its rules were; undefined: nobody could read it. */
+  #found: Elements | undefined
   /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
-  #kept: readonly Binding[] | undefined
+  #kept: Bindings | undefined
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
@@ -57,8 +64,7 @@ export class BindingsKeeper {
     return this.#dropped
   }
 
-  /** @param desired undefined: no table */
-  async plan(desired: readonly Binding[] | undefined, look: boolean): Promise<BindingsChange | undefined> {
+  async plan(desired: DesiredBindings, look: boolean): Promise<BindingsChange | undefined> {
     const before = this.#known
     // Where no table is wanted one look is enough: nobody but us makes it.
     if (!this.#looked || (look && (desired !== undefined || before !== undefined)))
@@ -68,14 +74,17 @@ export class BindingsKeeper {
       return this.#stands
         ? { text: `${removeBindings}\n`, summary: 'remove the bindings table', elements: undefined, isDrift }
         : undefined
-    if (this.#known !== undefined) return this.#difference(this.#known, desired, isDrift)
-    const text = renderBindings(desired, this.#dropped)
-    return { text, summary: 'write the bindings table', elements: elementsOf(desired), isDrift }
+    const wanted = desired === 'kept' ? (before ?? this.#found) : desired
+    if (wanted === undefined) return undefined
+    if (this.#known !== undefined) return this.#difference(this.#known, wanted, isDrift)
+    const elements = isDesired(wanted) ? elementsOf(wanted) : wanted
+    const text = renderBindings(elements, this.#dropped)
+    return { text, summary: 'write the bindings table', elements, isDrift }
   }
 
   /** What differs from what is known is written at once, without a look. Resolves to what was done; undefined: nothing, or not without a look. */
-  async bring(desired: readonly Binding[] | undefined): Promise<string | undefined> {
-    if (desired === undefined || !this.#looked || this.#known === undefined) return undefined
+  async bring(desired: DesiredBindings): Promise<string | undefined> {
+    if (!isDesired(desired) || !this.#looked || this.#known === undefined) return undefined
     const change = this.#difference(this.#known, desired, false)
     if (change) await this.apply(change)
     return change?.summary
@@ -96,13 +105,13 @@ export class BindingsKeeper {
     }
   }
 
-  #difference(known: Elements, desired: readonly Binding[], isDrift: boolean): BindingsChange | undefined {
-    if (this.#kept && areSame(this.#kept, desired)) return undefined
-    const elements = elementsOf(desired)
+  #difference(known: Elements, desired: Bindings | Elements, isDrift: boolean): BindingsChange | undefined {
+    if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
+    const elements = isDesired(desired) ? elementsOf(desired) : desired
     const text = changeBindings(known, elements)
-    const summary = `change bindings (${desired.length} in force)`
+    const summary = `change bindings (${addressesIn(elements)} in force)`
     if (text !== '') return { text, summary, elements, isDrift }
-    this.#kept = desired
+    if (isDesired(desired)) this.#kept = desired
     return undefined
   }
 
@@ -113,6 +122,7 @@ export class BindingsKeeper {
     try {
       const saved = await this.driver.read()
       this.#stands = saved !== undefined
+      this.#found = saved ? ourElements(saved.elements) : new Map()
       if (!saved) return
       this.#dropped = newest(this.#dropped, saved)
       if (!bindingRulesInSync(saved)) return
@@ -121,6 +131,7 @@ export class BindingsKeeper {
     } catch (error) {
       // A host without the tool, or without the kernel's part of it, has no table; half an answer is none at all.
       if (!(error instanceof ToolError)) throw error
+      this.#found = undefined
       if (isWanted) this.#problem = error.message
     }
   }
@@ -131,16 +142,20 @@ export class BindingsKeeper {
   }
 }
 
+const isDesired = (value: DesiredBindings | Elements): value is Bindings =>
+  typeof value === 'object' && 'ports' in value
+
 /** A table that somebody deleted begins again at nothing; the counts do not. */
 const newest = (before: Dropped, { dropped }: SavedBindings): Dropped => ({
   forged: Math.max(before.forged, dropped.forged),
   claimed: Math.max(before.claimed, dropped.claimed),
 })
 
-const areSame = (some: readonly Binding[], others: readonly Binding[]): boolean =>
-  some.length === others.length &&
-  some.every((one, index) => {
-    const other = others[index]
+const areSame = (some: Bindings, others: Bindings): boolean =>
+  some.gateways.join() === others.gateways.join() &&
+  some.ports.length === others.ports.length &&
+  some.ports.every((one, index) => {
+    const other = others.ports[index]
     return (
       other !== undefined &&
       one.port === other.port &&

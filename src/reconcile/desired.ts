@@ -1,10 +1,11 @@
 import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
-import type { Binding, Dataplane, HostGroups } from '../dataplane/model.ts'
+import type { Dataplane, HostGroups } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS, publishedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
+import type { DesiredBindings } from './bindings-keeper.ts'
 import type { DesiredGroups } from './host-network-keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
@@ -24,8 +25,7 @@ export interface Surroundings {
   readonly rights: Assignment | undefined
   /** Where containers cannot be held to their ports: the class that all of a bridge have. */
   readonly classOfBridge: ReadonlyMap<string, number> | undefined
-  /** What containers may send from; undefined: whatever they like, since all have the same rights. */
-  readonly bindings: readonly Binding[] | undefined
+  readonly bindings: DesiredBindings
   /** Undefined: who is on the host's network is not held there. */
   readonly hostGroups: HostGroups | undefined
 }
@@ -127,7 +127,7 @@ export class Desired {
     for (const name of names) this.membership.refresh(name, this.#held(name))
   }
 
-  get bindings(): readonly Binding[] | undefined {
+  get bindings(): DesiredBindings {
     return this.#surroundings.bindings
   }
 

@@ -1,4 +1,4 @@
-import type { Backstop, Binding, Dataplane, Table } from '../dataplane/model.ts'
+import type { Backstop, Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
@@ -17,13 +17,13 @@ import type { HostNetworkDriver } from '../nftables/host-network-driver.ts'
 import type { HeldChange, HeldTable } from '../nftables/held.ts'
 import { ToolError } from '../system/exec.ts'
 import { HostNetworkKeeper, type DesiredGroups, type HostNetworkChange } from './host-network-keeper.ts'
-import { BindingsKeeper, type BindingsChange } from './bindings-keeper.ts'
+import { BindingsKeeper, type BindingsChange, type DesiredBindings } from './bindings-keeper.ts'
 import { Lane } from './lane.ts'
 
 /** What the rules find in sets and tables beside them. */
 export interface Contents {
   readonly membership: Membership
-  readonly bindings: readonly Binding[] | undefined
+  readonly bindings: DesiredBindings
   readonly hostGroups: DesiredGroups
 }
 

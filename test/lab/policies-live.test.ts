@@ -1,5 +1,6 @@
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { LabContainer } from './container.ts'
+import type { Daemon } from './embargod.ts'
 import { origin, reached } from './reach.ts'
 import { inside } from './scene.ts'
 import { scrape } from './scrape.ts'
@@ -25,6 +26,7 @@ const POLICIES = `
   alone: { match: { network: alone }, inherit: false }
 `
 
+let daemon: Daemon
 let web: LabContainer
 
 const reaches = async (from: LabContainer, address: string): Promise<boolean> =>
@@ -42,7 +44,7 @@ async function reload(text: string): Promise<void> {
 beforeAll(async () => {
   await lab().network('shop', { ipv6: true })
   await lab().network('alone')
-  await lab().daemon({ config: config(POLICIES) })
+  daemon = await lab().daemon({ config: config(POLICIES) })
   web = await lab().container({ network: 'shop', name: 'web-1' })
   await reachesSoon(web, WEB)
 })
@@ -184,13 +186,11 @@ test('a table of bindings that somebody deletes or changes is put right', async 
 })
 
 test('rights outlast the daemon, and a restart', async () => {
-  const daemon = await lab().embargod.cli(['status', '--json'])
-  const { pid } = JSON.parse(daemon.stdout)
-  await lab().host(['kill', '-9', String(pid)])
+  await daemon.kill()
   expect(await reaches(web, WEB)).toBe(true)
   const late = await inside(lab(), { network: 'shop', name: 'web-9' })
   expect(await reaches(late, WEB)).toBe(false)
-  await lab().daemon({ config: config(POLICIES) })
+  daemon = await lab().daemon({ config: config(POLICIES) })
   await reachesSoon(late, WEB)
   expect(await reaches(web, WEB)).toBe(true)
 })
@@ -205,6 +205,33 @@ test('a policy that goes takes its rights along, and the last one its table', as
   expect((await lab().host(['nft', 'list', 'tables'])).stdout).not.toContain('embargod-bindings')
   expect(await reaches(web, COMMON)).toBe(true)
   await reload(config(POLICIES))
+  await reachesSoon(web, WEB)
+})
+
+test('a restart beside an engine that does not answer leaves everybody what he has', async () => {
+  const hermit = await inside(lab(), { network: 'alone', name: 'hermit-2' })
+  const pids = await Promise.all(
+    [web, hermit].map(async ({ id }) => (await lab().docker.getContainer(id).inspect()).State.Pid),
+  )
+  const codes = async (address: string): Promise<string[]> => {
+    const argv = ['curl', '-s', '-o', '/dev/null', '-m', '2', '-w', '%{http_code}', origin(address)]
+    const tried = pids.map((pid) =>
+      lab().host(['nsenter', `--target=${pid}`, '--net', ...argv], { okExitCodes: [7, 28] }),
+    )
+    return (await Promise.all(tried)).map(({ stdout }) => stdout)
+  }
+  await daemon.kill()
+  lab().engine.signal('SIGSTOP')
+  onTestFinished(() => lab().engine.signal('SIGCONT'))
+  daemon = await lab().daemon({ config: config(POLICIES), wait: false })
+  await lab().waitFor('it enforces', async () => daemon.logs.includes('"msg":"enforcing"'))
+  for (let times = 0; times < 3; times += 1) {
+    expect(await codes(WEB)).toEqual(['200', '000'])
+    expect(await codes(COMMON)).toEqual(['200', '000'])
+  }
+  expect((await lab().cli(['status'])).stdout).toMatch(/^ +docker: +not connected/m)
+  lab().engine.signal('SIGCONT')
+  await daemon.ready()
   await reachesSoon(web, WEB)
 })
 

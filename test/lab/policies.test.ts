@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { ContainerOptions, LabContainer } from './container.ts'
 import { origin, reached } from './reach.ts'
 import { inside } from './scene.ts'
@@ -154,6 +154,48 @@ test('nobody gets them by taking its addresses, hardware address included', asyn
     async () => (await reachedBy(the('web'), 4, ['web'], 2)).length === 1,
   )
 })
+
+test("a port that is nobody's passes neither for a container nor for the bridge or a router", async () => {
+  const { Id, IPAM } = await lab().docker.getNetwork('shop').inspect()
+  const gateway = IPAM?.Config?.find(({ Gateway }) => Gateway?.includes('.'))?.Gateway ?? ''
+  const mac = (await the('web').exec(['cat', '/sys/class/net/eth0/address'])).stdout.trim()
+  await lab().host(['ip', 'link', 'add', 'vethstray', 'type', 'veth', 'peer', 'name', 'stray0'])
+  onTestFinished(async () => void (await lab().host(['ip', 'link', 'delete', 'vethstray'])))
+  await lab().host(['ip', 'link', 'set', 'vethstray', 'master', `br-${Id.slice(0, 12)}`, 'up'])
+  await lab().host(['ip', 'link', 'set', 'stray0', 'up'])
+  const own = '020000000099'
+  const everybody = 'ff'.repeat(6)
+  const hex = (address: string) =>
+    address
+      .split('.')
+      .map((part) => Number(part).toString(16).padStart(2, '0'))
+      .join('')
+  const claim = (address: string) =>
+    `${everybody}${own}08060001080006040002${own}${hex(address)}${everybody}${hex(address)}`
+  const router = `333300000001${own}86dd6000000000103afffe80${'0'.repeat(26)}99ff02${'0'.repeat(27)}18600${'0'.repeat(28)}`
+  const dropped = async (frame: string): Promise<number> => {
+    const before = await claimedFrames()
+    await lab().host(['perl', '-e', SEND_FRAME, 'stray0', frame])
+    return (await claimedFrames()) - before
+  }
+  expect(await dropped(claim('172.31.255.9'))).toBe(0)
+  expect(await dropped(claim(gateway))).toBe(1)
+  expect(await dropped(`${everybody}${mac.replaceAll(':', '')}88b5${'0'.repeat(92)}`)).toBe(1)
+  expect(await dropped(router)).toBe(1)
+})
+
+/** A frame as it is, by an interface. */
+const SEND_FRAME = `
+my ($name, $frame) = @ARGV;
+open my $file, '<', "/sys/class/net/$name/ifindex" or die;
+socket(my $socket, 17, 3, 0) or die "socket: $!";
+send($socket, pack('H*', $frame), 0, pack('S n i S C C a8', 17, 0, <$file>, 0, 0, 6, '')) or die "send: $!";
+`
+
+async function claimedFrames(): Promise<number> {
+  const { stdout } = await lab().cli(['rules'])
+  return Number(/([\d,]+) frames dropped that used/.exec(stdout)?.[1]?.replaceAll(',', ''))
+}
 
 test('who gets the address of a container that is gone gets none of its rights', async () => {
   for (let round = 0; round < 3; round += 1) {

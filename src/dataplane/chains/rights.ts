@@ -1,6 +1,6 @@
 import { CLASS_MASK } from '../../config/model.ts'
 import type { Family } from '../../net/types.ts'
-import type { RightsClass } from '../../policy/classes.ts'
+import type { RightsClass } from '../../policy/class-numbers.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Chain, Rule } from '../model.ts'

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { CLASS_MASK, DEFAULT_MARK } from '../../../src/config/model.ts'
 import { classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
-import { MOST_CLASSES, type Assignment, type RightsClass } from '../../../src/policy/classes.ts'
+import { MOST_CLASSES, type RightsClass } from '../../../src/policy/class-numbers.ts'
+import type { Assignment } from '../../../src/policy/classes.ts'
 import { dockerRules, fateOf, packet, SHOP, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { findHostGroups, type GroupFiles } from '../../../src/host/host-groups.ts'
-import { assign, ClassNumbers } from '../../../src/policy/classes.ts'
+import { ClassNumbers } from '../../../src/policy/class-numbers.ts'
+import { assign } from '../../../src/policy/classes.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
 import { groupPlaceOf } from '../../../src/workloads/host-group.ts'
 import { configOf } from '../../support/builders.ts'

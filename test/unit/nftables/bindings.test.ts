@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Binding } from '../../../src/dataplane/model.ts'
+import type { Binding, Bindings } from '../../../src/dataplane/model.ts'
 import { classMark } from '../../../src/dataplane/names.ts'
 import type { Address } from '../../../src/net/types.ts'
 import {
@@ -17,7 +17,12 @@ const binding = (port: string, address: string, id: number): Binding => ({
   address: address as Address,
   mark: classMark(id),
 })
-const WEB = [binding('veth0000001', '172.18.0.2', 3), binding('veth0000001', 'fd00:18::2', 3)]
+const bindings = (...ports: Binding[]): Bindings => ({
+  ports,
+  gateways: ['172.18.0.1' as Address, 'fd00:18::1' as Address],
+})
+const PORTS = [binding('veth0000001', '172.18.0.2', 3), binding('veth0000001', 'fd00:18::2', 3)]
+const WEB = bindings(...PORTS)
 
 /** What `nft -j list` answers for a table with the rules of a text and these elements. */
 function listed(text: string, elements: ReturnType<typeof elementsOf>, hooked = true): string {
@@ -53,14 +58,14 @@ const NONE = { forged: 0, claimed: 0 }
 
 describe('the bindings table', () => {
   test('once written is in sync, and needs no change', () => {
-    const saved = parseBindings(listed(renderBindings(WEB, NONE), elementsOf(WEB)))
+    const saved = parseBindings(listed(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB)))
     expect(bindingRulesInSync(saved)).toBe(true)
     expect(changeBindings(saved.elements, elementsOf(WEB))).toBe('')
     expect(saved.dropped).toEqual({ forged: 7, claimed: 2 })
   })
 
   test('is not in sync without its hook, or with a rule more, less or other', () => {
-    const text = renderBindings(WEB, NONE)
+    const text = renderBindings(elementsOf(WEB), NONE)
     const elements = elementsOf(WEB)
     const rules = text.split('\n')
     const last = rules.findLastIndex((line) => line.includes('comment'))
@@ -76,7 +81,7 @@ describe('the bindings table', () => {
 
   test('changes by what differs alone', () => {
     const after = [binding('veth0000002', '172.18.0.3', 4)]
-    const change = changeBindings(elementsOf([...WEB, ...after]), elementsOf([...WEB]))
+    const change = changeBindings(elementsOf(bindings(...PORTS, ...after)), elementsOf(WEB))
     expect(change.split('\n').filter(Boolean)).toEqual([
       'delete element bridge embargod-bindings ports { "veth0000002" }',
       'delete element bridge embargod-bindings macs { "veth0000002" . 02:42:ac:12:00:02 }',
@@ -88,7 +93,7 @@ describe('the bindings table', () => {
   test('gives other rights by taking the old ones first', () => {
     const lines = changeBindings(
       elementsOf(WEB),
-      elementsOf(WEB.map((one) => ({ ...one, mark: classMark(9) }))),
+      elementsOf(bindings(...PORTS.map((one) => ({ ...one, mark: classMark(9) })))),
     )
       .split('\n')
       .filter(Boolean)
@@ -96,7 +101,9 @@ describe('the bindings table', () => {
   })
 
   test('tells the mark of an address', () => {
-    const marks = marksByAddress(parseBindings(listed(renderBindings(WEB, NONE), elementsOf(WEB))))
+    const marks = marksByAddress(
+      parseBindings(listed(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB))),
+    )
     expect([...marks]).toEqual([
       ['172.18.0.2', classMark(3)],
       ['fd00:18::2', classMark(3)],

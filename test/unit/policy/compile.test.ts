@@ -97,6 +97,19 @@ describe('the digest', () => {
     expect((await rights(yaml)).digest === (await rights(BASE)).digest).toBe(same)
   })
 
+  const POLICY = 'policies: { a: { match: { network: x }, allow: [c.example.com] } }\n'
+  test.each([
+    ['the same again', POLICY, true],
+    ['what its denials get', POLICY.replace('allow', 'denyWith: reject, allow'), false],
+    ['who is meant', POLICY.replace('x', 'y'), false],
+    ['the common list taken away', POLICY.replace('allow', 'inherit: false, allow'), false],
+    ['metadata', POLICY.replace('allow', 'metadata: allow, allow'), false],
+    ['whom labels attach', `guard: { labels: honour }\n${POLICY}`, false],
+    ['what nobody known may', `guard: { unknown: deny }\n${POLICY}`, false],
+  ])('of a policy with %s', async (_, yaml, same) => {
+    expect((await rights(yaml)).digest === (await rights(POLICY)).digest).toBe(same)
+  })
+
   test.each([
     ['the same again', '"*.example.com"', true],
     ['the same in other words', '"*.EXAMPLE.com."', true],

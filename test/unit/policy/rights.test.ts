@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { assign, ClassNumbers, MOST_CLASSES } from '../../../src/policy/classes.ts'
+import { ClassNumbers, MOST_CLASSES } from '../../../src/policy/class-numbers.ts'
+import { assign } from '../../../src/policy/classes.ts'
 import type { Config } from '../../../src/config/model.ts'
 import { Matching, type Standing } from '../../../src/policy/rights.ts'
 import type { Container, Inventory } from '../../../src/workloads/model.ts'
@@ -233,6 +234,7 @@ describe('numbers', () => {
     // Another config: what nobody has is forgotten, and its number is not given away at once.
     const next = new ClassNumbers(numbers.snapshot())
     const other = { ...config, policies: [...config.policies] }
+    expect(next.snapshot().last).toBe(3)
     expect(assign(other, inventoryOf(container('c1')), next)?.classes.map(({ id }) => id)).toEqual([2])
     const members = assign(other, inventoryOf(container('c1'), container('c0')), next)?.members
     expect(members?.map((one) => one.class)).toEqual([2, 4])
@@ -247,11 +249,31 @@ describe('numbers', () => {
       assign(await configOf('allow: [a.example]\n'), inventoryOf(container('x')), new ClassNumbers()),
     ).toBeUndefined()
   })
-  test('of an engine that is away are kept', async () => {
-    const config = await configOf(`policies:\n${policies(1)}`)
-    const numbers = new ClassNumbers({ kept: 7 })
-    assign(config, undefined, numbers)
-    expect(numbers.snapshot()).toEqual({ kept: 7 })
+  test('of an engine that is away are kept, and their chains under the same policies', async () => {
+    const config = await configOf(`policies:\n${policies(2)}`)
+    const numbers = new ClassNumbers()
+    assign(config, inventoryOf(container('c0'), container('c1')), numbers)
+    const saved = numbers.snapshot()
+    const next = new ClassNumbers(saved, config.policies)
+    expect(assign(config, undefined, next)?.classes).toEqual(numbers.classes)
+    expect(next.snapshot()).toEqual(saved)
+    // Under others nobody knows what they would give.
+    expect(assign(config, undefined, new ClassNumbers(saved))?.classes).toEqual([])
+  })
+  test('that nobody has any more stand until the bindings no longer give them', async () => {
+    const config = await configOf(`policies:\n${policies(2)}`)
+    const other = { ...config, policies: [...config.policies] }
+    const numbers = new ClassNumbers()
+    const ids = (one: typeof config, ...names: string[]) =>
+      assign(one, inventoryOf(...names.map((name) => container(name))), numbers)?.classes.map(({ id }) => id)
+    expect(ids(config, 'c0', 'c1')).toEqual([1, 2])
+    expect(ids(other, 'c1')).toEqual([1, 2])
+    expect(numbers.areLeaving).toBe(true)
+    expect(ids(other, 'c1')).toEqual([2])
+    expect(numbers.areLeaving).toBe(false)
+    // Who comes back in time keeps his.
+    expect(ids(config, 'c0')).toEqual([2, 3])
+    expect(ids(config, 'c0', 'c1')).toEqual([2, 3])
   })
   test('who is held to less is not taken for nobody', async () => {
     const unknown = async (yaml: string) =>

@@ -1,22 +1,34 @@
 import { expect, test } from 'vitest'
-import type { Binding } from '../../../src/dataplane/model.ts'
+import type { Bindings } from '../../../src/dataplane/model.ts'
 import type { Address } from '../../../src/net/types.ts'
 import { elementsOf, renderBindings, type SavedBindings } from '../../../src/nftables/bindings.ts'
 import type { BindingsDriver } from '../../../src/nftables/bindings-driver.ts'
-import { BindingsKeeper } from '../../../src/reconcile/bindings-keeper.ts'
+import { BindingsKeeper, type DesiredBindings } from '../../../src/reconcile/bindings-keeper.ts'
 import { ToolError } from '../../../src/system/exec.ts'
 
-const BOUND: readonly Binding[] = [
-  { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2' as Address, mark: 0x60 },
-]
+const NOBODY: Bindings = { ports: [], gateways: [] }
+const BOUND: Bindings = {
+  ...NOBODY,
+  ports: [
+    {
+      port: 'veth1',
+      mac: '02:42:ac:12:00:02',
+      address: '172.18.0.2' as Address,
+      mark: 0x60,
+    },
+  ],
+}
 const DROPPED = { forged: 0, claimed: 0 }
 /** In the order in which the kernel lists the chains of the table. */
-const fingerprints = [...renderBindings(BOUND, DROPPED).matchAll(/\[([0-9a-f]{8})\]"/g)].map(([, one]) => one)
+const fingerprints = [...renderBindings(elementsOf(BOUND), DROPPED).matchAll(/\[([0-9a-f]{8})\]"/g)].map(
+  ([, one]) => one,
+)
 const refused = () => new ToolError('nft: Operation not supported', 'failed', ['nft'], 1, '', '')
 
 /** A kernel that takes and shows the table, but where it is told not to. */
 class FakeTable {
   saved: SavedBindings | undefined
+  readonly written: string[] = []
   refusesReads = false
   refusesWrites = false
   readonly keeper = new BindingsKeeper({
@@ -24,14 +36,15 @@ class FakeTable {
       if (this.refusesReads) throw refused()
       return this.saved
     },
-    write: async () => {
+    write: async (text: string) => {
       if (this.refusesWrites) throw refused()
+      this.written.push(text)
       this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED }
     },
   } as Partial<BindingsDriver> as BindingsDriver)
 
-  async pass(): Promise<void> {
-    const change = await this.keeper.plan(BOUND, true)
+  async pass(desired: DesiredBindings = BOUND): Promise<void> {
+    const change = await this.keeper.plan(desired, true)
     if (change) await this.keeper.apply(change)
   }
 }
@@ -64,4 +77,31 @@ test('a look that failed is forgotten when the next one finds all as it ought to
   table.refusesReads = false
   await table.pass()
   expect(table.keeper.problem).toBeUndefined()
+})
+
+test('while nobody says who there is, what stands is kept', async () => {
+  const table = new FakeTable()
+  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED }
+  await table.pass('kept')
+  expect(table.written).toEqual([])
+  // Somebody takes an element out, or all of it.
+  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED }
+  await table.pass('kept')
+  table.saved = undefined
+  await table.pass('kept')
+  expect(table.written).toHaveLength(2)
+  for (const text of table.written) expect(text).toContain('172.18.0.2 : 0x00000060')
+})
+
+test('of a table that an earlier version wrote the bindings are kept, and of none that cannot be read anything is written', async () => {
+  const earlier = new FakeTable()
+  const elements = new Map([...elementsOf(BOUND), ['of-old', new Set(['x'])]])
+  earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED }
+  await earlier.pass('kept')
+  expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND), DROPPED)])
+  const unreadable = new FakeTable()
+  unreadable.refusesReads = true
+  await unreadable.pass('kept')
+  expect(unreadable.written).toEqual([])
+  expect(unreadable.keeper.problem).toMatch(/supported/)
 })
