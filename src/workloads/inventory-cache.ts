@@ -35,7 +35,10 @@ export class InventoryCache {
     const { value, problems } = parseInventory(json)
     const containers = value.containers.map((container) => this.#merged(container))
     this.#networks = replaced(this.#networks, value.networks, newer)
-    this.#containers = replaced(this.#containers, containers, newer)
+    // An inspection knows more than what was learned of a container that is being started.
+    const started = new Set(containers.flatMap(({ id, pid }) => (pid === undefined ? [] : [id])))
+    const kept = [...newer].filter((id) => this.#containers.get(id)?.pid !== undefined || !started.has(id))
+    this.#containers = replaced(this.#containers, containers, new Set(kept))
     this.#gatewaysAsked.clear()
     return problems
   }
@@ -83,8 +86,11 @@ export class InventoryCache {
     const known = this.#containers.get(id)
     const endpoint = parseAttachment(network, id)
     if (!known || !endpoint) return
-    const others = known.endpoints.filter(({ networkId }) => networkId !== endpoint.networkId)
-    this.#containers.set(id, { ...known, endpoints: [...others, endpoint] })
+    const isHere = ({ networkId }: Endpoint): boolean => networkId === endpoint.networkId
+    const others = known.endpoints.filter((one) => !isHere(one))
+    // The network tells no route.
+    const gateways = known.endpoints.find(isHere)?.gateways ?? []
+    this.#containers.set(id, { ...known, endpoints: [...others, { ...endpoint, gateways }] })
   }
 
   /** Of containers that do not run yet. Returns those that were not known to be there. */
