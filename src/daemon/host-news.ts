@@ -72,7 +72,8 @@ export class HostNews {
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
     desired.setSurroundings(await this.surroundings(config))
-    if (this.classNumbers.areLeaving) {
+    // Where nobody has rights of his own they wait for the policies to come back.
+    if (desired.surroundings.rights && this.classNumbers.areLeaving) {
       this.heard('surroundings')
       request('link')
     }

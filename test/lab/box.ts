@@ -111,6 +111,12 @@ export function enterPrefix(pid: number, withMounts: boolean): Argv {
   ]
 }
 
+/** Those that were told to stop would outlive us: nobody else wakes them. */
+const stopped = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const entering of stopped) entering.kill('SIGCONT')
+})
+
 /** A program that runs in a box until it ends or is told to. */
 export class Service {
   readonly ended: Promise<number>
@@ -134,6 +140,7 @@ export class Service {
   signal(signal: NodeJS.Signals): void {
     const pid = this.pid
     if (pid !== undefined) process.kill(pid, signal)
+    if (signal === 'SIGSTOP') stopped.add(this.entering)
     // nsenter stops itself when it sees the program stopped, and would never tell that it ended.
     if (signal === 'SIGCONT') this.entering.kill('SIGCONT')
   }
