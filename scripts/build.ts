@@ -1,4 +1,4 @@
-import { chmodSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
@@ -34,4 +34,11 @@ await build({
   logLevel: 'warning',
 })
 chmodSync(outfile, 0o755)
+
+// What no bundle can hold. Where there is none for this machine the program does without.
+const { arch } = process
+const native = join(root, 'node_modules/@koromix', `koffi-linux-${arch}`, `linux_${arch}`, 'koffi.node')
+const beside = join(root, 'dist', 'koffi.node')
+rmSync(beside, { force: true })
+if (existsSync(native)) copyFileSync(native, beside)
 console.log(`dist/embargod.cjs: ${Math.round(statSync(outfile).size / 1024)} KiB`)

@@ -1,6 +1,7 @@
-import { createSocket, type BindOptions, type Socket as DatagramSocket } from 'node:dgram'
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { Frames } from '../resolve/frames.ts'
+import { bindDatagrams } from '../system/datagrams/datagrams.ts'
+import type { BindOptions, Datagrams } from '../system/datagrams/model.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 
 export interface ListenerOptions {
@@ -34,10 +35,9 @@ const QUESTIONS_PER_CONNECTION = 64
 /** The sockets at which containers' questions arrive, of both families and both protocols. */
 export class Listener {
   readonly #options: ListenerOptions
-  readonly #datagrams: DatagramSocket[] = []
+  readonly #datagrams: Datagrams[] = []
   readonly #servers: Server[] = []
   readonly #connections = new Map<Socket, string>()
-  #closed = false
 
   private constructor(options: ListenerOptions) {
     this.#options = options
@@ -66,7 +66,6 @@ export class Listener {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
     for (const socket of this.#datagrams) socket.close()
     for (const connection of this.#connections.keys()) connection.destroy()
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
@@ -85,39 +84,25 @@ export class Listener {
   }
 
   /** Resolves to its place, undefined for one of another port. */
-  #openUdp(type: 'udp4' | 'udp6', where: BindOptions): Promise<string | undefined> {
-    return new Promise((resolve, reject) => {
-      const socket = createSocket({
-        type,
-        ipv6Only: type === 'udp6',
-        // Whoever asked has an address: to have it looked up costs a turn of the loop for each answer.
-        lookup: (address, _, found) => found(null, address, type === 'udp6' ? 6 : 4),
-        ...(where.fd === undefined ? { recvBufferSize: RECEIVE_BYTES } : {}),
-      })
-      const fail = (error: Error): void => {
-        socket.close()
-        reject(error)
-      }
-      socket.once('error', fail)
-      socket.on('message', (message, { address, port }) => {
+  async #openUdp(type: 'udp4' | 'udp6', at: BindOptions['at']): Promise<string | undefined> {
+    const socket = await bindDatagrams({
+      type,
+      at,
+      receiveBytes: RECEIVE_BYTES,
+      onMessage: (message, from) => {
         // Nobody can be answered there, and anybody can write it into a packet.
-        if (port === 0) return
-        this.#options.onMessage(message, address, true, (answer) => {
-          if (!this.#closed) socket.send(answer, port, address, ignore)
-        })
-      })
-      socket.bind(where, () => {
-        socket.removeListener('error', fail)
-        socket.on('error', this.#options.onError)
-        const { port, address } = socket.address()
-        if (port !== this.#options.port) {
-          socket.close()
-          return resolve(undefined)
-        }
-        this.#datagrams.push(socket)
-        resolve(`udp ${address}`)
-      })
+        if (from.port === 0) return
+        this.#options.onMessage(message, from.address, true, (answer) => socket.send(answer, from))
+      },
+      onError: this.#options.onError,
     })
+    const { port, address } = socket.place
+    if (port !== this.#options.port) {
+      socket.close()
+      return undefined
+    }
+    this.#datagrams.push(socket)
+    return `udp ${address}`
   }
 
   /** As {@link #openUdp}. */
@@ -174,9 +159,6 @@ export class Listener {
     connection.on('close', () => this.#connections.delete(connection))
   }
 }
-
-/** Of a client that is gone, or a route to it. */
-const ignore = (): void => undefined
 
 const isUnsupported = (error: unknown): boolean =>
   error instanceof Error &&

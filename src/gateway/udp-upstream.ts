@@ -1,18 +1,25 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { connectDatagrams } from '../system/datagrams/datagrams.ts'
+import type { Datagrams } from '../system/datagrams/model.ts'
 import { Pending, type Sending } from './pending.ts'
 import { randomBelow } from './upstream-message.ts'
 
 /** So many ports are in use at a time, and any of them may be the next. A power of two. */
 const PORTS = 8
+/** So many questions of one turn of the loop leave by one port together, in one call of the kernel. */
+const QUESTIONS_TOGETHER = 32
 /** So many questions leave by one port; then another takes its place. */
 const QUESTIONS_PER_PORT = 256
+/** Answers wait here while something else is computed. */
+const RECEIVE_BYTES = 1 << 20
 
 /** Asks one server by UDP, from ports that nobody can foresee. A socket a question would be too dear (50 µs each). */
 export class UdpUpstream {
   readonly #ports: UdpPort[] = []
   /** Ports by which nothing leaves any more, with questions on their way. */
   readonly #retired = new Set<UdpPort>()
+  /** By which the next questions of this turn of the loop leave. */
+  #chosen = 0
+  #left = 0
 
   constructor(
     private readonly host: string,
@@ -24,11 +31,17 @@ export class UdpUpstream {
   }
 
   ask(sending: Sending): void {
-    const index = randomBelow(PORTS)
+    const index = this.#index()
     let port = this.#ports[index]
     if (!port?.usable) {
       if (port) this.#retire(port)
-      port = new UdpPort(this.host, this.port)
+      try {
+        port = new UdpPort(this.host, this.port)
+      } catch {
+        // There is no way to the server now; there may be one for the next question.
+        sending.finish({ kind: 'unreachable' })
+        return
+      }
       this.#ports[index] = port
     }
     port.ask(sending)
@@ -48,6 +61,16 @@ export class UdpUpstream {
     this.#retired.clear()
   }
 
+  #index(): number {
+    if (this.#left === 0) {
+      this.#chosen = randomBelow(PORTS)
+      this.#left = QUESTIONS_TOGETHER
+      setImmediate(() => (this.#left = 0))
+    }
+    this.#left--
+    return this.#chosen
+  }
+
   #retire(port: UdpPort): void {
     if (port.isIdle) port.close()
     else this.#retired.add(port)
@@ -57,23 +80,19 @@ export class UdpUpstream {
 /** One socket. It is connected, so the kernel lets through only what the server sent from the port that was asked. */
 class UdpPort {
   closed = false
-  readonly #socket: Socket
+  readonly #socket: Datagrams
   readonly #pending = new Pending()
   #asked = 0
-  /** Messages from before the socket was connected. */
-  #unsent: Buffer[] | undefined = []
 
+  /** @throws where there is no way to the server. */
   constructor(host: string, port: number) {
-    this.#socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 })
-    this.#socket.on('error', () => this.close())
-    this.#socket.on('message', (message) => this.#pending.received(message))
-    // Not a callback of connect: that one is called for failures too, instead of the error event.
-    this.#socket.on('connect', () => {
-      const messages = this.#unsent ?? []
-      this.#unsent = undefined
-      for (const message of messages) this.#send(message)
+    this.#socket = connectDatagrams({
+      host,
+      port,
+      receiveBytes: RECEIVE_BYTES,
+      onMessage: (message) => this.#pending.received(message),
+      onError: () => this.close(),
     })
-    this.#socket.connect(port, host)
   }
 
   get usable(): boolean {
@@ -87,8 +106,7 @@ class UdpPort {
   ask(sending: Sending): void {
     this.#asked++
     this.#pending.add(sending)
-    if (this.#unsent) this.#unsent.push(sending.message)
-    else this.#send(sending.message)
+    this.#socket.send(sending.message)
   }
 
   expire(nowMs: number): void {
@@ -100,10 +118,5 @@ class UdpPort {
     this.closed = true
     this.#socket.close()
     this.#pending.fail('unreachable')
-  }
-
-  #send(message: Buffer): void {
-    // What goes wrong comes as an error of the socket, a closed port at the other end too.
-    if (!this.closed) this.#socket.send(message)
   }
 }

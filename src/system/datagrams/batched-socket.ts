@@ -1,0 +1,194 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { closeSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import type { Libc } from './libc.ts'
+import { MessageBatch, SLOTS } from './message-batch.ts'
+import type { BindOptions, ConnectOptions, DatagramEvents, Datagrams, Peer } from './model.ts'
+import { encodeSocketAddress, FAMILY, readSocketAddress } from './socket-address.ts'
+
+/** The C library, and memory for what arrives and what leaves: one of each for all sockets, since each is used within one call. */
+export interface Kernel {
+  readonly libc: Libc
+  readonly arriving: MessageBatch
+  readonly leaving: MessageBatch
+}
+
+const SOCK_DGRAM = 2
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const MSG_DONTWAIT = 0x40
+const IPPROTO_IPV6 = 41
+const IPV6_V6ONLY = 26
+const [EINTR, EAGAIN] = [4, 11]
+
+/** So many full batches are read in one turn: what else is to be done shall not wait for a flood. */
+const BATCHES_A_TURN = 4
+/** What the kernel has no room for waits; more than that is lost, as it would be in the kernel. */
+const MOST_WAITING = 4_096
+const AGAIN_MS = 1
+
+interface Leaving {
+  readonly message: Buffer
+  readonly to: Peer | undefined
+}
+
+/**
+ * A socket that takes from the kernel, and gives to it, as many messages at a time as there are: a third of what a message costs one by one. Node watches
+ * the socket, and reads the first message of each turn itself.
+ */
+export class BatchedSocket implements Datagrams {
+  readonly #kernel: Kernel
+  readonly #fd: number
+  readonly #socket: Socket
+  readonly #events: DatagramEvents
+  readonly #isConnected: boolean
+  #leaving: Leaving[] = []
+  #closed = false
+
+  private constructor(
+    kernel: Kernel,
+    socket: Socket,
+    { fd, isConnected, events }: { fd: number; isConnected: boolean; events: DatagramEvents },
+  ) {
+    this.#kernel = kernel
+    this.#fd = fd
+    this.#socket = socket
+    this.#events = events
+    this.#isConnected = isConnected
+    socket.on('error', (error) => events.onError(error))
+    socket.on('message', (message, { address, port }) => {
+      events.onMessage(message, { address, port, encoded: undefined })
+      this.#drain()
+    })
+  }
+
+  /** @throws when the place is taken. */
+  static bind(kernel: Kernel, { type, at, receiveBytes, ...events }: BindOptions): BatchedSocket {
+    const isOurs = !('fd' in at)
+    const fd = isOurs ? open(kernel.libc, type, (libc, own) => bindTo(libc, own, type, at)) : at.fd
+    const socket = watch(fd, type)
+    if (isOurs) socket.setRecvBufferSize(receiveBytes)
+    return new BatchedSocket(kernel, socket, { fd, isConnected: false, events })
+  }
+
+  /** @throws where there is no way to the host. */
+  static connect(kernel: Kernel, { host, port, receiveBytes, ...events }: ConnectOptions): BatchedSocket {
+    const type = isIPv6(host) ? 'udp6' : 'udp4'
+    const address = encodeSocketAddress(type, host, port)
+    const fd = open(kernel.libc, type, (libc, own) => libc.connect(own, address, address.length))
+    const socket = watch(fd, type)
+    socket.setRecvBufferSize(receiveBytes)
+    return new BatchedSocket(kernel, socket, { fd, isConnected: true, events })
+  }
+
+  get place(): Datagrams['place'] {
+    return this.#socket.address()
+  }
+
+  send(message: Buffer, to?: Peer): void {
+    if (this.#closed) return
+    if (to && !to.encoded) {
+      this.#socket.send(message, to.port, to.address, ignore)
+      return
+    }
+    if (this.#leaving.length === 0) setImmediate(() => this.#flush())
+    if (this.#leaving.length < MOST_WAITING) this.#leaving.push({ message, to })
+  }
+
+  close(): void {
+    if (this.#closed) return
+    // What was answered in this turn leaves all the same.
+    this.#flush()
+    this.#closed = true
+    this.#leaving = []
+    this.#socket.close()
+  }
+
+  #drain(): void {
+    const { libc, arriving } = this.#kernel
+    for (let turn = 0; turn < BATCHES_A_TURN && !this.#closed; turn++) {
+      const count = libc.recvmmsg(this.#fd, arriving.address, SLOTS, MSG_DONTWAIT, null)
+      if (count < 0) return this.#failed('recvmmsg')
+      for (let slot = 0; slot < count; slot++) {
+        const encoded = arriving.from(slot)
+        const from = readSocketAddress(encoded)
+        const message = arriving.message(slot)
+        arriving.expect(slot)
+        if (from && !this.#closed)
+          this.#events.onMessage(message, { address: from.address, port: from.port, encoded })
+      }
+      if (count < SLOTS) return
+    }
+  }
+
+  #flush(): void {
+    const { libc, leaving: batch } = this.#kernel
+    const all = this.#leaving
+    this.#leaving = []
+    for (let first = 0; first < all.length && !this.#closed;) {
+      const count = Math.min(SLOTS, all.length - first)
+      for (let slot = 0; slot < count; slot++) {
+        const { message, to } = all[first + slot] as Leaving
+        batch.put(slot, message, to?.encoded)
+      }
+      const sent = libc.sendmmsg(this.#fd, batch.address, count, MSG_DONTWAIT)
+      if (sent > 0) first += sent
+      else if (libc.errno() === EAGAIN) {
+        this.#leaving = all.slice(first)
+        setTimeout(() => this.#flush(), AGAIN_MS)
+        return
+      } else {
+        // It is about the first of them alone.
+        if (this.#isConnected) this.#failed('sendmmsg')
+        if (libc.errno() !== EINTR) first++
+      }
+    }
+  }
+
+  #failed(call: string): void {
+    const error = errorOf(this.#kernel.libc, call)
+    if (error.errno !== EAGAIN && error.errno !== EINTR) this.#events.onError(error)
+  }
+}
+
+/** A socket that `use` made something of; closed when that failed. */
+function open(libc: Libc, type: 'udp4' | 'udp6', use: (libc: Libc, fd: number) => number): number {
+  const fd = libc.socket(FAMILY[type], SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw errorOf(libc, 'socket')
+  if (use(libc, fd) === 0) return fd
+  const error = errorOf(libc, 'opening a socket')
+  closeSync(fd)
+  throw error
+}
+
+function bindTo(
+  libc: Libc,
+  fd: number,
+  type: 'udp4' | 'udp6',
+  { address, port }: { readonly address: string; readonly port: number },
+): number {
+  const yes = Buffer.from([1, 0, 0, 0])
+  if (type === 'udp6' && libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, yes, yes.length) !== 0) return -1
+  const encoded = encodeSocketAddress(type, address, port)
+  return libc.bind(fd, encoded, encoded.length)
+}
+
+/** Node closes it when the socket is closed. */
+function watch(fd: number, type: 'udp4' | 'udp6'): Socket {
+  const socket = createSocket({
+    type,
+    lookup: (address, _, found) => found(null, address, type === 'udp6' ? 6 : 4),
+  })
+  socket.bind({ fd })
+  return socket
+}
+
+function errorOf(libc: Libc, call: string): NodeJS.ErrnoException & { readonly errno: number } {
+  const errno = libc.errno()
+  const code = getSystemErrorName(-errno)
+  return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call })
+}
+
+/** Of a peer that is gone, or a route to it. */
+const ignore = (): void => undefined

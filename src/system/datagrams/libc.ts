@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { LibraryHandle } from 'koffi'
+
+/** Calls of the C library for which Node has no words. All of them return -1 for a failure, and `errno` then says which. */
+export interface Libc {
+  socket(family: number, type: number, protocol: number): number
+  bind(fd: number, address: Buffer, bytes: number): number
+  connect(fd: number, address: Buffer, bytes: number): number
+  setsockopt(fd: number, level: number, option: number, value: Buffer, bytes: number): number
+  /** @param headers the address of as many `struct mmsghdr` */
+  recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: null): number
+  /** As {@link recvmmsg}. */
+  sendmmsg(fd: number, headers: number, count: number, flags: number): number
+  errno(): number
+  /** Where the memory of a buffer lies, which has to be one that does not move: of more than a few bytes. */
+  addressOf(memory: ArrayBufferView): bigint
+}
+
+/** What the native part of koffi offers by itself, of which we need no more. */
+interface Native {
+  load(path: string | null): LibraryHandle
+  errno(): number
+  address(memory: ArrayBufferView): bigint
+}
+
+/** For other machines the layout of the kernel's structures is another. */
+const MACHINES: ReadonlySet<string> = new Set(['x64', 'arm64'])
+
+const FILE = 'koffi.node'
+const here = dirname(fileURLToPath(import.meta.url))
+
+/** Beside the program, where the package has it, and in a checkout. */
+const placesOf = (machine: string): readonly string[] => [
+  join(here, FILE),
+  join('/usr/lib/embargod', FILE),
+  join(here, '../../../node_modules/@koromix', `koffi-linux-${machine}`, `linux_${machine}`, FILE),
+]
+
+/** @throws where this machine, or this installation, has no way to them. */
+export function loadLibc(): Libc {
+  const { arch } = process
+  if (!MACHINES.has(arch) || endianness() !== 'LE') throw new Error(`not made for ${arch}`)
+  const path = placesOf(arch).find((place) => existsSync(place))
+  if (path === undefined) throw new Error(`${FILE} is not installed`)
+  const module = { exports: {} as Native }
+  process.dlopen(module, path)
+  const { exports: native } = module
+  // The C library that Node itself runs with.
+  const library = native.load(null)
+  return {
+    socket: library.func('int socket(int, int, int)'),
+    bind: library.func('int bind(int, void *, uint32_t)'),
+    connect: library.func('int connect(int, void *, uint32_t)'),
+    setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+    recvmmsg: library.func('int recvmmsg(int, uintptr_t, unsigned int, int, void *)'),
+    sendmmsg: library.func('int sendmmsg(int, uintptr_t, unsigned int, int)'),
+    errno: () => native.errno(),
+    addressOf: (memory) => native.address(memory),
+  }
+}
