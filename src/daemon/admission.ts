@@ -27,10 +27,9 @@ export class KernelAdmission implements Admission {
     const nowMs = Date.now()
     // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
     if (as.length === 0) {
-      const refused = addresses
-        .map(({ address }) => address)
-        .filter((address) => isHostAddress(address) || classify(address) !== 'public')
-      return { refused: refused.length > 0 ? new Set(refused) : NOTHING, done: undefined }
+      const isRefused = (address: Address): boolean =>
+        isHostAddress(address) || classify(address) !== 'public'
+      return { refused: refusedOf(addresses, isRefused), done: undefined }
     }
     const places: { set: string; element: string }[] = []
     const accepted = new Set<Address>()
@@ -45,10 +44,20 @@ export class KernelAdmission implements Admission {
         for (const set of sets) places.push({ set, element: one.address })
       }
     }
-    const refused = addresses.map(({ address }) => address).filter((address) => !accepted.has(address))
+    const refused = refusedOf(addresses, (address) => !accepted.has(address))
     const keptSeconds = Math.floor(desired.config.resolver.maxStaleMs / 1000)
     const done = lane.bring(places, desired.membership, keptSeconds, nowMs)
     done?.catch(onFailure)
-    return { refused: refused.length > 0 ? new Set(refused) : NOTHING, done }
+    return { refused, done }
   }
+}
+
+/** Mostly none. */
+function refusedOf(
+  addresses: readonly GivenAddress[],
+  isRefused: (address: Address) => boolean,
+): ReadonlySet<Address> {
+  let refused: Set<Address> | undefined
+  for (const { address } of addresses) if (isRefused(address)) (refused ??= new Set()).add(address)
+  return refused ?? NOTHING
 }

@@ -120,8 +120,10 @@ export class Membership {
 
   /** Where addresses of a name go. */
   setsOf(name: Hostname, family: Family, isPrivate: boolean): string[] {
-    const feeds = this.#feeds.get(name) ?? []
-    return feeds.filter((feed) => feed.private || !isPrivate).map((feed) => feed.sets[family])
+    const sets: string[] = []
+    for (const feed of this.#feeds.get(name) ?? [])
+      if (feed.private || !isPrivate) sets.push(feed.sets[family])
+    return sets
   }
 
   /** The elements of a set that are networks rather than addresses. */

@@ -61,6 +61,7 @@ function queryOf(key: string): Query {
     recursionDesired: true,
     checkingDisabled: false,
     name,
+    dotted: undefined,
     asked,
     type: Number(type),
     edns: { dnssecOk },

@@ -60,8 +60,8 @@ export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
 class Writer {
   records = 0
   #at: number
-  /** Where names stand that later ones may point to. */
-  readonly #places = new Map<string, number>()
+  /** Where names stand that later ones may point to, but for the question's. */
+  #places: Map<string, number> | undefined
 
   constructor(
     private readonly query: Query,
@@ -69,12 +69,11 @@ class Writer {
   ) {
     this.#at = 12 + query.asked.length
     query.asked.copy(scratch, 12)
-    this.#places.set(query.name, 12)
   }
 
   /** False: it does not fit. */
   record({ owner, type, data, target }: ResourceRecord, ttlSeconds: number): boolean {
-    const pointer = this.#places.get(owner)
+    const pointer = owner === this.query.name ? 12 : this.#places?.get(owner)
     const ownerBytes = pointer === undefined ? owner.length : 2
     if (this.#at + ownerBytes + 10 + data.length > this.end) return false
     if (pointer === undefined) {
@@ -124,10 +123,14 @@ class Writer {
       scratch.writeUInt16BE(0, this.#at + 9)
       this.#at += OPT_BYTES
     }
-    return Buffer.from(scratch.subarray(0, this.#at))
+    const message = Buffer.allocUnsafe(this.#at)
+    scratch.copy(message, 0, 0, this.#at)
+    return message
   }
 
   #remember(name: string, at: number): void {
-    if (at <= HIGHEST_POINTER && !this.#places.has(name)) this.#places.set(name, at)
+    if (at > HIGHEST_POINTER || name === this.query.name || this.#places?.has(name)) return
+    this.#places ??= new Map()
+    this.#places.set(name, at)
   }
 }

@@ -1,6 +1,7 @@
 import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
+import { MalformedMessage } from '../resolve/message-reader.ts'
 import { Cache, type Cached } from './cache.ts'
 import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
 import { LearnedNames } from './learned.ts'
@@ -51,6 +52,9 @@ interface Ask {
   readonly respond: (message: Buffer) => void
 }
 
+/** Undefined: nobody answered. */
+type Waiting = (reply: Reply | undefined) => void
+
 /**
  * Answers the questions of containers: only for names that the asking one may reach, and only when the kernel holds the addresses that the answer
  * names. Knows nothing of sockets; throws nothing, whatever it is given.
@@ -64,8 +68,8 @@ export class Gateway {
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
   readonly cache = new Cache()
-  /** Questions on their way to an upstream: who asks the same waits for the same answer. */
-  readonly #asked = new Map<string, Promise<Reply>>()
+  /** Who waits for which answer of an upstream: who asks the same waits for the same one. */
+  readonly #asked = new Map<string, Waiting[]>()
   #answering: Answering
 
   constructor({ upstream, admission, answering, onQuery, onFault, nowMs = Date.now }: GatewayOptions) {
@@ -127,7 +131,7 @@ export class Gateway {
       report('malformed')
       return true
     }
-    const name = dotted(query.name)
+    const name = query.dotted
     const grants = name === undefined ? [] : this.#grantsOf(asker, source, name)
     const { names } = this.#answering
     const ask: Ask = { query, asker, source, name, grants, names, isUdp, startedMs, respond }
@@ -137,10 +141,9 @@ export class Gateway {
   }
 
   #grantsOf(asker: Asker, source: Address, name: string): readonly Grant[] {
-    const isOwn = ({ policy }: Grant): boolean => asker.policies.includes(policy)
-    const granted = this.#answering.names.match(name).filter(isOwn)
+    const granted = ownOf(asker, this.#answering.names.match(name))
     // Another container may have the address by now.
-    return granted.length > 0 ? granted : this.#learned.match(source, name, this.#nowMs()).filter(isOwn)
+    return granted.length > 0 ? granted : ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
   }
 
   #deny(ask: Ask): void {
@@ -167,37 +170,53 @@ export class Gateway {
     const nowMs = this.#nowMs()
     const cached = this.cache.fresh(key, nowMs)
     if (cached) return this.#give(ask, cached.reply, 'cached', ageOf(cached, nowMs))
-    const answered = this.#fetch(key, query).then(
-      (reply) => this.#give(ask, reply, 'answered', 0),
-      () => {
-        const stale = this.cache.stale(key, this.#nowMs())
-        if (stale) return this.#give(ask, stale.reply, 'stale', Number.POSITIVE_INFINITY)
-        ask.respond(encodeError(query, RCODE.servFail))
-        this.#tell(ask, 'failed')
-      },
-    )
-    answered.catch(this.#onFault)
+    this.#fetch(key, query, (reply) => {
+      if (reply) return this.#give(ask, reply, 'answered', 0)
+      const stale = this.cache.stale(key, this.#nowMs())
+      if (stale) return this.#give(ask, stale.reply, 'stale', Number.POSITIVE_INFINITY)
+      ask.respond(encodeError(query, RCODE.servFail))
+      this.#tell(ask, 'failed')
+    })
   }
 
-  #fetch(key: string, query: Query): Promise<Reply> {
+  #fetch(key: string, { name, type, checkingDisabled, edns }: Query, done: Waiting): void {
     const known = this.#asked.get(key)
-    if (known) return known
-    const { name, type, checkingDisabled } = query
-    const asking = this.#upstream
-      .ask({ name, type, checkingDisabled, dnssecOk: query.edns?.dnssecOk ?? false })
-      .then((message) => {
-        const reply = readReply(message, name, type)
-        if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain) {
-          if (this.cache.stale(key, this.#nowMs()))
-            throw new Error(`the upstream answered with ${reply.rcode}`)
-          return reply
+    if (known) {
+      known.push(done)
+      return
+    }
+    const waiting = [done]
+    this.#asked.set(key, waiting)
+    const end = (reply: Reply | undefined): void => {
+      this.#asked.delete(key)
+      for (const one of waiting) {
+        try {
+          one(reply)
+        } catch (error) {
+          this.#onFault(error)
         }
-        this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
-        return reply
-      })
-      .finally(() => this.#asked.delete(key))
-    this.#asked.set(key, asking)
-    return asking
+      }
+    }
+    const dnssecOk = edns?.dnssecOk ?? false
+    void this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }).then(
+      (message) => end(this.#take(message, key, name, type)),
+      () => end(undefined),
+    )
+  }
+
+  /** Undefined: it is of no use, or of less than an older one. */
+  #take(message: Buffer, key: string, name: string, type: number): Reply | undefined {
+    let reply: Reply
+    try {
+      reply = readReply(message, name, type)
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) this.#onFault(error)
+      return undefined
+    }
+    if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain)
+      return this.cache.stale(key, this.#nowMs()) ? undefined : reply
+    this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
+    return reply
   }
 
   #lifeMs({ ttlSeconds, answers }: Reply, type: number): number {
@@ -295,10 +314,19 @@ const keyOf = ({ type, edns, checkingDisabled, name }: Query): string =>
 
 const ageOf = ({ storedAtMs }: Cached, nowMs: number): number => Math.floor((nowMs - storedAtMs) / 1000)
 
-const addressesOf = ({ answers }: Reply, ttlOf: (ttl: number) => number): GivenAddress[] =>
-  answers.flatMap(({ addresses, ttlSeconds }) =>
-    addresses.map((address) => ({ address, ttlMs: ttlOf(ttlSeconds) * 1000 })),
-  )
+/** What of them is the asker's: mostly all. */
+function ownOf({ policies }: Asker, grants: readonly Grant[]): readonly Grant[] {
+  for (const { policy } of grants)
+    if (!policies.includes(policy)) return grants.filter((grant) => policies.includes(grant.policy))
+  return grants
+}
+
+function addressesOf({ answers }: Reply, ttlOf: (ttl: number) => number): GivenAddress[] {
+  const given: GivenAddress[] = []
+  for (const { addresses, ttlSeconds } of answers)
+    for (const address of addresses) given.push({ address, ttlMs: ttlOf(ttlSeconds) * 1000 })
+  return given
+}
 
 /** An address that leads nowhere, for clients that take an error for a reason to ask somebody else. */
 function zeroOf({ name, type }: Query): Reply {

@@ -1,4 +1,4 @@
-import { lowerCase, MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
+import { MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
 import { RCODE, TYPE } from './types.ts'
 
 const CLASS_IN = 1
@@ -13,6 +13,8 @@ export interface Query {
   readonly checkingDisabled: boolean
   /** In wire form (length bytes and all) as latin1, lower case. */
   readonly name: string
+  /** `www.example.com`; undefined for the root, and for names with other labels than letters, digits, `-` and `_`. */
+  readonly dotted: string | undefined
   /** Name, type and class as they were asked, letter case and all: the answer has to repeat them. */
   readonly asked: Buffer
   readonly type: number
@@ -44,10 +46,10 @@ export function readQuery(message: Buffer): Query | BadQuery | undefined {
   // One question, no answer, no authority.
   if (message.readUInt32BE(4) !== 0x0001_0000 || message.readUInt16BE(8) !== 0 || additionals > 4)
     return bad(RCODE.formErr)
-  const nameEnd = endOfName(message)
-  const end = nameEnd === undefined ? Number.POSITIVE_INFINITY : nameEnd + 4
-  if (nameEnd === undefined || end > message.length) return bad(RCODE.formErr)
-  const name = lowerCase(message.toString('latin1', HEADER_BYTES, nameEnd))
+  const asks = readName(message)
+  if (!asks || asks.end + 4 > message.length) return bad(RCODE.formErr)
+  const nameEnd = asks.end
+  const end = nameEnd + 4
   const type = message.readUInt16BE(nameEnd)
   const isInternet = message.readUInt16BE(nameEnd + 2) === CLASS_IN
   const asked = message.subarray(HEADER_BYTES, end)
@@ -61,7 +63,8 @@ export function readQuery(message: Buffer): Query | BadQuery | undefined {
       id,
       recursionDesired: head.recursionDesired,
       checkingDisabled: (flags & 0x0010) !== 0,
-      name,
+      name: asks.name,
+      dotted: asks.dotted,
       asked,
       type,
       edns: options && { dnssecOk: options.dnssecOk },
@@ -75,18 +78,49 @@ export function readQuery(message: Buffer): Query | BadQuery | undefined {
 
 export const isBad = (query: Query | BadQuery): query is BadQuery => 'rcode' in query
 
-/** Undefined: it is none. A pointer in a question could only point into the header. */
-function endOfName(message: Buffer): number | undefined {
-  for (let at = HEADER_BYTES; ;) {
-    const length = message[at] ?? HIGHEST_LABEL + 1
-    at += 1 + length
-    if (length > HIGHEST_LABEL || at - HEADER_BYTES > HIGHEST_NAME) return undefined
-    if (length === 0) return at
-  }
-}
-
 const HIGHEST_LABEL = 63
 const HIGHEST_NAME = 255
+const DOT = 0x2e
+
+/** Only A-Z: DNS knows no other case. */
+const LOWER = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte,
+)
+const ORDINARY = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(/[a-z0-9_-]/.test(String.fromCharCode(byte))),
+)
+const wire = Buffer.alloc(HIGHEST_NAME)
+const words = Buffer.alloc(HIGHEST_NAME)
+
+/** Byte by byte into both forms: each question has a name, and most of them nobody asked for before. Undefined: it is none. A pointer in a question could only point into the header. */
+function readName(
+  message: Buffer,
+): { readonly name: string; readonly dotted: string | undefined; readonly end: number } | undefined {
+  let isOrdinary = true
+  for (let at = HEADER_BYTES, length = 0; ;) {
+    const left = message[at] ?? HIGHEST_LABEL + 1
+    const labelEnd = length + 1 + left
+    if (left > HIGHEST_LABEL || labelEnd > HIGHEST_NAME || at + left >= message.length) return undefined
+    wire[length] = left
+    words[length] = DOT
+    at++
+    length++
+    if (left === 0) {
+      const isDotted = isOrdinary && length > 1
+      return {
+        name: wire.toString('latin1', 0, length),
+        dotted: isDotted ? words.toString('latin1', 1, length - 1) : undefined,
+        end: at,
+      }
+    }
+    for (; length < labelEnd; at++, length++) {
+      const byte = LOWER[message[at] ?? 0] ?? 0
+      wire[length] = byte
+      words[length] = byte
+      if (ORDINARY[byte] === 0) isOrdinary = false
+    }
+  }
+}
 
 function readEdns(
   message: Buffer,

@@ -43,8 +43,7 @@ const MOST_RECORDS = 5_000
  */
 export function readReply(message: Buffer, name: string, type: number): Reply {
   const reader = new MessageReader(message)
-  reader.skip(HEADER_BYTES)
-  reader.name()
+  reader.skipKnown(HEADER_BYTES, name)
   reader.skip(4)
   const flags = message.readUInt16BE(2)
   const rcode = flags & 0x000f
@@ -120,7 +119,7 @@ function readData(
   const data = Buffer.from(reader.bytesUntil(end))
   if (type === TYPE.A || type === TYPE.AAAA) {
     if (data.length !== (type === TYPE.A ? 4 : 16)) throw new MalformedMessage('an address of a wrong length')
-    return { data, addresses: [formatAddress([...data])], target: undefined }
+    return { data, addresses: [formatAddress(data)], target: undefined }
   }
   if (type === TYPE.SVCB || type === TYPE.HTTPS) return { data, ...readService(data) }
   return { data, addresses: NO_ADDRESSES, target: undefined }
@@ -164,7 +163,7 @@ function readService(data: Buffer): Pick<ResourceRecord, 'addresses' | 'target'>
     if (size === undefined) continue
     if (value.length % size !== 0) throw new MalformedMessage('an address hint of a wrong length')
     for (let at = 0; at < value.length; at += size)
-      addresses.push(formatAddress([...value.subarray(at, at + size)]))
+      addresses.push(formatAddress(value.subarray(at, at + size)))
   }
   // The root stands for the owner itself.
   return { addresses, target: target === '\0' ? undefined : target }

@@ -17,10 +17,18 @@ const PENALTY_MS = 30_000
 /** So many answers in a row in another case, before it is believed that the server knows no better. */
 const CASE_LOSSES = 3
 
-interface Attempt {
-  readonly byStream: boolean
-  readonly edns: boolean
+/** Undefined: it gave none by then. Called once; must not throw. */
+type Answered = (message: Buffer | undefined) => void
+
+/** One question to this server, and how it is asked next. */
+interface Asking {
+  readonly question: UpstreamQuestion
   readonly untilMs: number
+  readonly done: Answered
+  byStream: boolean
+  edns: boolean
+  reopened: boolean
+  readonly messagesBefore: number
 }
 
 /** One server with what is remembered of it. */
@@ -57,35 +65,17 @@ export class Server {
     return this.#stream.isIdle && (this.#datagrams?.isIdle ?? true)
   }
 
-  /** Undefined: it gave none by then. Never rejects. */
-  async ask(question: UpstreamQuestion, untilMs: number): Promise<Buffer | undefined> {
-    const messagesBefore = this.#messages
-    let byStream = this.#datagrams === undefined
-    let edns = !this.#plain
-    let reopened = false
-    // Every turn but the last gives up one of the three for good, so there are four at the most.
-    while (!this.#closed && this.nowMs() < untilMs) {
-      const result = await this.#attempt(question, { byStream, edns, untilMs })
-      if (result.kind === 'ended' && !reopened) {
-        reopened = true
-        continue
-      }
-      if (result.kind !== 'answer') break
-      const { message, keepsCase } = result
-      const rcode = rcodeOf(message)
-      const isComplaint = rcode === RCODE.formErr || rcode === RCODE.notImp
-      if (!byStream && (isCut(message) || !(keepsCase || this.#losesCase))) byStream = true
-      else if (edns && isComplaint) edns = false
-      else {
-        // Only what helped is remembered: some questions are refused in any form, and who asks them must not take extended DNS from all others.
-        if (!isComplaint && !edns) this.#plain = true
-        if (isCut(message) || message.readUInt16BE(4) !== 1) break
-        this.answers++
-        return message
-      }
-    }
-    if (!this.#closed) this.#failed(messagesBefore)
-    return undefined
+  /** Asks until one answer is the whole of it. By callbacks: of promises each question would need ten. */
+  ask(question: UpstreamQuestion, untilMs: number, done: Answered): void {
+    this.#try({
+      question,
+      untilMs,
+      done,
+      byStream: this.#datagrams === undefined,
+      edns: !this.#plain,
+      reopened: false,
+      messagesBefore: this.#messages,
+    })
   }
 
   /** Takes it that one question is about to try the server, if its time behind the others is over. */
@@ -107,17 +97,48 @@ export class Server {
     this.#stream.close()
   }
 
-  #attempt(question: UpstreamQuestion, { byStream, edns, untilMs }: Attempt): Promise<Result> {
-    return new Promise((resolve) => {
-      const message = encodeUpstream(question, edns)
-      const finish = (result: Result): void => {
-        if (result.kind === 'answer') this.#heard(result.keepsCase, message, byStream)
-        resolve(result)
+  #try(asking: Asking): void {
+    const { question, untilMs, byStream, edns } = asking
+    if (this.#closed || this.nowMs() >= untilMs) return this.#giveUp(asking)
+    const message = encodeUpstream(question, edns)
+    const finish = (result: Result): void => {
+      if (result.kind === 'answer') {
+        this.#heard(result.keepsCase, message, byStream)
+        this.#weigh(asking, result.message, result.keepsCase)
+        return
       }
-      const sending = { message, end: questionEnd(question.name), sentMs: this.nowMs(), untilMs, finish }
-      if (byStream || !this.#datagrams) this.#stream.ask(sending)
-      else this.#datagrams.ask(sending)
-    })
+      const mayReopen = result.kind === 'ended' && !asking.reopened
+      asking.reopened ||= mayReopen
+      // Whoever says so is in the midst of leaving the socket by which the next try would go.
+      queueMicrotask(() => (mayReopen ? this.#try(asking) : this.#giveUp(asking)))
+    }
+    const sending = { message, end: questionEnd(question.name), sentMs: this.nowMs(), untilMs, finish }
+    if (byStream || !this.#datagrams) this.#stream.ask(sending)
+    else this.#datagrams.ask(sending)
+  }
+
+  /** Every try but the last gives up datagrams, extended DNS or a connection for good, so there are four at the most. */
+  #weigh(asking: Asking, message: Buffer, keepsCase: boolean): void {
+    const rcode = rcodeOf(message)
+    const isComplaint = rcode === RCODE.formErr || rcode === RCODE.notImp
+    if (!asking.byStream && (isCut(message) || !(keepsCase || this.#losesCase))) {
+      asking.byStream = true
+      return this.#try(asking)
+    }
+    if (asking.edns && isComplaint) {
+      asking.edns = false
+      return this.#try(asking)
+    }
+    // Only what helped is remembered: some questions are refused in any form, and who asks them must not take extended DNS from all others.
+    if (!isComplaint && !asking.edns) this.#plain = true
+    if (isCut(message) || message.readUInt16BE(4) !== 1) return this.#giveUp(asking)
+    this.answers++
+    asking.done(message)
+  }
+
+  #giveUp({ done, messagesBefore }: Asking): void {
+    if (!this.#closed) this.#failed(messagesBefore)
+    done(undefined)
   }
 
   #heard(keepsCase: boolean, sent: Buffer, byStream: boolean): void {

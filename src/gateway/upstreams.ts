@@ -27,6 +27,15 @@ export interface UpstreamsOptions {
   readonly nowMs?: () => number
 }
 
+/** One question, and whom to ask it one after the other. */
+interface Asking {
+  readonly question: UpstreamQuestion
+  readonly deadlineMs: number
+  readonly servers: readonly Server[]
+  /** Undefined: nobody answered. */
+  readonly end: (message: Buffer | undefined) => void
+}
+
 /** No server is waited for longer, as long as there is another try. */
 const PATIENCE_MS = 1_000
 /** How late a time limit may be noticed: one timer for all questions, since one each would cost as much as sending it. */
@@ -76,15 +85,25 @@ export class Upstreams {
    * where all do, what the first of them said is the answer.
    * @throws UpstreamError when nobody answered in time, and at once when too many questions are on the way.
    */
-  async ask(question: UpstreamQuestion): Promise<Buffer> {
-    if (this.#closed) throw new UpstreamError('closed')
-    if (this.#onTheWay >= MOST_ON_THE_WAY) throw new UpstreamError('too many questions on the way')
+  ask(question: UpstreamQuestion): Promise<Buffer> {
+    if (this.#closed) return Promise.reject(new UpstreamError('closed'))
+    if (this.#onTheWay >= MOST_ON_THE_WAY)
+      return Promise.reject(new UpstreamError('too many questions on the way'))
+    const ranked = this.#ranked()
+    if (ranked.length === 0) return Promise.reject(new UpstreamError('there is no name server to ask'))
+    const nowMs = this.#nowMs()
+    this.#tryAgain(ranked, question, nowMs)
     this.#onTheWay++
-    try {
-      return await this.#askInTurn(question)
-    } finally {
-      this.#onTheWay--
-    }
+    return new Promise((resolve, reject) => {
+      // A datagram may be lost: a lone server that is silent is asked twice.
+      const left = ranked.length === 1 ? [...ranked, ...ranked] : ranked
+      const end = (message: Buffer | undefined): void => {
+        this.#onTheWay--
+        if (message && !this.#closed) resolve(message)
+        else reject(new UpstreamError(this.#closed ? 'closed' : 'no upstream answered in time'))
+      }
+      this.#askInTurn({ question, deadlineMs: nowMs + this.#timeoutMs, servers: left, end }, 0, undefined)
+    })
   }
 
   /** Rejects all that is on the way. */
@@ -94,31 +113,22 @@ export class Upstreams {
     for (const server of [...this.#servers, ...this.#leaving]) server.close()
   }
 
-  async #askInTurn(question: UpstreamQuestion): Promise<Buffer> {
-    const startedMs = this.#nowMs()
-    const ranked = this.#ranked()
-    if (ranked.length === 0) throw new UpstreamError('there is no name server to ask')
-    this.#tryAgain(ranked, question, startedMs)
-    // A datagram may be lost: a lone server that is silent is asked twice.
-    const queue = ranked.length === 1 ? [...ranked, ...ranked] : ranked
-    const deadlineMs = startedMs + this.#timeoutMs
-    let refusal: Buffer | undefined
-    for (const [index, server] of queue.entries()) {
-      const nowMs = this.#nowMs()
-      const leftMs = deadlineMs - nowMs
-      if (leftMs <= 0 || this.#closed) break
-      const triesLeft = queue.length - index
-      const patienceMs = triesLeft === 1 ? leftMs : Math.min(PATIENCE_MS, leftMs / 3)
-      const message = await server.ask(question, nowMs + patienceMs)
-      if (!message) continue
-      const rcode = rcodeOf(message)
-      if (rcode === RCODE.noError || rcode === RCODE.nxDomain) return message
-      refusal ??= message
-      if (ranked.length === 1) break
-    }
-    if (this.#closed) throw new UpstreamError('closed')
-    if (refusal) return refusal
-    throw new UpstreamError('no upstream answered in time')
+  /** @param refusal what the first of those said that would not answer */
+  #askInTurn(asking: Asking, index: number, refusal: Buffer | undefined): void {
+    const { question, deadlineMs, servers, end } = asking
+    const server = servers[index]
+    const nowMs = this.#nowMs()
+    const leftMs = deadlineMs - nowMs
+    if (!server || leftMs <= 0 || this.#closed) return end(refusal)
+    const isLast = index === servers.length - 1
+    const patienceMs = isLast ? leftMs : Math.min(PATIENCE_MS, leftMs / 3)
+    server.ask(question, nowMs + patienceMs, (message) => {
+      const rcode = message && rcodeOf(message)
+      if (rcode === RCODE.noError || rcode === RCODE.nxDomain) return end(message)
+      // To ask it again would bring the same.
+      if (message && servers[index + 1] === server) return end(message)
+      this.#askInTurn(asking, index + 1, refusal ?? message)
+    })
   }
 
   /** The configured order, but those that were silent lately come last. */
@@ -130,7 +140,8 @@ export class Upstreams {
 
   /** One question tries servers whose time behind the others is over, beside the one that is asked: nobody waits for a server that is still silent. */
   #tryAgain([, ...others]: readonly Server[], question: UpstreamQuestion, nowMs: number): void {
-    for (const server of others) if (server.takeTrial(nowMs)) void server.ask(question, nowMs + PATIENCE_MS)
+    for (const server of others)
+      if (server.takeTrial(nowMs)) server.ask(question, nowMs + PATIENCE_MS, () => undefined)
   }
 
   #tick(): void {

@@ -40,8 +40,10 @@ function bytesOfV4(text: string): number[] {
 const [DOT, ZERO] = [0x2e, 0x30]
 
 /** Dotted quad, or RFC 5952: lower case, the first longest run of two or more zero groups as `::`. */
-export function formatAddress(bytes: readonly number[]): Address {
-  return (bytes.length === 4 ? bytes.join('.') : formatV6(bytes)) as Address
+export function formatAddress(bytes: ArrayLike<number>): Address {
+  const text =
+    bytes.length === 4 ? `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` : formatV6(Array.from(bytes))
+  return text as Address
 }
 
 /** `::ffff:0:0/96`: an IPv4 address in IPv6 clothes, which no packet on the wire bears. */

@@ -1,6 +1,6 @@
 import type { Hostname } from '../net/types.ts'
 import type { Policy } from './model.ts'
-import { patternOf } from '../net/pattern.ts'
+import { splitPattern } from '../net/pattern.ts'
 
 /** That a policy lets a name be asked for, and reached. */
 export interface Grant {
@@ -15,8 +15,10 @@ const NOBODY: readonly Grant[] = []
 
 /** Which policies grant which names. Names are lower-case ASCII without a trailing dot. */
 export class NameTable {
-  readonly #grants = new Map<string, readonly Grant[]>()
-  readonly #hasPatterns: boolean
+  readonly #exact = new Map<string, readonly Grant[]>()
+  /** By what follows the dot: `*.example.com` and `**.example.com` under `example.com`, so that nothing is put together to look for them. */
+  readonly #oneLabel = new Map<string, readonly Grant[]>()
+  readonly #anyDepth = new Map<string, readonly Grant[]>()
 
   constructor(policies: readonly Policy[]) {
     const table = new Map<string, Map<string, Grant>>()
@@ -30,8 +32,11 @@ export class NameTable {
         }
       }
     }
-    for (const [name, grants] of table) this.#grants.set(name, [...grants.values()])
-    this.#hasPatterns = [...table.keys()].some((name) => name.startsWith('*'))
+    for (const [name, grants] of table) {
+      const pattern = splitPattern(name)
+      const map = !pattern ? this.#exact : pattern.depth === 'one' ? this.#oneLabel : this.#anyDepth
+      map.set(pattern?.suffix ?? name, [...grants.values()])
+    }
   }
 
   /**
@@ -39,19 +44,22 @@ export class NameTable {
    * `**`. Policies unite.
    */
   match(name: string): readonly Grant[] {
-    const exact = this.#grants.get(name) ?? NOBODY
-    if (!this.#hasPatterns) return exact
-    const found = [...exact]
-    const add = (grants: readonly Grant[] | undefined): void => {
-      for (const grant of grants ?? NOBODY)
-        if (!found.some(({ policy }) => policy === grant.policy)) found.push(grant)
-    }
+    let found = this.#exact.get(name) ?? NOBODY
+    if (this.#oneLabel.size === 0 && this.#anyDepth.size === 0) return found
     let dot = name.indexOf('.')
     for (let isNext = true; dot !== -1; dot = name.indexOf('.', dot + 1), isNext = false) {
-      const suffix = name.slice(dot + 1) as Hostname
-      if (isNext) add(this.#grants.get(patternOf(suffix, 'one')))
-      add(this.#grants.get(patternOf(suffix, 'any')))
+      const suffix = name.slice(dot + 1)
+      if (isNext) found = joined(found, this.#oneLabel.get(suffix))
+      found = joined(found, this.#anyDepth.get(suffix))
     }
     return found
   }
+}
+
+/** What is less specific counts for policies that have nothing more specific. */
+function joined(found: readonly Grant[], less: readonly Grant[] | undefined): readonly Grant[] {
+  if (!less) return found
+  if (found.length === 0) return less
+  const more = less.filter(({ policy }) => !found.some((grant) => grant.policy === policy))
+  return more.length > 0 ? [...found, ...more] : found
 }

@@ -89,8 +89,11 @@ export class Lane {
   }
 
   #stands({ set, element }: Place, nowMs: number): boolean {
-    const key = placeOf(set, element)
-    if (this.#isBlind || this.#inFlight.has(key) || this.#isLeaving(set, key)) return false
+    if (this.#isBlind) return false
+    if (this.#inFlight.size > 0 || this.#leaving) {
+      const key = placeOf(set, element)
+      if (this.#inFlight.has(key) || this.#isLeaving(set, key)) return false
+    }
     const known = this.#options.known.get(set)?.elements.get(element)
     return known !== undefined && known.expiresAtMs > nowMs
   }

@@ -25,6 +25,12 @@ export class MessageReader {
     this.position = position
   }
 
+  /** Passes over a name that is known, letter case aside: whoever points to it is spared reading it again. */
+  skipKnown(start: number, name: string): void {
+    this.moveTo(start + name.length)
+    this.#pointedTo = new Map([[start, name]])
+  }
+
   uint16(): number {
     const at = this.position
     this.skip(2)

@@ -140,33 +140,50 @@ export class NameRecord {
     isHostAddress: (address: Address) => boolean,
     limits: LedgerLimits,
   ): AdmitResult {
-    const accepted = new Set<Address>()
+    const held: HeldAddress[] = []
     const refused: Address[] = []
-    let changed = false
-    for (const { address } of given) {
-      if (this.#rangeOf(address, isHostAddress) === 'refused') refused.push(address)
-      else accepted.add(address)
-    }
-    for (const { address, ttlMs } of given) {
-      if (!accepted.has(address)) continue
-      const family = familyOf(address)
-      const expiresAtMs = nowMs + ttlMs + limits.retainMs
-      const held = this.#held.get(address)
-      if (held) {
-        // Not each time: a map in which one key is moved again and again gets slow.
-        if (nowMs - held.seenAtMs >= MOVED_MS) this.#moveLast(held)
-        held.seenAtMs = Math.max(held.seenAtMs, nowMs)
-        held.expiresAtMs = Math.max(held.expiresAtMs, expiresAtMs)
+    const fresh: (typeof given)[number][] = []
+    for (const one of given) {
+      const { address, ttlMs } = one
+      if (this.#rangeOf(address, isHostAddress) === 'refused') {
+        refused.push(address)
         continue
       }
-      changed = true
+      const known = this.#held.get(address)
+      if (!known) {
+        fresh.push(one)
+        continue
+      }
+      // Not each time: a map in which one key is moved again and again gets slow.
+      if (nowMs - known.seenAtMs >= MOVED_MS) this.#moveLast(known)
+      known.seenAtMs = Math.max(known.seenAtMs, nowMs)
+      known.expiresAtMs = Math.max(known.expiresAtMs, nowMs + ttlMs + limits.retainMs)
+      held.push(known)
+    }
+    if (fresh.length === 0) return { held, refused, changed: false }
+    const accepted = new Set([...held, ...fresh].map(({ address }) => address))
+    for (const { address, ttlMs } of fresh) {
+      const expiresAtMs = nowMs + ttlMs + limits.retainMs
+      const twice = this.#held.get(address)
+      if (twice) {
+        twice.expiresAtMs = Math.max(twice.expiresAtMs, expiresAtMs)
+        continue
+      }
+      const family = familyOf(address)
       this.#makeRoom(family, accepted, 1, limits)
       if (this.#sizes[family] >= limits.maxAddressesPerName) continue
-      const range = this.#rangeOf(address, isHostAddress)
-      this.#hold({ address, family, private: range === 'private', seenAtMs: nowMs, expiresAtMs })
+      const item = {
+        address,
+        family,
+        private: this.#rangeOf(address, isHostAddress) === 'private',
+        seenAtMs: nowMs,
+        expiresAtMs,
+      }
+      this.#hold(item)
       this.#families[family].everAnswered = true
+      held.push(item)
     }
-    return { held: [...accepted].flatMap((address) => this.#held.get(address) ?? []), refused, changed }
+    return { held, refused, changed: true }
   }
 
   /** True: something went. */

@@ -52,19 +52,23 @@ export class MessageBatch {
 
   /** A copy of what came. */
   message(slot: number): Buffer {
-    const start = slot * DATA_BYTES
-    return Buffer.from(this.#data.subarray(start, start + this.#header(slot, HEADER.bytes)))
+    return copyOf(this.#data, slot * DATA_BYTES, this.#header(slot, HEADER.bytes))
   }
 
   /** A copy of the socket address that it came from. */
   from(slot: number): Buffer {
-    const start = slot * NAME_BYTES
-    return Buffer.from(this.#names.subarray(start, start + this.#header(slot, HEADER.nameBytes)))
+    return copyOf(this.#names, slot * NAME_BYTES, this.#header(slot, HEADER.nameBytes))
   }
 
   #header(slot: number, field: number): number {
     return this.#headers[slot * HEADER.words + field] ?? 0
   }
+}
+
+function copyOf(memory: Buffer, start: number, bytes: number): Buffer {
+  const copy = Buffer.allocUnsafe(bytes)
+  memory.copy(copy, 0, start, start + bytes)
+  return copy
 }
 
 function putAddress(words: Uint32Array, at: number, address: bigint): void {

@@ -17,10 +17,11 @@ export function encodeSocketAddress(type: 'udp4' | 'udp6', address: string, port
 
 /** Undefined: of another family. */
 export function readSocketAddress(encoded: Buffer): { address: string; port: number } | undefined {
-  if (encoded.length === V4_BYTES) {
-    const address = `${encoded[4]}.${encoded[5]}.${encoded[6]}.${encoded[7]}`
-    return { address, port: encoded.readUInt16BE(2) }
-  }
-  if (encoded.length !== V6_BYTES) return undefined
-  return { address: formatAddress([...encoded.subarray(8, 24)]), port: encoded.readUInt16BE(2) }
+  const place =
+    encoded.length === V4_BYTES
+      ? encoded.subarray(4, 8)
+      : encoded.length === V6_BYTES
+        ? encoded.subarray(8, 24)
+        : undefined
+  return place && { address: formatAddress(place), port: encoded.readUInt16BE(2) }
 }

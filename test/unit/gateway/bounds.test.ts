@@ -46,7 +46,7 @@ describe('the cache', () => {
   test('counts a large answer for as many as it takes the place of', () => {
     const cache = new Cache()
     const records = Array.from({ length: 200 }, () => a('large.example.com', '192.0.2.1', 60))
-    const message = reply(records)
+    const message = reply(records, { name: 'large.example.com' })
     const large = readReply(message, wire('large.example.com'), TYPE.A)
     for (let index = 0; index < 5_000; index++) cache.put(`k${index}`, large, 1000, 0)
     // Some 60 KB each.

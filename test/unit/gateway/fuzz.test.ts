@@ -100,6 +100,7 @@ describe('whatever is sent as a question', () => {
     expect(query.asked.toString('latin1', 0, query.name.length).toLowerCase()).toBe(query.name.toLowerCase())
     expect(query.maxBytes).toBeGreaterThanOrEqual(512)
     const name = dotted(query.name)
+    expect(query.dotted).toBe(name)
     if (name !== undefined) expect(wire(name)).toBe(query.name)
   }
 

@@ -19,6 +19,7 @@ describe('a question', () => {
       recursionDesired: true,
       checkingDisabled: false,
       name: wire('www.example.com'),
+      dotted: 'www.example.com',
       asked: asked('wWw.Example.COM', 28),
       type: 28,
       edns: undefined,
