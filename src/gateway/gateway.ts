@@ -248,12 +248,15 @@ export class Gateway {
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
-    const settled = within(done, this.#answering.config.maxHoldMs).then((isHeld) => {
-      if (isHeld) return send(true)
-      ask.respond(encodeError(ask.query, RCODE.servFail))
-      this.#tell(ask, 'withheld', true)
+    within(done, this.#answering.config.maxHoldMs, (isHeld) => {
+      try {
+        if (isHeld) return send(true)
+        ask.respond(encodeError(ask.query, RCODE.servFail))
+        this.#tell(ask, 'withheld', true)
+      } catch (error) {
+        this.#onFault(error)
+      }
     })
-    settled.catch(this.#onFault)
   }
 
   /** Hosts behind a service are asked for next. */
@@ -288,19 +291,21 @@ const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
   authenticated: false,
 })
 
-/** True: it was done in time. */
-const within = (done: Promise<void>, ms: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, false)
-    const end = (isDone: boolean): void => {
-      clearTimeout(timer)
-      resolve(isDone)
-    }
-    done.then(
-      () => end(true),
-      () => end(false),
-    )
-  })
+/** @param end called once, with whether it was done in time */
+function within(done: Promise<void>, ms: number, end: (isDone: boolean) => void): void {
+  let isOpen = true
+  const finish = (isDone: boolean): void => {
+    if (!isOpen) return
+    isOpen = false
+    clearTimeout(timer)
+    end(isDone)
+  }
+  const timer = setTimeout(finish, ms, false)
+  done.then(
+    () => finish(true),
+    () => finish(false),
+  )
+}
 
 const NONE: ReadonlySet<Address> = new Set()
 const LEADING: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])

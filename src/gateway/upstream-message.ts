@@ -36,7 +36,8 @@ export function encodeUpstream(
   { name, type, dnssecOk, checkingDisabled }: UpstreamQuestion,
   edns: boolean,
 ): Buffer {
-  const message = Buffer.alloc(HEADER_BYTES + name.length + 4 + (edns ? 11 : 0))
+  const message = Buffer.allocUnsafe(HEADER_BYTES + name.length + 4 + (edns ? 11 : 0))
+  message.fill(0, 0, HEADER_BYTES)
   message.writeUInt16BE(checkingDisabled ? 0x0110 : 0x0100, 2)
   message.writeUInt16BE(1, 4)
   message.write(name, HEADER_BYTES, 'latin1')
@@ -59,9 +60,11 @@ export function encodeUpstream(
   message.writeUInt16BE(1, end + 2)
   if (edns) {
     message.writeUInt16BE(1, 10)
+    message[end + 4] = 0
     message.writeUInt16BE(TYPE.OPT, end + 5)
     message.writeUInt16BE(UDP_PAYLOAD_BYTES, end + 7)
     message.writeUInt32BE(dnssecOk ? 0x8000 : 0, end + 9)
+    message.writeUInt16BE(0, end + 13)
   }
   return message
 }

@@ -36,4 +36,7 @@ export const clampTimeout = (seconds: number): number =>
 
 /** The kernel takes 255 characters without quotes; the rest is for people. */
 export const safeComment = (text: string): string =>
-  text.replaceAll(/[^A-Za-z0-9 ,.:/()*+=@_-]/g, '_').slice(0, 200)
+  SAFE.test(text) ? text : text.replaceAll(/[^A-Za-z0-9 ,.:/()*+=@_-]/g, '_').slice(0, 200)
+
+/** Nearly all of them. */
+const SAFE = /^[A-Za-z0-9 ,.:/()*+=@_-]{0,200}$/

@@ -19,10 +19,22 @@ interface Written extends Place {
   landedMs: number | undefined
 }
 
+interface Missing {
+  readonly place: Place
+  readonly known: KnownSet
+  readonly write: ElementWrite
+}
+
+interface Batch {
+  readonly places: Place[]
+  readonly lines: string[]
+  readonly written: Promise<void>
+}
+
 /** Longer than any reading of the sets takes. */
 const REMEMBERED_MS = 25_000
-/** What is forgotten too soon is taken for somebody else's and written once more. */
-const MOST_REMEMBERED = 100_000
+/** More are remembered for a shorter time. What is forgotten too soon is taken for somebody else's and written once more. */
+const MOST_REMEMBERED = 50_000
 
 /**
  * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
@@ -31,8 +43,15 @@ const MOST_REMEMBERED = 100_000
 export class Lane {
   readonly #options: LaneOptions
   readonly #inFlight = new Map<string, Promise<void>>()
-  /** What is on its way, and what landed lately, in the order in which it set out. */
-  readonly #written = new Map<string, Written>()
+  /**
+   * What is on its way, and what landed lately. In two generations, the older of which is forgotten whole: a map whose oldest entry is taken out each time
+   * passes over all those that went before.
+   */
+  #written = new Map<string, Written>()
+  #writtenBefore = new Map<string, Written>()
+  #turnedMs = performance.now()
+  /** What is written next. */
+  #batch: Batch | undefined
   #leaving: Leaving | undefined
   #settled: Promise<void> = Promise.resolve()
   #settle: () => void = () => undefined
@@ -83,7 +102,7 @@ export class Lane {
 
   /** What landed in a set since a reading of it began, or is still on its way: the reading may or may not have seen it. */
   since(set: string, startMs: number): (readonly [string, KnownElement])[] {
-    return [...this.#written.values()]
+    return [...this.#writtenBefore.values(), ...this.#written.values()]
       .filter((one) => one.set === set && (one.landedMs ?? startMs) >= startMs)
       .map(({ element, known }) => [element, known])
   }
@@ -102,82 +121,88 @@ export class Lane {
     return this.#leaving !== undefined && (this.#leaving.sets.has(set) || this.#leaving.elements.has(key))
   }
 
-  async #bring(
+  #bring(
     places: readonly Place[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
-    while (places.some(({ set, element }) => this.#isLeaving(set, placeOf(set, element)))) await this.#settled
-    const missing = places.filter((place) => !this.#stands(place, nowMs))
-    const waits: Promise<void>[] = []
-    const mine: Place[] = []
-    for (const place of missing) {
-      const inFlight = this.#inFlight.get(placeOf(place.set, place.element))
-      if (inFlight) waits.push(inFlight)
-      else mine.push(place)
+    if (places.some(({ set, element }) => this.#isLeaving(set, placeOf(set, element))))
+      return this.#settled.then(() => this.#bring(places, membership, timeoutSeconds, nowMs))
+    const waits = new Set<Promise<void>>()
+    const missing: Missing[] = []
+    for (const place of places) {
+      if (this.#stands(place, nowMs)) continue
+      const { set, element } = place
+      const inFlight = this.#inFlight.get(placeOf(set, element))
+      const known = this.#options.known.get(set)
+      const write = elementOf(membership, set, element, timeoutSeconds)
+      if (inFlight) waits.add(inFlight)
+      else if (known && write) missing.push({ place, known, write })
+      else return Promise.reject(new Error(`the set ${set} is not there yet`))
     }
-    if (mine.length > 0) waits.push(this.#write(mine, membership, timeoutSeconds, nowMs))
-    await Promise.all(waits)
+    for (const one of missing) waits.add(this.#write(one, nowMs))
+    const [first, ...others] = waits
+    return others.length === 0 ? (first ?? Promise.resolve()) : Promise.all(waits).then(() => undefined)
   }
 
-  #write(
-    places: readonly Place[],
-    membership: Membership,
-    timeoutSeconds: number,
-    nowMs: number,
-  ): Promise<void> {
-    const writes: { place: Place; known: KnownSet; write: ElementWrite }[] = []
-    for (const place of places) {
-      const known = this.#options.known.get(place.set)
-      const write = elementOf(membership, place.set, place.element, timeoutSeconds)
-      if (!known || !write) return Promise.reject(new Error(`the set ${place.set} is not there yet`))
-      writes.push({ place, known, write })
+  /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
+  #write({ place, known, write }: Missing, nowMs: number): Promise<void> {
+    const { set, element } = place
+    // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
+    const before = known.elements.get(element)
+    const fresh = {
+      packets: before?.packets ?? 0,
+      bytes: before?.bytes ?? 0,
+      comment: write.comment,
+      expiresAtMs: nowMs + write.timeoutSeconds * 1000,
     }
+    known.elements.set(element, fresh)
+    this.#remember(place, fresh)
+    const batch = (this.#batch ??= this.#begin())
+    batch.places.push(place)
+    batch.lines.push(renderAdd(set, write))
+    this.#inFlight.set(placeOf(set, element), batch.written)
+    return batch.written
+  }
+
+  #begin(): Batch {
+    const places: Place[] = []
     const lines: string[] = []
-    for (const { place, known, write } of writes) {
-      lines.push(renderAdd(place.set, write))
-      // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
-      const before = known.elements.get(place.element)
-      const fresh = {
-        packets: before?.packets ?? 0,
-        bytes: before?.bytes ?? 0,
-        comment: write.comment,
-        expiresAtMs: nowMs + timeoutSeconds * 1000,
-      }
-      known.elements.set(place.element, fresh)
-      this.#remember(place, fresh)
-    }
-    const writing = this.#options
-      .write(lines)
-      .catch((error: unknown) => {
+    const written = Promise.resolve().then(async () => {
+      this.#batch = undefined
+      try {
+        await this.#options.write(lines)
+      } catch (error) {
         for (const { set, element } of places) {
+          const key = placeOf(set, element)
           this.#options.known.get(set)?.elements.delete(element)
-          this.#written.delete(placeOf(set, element))
+          this.#written.delete(key)
+          this.#writtenBefore.delete(key)
         }
         throw error
-      })
-      .finally(() => {
+      } finally {
         const landedMs = performance.now()
         for (const { set, element } of places) {
           const key = placeOf(set, element)
           this.#inFlight.delete(key)
-          const written = this.#written.get(key)
-          if (written) written.landedMs = landedMs
+          const found = this.#written.get(key) ?? this.#writtenBefore.get(key)
+          if (found) found.landedMs = landedMs
         }
-      })
-    for (const { set, element } of places) this.#inFlight.set(placeOf(set, element), writing)
-    return writing
+      }
+    })
+    return { places, lines, written }
   }
 
   #remember(place: Place, known: KnownElement): void {
     const key = placeOf(place.set, place.element)
     const nowMs = performance.now()
-    this.#written.delete(key)
-    this.#written.set(key, { set: place.set, element: place.element, known, landedMs: undefined })
-    for (const [oldest, { landedMs = nowMs }] of this.#written) {
-      if (nowMs - landedMs < REMEMBERED_MS && this.#written.size <= MOST_REMEMBERED) break
-      this.#written.delete(oldest)
+    if (this.#written.size >= MOST_REMEMBERED || nowMs - this.#turnedMs >= REMEMBERED_MS) {
+      this.#writtenBefore = this.#written
+      this.#written = new Map()
+      this.#turnedMs = nowMs
     }
+    this.#writtenBefore.delete(key)
+    this.#written.set(key, { set: place.set, element: place.element, known, landedMs: undefined })
   }
 }

@@ -122,7 +122,7 @@ export class NameRecord {
     const told = { refused: [...refused], refusedNow: this.#rememberRefused(refused) }
     if (answered.size === 0) return this.#result(told)
     const removed = this.#removeExpired(family, answered, nowMs, limits)
-    const evicted = this.#makeRoom(family, answered, fresh.length, limits)
+    const evicted = this.#makeRoom(family, (address) => answered.has(address), fresh.length, limits)
     const room = Math.max(0, limits.maxAddressesPerName - this.#sizes[family])
     const added = fresh.slice(0, room)
     for (const item of added) this.#hold(item)
@@ -161,7 +161,7 @@ export class NameRecord {
       held.push(known)
     }
     if (fresh.length === 0) return { held, refused, changed: false }
-    const accepted = new Set([...held, ...fresh].map(({ address }) => address))
+    const isGiven = (address: Address): boolean => given.some((one) => one.address === address)
     for (const { address, ttlMs } of fresh) {
       const expiresAtMs = nowMs + ttlMs + limits.retainMs
       const twice = this.#held.get(address)
@@ -170,7 +170,7 @@ export class NameRecord {
         continue
       }
       const family = familyOf(address)
-      this.#makeRoom(family, accepted, 1, limits)
+      this.#makeRoom(family, isGiven, 1, limits)
       if (this.#sizes[family] >= limits.maxAddressesPerName) continue
       const item = {
         address,
@@ -330,13 +330,18 @@ export class NameRecord {
   }
 
   /** Lets the longest unseen go, so far as new ones need their room. What this answer holds stays. */
-  #makeRoom(family: Family, answered: ReadonlySet<Address>, needed: number, limits: LedgerLimits): Address[] {
+  #makeRoom(
+    family: Family,
+    isAnswered: (address: Address) => boolean,
+    needed: number,
+    limits: LedgerLimits,
+  ): Address[] {
     const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
     if (needed === 0 || excess <= 0) return []
     const evicted: Address[] = []
     for (const held of this.#held.values()) {
       if (evicted.length === excess) break
-      if (held.family === family && !answered.has(held.address)) evicted.push(held.address)
+      if (held.family === family && !isAnswered(held.address)) evicted.push(held.address)
     }
     for (const address of evicted) this.#letGo(address)
     return evicted

@@ -64,6 +64,7 @@ describe('an element', () => {
   test('stands until the kernel lets it go', async () => {
     const { writes, bring } = setUp()
     const brought = bring([A])
+    await turns()
     writes[0]?.resolve()
     await brought
     expect(bring([A], NOW_MS + 59_999)).toBeUndefined()
@@ -82,7 +83,9 @@ describe('an element', () => {
 
   test('that is on its way is waited for, and written once', async () => {
     const { writes, bring } = setUp()
-    const [first, second] = [bring([A]), bring([A, B])]
+    const first = bring([A])
+    await turns()
+    const second = bring([A, B])
     await turns()
     expect(writes.map(({ lines }) => lines.length)).toEqual([1, 1])
     writes[1]?.resolve()
@@ -91,9 +94,19 @@ describe('an element', () => {
     expect([await stateOf(first), await stateOf(second)]).toEqual(['done', 'done'])
   })
 
+  test('that is asked for with others is written with them', async () => {
+    const { writes, bring } = setUp()
+    const brought = [bring([A]), bring([B]), bring([OTHER])]
+    await turns()
+    expect(writes.map(({ lines }) => lines.length)).toEqual([3])
+    writes[0]?.resolve()
+    expect(await Promise.all(brought.map(stateOf))).toEqual(['done', 'done', 'done'])
+  })
+
   test('of one set says nothing of another', async () => {
     const { writes, bring } = setUp()
     const brought = bring([A])
+    await turns()
     writes[0]?.resolve()
     await brought
     expect(await stateOf(bring([A, OTHER]))).toBe('waits')
@@ -103,6 +116,7 @@ describe('an element', () => {
   test('is written again while nobody knows what stands', async () => {
     const { lane, writes, bring } = setUp()
     const brought = bring([A])
+    await turns()
     writes[0]?.resolve()
     await brought
     lane.blind = true
@@ -119,6 +133,7 @@ describe('a write that fails', () => {
   test('fails for all who wait, and is forgotten', async () => {
     const { known, lane, writes, bring } = setUp()
     const [first, second] = [bring([A]), bring([A])]
+    await turns()
     writes[0]?.reject(new Error('refused'))
     expect(await Promise.all([stateOf(first), stateOf(second)])).toEqual(['refused', 'refused'])
     expect(known.get('one')?.elements.size).toBe(0)
@@ -150,6 +165,7 @@ describe('what a pass takes away', () => {
   ])('is not relied on: %s', async (_, leaving) => {
     const { known, lane, writes, bring } = setUp()
     const first = bring([A])
+    await turns()
     writes[0]?.resolve()
     await first
     lane.leaving(leaving)
@@ -167,6 +183,7 @@ describe('what a pass takes away', () => {
   test('is not written again when the pass left it', async () => {
     const { lane, writes, bring } = setUp()
     const first = bring([A])
+    await turns()
     writes[0]?.resolve()
     await first
     lane.leaving(leavingA)
@@ -203,6 +220,7 @@ test('a pass is told what was written since it looked', async () => {
   const { lane, writes, bring } = setUp()
   const startMs = performance.now()
   void bring([A, OTHER])
+  await turns()
   expect(lane.since('one', startMs).map(([element]) => element)).toEqual([A.element])
   writes[0]?.resolve()
   await turns()
