@@ -1,7 +1,7 @@
 import { markGateway } from '../host/gateway-mark.ts'
 import type { HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
-import type { IpsetSession } from '../ipset/session.ts'
+import type { SetWriter } from '../ipset/set-writer.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Lane } from '../reconcile/lane.ts'
@@ -22,7 +22,7 @@ export interface GatewayParts {
   readonly log: Logger
   readonly names: Names
   readonly ownServers: OwnServers
-  readonly setWriter: IpsetSession
+  readonly setWriter: SetWriter
   readonly store: Store
   /** The kernel did not take an address: a pass looks why. */
   readonly onUnadmitted: () => void

@@ -8,7 +8,7 @@ import * as saved from '../host/saved.ts'
 import { loadMarks } from '../host/saved-marks.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
-import { IpsetSession } from '../ipset/session.ts'
+import { SetWriter } from '../ipset/set-writer.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
@@ -79,7 +79,7 @@ export class Daemon {
   readonly #namespaces: NamespaceSession
   readonly #drivers: HostDrivers
   readonly #held: HeldTable
-  readonly #setWriter = new IpsetSession()
+  readonly #setWriter = new SetWriter()
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
   readonly #looks = new LookPlan(performance.now())
@@ -346,7 +346,7 @@ export class Daemon {
     })
     this.#firewall = new Firewall({
       desired: this.#desired,
-      drivers: { ...this.#drivers, writeAtOnce: (lines) => this.#setWriter.write(lines) },
+      drivers: { ...this.#drivers, writeAtOnce: (additions) => this.#setWriter.write(additions) },
       conntrack: this.#drivers.conntrack,
       generation,
       everHeld: (name, address) => ledger.everHeld(name, address),

@@ -12,6 +12,12 @@ export interface ElementWrite {
   readonly bytes?: number
 }
 
+/** Elements that one set gets. */
+export interface Additions {
+  readonly set: string
+  readonly writes: readonly ElementWrite[]
+}
+
 /** Up to this `maxelem` the kernel's own first size will do. */
 const ROOMY = 65_536
 
@@ -27,6 +33,9 @@ export function renderAdd(set: string, write: ElementWrite): string {
   const counters = write.packets === undefined ? '' : ` packets ${write.packets} bytes ${write.bytes ?? 0}`
   return `add ${set} ${write.element} timeout ${clampTimeout(write.timeoutSeconds)}${counters} comment "${safeComment(write.comment)}"`
 }
+
+export const renderAdditions = (additions: readonly Additions[]): string[] =>
+  additions.flatMap(({ set, writes }) => writes.map((write) => renderAdd(set, write)))
 
 export const renderDelete = (set: string, element: string): string => `del ${set} ${element}`
 

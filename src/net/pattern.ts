@@ -7,7 +7,9 @@ export const patternOf = (suffix: Hostname, depth: 'one' | 'any'): Hostname =>
 export const isPattern = (name: Hostname): boolean => name.startsWith('*')
 
 /** What a pattern stands above, and how deep; undefined for an ordinary name. */
-export function splitPattern(name: string): { readonly suffix: string; readonly depth: 'one' | 'any' } | undefined {
+export function splitPattern(
+  name: string,
+): { readonly suffix: string; readonly depth: 'one' | 'any' } | undefined {
   if (name.startsWith('**.')) return { suffix: name.slice(3), depth: 'any' }
   return name.startsWith('*.') ? { suffix: name.slice(2), depth: 'one' } : undefined
 }

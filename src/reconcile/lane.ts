@@ -1,11 +1,11 @@
 import type { Membership } from '../dataplane/membership.ts'
 import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from '../ipset/sync.ts'
-import { renderAdd, type ElementWrite } from '../ipset/render.ts'
+import type { Additions, ElementWrite } from '../ipset/render.ts'
 
 export interface LaneOptions {
   readonly known: ReadonlyMap<string, KnownSet>
-  /** Resolves when the kernel has all lines. */
-  readonly write: (lines: readonly string[]) => Promise<void>
+  /** Resolves when the kernel has all of it. */
+  readonly write: (additions: readonly Additions[]) => Promise<void>
 }
 
 interface Place {
@@ -27,7 +27,7 @@ interface Missing {
 
 interface Batch {
   readonly places: Place[]
-  readonly lines: string[]
+  readonly writes: Map<string, ElementWrite[]>
   readonly written: Promise<void>
 }
 
@@ -161,18 +161,20 @@ export class Lane {
     this.#remember(place, fresh)
     const batch = (this.#batch ??= this.#begin())
     batch.places.push(place)
-    batch.lines.push(renderAdd(set, write))
+    const writes = batch.writes.get(set)
+    if (writes) writes.push(write)
+    else batch.writes.set(set, [write])
     this.#inFlight.set(placeOf(set, element), batch.written)
     return batch.written
   }
 
   #begin(): Batch {
     const places: Place[] = []
-    const lines: string[] = []
+    const writes = new Map<string, ElementWrite[]>()
     const written = Promise.resolve().then(async () => {
       this.#batch = undefined
       try {
-        await this.#options.write(lines)
+        await this.#options.write(Array.from(writes, ([set, ofSet]) => ({ set, writes: ofSet })))
       } catch (error) {
         for (const { set, element } of places) {
           const key = placeOf(set, element)
@@ -191,7 +193,7 @@ export class Lane {
         }
       }
     })
-    return { places, lines, written }
+    return { places, writes, written }
   }
 
   #remember(place: Place, known: KnownElement): void {

@@ -1,6 +1,7 @@
 import type { Backstop, Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import type { IpsetDriver } from '../ipset/driver.ts'
+import { renderAdditions, type Additions } from '../ipset/render.ts'
 import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
 import type { SetHeader } from '../ipset/parse.ts'
 import { diffRules, type RulesChange } from '../iptables/diff.ts'
@@ -36,7 +37,7 @@ export interface Drivers {
   /** The daemon's alone: its table ends with the process. */
   readonly held?: HeldTable
   /** Lines of `ipset`, at once; resolves when the kernel has them. Absent: as any others. */
-  readonly writeAtOnce?: (lines: readonly string[]) => Promise<void>
+  readonly writeAtOnce?: (additions: readonly Additions[]) => Promise<void>
 }
 
 /** What is read by itself: the rules of one family, the second guard, what holds containers to their addresses, or those on the host's network. */
@@ -111,7 +112,7 @@ export class Reconciler {
     this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
     this.lane = new Lane({
       known: this.known,
-      write: drivers.writeAtOnce ?? ((lines) => drivers.ipset.write(lines)),
+      write: drivers.writeAtOnce ?? ((additions) => drivers.ipset.write(renderAdditions(additions))),
     })
   }
 

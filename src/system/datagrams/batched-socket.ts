@@ -1,8 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { closeSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
-import { getSystemErrorName } from 'node:util'
-import type { Libc } from './libc.ts'
+import { errorOf, type Libc } from '../libc.ts'
 import { MessageBatch, SLOTS } from './message-batch.ts'
 import type { BindOptions, ConnectOptions, DatagramEvents, Datagrams, Peer } from './model.ts'
 import { encodeSocketAddress, FAMILY, readSocketAddress } from './socket-address.ts'
@@ -58,7 +57,7 @@ export class BatchedSocket implements Datagrams {
     this.#isConnected = isConnected
     socket.on('error', (error) => events.onError(error))
     socket.on('message', (message, { address, port }) => {
-      events.onMessage(message, { address, port, encoded: undefined })
+      events.onMessage(message, { address, port, encoded: encodedOf(address, port) })
       this.#drain()
     })
   }
@@ -184,11 +183,9 @@ function watch(fd: number, type: 'udp4' | 'udp6'): Socket {
   return socket
 }
 
-function errorOf(libc: Libc, call: string): NodeJS.ErrnoException & { readonly errno: number } {
-  const errno = libc.errno()
-  const code = getSystemErrorName(-errno)
-  return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call })
-}
+/** Undefined: of a link-local address, whose interface it does not say. */
+const encodedOf = (address: string, port: number): Buffer | undefined =>
+  address.includes('%') ? undefined : encodeSocketAddress(isIPv6(address) ? 'udp6' : 'udp4', address, port)
 
 /** Of a peer that is gone, or a route to it. */
 const ignore = (): void => undefined

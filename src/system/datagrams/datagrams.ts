@@ -1,39 +1,27 @@
+import { libcOrWhyNot } from '../libc.ts'
 import { BatchedSocket, type Kernel } from './batched-socket.ts'
-import { loadLibc } from './libc.ts'
 import { MessageBatch } from './message-batch.ts'
 import type { BindOptions, ConnectOptions, Datagrams } from './model.ts'
 import { PlainSocket } from './plain-socket.ts'
 
-let kernel: Kernel | Error | undefined
-
-/** Undefined: many messages go in one call. Else why each has one of its own, which is right as well, and slower. */
-export function whyNotBatched(): string | undefined {
-  const found = kernelOrWhyNot()
-  return found instanceof Error ? found.message : undefined
-}
+let memory: Pick<Kernel, 'arriving' | 'leaving'> | undefined
 
 /** Rejects when the place is taken. */
 export async function bindDatagrams(options: BindOptions): Promise<Datagrams> {
-  const found = kernelOrWhyNot()
-  return found instanceof Error ? PlainSocket.bind(options) : BatchedSocket.bind(found, options)
+  const kernel = kernelIfAny()
+  return kernel ? BatchedSocket.bind(kernel, options) : PlainSocket.bind(options)
 }
 
 /** The kernel lets through only what the host sent from that port. A host to which there is no way is an error that comes by its event. */
 export function connectDatagrams(options: ConnectOptions): Datagrams {
-  const found = kernelOrWhyNot()
-  return found instanceof Error ? PlainSocket.connect(options) : BatchedSocket.connect(found, options)
+  const kernel = kernelIfAny()
+  return kernel ? BatchedSocket.connect(kernel, options) : PlainSocket.connect(options)
 }
 
-function kernelOrWhyNot(): Kernel | Error {
-  kernel ??= load()
-  return kernel
-}
-
-function load(): Kernel | Error {
-  try {
-    const libc = loadLibc()
-    return { libc, arriving: new MessageBatch(libc), leaving: new MessageBatch(libc) }
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
-  }
+/** Undefined: a message has a call of its own, which is right as well, and slower. */
+function kernelIfAny(): Kernel | undefined {
+  const libc = libcOrWhyNot()
+  if (libc instanceof Error) return undefined
+  memory ??= { arriving: new MessageBatch(libc), leaving: new MessageBatch(libc) }
+  return { libc, ...memory }
 }

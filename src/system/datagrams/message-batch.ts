@@ -1,4 +1,4 @@
-import type { Libc } from './libc.ts'
+import type { Libc } from '../libc.ts'
 
 /** As many messages as one call of the kernel takes here. */
 export const SLOTS = 64

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Membership } from '../../../src/dataplane/membership.ts'
+import { renderAdditions } from '../../../src/ipset/render.ts'
 import type { KnownSet } from '../../../src/ipset/sync.ts'
 import { Lane } from '../../../src/reconcile/lane.ts'
 
@@ -23,7 +24,8 @@ function setUp() {
   const writes: { lines: readonly string[]; resolve: () => void; reject: (error: Error) => void }[] = []
   const lane = new Lane({
     known,
-    write: (lines) => new Promise((resolve, reject) => writes.push({ lines, resolve, reject })),
+    write: (additions) =>
+      new Promise((resolve, reject) => writes.push({ lines: renderAdditions(additions), resolve, reject })),
   })
   const bring = (places: readonly (typeof A)[], nowMs = NOW_MS) => lane.bring(places, membership, 60, nowMs)
   return { known, lane, writes, bring }

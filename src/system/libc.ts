@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { getSystemErrorName } from 'node:util'
 import type { LibraryHandle } from 'koffi'
 
 /** Calls of the C library for which Node has no words. All of them return -1 for a failure, and `errno` then says which. */
@@ -10,6 +11,9 @@ export interface Libc {
   bind(fd: number, address: Buffer, bytes: number): number
   connect(fd: number, address: Buffer, bytes: number): number
   setsockopt(fd: number, level: number, option: number, value: Buffer, bytes: number): number
+  send(fd: number, message: Buffer, bytes: number, flags: number): number
+  /** @returns how much there was, at most `bytes` */
+  recv(fd: number, memory: Buffer, bytes: number, flags: number): number
   /** @param headers the address of as many `struct mmsghdr` */
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: null): number
   /** As {@link recvmmsg}. */
@@ -36,11 +40,29 @@ const here = dirname(fileURLToPath(import.meta.url))
 const placesOf = (machine: string): readonly string[] => [
   join(here, FILE),
   join('/usr/lib/embargod', FILE),
-  join(here, '../../../node_modules/@koromix', `koffi-linux-${machine}`, `linux_${machine}`, FILE),
+  join(here, '../../node_modules/@koromix', `koffi-linux-${machine}`, `linux_${machine}`, FILE),
 ]
 
-/** @throws where this machine, or this installation, has no way to them. */
-export function loadLibc(): Libc {
+let loaded: Libc | Error | undefined
+
+/** An error where this machine, or this installation, has no way to it: then there is a slower one for all that it is used for. */
+export function libcOrWhyNot(): Libc | Error {
+  try {
+    loaded ??= load()
+  } catch (error) {
+    loaded = error instanceof Error ? error : new Error(String(error))
+  }
+  return loaded
+}
+
+/** As Node's own errors: of the last call, which failed. */
+export function errorOf(libc: Libc, call: string): NodeJS.ErrnoException & { readonly errno: number } {
+  const errno = libc.errno()
+  const code = getSystemErrorName(-errno)
+  return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call })
+}
+
+function load(): Libc {
   const { arch } = process
   if (!MACHINES.has(arch) || endianness() !== 'LE') throw new Error(`not made for ${arch}`)
   const path = placesOf(arch).find((place) => existsSync(place))
@@ -55,6 +77,8 @@ export function loadLibc(): Libc {
     bind: library.func('int bind(int, void *, uint32_t)'),
     connect: library.func('int connect(int, void *, uint32_t)'),
     setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+    send: library.func('long send(int, void *, size_t, int)'),
+    recv: library.func('long recv(int, void *, size_t, int)'),
     recvmmsg: library.func('int recvmmsg(int, uintptr_t, unsigned int, int, void *)'),
     sendmmsg: library.func('int sendmmsg(int, uintptr_t, unsigned int, int)'),
     errno: () => native.errno(),
