@@ -16,10 +16,13 @@ const BYTES_A_UNIT = 1_024
 const BYTES_A_RECORD = 256
 
 const weightOf = ({ reply: { answers, authority } }: Cached): number =>
-  [...answers, ...authority].reduce(
-    (sum, { owner, data }) => sum + (BYTES_A_RECORD + owner.length + data.length) / BYTES_A_UNIT,
-    1,
-  )
+  1 + (bytesOf(answers) + bytesOf(authority)) / BYTES_A_UNIT
+
+function bytesOf(records: Cached['reply']['answers']): number {
+  let bytes = 0
+  for (const { owner, data } of records) bytes += BYTES_A_RECORD + owner.length + data.length
+  return bytes
+}
 
 /** Answers by question. Holds replies, never who asked. */
 export class Cache {

@@ -27,7 +27,9 @@ export class Generations<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.delete(key)
+    const before = this.#young.get(key)
+    if (before !== undefined) this.#youngWeight -= this.weightOf(before)
+    else if (this.#old.size > 0) this.#old.delete(key)
     this.#youngWeight += this.weightOf(value)
     this.#young.set(key, value)
     if (this.#youngWeight < this.most / 2) return

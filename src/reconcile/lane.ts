@@ -1,6 +1,7 @@
 import type { Membership } from '../dataplane/membership.ts'
 import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from '../ipset/sync.ts'
 import type { Additions, ElementWrite } from '../ipset/render.ts'
+import { LatelyWritten, type Written } from './lately-written.ts'
 
 export interface LaneOptions {
   readonly known: ReadonlyMap<string, KnownSet>
@@ -13,28 +14,18 @@ interface Place {
   readonly element: string
 }
 
-interface Written extends Place {
-  readonly known: KnownElement
-  /** Monotonic ms; undefined: it is on its way. */
-  landedMs: number | undefined
-}
-
 interface Missing {
   readonly place: Place
   readonly known: KnownSet
   readonly write: ElementWrite
 }
 
+/** Elements that are written together. */
 interface Batch {
-  readonly places: Place[]
+  readonly written: Written[]
   readonly writes: Map<string, ElementWrite[]>
-  readonly written: Promise<void>
+  readonly writing: Promise<void>
 }
-
-/** Longer than any reading of the sets takes. */
-const REMEMBERED_MS = 25_000
-/** More are remembered for a shorter time. What is forgotten too soon is taken for somebody else's and written once more. */
-const MOST_REMEMBERED = 50_000
 
 /**
  * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
@@ -42,14 +33,8 @@ const MOST_REMEMBERED = 50_000
  */
 export class Lane {
   readonly #options: LaneOptions
-  readonly #inFlight = new Map<string, Promise<void>>()
-  /**
-   * What is on its way, and what landed lately. In two generations, the older of which is forgotten whole: a map whose oldest entry is taken out each time
-   * passes over all those that went before.
-   */
-  #written = new Map<string, Written>()
-  #writtenBefore = new Map<string, Written>()
-  #turnedMs = performance.now()
+  readonly #lately = new LatelyWritten()
+  readonly #onTheWay = new Set<Batch>()
   /** What is written next. */
   #batch: Batch | undefined
   #leaving: Leaving | undefined
@@ -89,10 +74,10 @@ export class Lane {
 
   /** Resolves when nothing is on its way into what a pass takes away: it would come after that, and stay, with nobody who knows of it. */
   async landed(): Promise<void> {
-    const leaving = [...this.#inFlight].filter(([key]) =>
-      this.#isLeaving(key.slice(0, key.indexOf(' ')), key),
+    const leaving = [...this.#onTheWay].filter(({ written }) =>
+      written.some(({ set, element }) => this.#isLeaving(set, element)),
     )
-    await Promise.allSettled(leaving.map(([, writing]) => writing))
+    await Promise.allSettled(leaving.map(({ writing }) => writing))
   }
 
   done(): void {
@@ -102,23 +87,29 @@ export class Lane {
 
   /** What landed in a set since a reading of it began, or is still on its way: the reading may or may not have seen it. */
   since(set: string, startMs: number): (readonly [string, KnownElement])[] {
-    return [...this.#writtenBefore.values(), ...this.#written.values()]
-      .filter((one) => one.set === set && (one.landedMs ?? startMs) >= startMs)
-      .map(({ element, known }) => [element, known])
+    const since: (readonly [string, KnownElement])[] = []
+    for (const { element, known, landedMs = startMs } of this.#lately.of(set))
+      if (landedMs >= startMs) since.push([element, known])
+    return since
   }
 
   #stands({ set, element }: Place, nowMs: number): boolean {
-    if (this.#isBlind) return false
-    if (this.#inFlight.size > 0 || this.#leaving) {
-      const key = placeOf(set, element)
-      if (this.#inFlight.has(key) || this.#isLeaving(set, key)) return false
-    }
+    if (this.#isBlind || this.#isLeaving(set, element) || this.#arriving(set, element)) return false
     const known = this.#options.known.get(set)?.elements.get(element)
     return known !== undefined && known.expiresAtMs > nowMs
   }
 
-  #isLeaving(set: string, key: string): boolean {
-    return this.#leaving !== undefined && (this.#leaving.sets.has(set) || this.#leaving.elements.has(key))
+  #arriving(set: string, element: string): Promise<void> | undefined {
+    if (this.#onTheWay.size === 0) return undefined
+    const written = this.#lately.get(set, element)
+    return written?.landedMs === undefined ? written?.writing : undefined
+  }
+
+  #isLeaving(set: string, element: string): boolean {
+    return (
+      this.#leaving !== undefined &&
+      (this.#leaving.sets.has(set) || this.#leaving.elements.has(placeOf(set, element)))
+    )
   }
 
   #bring(
@@ -127,17 +118,17 @@ export class Lane {
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
-    if (places.some(({ set, element }) => this.#isLeaving(set, placeOf(set, element))))
+    if (places.some(({ set, element }) => this.#isLeaving(set, element)))
       return this.#settled.then(() => this.#bring(places, membership, timeoutSeconds, nowMs))
     const waits = new Set<Promise<void>>()
     const missing: Missing[] = []
     for (const place of places) {
       if (this.#stands(place, nowMs)) continue
       const { set, element } = place
-      const inFlight = this.#inFlight.get(placeOf(set, element))
+      const arriving = this.#arriving(set, element)
       const known = this.#options.known.get(set)
       const write = elementOf(membership, set, element, timeoutSeconds)
-      if (inFlight) waits.add(inFlight)
+      if (arriving) waits.add(arriving)
       else if (known && write) missing.push({ place, known, write })
       else return Promise.reject(new Error(`the set ${set} is not there yet`))
     }
@@ -158,53 +149,38 @@ export class Lane {
       expiresAtMs: nowMs + write.timeoutSeconds * 1000,
     }
     known.elements.set(element, fresh)
-    this.#remember(place, fresh)
     const batch = (this.#batch ??= this.#begin())
-    batch.places.push(place)
+    const { writing } = batch
+    const written: Written = { set, element, known: fresh, writing, landedMs: undefined }
+    batch.written.push(written)
+    this.#lately.put(written)
     const writes = batch.writes.get(set)
     if (writes) writes.push(write)
     else batch.writes.set(set, [write])
-    this.#inFlight.set(placeOf(set, element), batch.written)
-    return batch.written
+    return writing
   }
 
   #begin(): Batch {
-    const places: Place[] = []
     const writes = new Map<string, ElementWrite[]>()
-    const written = Promise.resolve().then(async () => {
+    const written: Written[] = []
+    const writing = Promise.resolve().then(async () => {
       this.#batch = undefined
       try {
         await this.#options.write(Array.from(writes, ([set, ofSet]) => ({ set, writes: ofSet })))
       } catch (error) {
-        for (const { set, element } of places) {
-          const key = placeOf(set, element)
-          this.#options.known.get(set)?.elements.delete(element)
-          this.#written.delete(key)
-          this.#writtenBefore.delete(key)
+        for (const one of written) {
+          this.#options.known.get(one.set)?.elements.delete(one.element)
+          this.#lately.delete(one)
         }
         throw error
       } finally {
+        this.#onTheWay.delete(batch)
         const landedMs = performance.now()
-        for (const { set, element } of places) {
-          const key = placeOf(set, element)
-          this.#inFlight.delete(key)
-          const found = this.#written.get(key) ?? this.#writtenBefore.get(key)
-          if (found) found.landedMs = landedMs
-        }
+        for (const one of written) one.landedMs = landedMs
       }
     })
-    return { places, writes, written }
-  }
-
-  #remember(place: Place, known: KnownElement): void {
-    const key = placeOf(place.set, place.element)
-    const nowMs = performance.now()
-    if (this.#written.size >= MOST_REMEMBERED || nowMs - this.#turnedMs >= REMEMBERED_MS) {
-      this.#writtenBefore = this.#written
-      this.#written = new Map()
-      this.#turnedMs = nowMs
-    }
-    this.#writtenBefore.delete(key)
-    this.#written.set(key, { set: place.set, element: place.element, known, landedMs: undefined })
+    const batch: Batch = { written, writes, writing }
+    this.#onTheWay.add(batch)
+    return batch
   }
 }
