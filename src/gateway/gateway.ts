@@ -4,6 +4,7 @@ import type { Grant, NameTable } from '../policy/name-table.ts'
 import { MalformedMessage } from '../resolve/message-reader.ts'
 import { Cache, type Cached } from './cache.ts'
 import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
+import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
 import { dotted, isBad, readQuery, type Query } from './query.ts'
@@ -67,6 +68,7 @@ export class Gateway {
   readonly #nowMs: () => number
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
+  readonly #holds = new Holds()
   readonly cache = new Cache()
   /** Who waits for which answer of an upstream: who asks the same waits for the same one. */
   readonly #asked = new Map<string, Waiting[]>()
@@ -248,7 +250,7 @@ export class Gateway {
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
-    within(done, this.#answering.config.maxHoldMs, (isHeld) => {
+    this.#holds.wait(done, this.#answering.config.maxHoldMs, (isHeld) => {
       try {
         if (isHeld) return send(true)
         ask.respond(encodeError(ask.query, RCODE.servFail))
@@ -290,22 +292,6 @@ const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
   answers: reply.answers.filter(({ addresses }) => !addresses.some((one) => refused.has(one))),
   authenticated: false,
 })
-
-/** @param end called once, with whether it was done in time */
-function within(done: Promise<void>, ms: number, end: (isDone: boolean) => void): void {
-  let isOpen = true
-  const finish = (isDone: boolean): void => {
-    if (!isOpen) return
-    isOpen = false
-    clearTimeout(timer)
-    end(isDone)
-  }
-  const timer = setTimeout(finish, ms, false)
-  done.then(
-    () => finish(true),
-    () => finish(false),
-  )
-}
 
 const NONE: ReadonlySet<Address> = new Set()
 const LEADING: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])

@@ -12,6 +12,10 @@ export class MessageReader {
   /** Names already followed, by the offset their pointer gave: an answer of 1,500 records points 1,500 times to one place. */
   #pointedTo: Map<number, string> | undefined
 
+  /** The one name that nearly all others point to. */
+  #knownAt = -1
+  #known = ''
+
   constructor(message: Buffer) {
     this.#message = message
   }
@@ -28,7 +32,8 @@ export class MessageReader {
   /** Passes over a name that is known, letter case aside: whoever points to it is spared reading it again. */
   skipKnown(start: number, name: string): void {
     this.moveTo(start + name.length)
-    this.#pointedTo = new Map([[start, name]])
+    this.#knownAt = start
+    this.#known = name
   }
 
   uint16(): number {
@@ -60,6 +65,10 @@ export class MessageReader {
   name(): string {
     const start = this.position
     const pointer = this.#pointerAt(start)
+    if (pointer === this.#knownAt) {
+      this.position = start + 2
+      return this.#known
+    }
     const known = pointer === undefined ? undefined : this.#pointedTo?.get(pointer)
     if (known !== undefined) {
       this.position = start + 2

@@ -26,6 +26,8 @@ const BATCHES_A_TURN = 4
 /** What the kernel has no room for waits; more than that is lost, as it would be in the kernel. */
 const MOST_WAITING = 4_096
 const AGAIN_MS = 1
+/** More would gain little, and whoever gets the first of them can be at work meanwhile. */
+const ENOUGH = 32
 
 interface Leaving {
   readonly message: Buffer
@@ -41,23 +43,24 @@ export class BatchedSocket implements Datagrams {
   readonly #fd: number
   readonly #socket: Socket
   readonly #events: DatagramEvents
-  readonly #isConnected: boolean
+  /** Undefined: it is not connected. */
+  readonly #peer: Peer | undefined
   #leaving: Leaving[] = []
   #closed = false
 
   private constructor(
     kernel: Kernel,
     socket: Socket,
-    { fd, isConnected, events }: { fd: number; isConnected: boolean; events: DatagramEvents },
+    { fd, peer, events }: { fd: number; peer: Peer | undefined; events: DatagramEvents },
   ) {
     this.#kernel = kernel
     this.#fd = fd
     this.#socket = socket
     this.#events = events
-    this.#isConnected = isConnected
+    this.#peer = peer
     socket.on('error', (error) => events.onError(error))
     socket.on('message', (message, { address, port }) => {
-      events.onMessage(message, { address, port, encoded: encodedOf(address, port) })
+      events.onMessage(message, peer ?? { address, port, encoded: encodedOf(address, port) })
       this.#drain()
     })
   }
@@ -68,7 +71,7 @@ export class BatchedSocket implements Datagrams {
     const fd = isOurs ? open(kernel.libc, type, (libc, own) => bindTo(libc, own, type, at)) : at.fd
     const socket = watch(fd, type)
     if (isOurs) socket.setRecvBufferSize(receiveBytes)
-    return new BatchedSocket(kernel, socket, { fd, isConnected: false, events })
+    return new BatchedSocket(kernel, socket, { fd, peer: undefined, events })
   }
 
   /** @throws where there is no way to the host. */
@@ -78,7 +81,8 @@ export class BatchedSocket implements Datagrams {
     const fd = open(kernel.libc, type, (libc, own) => libc.connect(own, address, address.length))
     const socket = watch(fd, type)
     socket.setRecvBufferSize(receiveBytes)
-    return new BatchedSocket(kernel, socket, { fd, isConnected: true, events })
+    const peer = { address: host, port, encoded: address }
+    return new BatchedSocket(kernel, socket, { fd, peer, events })
   }
 
   get place(): Datagrams['place'] {
@@ -93,6 +97,7 @@ export class BatchedSocket implements Datagrams {
     }
     if (this.#leaving.length === 0) setImmediate(() => this.#flush())
     if (this.#leaving.length < MOST_WAITING) this.#leaving.push({ message, to })
+    if (this.#leaving.length === ENOUGH) this.#flush()
   }
 
   close(): void {
@@ -110,12 +115,10 @@ export class BatchedSocket implements Datagrams {
       const count = libc.recvmmsg(this.#fd, arriving.address, SLOTS, MSG_DONTWAIT, null)
       if (count < 0) return this.#failed('recvmmsg')
       for (let slot = 0; slot < count; slot++) {
-        const encoded = arriving.from(slot)
-        const from = readSocketAddress(encoded)
         const message = arriving.message(slot)
+        const from = this.#peer ?? peerOf(arriving.from(slot))
         arriving.expect(slot)
-        if (from && !this.#closed)
-          this.#events.onMessage(message, { address: from.address, port: from.port, encoded })
+        if (from && !this.#closed) this.#events.onMessage(message, from)
       }
       if (count < SLOTS) return
     }
@@ -139,7 +142,7 @@ export class BatchedSocket implements Datagrams {
         return
       } else {
         // It is about the first of them alone.
-        if (this.#isConnected) this.#failed('sendmmsg')
+        if (this.#peer) this.#failed('sendmmsg')
         if (libc.errno() !== EINTR) first++
       }
     }
@@ -181,6 +184,12 @@ function watch(fd: number, type: 'udp4' | 'udp6'): Socket {
   })
   socket.bind({ fd })
   return socket
+}
+
+/** Undefined: of another family. */
+function peerOf(encoded: Buffer): Peer | undefined {
+  const from = readSocketAddress(encoded)
+  return from && { address: from.address, port: from.port, encoded }
 }
 
 /** Undefined: of a link-local address, whose interface it does not say. */
