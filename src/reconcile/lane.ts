@@ -14,7 +14,8 @@ interface Place {
   readonly element: string
 }
 
-interface Missing {
+/** A place, and what is to be written there. */
+interface Wanted {
   readonly place: Place
   readonly known: KnownSet
   readonly write: ElementWrite
@@ -61,8 +62,12 @@ export class Lane {
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> | undefined {
-    if (places.every((place) => this.#stands(place, nowMs))) return undefined
-    return this.#bring(places, membership, timeoutSeconds, nowMs)
+    let missing: Place[] | undefined
+    for (const place of places) if (!this.#stands(place, nowMs)) (missing ??= []).push(place)
+    if (!missing) return undefined
+    if (missing.some(({ set, element }) => this.#isLeaving(set, element)))
+      return this.#settled.then(() => this.bring(places, membership, timeoutSeconds, nowMs))
+    return this.#write(missing, membership, timeoutSeconds, nowMs)
   }
 
   /** A pass decided what it will take away: until it is done, nobody relies on that. */
@@ -94,9 +99,9 @@ export class Lane {
   }
 
   #stands({ set, element }: Place, nowMs: number): boolean {
-    if (this.#isBlind || this.#isLeaving(set, element) || this.#arriving(set, element)) return false
     const known = this.#options.known.get(set)?.elements.get(element)
-    return known !== undefined && known.expiresAtMs > nowMs
+    if (known === undefined || known.expiresAtMs <= nowMs || this.#isBlind) return false
+    return !this.#isLeaving(set, element) && !this.#arriving(set, element)
   }
 
   #arriving(set: string, element: string): Promise<void> | undefined {
@@ -112,33 +117,31 @@ export class Lane {
     )
   }
 
-  #bring(
-    places: readonly Place[],
+  /** What is on its way already is waited for. */
+  #write(
+    missing: readonly Place[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
-    if (places.some(({ set, element }) => this.#isLeaving(set, element)))
-      return this.#settled.then(() => this.#bring(places, membership, timeoutSeconds, nowMs))
     const waits = new Set<Promise<void>>()
-    const missing: Missing[] = []
-    for (const place of places) {
-      if (this.#stands(place, nowMs)) continue
+    const wanted: Wanted[] = []
+    for (const place of missing) {
       const { set, element } = place
       const arriving = this.#arriving(set, element)
       const known = this.#options.known.get(set)
       const write = elementOf(membership, set, element, timeoutSeconds)
       if (arriving) waits.add(arriving)
-      else if (known && write) missing.push({ place, known, write })
+      else if (known && write) wanted.push({ place, known, write })
       else return Promise.reject(new Error(`the set ${set} is not there yet`))
     }
-    for (const one of missing) waits.add(this.#write(one, nowMs))
+    for (const one of wanted) waits.add(this.#add(one, nowMs))
     const [first, ...others] = waits
     return others.length === 0 ? (first ?? Promise.resolve()) : Promise.all(waits).then(() => undefined)
   }
 
   /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
-  #write({ place, known, write }: Missing, nowMs: number): Promise<void> {
+  #add({ place, known, write }: Wanted, nowMs: number): Promise<void> {
     const { set, element } = place
     // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
     const before = known.elements.get(element)

@@ -12,6 +12,7 @@ import type {
   NameUse,
   RecordResult,
 } from './model.ts'
+import { Oldest } from './oldest.ts'
 import { PastAddresses } from './past-addresses.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -31,6 +32,11 @@ export class NameRecord {
   readonly #classify: (address: Address) => RangeClass
   /** The longest unseen first. */
   readonly #held = new Map<Address, Mutable<HeldAddress>>()
+  /** Who is to make room, of each family. */
+  readonly #oldest: Readonly<Record<Family, Oldest<HeldAddress>>> = {
+    4: new Oldest(this.#held),
+    6: new Oldest(this.#held),
+  }
   readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
   readonly #past = new PastAddresses()
   readonly #families: Readonly<Record<Family, FamilyRecord>> = {
@@ -339,11 +345,12 @@ export class NameRecord {
     const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
     if (needed === 0 || excess <= 0) return []
     const evicted: Address[] = []
-    for (const held of this.#held.values()) {
-      if (evicted.length === excess) break
-      if (held.family === family && !isAnswered(held.address)) evicted.push(held.address)
+    for (let looked = this.#held.size; looked > 0 && evicted.length < excess; looked--) {
+      const held = this.#oldest[family].next()
+      if (held?.family !== family || isAnswered(held.address)) continue
+      this.#letGo(held.address)
+      evicted.push(held.address)
     }
-    for (const address of evicted) this.#letGo(address)
     return evicted
   }
 

@@ -1,16 +1,18 @@
 import type { Address } from '../net/types.ts'
+import { Oldest } from './oldest.ts'
 
 const MAX_PAST = 2_000
 
 /** Addresses that a name held once, in the order in which they left; beyond 2,000 the oldest are forgotten. */
 export class PastAddresses {
   readonly #addresses = new Set<Address>()
+  readonly #oldest = new Oldest(this.#addresses)
 
   add(address: Address): void {
     this.#addresses.delete(address)
     this.#addresses.add(address)
     if (this.#addresses.size <= MAX_PAST) return
-    const [oldest] = this.#addresses
+    const oldest = this.#oldest.next()
     if (oldest !== undefined) this.#addresses.delete(oldest)
   }
 
