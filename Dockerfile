@@ -21,9 +21,11 @@ RUN set -eu; \
     apt-get install -y --no-install-recommends iptables ipset nftables conntrack iproute2; \
     rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log; \
   fi; \
-  mkdir -p /etc/embargod /var/lib/embargod /run/embargod
+  mkdir -p /etc/embargod /var/lib/embargod /run/embargod; \
+  ln -s /usr/lib/embargod/embargod.cjs /usr/bin/embargod
 COPY --from=node /node /usr/local/bin/node
-COPY dist/embargod.cjs /usr/bin/embargod
+# The program, and beside it koffi.node where there is one for this machine.
+COPY dist/ /usr/lib/embargod/
 
 # Healthy: both guards stand and nothing is degraded. Docker only shows it; it restarts nothing for it.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=2 CMD embargod status >/dev/null || exit 1

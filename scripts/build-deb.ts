@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { VERSION } from '../src/version.ts'
 import { makeExecutable } from './deb/executable.ts'
@@ -45,6 +46,13 @@ try {
   const tree = join(work, 'tree')
   await mkdir(join(tree, 'usr/bin'), { recursive: true })
   await makeExecutable(join(node, 'bin/node'), bundle, join(tree, 'usr/bin/embargod'))
+  // Where the program looks for it. Some machines have none.
+  const native = join(dirname(bundle), 'koffi.node')
+  if (existsSync(native)) {
+    await mkdir(join(tree, 'usr/lib/embargod'), { recursive: true })
+    await tool(['strip', '--strip-unneeded', '-o', join(tree, 'usr/lib/embargod/koffi.node'), native])
+    await chmod(join(tree, 'usr/lib/embargod/koffi.node'), 0o644)
+  }
   await layOut(root, tree, facts, join(node, 'LICENSE'))
   await settle(tree, facts.date)
   const name = `embargod_${facts.version}_${facts.architecture}.deb`

@@ -40,7 +40,10 @@ function wrap(text: string, width: number): string[] {
 export function thirdPartyLicenses(root: string, nodeLicense: string): string {
   const lock: { packages: Record<string, { dev?: boolean; version?: string; license?: string }> } =
     JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  const bundled = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev)
+  // A package for another platform is in the lock file and not here, and so not in the bundle.
+  const bundled = Object.entries(lock.packages).filter(
+    ([path, { dev }]) => path !== '' && !dev && existsSync(join(root, path)),
+  )
   const parts = bundled.map(([path, { version, license }]) => {
     const name = `${path.replace(/^.*node_modules\//, '')} ${version} (${license ?? 'see below'})`
     return section(name, licenseTexts(join(root, path)))
@@ -49,8 +52,6 @@ export function thirdPartyLicenses(root: string, nodeLicense: string): string {
 }
 
 function licenseTexts(folder: string): string {
-  // A package for another platform is in the lock file and not here, and so not in the bundle.
-  if (!existsSync(folder)) return ''
   return readdirSync(folder)
     .filter((name) => /^(licen[cs]e|notice|copying)/i.test(name))
     .toSorted()

@@ -5,6 +5,7 @@ import type { SetWriter } from '../ipset/set-writer.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Lane } from '../reconcile/lane.ts'
+import { libcOrWhyNot } from '../system/libc.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import type { Account } from './account.ts'
 import { KernelAdmission } from './admission.ts'
@@ -37,6 +38,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   const { account, desired, host, inherited, lane, log, names, ownServers, setWriter, store, onUnadmitted } =
     parts
   let faultsToldAgainMs = 0
+  let isSpeedTold = false
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
       ledger: names.ledger,
@@ -51,7 +53,16 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
     savedCache: await store.load('dns-cache', saved.savedDnsCache),
     onWanted: async (isWanted) => {
       // Ahead of the first question, which may not have the time to wait for a process.
-      if (isWanted) void setWriter.open()
+      if (isWanted) {
+        void setWriter.open()
+        const libc = libcOrWhyNot()
+        if (libc instanceof Error && !isSpeedTold)
+          log.info(
+            { why: libc.message },
+            'the DNS gateway takes and gives one message at a time, which is slower',
+          )
+        isSpeedTold = true
+      }
       await markGateway(store.directory, isWanted).catch((error: unknown) =>
         log.warn(
           { err: error },

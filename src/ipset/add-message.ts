@@ -45,9 +45,8 @@ export function readAcknowledgement(answer: Buffer, sequence: number): number | 
 
 function encodeOne(set: string, writes: readonly ElementWrite[], sequence: number): AddMessage {
   const bytes = Buffer.alloc(HEADER_BYTES + 64 + writes.length * 300)
-  const [{ element = '' } = {}] = writes
   let at = HEADER_BYTES
-  bytes[at] = element.includes(':') ? AF_INET6 : AF_INET
+  bytes[at] = writes[0]?.element.includes(':') ? AF_INET6 : AF_INET
   at += 4
   at = putByte(bytes, at, ATTRIBUTE.protocol, PROTOCOL)
   at = putText(bytes, at, ATTRIBUTE.setName, set)

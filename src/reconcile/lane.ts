@@ -106,8 +106,7 @@ export class Lane {
 
   #arriving(set: string, element: string): Promise<void> | undefined {
     if (this.#onTheWay.size === 0) return undefined
-    const written = this.#lately.get(set, element)
-    return written?.landedMs === undefined ? written?.writing : undefined
+    return this.#lately.get(set, element)?.writing
   }
 
   #isLeaving(set: string, element: string): boolean {
@@ -179,7 +178,11 @@ export class Lane {
       } finally {
         this.#onTheWay.delete(batch)
         const landedMs = performance.now()
-        for (const one of written) one.landedMs = landedMs
+        for (const one of written) {
+          one.landedMs = landedMs
+          // What is remembered of it shall not keep all that was written with it.
+          one.writing = undefined
+        }
       }
     })
     const batch: Batch = { written, writes, writing }

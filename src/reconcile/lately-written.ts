@@ -5,7 +5,8 @@ export interface Written {
   readonly set: string
   readonly element: string
   readonly known: KnownElement
-  readonly writing: Promise<void>
+  /** Until it landed. */
+  writing: Promise<void> | undefined
   /** Monotonic ms; undefined: it is on its way. */
   landedMs: number | undefined
 }

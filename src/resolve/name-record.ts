@@ -12,7 +12,6 @@ import type {
   NameUse,
   RecordResult,
 } from './model.ts'
-import { Oldest } from './oldest.ts'
 import { PastAddresses } from './past-addresses.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -21,6 +20,13 @@ const ALL_REFUSED: Lookup = { kind: 'error', detail: 'every address was refused 
 
 /** Of what was seen within one second the order does not matter. */
 const MOVED_MS = 1_000
+
+/** Who may have to make room. One that was seen again since it was found is none any more. */
+interface Candidate {
+  readonly held: HeldAddress
+  readonly seenAtMs: number
+}
+const LOOKED_FOR_TOGETHER = 64
 
 /** A name that answers with ever new refused addresses shall not fill the memory. */
 const MAX_REFUSED_REMEMBERED = 256
@@ -32,11 +38,7 @@ export class NameRecord {
   readonly #classify: (address: Address) => RangeClass
   /** The longest unseen first. */
   readonly #held = new Map<Address, Mutable<HeldAddress>>()
-  /** Who is to make room, of each family. */
-  readonly #oldest: Readonly<Record<Family, Oldest<HeldAddress>>> = {
-    4: new Oldest(this.#held),
-    6: new Oldest(this.#held),
-  }
+  #longestUnseen: readonly Candidate[] = []
   readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
   readonly #past = new PastAddresses()
   readonly #families: Readonly<Record<Family, FamilyRecord>> = {
@@ -345,13 +347,35 @@ export class NameRecord {
     const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
     if (needed === 0 || excess <= 0) return []
     const evicted: Address[] = []
-    for (let looked = this.#held.size; looked > 0 && evicted.length < excess; looked--) {
-      const held = this.#oldest[family].next()
-      if (held?.family !== family || isAnswered(held.address)) continue
-      this.#letGo(held.address)
-      evicted.push(held.address)
+    while (evicted.length < excess) {
+      const address = this.#takeLongestUnseen(family, isAnswered)
+      if (address === undefined) break
+      this.#letGo(address)
+      evicted.push(address)
     }
     return evicted
+  }
+
+  /** Looked for some at a time: to find the first of a map is to pass over the places of all that left it. */
+  #takeLongestUnseen(family: Family, isAnswered: (address: Address) => boolean): Address | undefined {
+    const isStill = ({ held, seenAtMs }: Candidate): boolean =>
+      held.family === family &&
+      held.seenAtMs === seenAtMs &&
+      this.#held.get(held.address) === held &&
+      !isAnswered(held.address)
+    let next = this.#longestUnseen.findIndex(isStill)
+    if (next === -1) {
+      const found: Candidate[] = []
+      for (const held of this.#held.values()) {
+        if (found.length === LOOKED_FOR_TOGETHER) break
+        if (held.family === family && !isAnswered(held.address)) found.push({ held, seenAtMs: held.seenAtMs })
+      }
+      this.#longestUnseen = found
+      next = 0
+    }
+    const address = this.#longestUnseen[next]?.held.address
+    this.#longestUnseen = this.#longestUnseen.slice(next + 1)
+    return address
   }
 
   #rememberRefused(refused: ReadonlySet<Address>): Address[] {

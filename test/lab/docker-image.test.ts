@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type Docker from 'dockerode'
 import { afterEach, beforeAll, expect, test } from 'vitest'
@@ -178,6 +178,7 @@ async function buildImage(): Promise<void> {
   await mkdir(join(context, 'dist'), { recursive: true })
   await copyFile(bundle(), join(context, 'dist/embargod.cjs'))
   await run(['chmod', '0755', join(context, 'dist/embargod.cjs')])
+  await copyFile(join(dirname(bundle()), 'koffi.node'), join(context, 'dist/koffi.node'))
   await copyFile(join(ROOT, 'Dockerfile'), join(context, 'Dockerfile'))
   await run(['tar', '-C', context, '-cf', `${context}.tar`, '.'])
   await followed(

@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
 import type { LabContainer } from './container.ts'
 import { inside, guard } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
+import { bundle } from './systemd-host.ts'
 import { HOST, INET } from './topology.ts'
 import { fetchPage, LiveConnection } from './web.ts'
 import { heldBy } from './witness.ts'
@@ -158,28 +161,67 @@ test('an address ages out for new connections and goes on for live ones; a revok
   await lab().waitFor('the connection is cut', async () => !(await live.flows()))
 })
 
-test('an answer whose address the kernel does not take is withheld', async () => {
-  const names = Array.from({ length: 200 }, (_, number) => [
-    `n${number}.any.example`,
-    { a: [`198.19.1.${number}`] },
-  ])
-  await lab().inet.dns(Object.fromEntries(names))
-  await guard(lab(), { config: `dns: { gateway: true }\nallow: ['**.any.example']` })
-  const from = await inside(lab())
-  expect(await status(from, 'n0.any.example')).toBe('NOERROR')
+describe('an answer whose address the kernel does not take is withheld', () => {
+  const config = `dns: { gateway: true }\nallow: ['**.any.example']`
+  const withheld = async (): Promise<number> =>
+    (await scrape(lab())).value('dns_queries_total', {
+      policy: 'common',
+      outcome: 'withheld',
+      type: 'A',
+    }) ?? 0
   let next = 0
-  const { stdout } = await lab().host(['pgrep', '-f', '^ipset -exist -$'])
-  for (const signal of ['STOP', 'CONT'] as const) {
-    await lab().host(['kill', `-${signal}`, ...stdout.trim().split('\n')])
-    const expected = signal === 'STOP' ? 'SERVFAIL' : 'NOERROR'
-    await lab().waitFor(`${signal} brings ${expected}`, async () => {
-      next += 1
-      return (await status(from, `n${next}.any.example`)) === expected
-    })
+
+  /** The status of a question for a name with an address that the kernel does not hold. */
+  async function askedAnew(from: LabContainer): Promise<string> {
+    next += 1
+    return status(from, `n${next}.any.example`)
   }
-  expect(
-    (await scrape(lab())).value('dns_queries_total', { policy: 'common', outcome: 'withheld', type: 'A' }),
-  ).toBeGreaterThan(0)
+
+  test('because its set is full', async () => {
+    const names = Array.from({ length: 250 }, (_, number) => [
+      `n${number}.any.example`,
+      { a: [`198.19.1.${number}`] },
+    ])
+    await lab().inet.dns(Object.fromEntries(names))
+    await guard(lab(), { config })
+    const from = await inside(lab())
+    expect(await askedAnew(from)).toBe('NOERROR')
+    const { stdout: saved } = await lab().host(['ipset', 'save'])
+    const set = /^add (\S+) 198\.19\.1\.1 /m.exec(saved)?.[1] ?? ''
+    const { stdout } = await lab().host(['ipset', 'list', '-t', set])
+    const most = Number(/maxelem (\d+)/.exec(stdout)?.[1])
+    expect(most).toBeGreaterThan(1000)
+    // More than there is room for, in a range of no name of ours.
+    const adds = Array.from(
+      { length: most },
+      (_, index) => `add ${set} 198.18.${index >> 8}.${index & 255} timeout 600 comment "somebody else"`,
+    )
+    const before = await withheld()
+    await lab()
+      .host(['ipset', '-exist', 'restore'], { input: `${adds.join('\n')}\n` })
+      .catch(() => undefined)
+    expect(await askedAnew(from)).toBe('SERVFAIL')
+    expect(await withheld()).toBeGreaterThan(before)
+    await lab().waitFor('what is not ours is gone again', async () => (await askedAnew(from)) === 'NOERROR')
+  })
+
+  test('in time, by an `ipset` that hangs, where there is no other way to the kernel', async () => {
+    // Alone: what it would find beside itself is not there.
+    const alone = join(lab().directory, 'alone.cjs')
+    await copyFile(bundle(), alone)
+    vi.stubEnv('EMBARGOD_LAB_PROGRAM', alone)
+    const daemon = await guard(lab(), { config }).finally(() => vi.unstubAllEnvs())
+    expect(daemon.logs).toContain('one message at a time')
+    const from = await inside(lab())
+    expect(await askedAnew(from)).toBe('NOERROR')
+    const { stdout } = await lab().host(['pgrep', '-f', '^ipset -exist -$'])
+    for (const signal of ['STOP', 'CONT'] as const) {
+      await lab().host(['kill', `-${signal}`, ...stdout.trim().split('\n')])
+      const expected = signal === 'STOP' ? 'SERVFAIL' : 'NOERROR'
+      await lab().waitFor(`${signal} brings ${expected}`, async () => (await askedAnew(from)) === expected)
+    }
+    expect(await withheld()).toBeGreaterThan(0)
+  })
 })
 
 test('a restart answers from what was known, with dead upstreams too', async () => {

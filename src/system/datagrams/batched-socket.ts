@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { closeSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { errorOf, type Libc } from '../libc.ts'
-import { MessageBatch, SLOTS } from './message-batch.ts'
+import { SLOTS, type MessageBatch } from './message-batch.ts'
 import type { BindOptions, ConnectOptions, DatagramEvents, Datagrams, Peer } from './model.ts'
 import { encodeSocketAddress, FAMILY, readSocketAddress } from './socket-address.ts'
 
