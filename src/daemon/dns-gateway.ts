@@ -109,8 +109,6 @@ export class DnsGateway {
     }
     // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
     setFlagsFromString('--no-optimize-for-size')
-    // What a flood of names leaves behind is taken away when it is half of what is of use, not when it is three times as much.
-    setFlagsFromString('--heap-growing-percent=50')
     await this.#listen(config.dns.port)
     return servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams'
   }

@@ -40,7 +40,7 @@ export function encodeAdditions(additions: readonly Additions[], nextSequence: (
 /** What the kernel says of a message: 0, or an error number; undefined: it is about another one. */
 export function readAcknowledgement(answer: Buffer, sequence: number): number | undefined {
   if (answer.length < HEADER_BYTES + 4 || answer.readUInt16LE(4) !== NLMSG_ERROR) return undefined
-  return answer.readUInt32LE(8) === sequence ? -answer.readInt32LE(HEADER_BYTES) : undefined
+  return answer.readUInt32LE(8) === sequence ? Math.abs(answer.readInt32LE(HEADER_BYTES)) : undefined
 }
 
 function encodeOne(set: string, writes: readonly ElementWrite[], sequence: number): AddMessage {

@@ -19,12 +19,12 @@ describe('the message that adds', () => {
     expect(message?.sequence).toBe(1)
     expect(message?.bytes.toString('hex')).toBe(
       hex(
-        '70000000 0906 0500 01000000 00000000', // length, ADD of ipset, request and acknowledgement, number
+        '5c000000 0906 0500 01000000 00000000', // length, ADD of ipset, request and acknowledgement, number
         '02 00 0000', // IPv4
         '0500 0100 06 000000', // protocol 6
         '0a00 0200 7765622d3400 0000', // the set
         '0800 0900 00000000', // line
-        '3400 0880 3000 0780', // several, the first
+        '2c00 0880 2800 0780', // several, the first
         '0c00 0180 0800 0140 c0000207',
         '0800 0640 00000258',
         '0e00 1a00 612e6578616d706c6500 0000',
