@@ -91,10 +91,10 @@ export class Upstreams {
       return Promise.reject(new UpstreamError('too many questions on the way'))
     const ranked = this.#ranked()
     if (ranked.length === 0) return Promise.reject(new UpstreamError('there is no name server to ask'))
-    const nowMs = this.#nowMs()
-    this.#tryAgain(ranked, question, nowMs)
-    this.#onTheWay++
     return new Promise((resolve, reject) => {
+      const nowMs = this.#nowMs()
+      this.#tryAgain(ranked, question, nowMs)
+      this.#onTheWay++
       // A datagram may be lost: a lone server that is silent is asked twice.
       const left = ranked.length === 1 ? [...ranked, ...ranked] : ranked
       const end = (message: Buffer | undefined): void => {

@@ -47,9 +47,9 @@ export function formatAddress(bytes: ArrayLike<number>): Address {
 }
 
 /** `::ffff:0:0/96`: an IPv4 address in IPv6 clothes, which no packet on the wire bears. */
-export const isMapped = (bytes: readonly number[]): boolean =>
+export const isMapped = (bytes: ArrayLike<number>): boolean =>
   bytes.length === 16 &&
-  bytes.slice(0, 10).every((byte) => byte === 0) &&
+  Array.from({ length: 10 }, (_, at) => bytes[at]).every((byte) => byte === 0) &&
   bytes[10] === 255 &&
   bytes[11] === 255
 

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { closeSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { errorOf, type Libc } from '../libc.ts'
 import { SLOTS, type MessageBatch } from './message-batch.ts'
 import type { BindOptions, ConnectOptions, DatagramEvents, Datagrams, Peer } from './model.ts'
@@ -69,8 +69,7 @@ export class BatchedSocket implements Datagrams {
   static bind(kernel: Kernel, { type, at, receiveBytes, ...events }: BindOptions): BatchedSocket {
     const isOurs = !('fd' in at)
     const fd = isOurs ? open(kernel.libc, type, (libc, own) => bindTo(libc, own, type, at)) : at.fd
-    const socket = watch(fd, type)
-    if (isOurs) socket.setRecvBufferSize(receiveBytes)
+    const socket = watch(fd, type, isOurs ? receiveBytes : undefined)
     return new BatchedSocket(kernel, socket, { fd, peer: undefined, events })
   }
 
@@ -79,8 +78,7 @@ export class BatchedSocket implements Datagrams {
     const type = isIPv6(host) ? 'udp6' : 'udp4'
     const address = encodeSocketAddress(type, host, port)
     const fd = open(kernel.libc, type, (libc, own) => libc.connect(own, address, address.length))
-    const socket = watch(fd, type)
-    socket.setRecvBufferSize(receiveBytes)
+    const socket = watch(fd, type, receiveBytes)
     const peer = { address: host, port, encoded: address }
     return new BatchedSocket(kernel, socket, { fd, peer, events })
   }
@@ -177,13 +175,19 @@ function bindTo(
 }
 
 /** Node closes it when the socket is closed. */
-function watch(fd: number, type: 'udp4' | 'udp6'): Socket {
+function watch(fd: number, type: 'udp4' | 'udp6', receiveBytes: number | undefined): Socket {
   const socket = createSocket({
     type,
     lookup: (address, _, found) => found(null, address, type === 'udp6' ? 6 : 4),
   })
-  socket.bind({ fd })
-  return socket
+  try {
+    socket.bind({ fd })
+    if (receiveBytes !== undefined) socket.setRecvBufferSize(receiveBytes)
+    return socket
+  } catch (error) {
+    socket.close()
+    throw error
+  }
 }
 
 /** Undefined: of another family. */
@@ -193,8 +197,10 @@ function peerOf(encoded: Buffer): Peer | undefined {
 }
 
 /** Undefined: of a link-local address, whose interface it does not say. */
-const encodedOf = (address: string, port: number): Buffer | undefined =>
-  address.includes('%') ? undefined : encodeSocketAddress(isIPv6(address) ? 'udp6' : 'udp4', address, port)
+function encodedOf(address: string, port: number): Buffer | undefined {
+  const version = address.includes('%') ? 0 : isIP(address)
+  return version === 0 ? undefined : encodeSocketAddress(version === 6 ? 'udp6' : 'udp4', address, port)
+}
 
 /** Of a peer that is gone, or a route to it. */
 const ignore = (): void => undefined

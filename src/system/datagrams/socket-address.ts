@@ -1,4 +1,4 @@
-import { formatAddress, parseBytes } from '../../net/address.ts'
+import { formatAddress, isMapped, parseBytes } from '../../net/address.ts'
 
 export const FAMILY = { udp4: 2, udp6: 10 } as const
 const V4_BYTES = 16
@@ -22,5 +22,8 @@ export function readSocketAddress(encoded: Buffer): { address: string; port: num
   // A view of the four bytes would cost more than all else here.
   if (encoded.length === V4_BYTES)
     return { address: `${encoded[4]}.${encoded[5]}.${encoded[6]}.${encoded[7]}`, port }
-  return { address: formatAddress(encoded.subarray(8, 24)), port }
+  const bytes = encoded.subarray(8, 24)
+  // Of a socket that takes both families, as Node writes it.
+  if (isMapped(bytes)) return { address: `::ffff:${formatAddress(bytes.subarray(12))}`, port }
+  return { address: formatAddress(bytes), port }
 }
