@@ -77,10 +77,12 @@ export function diffSets(
       gone.add(successor(spec.name))
       memory.push(() => known.delete(successor(spec.name)))
     }
+    // Where strangers take the room they go first: what is added would be refused for ever.
+    const isFull = usable && current.elements.size + work.adds.length > current.header.maxelem
+    for (const element of work.deletes) (isFull ? before : after).push(renderDelete(spec.name, element))
     // One by one: a set has more elements than a call takes arguments.
     if (!usable) for (const line of replaceLines(spec, current, work.adds)) before.push(line)
     else for (const write of work.adds) before.push(renderAdd(spec.name, write))
-    for (const element of work.deletes) after.push(renderDelete(spec.name, element))
     if (current && !usable && swappable(spec, current)) {
       after.push(`destroy ${successor(spec.name)}`)
       gone.add(successor(spec.name))

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeBad, encodeReply } from '../../../src/gateway/encode.ts'
 import { dotted, isBad, readQuery } from '../../../src/gateway/query.ts'
 import { readReply } from '../../../src/gateway/reply.ts'
+import { parseAddress } from '../../../src/net/address.ts'
 import { MalformedMessage } from '../../../src/resolve/message-reader.ts'
 import { a, aaaa, cname } from '../../support/dns-server.ts'
 import { STRANGER, TestGateway, turns, WEB } from './gateways.ts'
@@ -200,7 +201,8 @@ describe('whatever an upstream says', () => {
           const answered = world.send(WEB, question({ type: `UNKNOWN_${type}` }))
           await turns()
           expect(answered.messages).toHaveLength(1)
-          for (const address of answered.addresses) expect(held).toContain(address)
+          // The other implementation writes some IPv6 addresses in another way.
+          for (const address of answered.addresses) expect(held).toContain(parseAddress(address))
         }
       }),
       { numRuns: 50 },

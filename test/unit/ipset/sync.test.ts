@@ -283,6 +283,19 @@ describe('the difference of sets', () => {
   )
 })
 
+test('a set that strangers filled has room again for what is ours', async () => {
+  const kernel = new FakeKernel()
+  const name = allowSet('common', PORTS[0] ?? portList([]), 4)
+  const spec: SetSpec = { name, family: 4, type: 'hash:net', timeout: 600, maxelem: 2 }
+  kernel.sets.line(`create ${name} hash:net family inet maxelem 2 timeout 600 counters comment`)
+  for (const element of ['198.18.0.1', '198.18.0.2']) kernel.sets.line(`add ${name} ${element}`)
+  const membership = new Membership()
+  membership.setStatics(new Map([[name, new Map([['203.0.113.1', 'a.example.com']])]]))
+  const all = { all: true, elements: new Map() }
+  await write(kernel, diffSets([spec], membership, await read(kernel), all, kernel.nowMs))
+  expect(state(kernel)).toEqual([[name, ['203.0.113.1 a.example.com']]])
+})
+
 describe('what the tool prints', () => {
   test('is read back, comments with anything in them included', () =>
     fc.assert(
