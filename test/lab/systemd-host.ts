@@ -80,6 +80,8 @@ export class SystemdHost {
     await mkdir(join(this.upper, 'usr/bin'), { recursive: true })
     await copyFile(bundle(), join(this.upper, 'usr/bin/embargod'))
     await run(['chmod', '0755', join(this.upper, 'usr/bin/embargod')])
+    await mkdir(join(this.upper, 'usr/lib/embargod'), { recursive: true })
+    await copyFile(join(dirname(bundle()), 'koffi.node'), join(this.upper, 'usr/lib/embargod/koffi.node'))
   }
 
   /** For a host whose engine is its own and that runs the program under test all the same. */

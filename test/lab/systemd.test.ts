@@ -242,6 +242,8 @@ describe('with the DNS gateway', () => {
     expect(answers.length).toBeGreaterThan(5)
     expect(answers.filter((answer) => answer !== '203.0.113.10')).toEqual([])
     await lab().waitFor('it is up again', isUp)
+    // In its sandbox too it has its ways to the kernel.
+    expect(await host.journal('embargod.service')).not.toContain('one message at a time')
   })
 
   test('a packet for it does not start a daemon that was stopped', async () => {
