@@ -60,7 +60,7 @@ async function settled(): Promise<void> {
 /** Starts what is killed at that write. False where the write did not come: it was a timer's, that fell into the count. */
 async function killedAt(step: number): Promise<boolean> {
   const killed = await guard(lab(), { config: BLUE, env: { PATH: tools.path }, wait: false })
-  const code = await Promise.race([killed.ended, sleep(10_000, undefined, { ref: false })])
+  const code = await Promise.race([killed.ended, sleep(30_000, undefined, { ref: false })])
   if (code === undefined) {
     await killed.term()
     expect(step).toBeGreaterThan(FEWEST_STEPS)
