@@ -57,7 +57,7 @@ export class Netlink {
       const error = readAcknowledgement(this.#answer.subarray(0, bytes), sequence)
       if (error !== undefined) return error
     }
-    throw this.#lost('no acknowledgement')
+    throw this.#lost('waiting for an acknowledgement')
   }
 
   /** The next message has a socket of its own. */

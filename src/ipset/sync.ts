@@ -78,7 +78,7 @@ export function diffSets(
       memory.push(() => known.delete(successor(spec.name)))
     }
     // Where strangers take the room they go first: what is added would be refused for ever.
-    const isFull = usable && current.elements.size + work.adds.length > current.header.maxelem
+    const isFull = usable && !hasRoom(current, work.adds)
     for (const element of work.deletes) (isFull ? before : after).push(renderDelete(spec.name, element))
     // One by one: a set has more elements than a call takes arguments.
     if (!usable) for (const line of replaceLines(spec, current, work.adds)) before.push(line)
@@ -124,6 +124,12 @@ function wantedComment(membership: Membership, set: string, element: string): st
 interface ElementWork {
   readonly adds: ElementWrite[]
   readonly deletes: string[]
+}
+
+/** For what is new: an element that stands is only renewed. */
+function hasRoom({ elements, header }: KnownSet, adds: readonly ElementWrite[]): boolean {
+  if (elements.size + adds.length <= header.maxelem) return true
+  return elements.size + adds.filter(({ element }) => !elements.has(element)).length <= header.maxelem
 }
 
 function fits(spec: SetSpec, header: SetHeader): boolean {

@@ -58,7 +58,8 @@ export function libcOrWhyNot(): Libc | Error {
 /** As Node's own errors: of the last call, which failed. */
 export function errorOf(libc: Libc, call: string): NodeJS.ErrnoException & { readonly errno: number } {
   const errno = libc.errno()
-  const code = getSystemErrorName(-errno)
+  // A call that gave less than it should, and no reason.
+  const code = errno > 0 ? getSystemErrorName(-errno) : 'UNKNOWN'
   return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call })
 }
 

@@ -133,16 +133,20 @@ export class BatchedSocket implements Datagrams {
         batch.put(slot, message, to?.encoded)
       }
       const sent = libc.sendmmsg(this.#fd, batch.address, count, MSG_DONTWAIT)
-      if (sent > 0) first += sent
-      else if (libc.errno() === EAGAIN) {
+      if (sent > 0) {
+        first += sent
+        continue
+      }
+      const errno = libc.errno()
+      if (errno === EAGAIN) {
         this.#leaving = all.slice(first)
         setTimeout(() => this.#flush(), AGAIN_MS)
         return
-      } else {
-        // It is about the first of them alone.
-        if (this.#peer) this.#failed('sendmmsg')
-        if (libc.errno() !== EINTR) first++
       }
+      if (errno === EINTR) continue
+      // It is about the first of them alone.
+      first++
+      if (this.#peer) this.#failed('sendmmsg')
     }
   }
 

@@ -12,7 +12,7 @@ export async function bindDatagrams(options: BindOptions): Promise<Datagrams> {
   return kernel ? BatchedSocket.bind(kernel, options) : PlainSocket.bind(options)
 }
 
-/** The kernel lets through only what the host sent from that port. A host to which there is no way is an error that comes by its event. */
+/** The kernel lets through only what the host sent from that port. That there is no way to the host is thrown, or comes as an error of the socket. */
 export function connectDatagrams(options: ConnectOptions): Datagrams {
   const kernel = kernelIfAny()
   return kernel ? BatchedSocket.connect(kernel, options) : PlainSocket.connect(options)

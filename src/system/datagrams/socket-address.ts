@@ -25,5 +25,7 @@ export function readSocketAddress(encoded: Buffer): { address: string; port: num
   const bytes = encoded.subarray(8, 24)
   // Of a socket that takes both families, as Node writes it.
   if (isMapped(bytes)) return { address: `::ffff:${formatAddress(bytes.subarray(12))}`, port }
-  return { address: formatAddress(bytes), port }
+  // Of a link-local address with its interface, as Node writes it too: by itself it is nobody's.
+  const scope = encoded.readUInt32LE(24)
+  return { address: scope === 0 ? formatAddress(bytes) : `${formatAddress(bytes)}%${scope}`, port }
 }

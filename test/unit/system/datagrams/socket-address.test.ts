@@ -21,5 +21,11 @@ test.each([
   expect(() => encodeSocketAddress(type, address, 1)).toThrow(address),
 )
 
+test('a link-local address comes with its interface', () => {
+  const encoded = encodeSocketAddress('udp6', 'fe80::7', 53)
+  encoded.writeUInt32LE(3, 24)
+  expect(readSocketAddress(encoded)).toEqual({ address: 'fe80::7%3', port: 53 })
+})
+
 test('what is of no family that is known is none', () =>
   expect(readSocketAddress(Buffer.alloc(8))).toBeUndefined())
