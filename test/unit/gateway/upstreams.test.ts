@@ -136,7 +136,8 @@ describe('a question', () => {
     expect(distinct(server.asked.map(({ query }) => idOf(query)))).toBeGreaterThan(950)
     expect(distinct(server.asked.map(({ query }) => nameIn(query)))).toBeGreaterThan(950)
     const ports = distinct(server.asked.map(({ fromPort }) => fromPort))
-    expect(ports).toBeGreaterThanOrEqual(8)
+    // Of eight ports 32 draws miss one in every ninth run, three in one of 60,000.
+    expect(ports).toBeGreaterThanOrEqual(6)
     expect(ports).toBeLessThan(40)
   })
 
