@@ -19,7 +19,7 @@ const SOCK_CLOEXEC = 0o2000000
 const MSG_DONTWAIT = 0x40
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
-const [EINTR, EAGAIN] = [4, 11]
+const [EINTR, EIO, EAGAIN, EINVAL] = [4, 5, 11, 22]
 
 /** So many full batches are read in one turn: what else is to be done shall not wait for a flood. */
 const BATCHES_A_TURN = 4
@@ -45,6 +45,11 @@ export class BatchedSocket implements Datagrams {
   readonly #events: DatagramEvents
   /** Undefined: it is not connected. */
   readonly #peer: Peer | undefined
+  /**
+   * Messages may be joined on their way through the kernel. Only to a peer of ours: a container with a network stack of its own reads what is on its interface,
+   * and would take many answers for one.
+   */
+  #joins: boolean
   #leaving: Leaving[] = []
   #closed = false
 
@@ -58,6 +63,7 @@ export class BatchedSocket implements Datagrams {
     this.#socket = socket
     this.#events = events
     this.#peer = peer
+    this.#joins = peer !== undefined
     socket.on('error', (error) => events.onError(error))
     socket.on('message', (message, { address, port }) => {
       events.onMessage(message, peer ?? { address, port, encoded: encodedOf(address, port) })
@@ -126,15 +132,17 @@ export class BatchedSocket implements Datagrams {
     const { libc, leaving: batch } = this.#kernel
     const all = this.#leaving
     this.#leaving = []
+    if (this.#joins) all.sort((a, b) => a.message.length - b.message.length)
     for (let first = 0; first < all.length && !this.#closed;) {
       const count = Math.min(SLOTS, all.length - first)
       for (let slot = 0; slot < count; slot++) {
         const { message, to } = all[first + slot] as Leaving
         batch.put(slot, message, to?.encoded)
       }
-      const sent = libc.sendmmsg(this.#fd, batch.address, count, MSG_DONTWAIT)
+      const headers = batch.arrange(count, this.#joins)
+      const sent = libc.sendmmsg(this.#fd, batch.address, headers, MSG_DONTWAIT)
       if (sent > 0) {
-        first += sent
+        first += batch.messagesIn(sent)
         continue
       }
       const errno = libc.errno()
@@ -144,8 +152,13 @@ export class BatchedSocket implements Datagrams {
         return
       }
       if (errno === EINTR) continue
+      // Of a kernel before 4.18, and where something on the way cannot take them apart again.
+      if (this.#joins && (errno === EINVAL || errno === EIO)) {
+        this.#joins = false
+        continue
+      }
       // It is about the first of them alone.
-      first++
+      first += batch.messagesIn(1)
       if (this.#peer) this.#failed('sendmmsg')
     }
   }

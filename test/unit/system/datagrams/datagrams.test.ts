@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { BatchedSocket, type Kernel } from '../../../../src/system/datagrams/batched-socket.ts'
 import { MessageBatch } from '../../../../src/system/datagrams/message-batch.ts'
 import type { BindOptions, ConnectOptions, Datagrams, Peer } from '../../../../src/system/datagrams/model.ts'
+import { encodeSocketAddress } from '../../../../src/system/datagrams/socket-address.ts'
 import { PlainSocket } from '../../../../src/system/datagrams/plain-socket.ts'
 import { libcOrWhyNot, type Libc } from '../../../../src/system/libc.ts'
 
@@ -176,6 +177,48 @@ describe.each(['batched', 'plain'] as const)('a %s socket', (kind) => {
   })
 })
 
+describe.each(FAMILIES)('messages of one turn, $type', ({ type, host }) => {
+  test('are as few as they have lengths for the kernel, and arrive as they are', async () => {
+    const server = await peer(type, host)
+    const heard: string[] = []
+    server.on('message', (message) => heard.push(message.toString()))
+    const taken: number[] = []
+    const sendmmsg: Libc['sendmmsg'] = (fd, headers, count, flags) => {
+      const sent = libc.sendmmsg(fd, headers, count, flags)
+      taken.push(sent)
+      return sent
+    }
+    const socket = BatchedSocket.connect(
+      { ...kernel, libc: { ...libc, sendmmsg } },
+      {
+        host,
+        port: server.address().port,
+        receiveBytes: 1 << 16,
+        onMessage: () => undefined,
+        onError: (error) => heard.push(error.message),
+      },
+    )
+    ends.push(() => socket.close())
+    // Those of the last length are too long to share a way.
+    const messages = Array.from({ length: 30 }, (_, index) =>
+      String(index)
+        .padStart(2)
+        .padEnd([40, 100, 512, 513][index % 4] ?? 0, '.'),
+    )
+    for (const message of messages) socket.send(Buffer.from(message))
+    await until(() => heard.length === 30)
+    expect(heard.toSorted()).toEqual(messages.toSorted())
+    expect(taken).toEqual([3 + messages.filter(({ length }) => length === 513).length])
+    // What was joined before is nobody else's concern.
+    const { socket: other } = await listen('batched', { type, host })
+    const own = { address: host, port: server.address().port }
+    const encoded = encodeSocketAddress(type, own.address, own.port)
+    for (const text of ['aa', 'bb', 'cc']) other.send(Buffer.from(text), { ...own, encoded })
+    await until(() => heard.length === 33)
+    expect(heard.slice(30)).toEqual(['aa', 'bb', 'cc'])
+  })
+})
+
 describe('a kernel that is not ready', () => {
   /** Its sending fails so often, with this error. */
   const failing = (times: number, errno: number): Kernel => {
@@ -195,6 +238,8 @@ describe('a kernel that is not ready', () => {
   test.each([
     ['has no room yet', 11, 3],
     ['was interrupted', 4, 3],
+    ['is too old to take many for one', 22, 1],
+    ['cannot take them apart', 5, 1],
   ])('that %s is asked again', async (_, errno, times) => {
     const server = await peer('udp4', '127.0.0.1')
     const heard: string[] = []
