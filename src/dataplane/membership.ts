@@ -109,10 +109,11 @@ export class Membership {
     let ofName = this.#ofName.get(name)
     if (!ofName && sets.length > 0) this.#ofName.set(name, (ofName = new Map()))
     for (const set of sets) {
-      const elements = ofName?.get(set)
-      if (elements?.has(address)) continue
-      if (elements) elements.add(address)
-      else ofName?.set(set, new Set([address]))
+      const elements = ofName?.get(set) ?? new Set()
+      const before = elements.size
+      elements.add(address)
+      if (elements.size === before) continue
+      if (before === 0) ofName?.set(set, elements)
       this.#own(set, address, name)
     }
     return sets

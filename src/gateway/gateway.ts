@@ -13,12 +13,16 @@ import { readReply, type Reply, type ResourceRecord } from './reply.ts'
 import { RCODE, TYPE, typeName } from './types.ts'
 
 export interface Upstream {
-  ask(question: {
-    readonly name: string
-    readonly type: number
-    readonly dnssecOk: boolean
-    readonly checkingDisabled: boolean
-  }): Promise<Buffer>
+  /** `done` is called once, now or later, with the answer, or with why there is none. */
+  ask(
+    question: {
+      readonly name: string
+      readonly type: number
+      readonly dnssecOk: boolean
+      readonly checkingDisabled: boolean
+    },
+    done: (result: Buffer | Error) => void,
+  ): void
 }
 
 export interface GatewayOptions {
@@ -189,7 +193,9 @@ export class Gateway {
     }
     const waiting = [done]
     this.#asked.set(key, waiting)
-    const end = (reply: Reply | undefined): void => {
+    const dnssecOk = edns?.dnssecOk ?? false
+    this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }, (result) => {
+      const reply = result instanceof Error ? undefined : this.#take(result, key, name, type)
       this.#asked.delete(key)
       for (const one of waiting) {
         try {
@@ -198,27 +204,21 @@ export class Gateway {
           this.#onFault(error)
         }
       }
-    }
-    const dnssecOk = edns?.dnssecOk ?? false
-    void this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }).then(
-      (message) => end(this.#take(message, key, name, type)),
-      () => end(undefined),
-    )
+    })
   }
 
   /** Undefined: it is of no use, or of less than an older one. */
   #take(message: Buffer, key: string, name: string, type: number): Reply | undefined {
-    let reply: Reply
     try {
-      reply = readReply(message, name, type)
+      const reply = readReply(message, name, type)
+      if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain)
+        return this.cache.stale(key, this.#nowMs()) ? undefined : reply
+      this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
+      return reply
     } catch (error) {
       if (!(error instanceof MalformedMessage)) this.#onFault(error)
       return undefined
     }
-    if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain)
-      return this.cache.stale(key, this.#nowMs()) ? undefined : reply
-    this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
-    return reply
   }
 
   #lifeMs({ ttlSeconds, answers }: Reply, type: number): number {

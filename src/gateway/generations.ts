@@ -13,6 +13,7 @@ export class Generations<Value> {
     private readonly weightOf: (value: Value) => number = () => 1,
   ) {}
 
+  /** One whose value was set again unseen counts twice until the old generation goes. */
   get size(): number {
     return this.#young.size + this.#old.size
   }
@@ -22,14 +23,15 @@ export class Generations<Value> {
     const young = this.#young.get(key)
     if (young !== undefined) return young
     const old = this.#old.get(key)
-    if (old !== undefined) this.set(key, old)
+    if (old === undefined) return undefined
+    this.#old.delete(key)
+    this.set(key, old)
     return old
   }
 
   set(key: string, value: Value): void {
     const before = this.#young.get(key)
     if (before !== undefined) this.#youngWeight -= this.weightOf(before)
-    else if (this.#old.size > 0) this.#old.delete(key)
     this.#youngWeight += this.weightOf(value)
     this.#young.set(key, value)
     if (this.#youngWeight < this.most / 2) return
@@ -45,7 +47,7 @@ export class Generations<Value> {
     this.#old.delete(key)
   }
 
-  /** What was used least lately first, within one generation of two. */
+  /** What was used least lately first, within one generation of two: what comes later holds. */
   *entries(): Iterable<readonly [string, Value]> {
     yield* this.#old
     yield* this.#young

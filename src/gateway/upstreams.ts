@@ -32,7 +32,7 @@ interface Asking {
   readonly question: UpstreamQuestion
   readonly deadlineMs: number
   readonly servers: readonly Server[]
-  /** Undefined: nobody answered. */
+  /** With what the first of them said that would not answer; undefined: nobody said anything. */
   readonly end: (message: Buffer | undefined) => void
 }
 
@@ -81,32 +81,29 @@ export class Upstreams {
   }
 
   /**
-   * The whole answer, whose id and question are those that were sent. A server that fails or refuses is no reason to give up while there is another one;
-   * where all do, what the first of them said is the answer.
-   * @throws UpstreamError when nobody answered in time, and at once when too many questions are on the way.
+   * Calls `done` once, with the whole answer, whose id and question are those that were sent. A server that fails or refuses is no reason to give up while there is
+   * another one; where all do, what the first of them said is the answer. An UpstreamError says that nobody answered in time, or at once that too many questions are
+   * on the way. By a callback, since of promises each question would need some: `done` must not throw.
    */
-  ask(question: UpstreamQuestion): Promise<Buffer> {
-    if (this.#closed) return Promise.reject(new UpstreamError('closed'))
-    if (this.#onTheWay >= MOST_ON_THE_WAY)
-      return Promise.reject(new UpstreamError('too many questions on the way'))
+  ask(question: UpstreamQuestion, done: (result: Buffer | UpstreamError) => void): void {
+    if (this.#closed) return done(new UpstreamError('closed'))
+    if (this.#onTheWay >= MOST_ON_THE_WAY) return done(new UpstreamError('too many questions on the way'))
     const ranked = this.#ranked()
-    if (ranked.length === 0) return Promise.reject(new UpstreamError('there is no name server to ask'))
-    return new Promise((resolve, reject) => {
-      const nowMs = this.#nowMs()
-      this.#tryAgain(ranked, question, nowMs)
-      this.#onTheWay++
-      // A datagram may be lost: a lone server that is silent is asked twice.
-      const left = ranked.length === 1 ? [...ranked, ...ranked] : ranked
-      const end = (message: Buffer | undefined): void => {
-        this.#onTheWay--
-        if (message && !this.#closed) resolve(message)
-        else reject(new UpstreamError(this.#closed ? 'closed' : 'no upstream answered in time'))
-      }
-      this.#askInTurn({ question, deadlineMs: nowMs + this.#timeoutMs, servers: left, end }, 0, undefined)
-    })
+    if (ranked.length === 0) return done(new UpstreamError('there is no name server to ask'))
+    const nowMs = this.#nowMs()
+    this.#tryAgain(ranked, question, nowMs)
+    this.#onTheWay++
+    // A datagram may be lost: a lone server that is silent is asked twice.
+    const left = ranked.length === 1 ? [...ranked, ...ranked] : ranked
+    const end = (message: Buffer | undefined): void => {
+      this.#onTheWay--
+      if (message && !this.#closed) done(message)
+      else done(new UpstreamError(this.#closed ? 'closed' : 'no upstream answered in time'))
+    }
+    this.#askInTurn({ question, deadlineMs: nowMs + this.#timeoutMs, servers: left, end }, 0, undefined)
   }
 
-  /** Rejects all that is on the way. */
+  /** Nothing that is on the way gets an answer. */
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)

@@ -74,8 +74,8 @@ export class Metrics {
     [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3, 10],
   )
   readonly #dnsQueries = this.#counter('dnsQueries')
-  /** Since the last scrape: to find a counter by its labels costs more than to answer from the cache. */
-  readonly #queriesSince = new Map<string, { readonly labels: Labels; count: number }>()
+  /** Since the last scrape, by policy, type and outcome: to find a counter by its labels costs more than to answer from the cache. */
+  readonly #queriesSince = new Map<string, Map<string, Map<string, number>>>()
   readonly #dnsDuration = this.#histogram(
     'dnsDuration',
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 1, 3],
@@ -117,7 +117,9 @@ export class Metrics {
 
   /** The page in Prometheus's text format. */
   render(): Promise<string> {
-    for (const { labels, count } of this.#queriesSince.values()) this.#dnsQueries.inc(labels, count)
+    for (const [policy, ofPolicy] of this.#queriesSince)
+      for (const [type, ofType] of ofPolicy)
+        for (const [outcome, count] of ofType) this.#dnsQueries.inc({ policy, outcome, type }, count)
     this.#queriesSince.clear()
     return this.#registry.metrics()
   }
@@ -178,10 +180,9 @@ export class Metrics {
     readonly held: boolean
   }): void {
     const { policy, outcome, type } = query
-    const key = `${outcome} ${type} ${policy}`
-    const counted = this.#queriesSince.get(key)
-    if (counted) counted.count++
-    else this.#queriesSince.set(key, { labels: { policy, outcome, type }, count: 1 })
+    const ofPolicy = entryOf(this.#queriesSince, policy)
+    const ofType = entryOf(ofPolicy, type)
+    ofType.set(outcome, (ofType.get(outcome) ?? 0) + 1)
     this.#dnsDuration.observe(query.durationMs / 1000)
     if (query.held) this.#dnsHeld.inc()
   }
@@ -282,6 +283,13 @@ export class Metrics {
 }
 
 type Labels = Record<string, string>
+
+/** The inner map of a key, which is made where there is none. */
+function entryOf<Key, Value>(outer: Map<string, Map<Key, Value>>, key: string): Map<Key, Value> {
+  let inner = outer.get(key)
+  if (!inner) outer.set(key, (inner = new Map()))
+  return inner
+}
 
 const ruleLabels = ({ family, policy, rule, action }: RuleRow): Labels => ({ family, policy, rule, action })
 

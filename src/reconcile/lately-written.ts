@@ -41,7 +41,6 @@ export class LatelyWritten {
       this.#turnedMs = nowMs
     }
     const { set, element } = written
-    this.#old.get(set)?.delete(element)
     const ofSet = this.#young.get(set)
     if (ofSet) ofSet.set(element, written)
     else this.#young.set(set, new Map([[element, written]]))
@@ -53,6 +52,7 @@ export class LatelyWritten {
     this.#old.get(set)?.delete(element)
   }
 
+  /** Of the same element the later one holds. */
   *of(set: string): Iterable<Written> {
     yield* this.#old.get(set)?.values() ?? []
     yield* this.#young.get(set)?.values() ?? []

@@ -39,6 +39,7 @@ export class NameRecord {
   /** The longest unseen first. */
   readonly #held = new Map<Address, Mutable<HeldAddress>>()
   #longestUnseen: readonly Candidate[] = []
+  #nextUnseen = 0
   readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
   readonly #past = new PastAddresses()
   readonly #families: Readonly<Record<Family, FamilyRecord>> = {
@@ -150,16 +151,18 @@ export class NameRecord {
   ): AdmitResult {
     const held: HeldAddress[] = []
     const refused: Address[] = []
-    const fresh: (typeof given)[number][] = []
-    for (const one of given) {
-      const { address, ttlMs } = one
-      if (this.#rangeOf(address, isHostAddress) === 'refused') {
+    const fresh: Mutable<HeldAddress>[] = []
+    for (const { address, ttlMs } of given) {
+      const range = this.#rangeOf(address, isHostAddress)
+      if (range === 'refused') {
         refused.push(address)
         continue
       }
       const known = this.#held.get(address)
       if (!known) {
-        fresh.push(one)
+        const expiresAtMs = nowMs + ttlMs + limits.retainMs
+        const isPrivate = range === 'private'
+        fresh.push({ address, family: familyOf(address), private: isPrivate, seenAtMs: nowMs, expiresAtMs })
         continue
       }
       // Not each time: a map in which one key is moved again and again gets slow.
@@ -170,23 +173,15 @@ export class NameRecord {
     }
     if (fresh.length === 0) return { held, refused, changed: false }
     const isGiven = (address: Address): boolean => given.some((one) => one.address === address)
-    for (const { address, ttlMs } of fresh) {
-      const expiresAtMs = nowMs + ttlMs + limits.retainMs
-      const twice = this.#held.get(address)
+    for (const item of fresh) {
+      const { address, family, expiresAtMs } = item
+      const twice = fresh.length > 1 ? this.#held.get(address) : undefined
       if (twice) {
         twice.expiresAtMs = Math.max(twice.expiresAtMs, expiresAtMs)
         continue
       }
-      const family = familyOf(address)
       this.#makeRoom(family, isGiven, 1, limits)
       if (this.#sizes[family] >= limits.maxAddressesPerName) continue
-      const item = {
-        address,
-        family,
-        private: this.#rangeOf(address, isHostAddress) === 'private',
-        seenAtMs: nowMs,
-        expiresAtMs,
-      }
       this.#hold(item)
       this.#families[family].everAnswered = true
       held.push(item)
@@ -363,19 +358,18 @@ export class NameRecord {
       held.seenAtMs === seenAtMs &&
       this.#held.get(held.address) === held &&
       !isAnswered(held.address)
-    let next = this.#longestUnseen.findIndex(isStill)
-    if (next === -1) {
-      const found: Candidate[] = []
-      for (const held of this.#held.values()) {
-        if (found.length === LOOKED_FOR_TOGETHER) break
-        if (held.family === family && !isAnswered(held.address)) found.push({ held, seenAtMs: held.seenAtMs })
-      }
-      this.#longestUnseen = found
-      next = 0
+    while (this.#nextUnseen < this.#longestUnseen.length) {
+      const next = this.#longestUnseen[this.#nextUnseen++]
+      if (next && isStill(next)) return next.held.address
     }
-    const address = this.#longestUnseen[next]?.held.address
-    this.#longestUnseen = this.#longestUnseen.slice(next + 1)
-    return address
+    const found: Candidate[] = []
+    for (const held of this.#held.values()) {
+      if (found.length === LOOKED_FOR_TOGETHER) break
+      if (held.family === family && !isAnswered(held.address)) found.push({ held, seenAtMs: held.seenAtMs })
+    }
+    this.#longestUnseen = found
+    this.#nextUnseen = 1
+    return found[0]?.held.address
   }
 
   #rememberRefused(refused: ReadonlySet<Address>): Address[] {

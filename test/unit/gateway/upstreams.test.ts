@@ -34,8 +34,19 @@ const plain = ({ port }: { readonly port: number }): UpstreamServer => ({
   port,
 })
 
-function upstreamsOf(servers: readonly UpstreamServer[], more: Partial<UpstreamsOptions> = {}): Upstreams {
-  const upstreams = new Upstreams({ servers, timeoutMs: 3_000, ...more })
+class PromisedUpstreams extends Upstreams {
+  promised(question: UpstreamQuestion): Promise<Buffer> {
+    return new Promise((resolve, reject) =>
+      this.ask(question, (result) => (result instanceof Error ? reject(result) : resolve(result))),
+    )
+  }
+}
+
+function upstreamsOf(
+  servers: readonly UpstreamServer[],
+  more: Partial<UpstreamsOptions> = {},
+): PromisedUpstreams {
+  const upstreams = new PromisedUpstreams({ servers, timeoutMs: 3_000, ...more })
   cleanUps.push(() => upstreams.close())
   return upstreams
 }
@@ -108,15 +119,15 @@ const transports = ({ asked }: RawDnsServer): string[] => asked.map(({ transport
 describe('a question', () => {
   test('is answered with the very bytes that the server sent', async () => {
     const server = await start(good)
-    const message = await upstreamsOf([plain(server)]).ask(question())
+    const message = await upstreamsOf([plain(server)]).promised(question())
     expect(message).toEqual(answerTo(server.asked[0]!.query))
   })
 
   test('asks for recursion and says how much fits, with DO and CD as wanted', async () => {
     const server = await start(good)
     const upstreams = upstreamsOf([plain(server)])
-    await upstreams.ask(question('a.example', 65))
-    await upstreams.ask({ ...question('a.example', 65), dnssecOk: true, checkingDisabled: true })
+    await upstreams.promised(question('a.example', 65))
+    await upstreams.promised({ ...question('a.example', 65), dnssecOk: true, checkingDisabled: true })
     const [first, second] = server.asked.map(({ query }) => query)
     const end = endOfQuestion(first!)
     expect(nameIn(first!).toLowerCase()).toBe(wire('a.example'))
@@ -131,7 +142,7 @@ describe('a question', () => {
   test('bears ids, ports and letters that nobody foresees, without a socket of its own in a rush', async () => {
     const server = await start(good)
     const upstreams = upstreamsOf([plain(server)])
-    await Promise.all(Array.from({ length: 1_000 }, () => upstreams.ask(question())))
+    await Promise.all(Array.from({ length: 1_000 }, () => upstreams.promised(question())))
     const distinct = (values: readonly unknown[]): number => new Set(values).size
     expect(distinct(server.asked.map(({ query }) => idOf(query)))).toBeGreaterThan(950)
     expect(distinct(server.asked.map(({ query }) => nameIn(query)))).toBeGreaterThan(950)
@@ -145,7 +156,7 @@ describe('a question', () => {
     const server = await start(good)
     const upstreams = upstreamsOf([plain(server)])
     for (let round = 0; round < 30; round++)
-      await Promise.all(Array.from({ length: 100 }, () => upstreams.ask(question())))
+      await Promise.all(Array.from({ length: 100 }, () => upstreams.promised(question())))
     const byPort = new Map<number, number>()
     for (const { fromPort } of server.asked) byPort.set(fromPort, (byPort.get(fromPort) ?? 0) + 1)
     expect(Math.max(...byPort.values())).toBeLessThanOrEqual(256)
@@ -161,16 +172,16 @@ describe('a question', () => {
     const upstreams = upstreamsOf([plain(server)])
     for (let round = 0; round < 20; round++) {
       const names = Array.from({ length: 100 }, (_, index) => `n${round}-${index}.example.com`)
-      const messages = await Promise.all(names.map((name) => upstreams.ask(question(name))))
+      const messages = await Promise.all(names.map((name) => upstreams.promised(question(name))))
       expect(messages.map((message) => nameIn(message).toLowerCase())).toEqual(names.map(wire))
     }
   })
 
   test('for the root or a name without letters is answered', async () => {
     const upstreams = upstreamsOf([plain(await start(good))])
-    const root = await upstreams.ask({ ...question(), name: '\0' })
+    const root = await upstreams.promised({ ...question(), name: '\0' })
     expect(endOfQuestion(root)).toBe(17)
-    expect(nameIn(await upstreams.ask(question('1.2.3')))).toBe(wire('1.2.3'))
+    expect(nameIn(await upstreams.promised(question('1.2.3')))).toBe(wire('1.2.3'))
   })
 })
 
@@ -205,14 +216,14 @@ describe('what does not answer the question is passed over:', () => {
       good(asked)
     }
     const byUdp = await start(reply)
-    const message = await upstreamsOf([plain(byUdp)]).ask(question('some.name.example', 65))
+    const message = await upstreamsOf([plain(byUdp)]).promised(question('some.name.example', 65))
     expect(message).toEqual(answerTo(byUdp.asked[0]!.query))
     expect(transports(byUdp)).toEqual(['udp'])
 
     const byStream = await start((asked) =>
       asked.transport === 'udp' ? asked.send(answerTo(asked.query, { cut: true })) : reply(asked),
     )
-    const whole = await upstreamsOf([plain(byStream)]).ask(question('some.name.example', 65))
+    const whole = await upstreamsOf([plain(byStream)]).promised(question('some.name.example', 65))
     expect(whole).toEqual(answerTo(byStream.asked[1]!.query))
   })
 
@@ -224,7 +235,7 @@ describe('what does not answer the question is passed over:', () => {
         setTimeout(() => send(answerTo(query)), 20)
       })
     })
-    expect(rcodeOf(await upstreamsOf([plain(server)]).ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreamsOf([plain(server)]).promised(question()))).toBe(0)
   })
 })
 
@@ -233,7 +244,7 @@ describe('a server that changes letters', () => {
     const server = await start(lowerCase)
     const upstreams = upstreamsOf([plain(server)])
     for (let count = 0; count < 5; count++)
-      expect(nameIn(await upstreams.ask(question()))).toBe(question().name)
+      expect(nameIn(await upstreams.promised(question()))).toBe(question().name)
     expect(transports(server)).toEqual(['udp', 'stream', 'udp', 'stream', 'udp', 'udp', 'udp'])
   })
 
@@ -242,9 +253,9 @@ describe('a server that changes letters', () => {
     const upstreams = upstreamsOf([plain(server)])
     for (let count = 0; count < 4; count++) {
       server.script = (asked) => (asked.transport === 'udp' ? lowerCase : good)(asked)
-      await upstreams.ask(question())
+      await upstreams.promised(question())
       server.script = good
-      await upstreams.ask(question())
+      await upstreams.promised(question())
     }
     expect(transports(server)).toEqual(Array.from({ length: 4 }, () => ['udp', 'stream', 'udp']).flat())
   })
@@ -252,8 +263,8 @@ describe('a server that changes letters', () => {
   test('and has no TCP is believed all the same, in the end', async () => {
     const server = await start(lowerCase, { udpOnly: true })
     const upstreams = upstreamsOf([plain(server)])
-    await expect(upstreams.ask(question())).rejects.toThrow(UpstreamError)
-    expect(rcodeOf(await upstreams.ask(question()))).toBe(0)
+    await expect(upstreams.promised(question())).rejects.toThrow(UpstreamError)
+    expect(rcodeOf(await upstreams.promised(question()))).toBe(0)
   })
 })
 
@@ -264,9 +275,9 @@ describe('an answer that is cut off', () => {
   test('is fetched by TCP, all of them over one connection', async () => {
     const server = await start(cutByUdp)
     const upstreams = upstreamsOf([plain(server)])
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     const names = Array.from({ length: 200 }, (_, index) => `n${index}.example.com`)
-    const messages = await Promise.all(names.map((name) => upstreams.ask(question(name))))
+    const messages = await Promise.all(names.map((name) => upstreams.promised(question(name))))
     expect(messages.map((message) => nameIn(message).toLowerCase())).toEqual(names.map(wire))
     expect(messages.every((message) => (message.readUInt16BE(2) & 0x200) === 0)).toBe(true)
     expect(server.connections).toBe(1)
@@ -280,14 +291,14 @@ describe('an answer that is cut off', () => {
       for (let at = 0; at < framed.length; at += 5)
         setTimeout(() => sendBytes(framed.subarray(at, at + 5)), at)
     })
-    expect(rcodeOf(await upstreamsOf([plain(server)]).ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreamsOf([plain(server)]).promised(question()))).toBe(0)
   })
 
   test('by TCP too is none, and a server without TCP is not silent for that', async () => {
     const cut: Script = ({ query, send }) => send(answerTo(query, { cut: true }))
     for (const server of [await start(cut), await start(cut, { udpOnly: true })]) {
       const upstreams = upstreamsOf([plain(server)])
-      await expect(upstreams.ask(question())).rejects.toThrow('no upstream answered in time')
+      await expect(upstreams.promised(question())).rejects.toThrow('no upstream answered in time')
       expect(upstreams.health()[0]).toMatchObject({ up: true, answers: 0, failures: 2 })
     }
   })
@@ -296,13 +307,13 @@ describe('an answer that is cut off', () => {
     let nowMs = 0
     const server = await start(cutByUdp)
     const upstreams = upstreamsOf([plain(server)], { nowMs: () => nowMs })
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     nowMs = 9_000
     await new Promise((resolve) => setTimeout(resolve, 150))
     expect(server.open).toBe(1)
     nowMs = 10_100
     await expect.poll(() => server.open).toBe(0)
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(server.connections).toBe(2)
   })
 })
@@ -311,7 +322,7 @@ describe('a server that does not know extended DNS', () => {
   test.each([FORMERR, NOTIMP])('and says %i is asked without from then on', async (rcode) => {
     const server = await start((asked) => (hasEdns(asked.query) ? saying(rcode) : good)(asked))
     const upstreams = upstreamsOf([plain(server)])
-    for (let count = 0; count < 3; count++) expect(rcodeOf(await upstreams.ask(question()))).toBe(0)
+    for (let count = 0; count < 3; count++) expect(rcodeOf(await upstreams.promised(question()))).toBe(0)
     expect(server.asked.map(({ query }) => hasEdns(query))).toEqual([true, false, false, false])
   })
 
@@ -319,15 +330,15 @@ describe('a server that does not know extended DNS', () => {
     const server = await start(({ query, send }) =>
       send(hasEdns(query) ? answerTo(query, { rcode: FORMERR, questions: 0 }) : answerTo(query)),
     )
-    expect(rcodeOf(await upstreamsOf([plain(server)]).ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreamsOf([plain(server)]).promised(question()))).toBe(0)
   })
 
   test('is not one that refuses one question in any form', async () => {
     const server = await start(saying(NOTIMP))
     const upstreams = upstreamsOf([plain(server)])
-    expect(rcodeOf(await upstreams.ask(question()))).toBe(NOTIMP)
+    expect(rcodeOf(await upstreams.promised(question()))).toBe(NOTIMP)
     server.script = good
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(server.asked.map(({ query }) => hasEdns(query))).toEqual([true, false, true])
   })
 })
@@ -336,9 +347,9 @@ describe('of several servers', () => {
   test('the first is asked as long as it answers, and what it does not know is final', async () => {
     const [first, second] = [await start(good), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)])
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     first.script = saying(NXDOMAIN)
-    expect(rcodeOf(await upstreams.ask(question()))).toBe(NXDOMAIN)
+    expect(rcodeOf(await upstreams.promised(question()))).toBe(NXDOMAIN)
     expect([first.asked.length, second.asked.length]).toEqual([2, 0])
   })
 
@@ -349,14 +360,14 @@ describe('of several servers', () => {
     let nowMs = 0
     const [first, second] = [await start(silence), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)], { timeoutMs, nowMs: () => nowMs })
-    const asking = upstreams.ask(question())
+    const asking = upstreams.promised(question())
     await expect.poll(() => first.asked.length).toBe(1)
     nowMs = patienceMs - 1
     await new Promise((resolve) => setTimeout(resolve, 150))
     expect(second.asked).toEqual([])
     nowMs = patienceMs
     await asking
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect([first.asked.length, second.asked.length]).toEqual([1, 2])
     expect(upstreams.health()).toEqual([
       { server: `127.0.0.1:${first.port}`, up: false, answers: 0, failures: 1 },
@@ -369,7 +380,7 @@ describe('of several servers', () => {
     const servers = [await closedPort(), nowhere, plain(await start(good))]
     // The clock stands: who waits for silence waits for ever.
     const upstreams = upstreamsOf(servers, { nowMs: () => 0 })
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(upstreams.health().map(({ up }) => up)).toEqual([false, false, true])
   })
 
@@ -377,20 +388,20 @@ describe('of several servers', () => {
     let nowMs = 0
     const [first, second] = [await start(silence), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)], { nowMs: () => nowMs })
-    const asking = upstreams.ask(question())
+    const asking = upstreams.promised(question())
     await expect.poll(() => first.asked.length).toBe(1)
     nowMs = 1_001
     await asking
     nowMs = 30_900
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(first.asked).toHaveLength(1)
     // The clock stands: nobody who waited for the first would come to an end.
     nowMs = 31_500
-    await Promise.all([upstreams.ask(question()), upstreams.ask(question())])
+    await Promise.all([upstreams.promised(question()), upstreams.promised(question())])
     await expect.poll(() => first.asked.length).toBe(2)
     nowMs = 33_000
     await expect.poll(() => upstreams.health()[0]!.failures).toBe(2)
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect([first.asked.length, second.asked.length]).toEqual([2, 5])
   })
 
@@ -398,15 +409,15 @@ describe('of several servers', () => {
     let nowMs = 0
     const [first, second] = [await start(silence), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)], { nowMs: () => nowMs })
-    const asking = upstreams.ask(question())
+    const asking = upstreams.promised(question())
     await expect.poll(() => first.asked.length).toBe(1)
     nowMs = 1_001
     await asking
     first.script = good
     nowMs = 31_500
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     await expect.poll(() => upstreams.health()[0]!.up).toBe(true)
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect([first.asked.length, second.asked.length]).toEqual([3, 2])
   })
 
@@ -414,25 +425,25 @@ describe('of several servers', () => {
     const slow: Script = (asked) => nameIn(asked.query).toLowerCase() !== wire('slow.example') && good(asked)
     const [first, second] = [await start(slow), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)], { timeoutMs: 900 })
-    const asking = upstreams.ask(question('slow.example'))
-    await upstreams.ask(question())
+    const asking = upstreams.promised(question('slow.example'))
+    await upstreams.promised(question())
     await asking
     expect(upstreams.health()[0]).toMatchObject({ up: true, failures: 1 })
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect([first.asked.length, second.asked.length]).toEqual([3, 1])
   })
 
   test.each([SERVFAIL, REFUSED])('one that says %i leaves it to the next', async (rcode) => {
     const [first, second] = [await start(saying(rcode)), await start(good)]
     const upstreams = upstreamsOf([plain(first), plain(second)])
-    expect(rcodeOf(await upstreams.ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreams.promised(question()))).toBe(0)
     expect(upstreams.health().map(({ up }) => up)).toEqual([true, true])
   })
 
   test('all that fail give what the first of them said', async () => {
     const servers = [await start(saying(SERVFAIL)), await start(saying(REFUSED)), await start(silence)]
     const upstreams = upstreamsOf(servers.map(plain), { timeoutMs: 400 })
-    expect(rcodeOf(await upstreams.ask(question()))).toBe(SERVFAIL)
+    expect(rcodeOf(await upstreams.promised(question()))).toBe(SERVFAIL)
     expect(servers.map(({ asked }) => asked.length)).toEqual([1, 1, 1])
   })
 
@@ -440,19 +451,19 @@ describe('of several servers', () => {
     const upstreams = upstreamsOf([plain(await start(silence)), plain(await start(silence))], {
       timeoutMs: 300,
     })
-    await expect(upstreams.ask(question())).rejects.toThrow('no upstream answered in time')
+    await expect(upstreams.promised(question())).rejects.toThrow('no upstream answered in time')
   })
 })
 
 describe('a lone server', () => {
   test('that is silent is asked twice', async () => {
     const server = await start((asked) => server.asked.length > 1 && good(asked))
-    expect(rcodeOf(await upstreamsOf([plain(server)], { timeoutMs: 600 }).ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreamsOf([plain(server)], { timeoutMs: 600 }).promised(question()))).toBe(0)
   })
 
   test('that fails is asked once', async () => {
     const server = await start(saying(SERVFAIL))
-    expect(rcodeOf(await upstreamsOf([plain(server)]).ask(question()))).toBe(SERVFAIL)
+    expect(rcodeOf(await upstreamsOf([plain(server)]).promised(question()))).toBe(SERVFAIL)
     expect(server.asked).toHaveLength(1)
   })
 })
@@ -484,7 +495,7 @@ describe('TLS', () => {
       const server = await secure(good)
       const upstreams = upstreamsOf([tls(server, name)], { ca: cert })
       const names = Array.from({ length: 300 }, (_, index) => `n${index}.example.com`)
-      const messages = await Promise.all(names.map((one) => upstreams.ask(question(one))))
+      const messages = await Promise.all(names.map((one) => upstreams.promised(question(one))))
       expect(messages.map((message) => nameIn(message).toLowerCase())).toEqual(names.map(wire))
       expect(server.connections).toBe(1)
     },
@@ -493,40 +504,44 @@ describe('TLS', () => {
   test.each(['other.example', '127.0.0.2'])('asks nothing where it does not bear %s', async (name) => {
     const server = await secure(good)
     const upstreams = upstreamsOf([tls(server, name)], { ca: cert, timeoutMs: 600 })
-    await expect(upstreams.ask(question())).rejects.toThrow(UpstreamError)
+    await expect(upstreams.promised(question())).rejects.toThrow(UpstreamError)
     expect(server.asked).toEqual([])
     expect(upstreams.health()[0]!.up).toBe(false)
   })
 
   test('asks nothing where nobody vouches for the certificate', async () => {
     const server = await secure(good)
-    await expect(upstreamsOf([tls(server, 'dns.example')]).ask(question())).rejects.toThrow(UpstreamError)
-    expect(server.asked).toEqual([])
-  })
-
-  test('asks nothing where there is none', async () => {
-    const server = await start(good)
-    await expect(upstreamsOf([tls(server, 'dns.example')], { ca: cert }).ask(question())).rejects.toThrow(
+    await expect(upstreamsOf([tls(server, 'dns.example')]).promised(question())).rejects.toThrow(
       UpstreamError,
     )
     expect(server.asked).toEqual([])
   })
 
+  test('asks nothing where there is none', async () => {
+    const server = await start(good)
+    await expect(
+      upstreamsOf([tls(server, 'dns.example')], { ca: cert }).promised(question()),
+    ).rejects.toThrow(UpstreamError)
+    expect(server.asked).toEqual([])
+  })
+
   test('takes letters as they are: nobody else can answer', async () => {
     const server = await secure(lowerCase)
-    expect(rcodeOf(await upstreamsOf([tls(server, 'dns.example')], { ca: cert }).ask(question()))).toBe(0)
+    expect(rcodeOf(await upstreamsOf([tls(server, 'dns.example')], { ca: cert }).promised(question()))).toBe(
+      0,
+    )
     expect(server.asked).toHaveLength(1)
   })
 
   test('is opened again when the server ends the connection under a question', async () => {
     const server = await secure(good)
     const upstreams = upstreamsOf([tls(server, 'dns.example'), plain(await start(silence))], { ca: cert })
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     server.script = (asked) => {
       server.script = good
       asked.end()
     }
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(server.connections).toBe(2)
     expect(upstreams.health()[0]).toMatchObject({ up: true, failures: 0 })
   })
@@ -534,7 +549,7 @@ describe('TLS', () => {
   test('is opened twice for one question at the most', async () => {
     const server = await secure(({ end }) => end())
     const second = await start(good)
-    await upstreamsOf([tls(server, 'dns.example'), plain(second)], { ca: cert }).ask(question())
+    await upstreamsOf([tls(server, 'dns.example'), plain(second)], { ca: cert }).promised(question())
     expect(server.connections).toBe(2)
     expect(second.asked).toHaveLength(1)
   })
@@ -542,12 +557,12 @@ describe('TLS', () => {
   test('leaves a connection that went mute', async () => {
     const server = await secure(good)
     const upstreams = upstreamsOf([tls(server, 'dns.example')], { ca: cert, timeoutMs: 900 })
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     // A tick of the clock, so that the answer came before the next question.
     await new Promise((resolve) => setTimeout(resolve, 120))
     const mutePort = server.asked[0]!.fromPort
     server.script = (asked) => asked.fromPort !== mutePort && good(asked)
-    await upstreams.ask(question())
+    await upstreams.promised(question())
     expect(server.connections).toBe(2)
     await expect.poll(() => server.open).toBe(1)
   })
@@ -562,7 +577,7 @@ describe('Upstreams', () => {
       end()
     })
     const upstreams = upstreamsOf([plain(server)], { timeoutMs: 500 })
-    await expect(upstreams.ask(question())).rejects.toThrow(UpstreamError)
+    await expect(upstreams.promised(question())).rejects.toThrow(UpstreamError)
   })
 
   test('rejects all that is on the way when it is closed, and all that comes later', async () => {
@@ -571,12 +586,12 @@ describe('Upstreams', () => {
     const [first, second] = [await start(silence), await start(cut)]
     for (const server of [first, second]) {
       const upstreams = upstreamsOf([plain(server), plain(first)], { timeoutMs: 60_000 })
-      const asking = Promise.allSettled(Array.from({ length: 20 }, () => upstreams.ask(question())))
+      const asking = Promise.allSettled(Array.from({ length: 20 }, () => upstreams.promised(question())))
       await expect.poll(() => server.asked.length).toBeGreaterThanOrEqual(20)
       upstreams.close()
       for (const result of await asking)
         expect(result).toMatchObject({ status: 'rejected', reason: new UpstreamError('closed') })
-      await expect(upstreams.ask(question())).rejects.toThrow(UpstreamError)
+      await expect(upstreams.promised(question())).rejects.toThrow(UpstreamError)
     }
   })
 
@@ -584,25 +599,25 @@ describe('Upstreams', () => {
     const server = await start(silence)
     const upstreams = upstreamsOf([plain(server)], { timeoutMs: 60_000 })
     const asking = Promise.allSettled(
-      Array.from({ length: 10_000 }, () => upstreams.ask(question('a.example'))),
+      Array.from({ length: 10_000 }, () => upstreams.promised(question('a.example'))),
     )
-    await expect(upstreams.ask(question())).rejects.toThrow('too many questions on the way')
+    await expect(upstreams.promised(question())).rejects.toThrow('too many questions on the way')
     upstreams.close()
     await asking
   })
 
   test('without a server says so', async () => {
-    await expect(upstreamsOf([]).ask(question())).rejects.toThrow('there is no name server to ask')
+    await expect(upstreamsOf([]).promised(question())).rejects.toThrow('there is no name server to ask')
   })
 
   test('asks new servers from the next question on, and lets the old ones finish', async () => {
     const waiting: (() => void)[] = []
     const [old, fresh] = [await start((asked) => void waiting.push(() => good(asked))), await start(good)]
     const upstreams = upstreamsOf([plain(old)])
-    const asking = upstreams.ask(question('old.example'))
+    const asking = upstreams.promised(question('old.example'))
     await expect.poll(() => waiting.length).toBe(1)
     upstreams.setServers([plain(fresh)])
-    await upstreams.ask(question('fresh.example'))
+    await upstreams.promised(question('fresh.example'))
     await new Promise((resolve) => setTimeout(resolve, 150))
     waiting[0]!()
     expect(nameIn(await asking).toLowerCase()).toBe(wire('old.example'))
@@ -613,7 +628,7 @@ describe('Upstreams', () => {
     const upstreams = upstreamsOf([plain(await start(silence)), plain(await start(silence))], {
       timeoutMs: 600,
     })
-    const asking = upstreams.ask(question())
+    const asking = upstreams.promised(question())
     upstreams.setServers([], 100)
     await expect(asking).rejects.toThrow('no upstream answered in time')
   })
