@@ -22,6 +22,8 @@ const ATTRIBUTE = { protocol: 1, setName: 2, data: 7, additions: 8, line: 9 } as
 const ELEMENT = { ip: 1, timeout: 6, comment: 26 } as const
 const IP = { v4: 1, v6: 2 } as const
 const HEADER_BYTES = 16
+/** In an element: behind its own head, that of the address, and that of the address's bytes. */
+const ADDRESS_AT = 12
 const NLMSG_ERROR = 2
 
 /** Attributes hold 65,535 bytes, and an element with the longest comment takes less than 300. */
@@ -51,12 +53,7 @@ function encodeOne(set: string, writes: readonly ElementWrite[], sequence: numbe
   at = putByte(bytes, at, ATTRIBUTE.protocol, PROTOCOL)
   at = putText(bytes, at, ATTRIBUTE.setName, set)
   at = putNumber(bytes, at, ATTRIBUTE.line, 0)
-  at = nested(bytes, at, ATTRIBUTE.additions, (start) =>
-    writes.reduce(
-      (end, write) => nested(bytes, end, ATTRIBUTE.data, (from) => putElement(bytes, from, write)),
-      start,
-    ),
-  )
+  at = nested(bytes, at, ATTRIBUTE.additions, (start) => putElements(bytes, start, writes))
   bytes.writeUInt32LE(at, 0)
   bytes.writeUInt16LE((NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_ADD, 4)
   bytes.writeUInt16LE(NLM_F_REQUEST | NLM_F_ACK, 6)
@@ -64,12 +61,30 @@ function encodeOne(set: string, writes: readonly ElementWrite[], sequence: numbe
   return { bytes: bytes.subarray(0, at), sequence }
 }
 
+function putElements(bytes: Buffer, start: number, writes: readonly ElementWrite[]): number {
+  let before: ElementWrite | undefined
+  let beforeAt = start
+  let at = start
+  for (const write of writes) {
+    const address = bytesOf(write.element as Address)
+    const from = at
+    // Mostly all of them are of one name and differ in nothing else.
+    if (before && write.comment === before.comment && write.timeoutSeconds === before.timeoutSeconds) {
+      at += bytes.copy(bytes, from, beforeAt, from)
+      bytes.set(address, from + ADDRESS_AT)
+    } else at = nested(bytes, from, ATTRIBUTE.data, (inner) => putElement(bytes, inner, address, write))
+    before = write
+    beforeAt = from
+  }
+  return at
+}
+
 function putElement(
   bytes: Buffer,
   start: number,
-  { element, timeoutSeconds, comment }: ElementWrite,
+  address: readonly number[],
+  { timeoutSeconds, comment }: ElementWrite,
 ): number {
-  const address = bytesOf(element as Address)
   const type = address.length === 4 ? IP.v4 : IP.v6
   let at = nested(bytes, start, ELEMENT.ip, (from) => {
     bytes.set(address, from + 4)

@@ -14,10 +14,11 @@ interface Place {
   readonly element: string
 }
 
-/** A place, and what is to be written there. */
+/** What is to be written, and what is known of its place. */
 interface Wanted {
-  readonly place: Place
+  readonly set: string
   readonly known: KnownSet
+  readonly before: KnownElement | undefined
   readonly write: ElementWrite
 }
 
@@ -125,13 +126,14 @@ export class Lane {
   ): Promise<void> {
     const waits = new Set<Promise<void>>()
     const wanted: Wanted[] = []
-    for (const place of missing) {
-      const { set, element } = place
-      const arriving = this.#arriving(set, element)
+    for (const { set, element } of missing) {
       const known = this.#options.known.get(set)
-      const write = elementOf(membership, set, element, timeoutSeconds)
+      const before = known?.elements.get(element)
+      // What is on its way is known.
+      const arriving = before && this.#arriving(set, element)
+      const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds)
       if (arriving) waits.add(arriving)
-      else if (known && write) wanted.push({ place, known, write })
+      else if (known && write) wanted.push({ set, known, before, write })
       else return Promise.reject(new Error(`the set ${set} is not there yet`))
     }
     for (const one of wanted) waits.add(this.#add(one, nowMs))
@@ -140,10 +142,9 @@ export class Lane {
   }
 
   /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
-  #add({ place, known, write }: Wanted, nowMs: number): Promise<void> {
-    const { set, element } = place
+  #add({ set, known, before, write }: Wanted, nowMs: number): Promise<void> {
+    const { element } = write
     // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
-    const before = known.elements.get(element)
     const fresh = {
       packets: before?.packets ?? 0,
       bytes: before?.bytes ?? 0,

@@ -9,8 +9,12 @@ export class PastAddresses {
   readonly #addresses = new Set<Address>()
 
   add(address: Address): void {
-    this.#addresses.delete(address)
+    const before = this.#addresses.size
     this.#addresses.add(address)
+    if (this.#addresses.size === before) {
+      this.#addresses.delete(address)
+      this.#addresses.add(address)
+    }
     if (this.#addresses.size < MAX_PAST + FORGOTTEN_TOGETHER) return
     for (const oldest of this.#addresses) {
       if (this.#addresses.size <= MAX_PAST) break

@@ -38,6 +38,25 @@ describe('the message that adds', () => {
     expect(message?.bytes.toString('hex')).toContain('1400024020010db8000000000000000000000001')
   })
 
+  test('has of several elements each as if it were the only one', () => {
+    const writes = [
+      write('192.0.2.7', 'a.example'),
+      write('198.51.100.200', 'a.example'),
+      write('203.0.113.1', 'a.example', 61),
+      write('203.0.113.2', 'b.example', 61),
+      write('10.0.0.1', 'b.example', 61),
+      write('10.0.0.2', 'a.example', 61),
+    ]
+    const elementsOf = (some: typeof writes): string => {
+      const [message] = encodeAdditions([{ set: 's', writes: some }], () => 1)
+      // Behind the heads, the protocol, the set and the line.
+      return message?.bytes.toString('hex', 16 + 4 + 8 + 8 + 8 + 4) ?? ''
+    }
+    const alone = writes.map((one) => elementsOf([one]))
+    expect(new Set(alone).size).toBe(writes.length)
+    expect(elementsOf(writes)).toBe(alone.join(''))
+  })
+
   test('has each set by itself, and no more than fits', () => {
     const many = Array.from({ length: 450 }, (_, index) => write(`10.0.${index >> 8}.${index & 255}`))
     const messages = encodeAdditions(
