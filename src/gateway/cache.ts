@@ -1,11 +1,39 @@
 import { Generations } from './generations.ts'
-import type { Reply } from './reply.ts'
+import { readReply, type Reply } from './reply.ts'
 
-export interface Cached {
+/** What an upstream said, and what was read of it. */
+export interface Said {
+  readonly message: Buffer
   readonly reply: Reply
+}
+
+/** An answer with its time. */
+export class Cached {
+  /** A string, since what was read of it are a dozen objects, and most answers are never asked for again. */
+  readonly #message: string
+  /** Since it was asked for again. */
+  #reply: Reply | undefined
+  readonly weight: number
   /** Epoch ms. */
   readonly storedAtMs: number
   readonly expiresAtMs: number
+
+  constructor({ message, reply }: Said, storedAtMs: number, expiresAtMs: number) {
+    this.#message = message.toString('latin1')
+    this.weight = weightOf(reply)
+    this.storedAtMs = storedAtMs
+    this.expiresAtMs = expiresAtMs
+  }
+
+  /** As the upstream gave it. */
+  get message(): Buffer {
+    return Buffer.from(this.#message, 'latin1')
+  }
+
+  /** To the question that it was stored for. */
+  replyTo({ name, type }: { readonly name: string; readonly type: number }): Reply {
+    return (this.#reply ??= readReply(this.message, name, type))
+  }
 }
 
 /** How long an answer is of use when no upstream gives a newer one (RFC 8767). */
@@ -15,10 +43,10 @@ const STALE_MS = 86_400_000
 const BYTES_A_UNIT = 1_024
 const BYTES_A_RECORD = 256
 
-const weightOf = ({ reply: { answers, authority } }: Cached): number =>
+const weightOf = ({ answers, authority }: Reply): number =>
   1 + (bytesOf(answers) + bytesOf(authority)) / BYTES_A_UNIT
 
-function bytesOf(records: Cached['reply']['answers']): number {
+function bytesOf(records: Reply['answers']): number {
   let bytes = 0
   for (const { owner, data } of records) bytes += BYTES_A_RECORD + owner.length + data.length
   return bytes
@@ -30,7 +58,7 @@ export class Cache {
 
   /** @param most so many small answers; large ones count for several, since whoever owns an allowed name makes them as large as he likes */
   constructor(most = 40_000) {
-    this.#entries = new Generations(most, weightOf)
+    this.#entries = new Generations(most, ({ weight }) => weight)
   }
 
   get size(): number {
@@ -38,9 +66,9 @@ export class Cache {
   }
 
   /** @param lifeMs as long as it holds; 0: it is not kept */
-  put(key: string, reply: Reply, lifeMs: number, nowMs: number): void {
+  put(key: string, said: Said, lifeMs: number, nowMs: number): void {
     if (lifeMs <= 0) this.#entries.delete(key)
-    else this.#entries.set(key, { reply, storedAtMs: nowMs, expiresAtMs: nowMs + lifeMs })
+    else this.#entries.set(key, new Cached(said, nowMs, nowMs + lifeMs))
   }
 
   /** An answer that holds. A clock that was put back makes it older than it is, never younger. */

@@ -175,11 +175,11 @@ export class Gateway {
     const key = keyOf(query)
     const nowMs = this.#nowMs()
     const cached = this.cache.fresh(key, nowMs)
-    if (cached) return this.#give(ask, cached.reply, 'cached', ageOf(cached, nowMs))
+    if (cached) return this.#give(ask, cached.replyTo(query), 'cached', ageOf(cached, nowMs))
     this.#fetch(key, query, (reply) => {
       if (reply) return this.#give(ask, reply, 'answered', 0)
       const stale = this.cache.stale(key, this.#nowMs())
-      if (stale) return this.#give(ask, stale.reply, 'stale', Number.POSITIVE_INFINITY)
+      if (stale) return this.#give(ask, stale.replyTo(query), 'stale', Number.POSITIVE_INFINITY)
       ask.respond(encodeError(query, RCODE.servFail))
       this.#tell(ask, 'failed')
     })
@@ -213,7 +213,7 @@ export class Gateway {
       const reply = readReply(message, name, type)
       if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain)
         return this.cache.stale(key, this.#nowMs()) ? undefined : reply
-      this.cache.put(key, reply, this.#lifeMs(reply, type), this.#nowMs())
+      this.cache.put(key, { message, reply }, this.#lifeMs(reply, type), this.#nowMs())
       return reply
     } catch (error) {
       if (!(error instanceof MalformedMessage)) this.#onFault(error)
