@@ -8,16 +8,24 @@ import type { Policies } from '../policy/model.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Inventory } from '../workloads/model.ts'
 
+/** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
+const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2'])
+
 /** Who asks, as far as the address from which they ask tells: the bridges let through no other. */
 export function answeringOf(
   { config, policies, surroundings }: Desired,
   inventory: Inventory | undefined,
 ): Answering {
-  const { plan, rights, containers } = surroundings
-  const names = new Map(inventory?.containers.map(({ id, name }) => [id, name]))
-  const known = new Map<Address, Asker>()
+  const { plan, rights } = surroundings
+  const askers = new Map<Address, Asker>()
   const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
-  const common = (name: string): Asker => ({ name, policies: [COMMON], anyName: sharedOpen })
+  const sharing = sharingKernel(inventory)
+  const common = (name: string, shares = false): Asker => ({
+    name,
+    policies: [COMMON],
+    anyName: sharedOpen,
+    sharesKernel: shares,
+  })
   if (rights) {
     const classes = new Map(rights.classes.map((one) => [one.id, one]))
     const claims = new Map<Address, number | undefined>()
@@ -27,17 +35,21 @@ export function answeringOf(
       for (const address of addresses) {
         // An address that two claim is nobody's, unless both have the same rights.
         if (claims.has(address) && claims.get(address) !== id) disputed.add(address)
-        if (disputed.has(address)) known.delete(address)
+        if (disputed.has(address)) askers.delete(address)
         else if (own)
-          known.set(address, {
+          askers.set(address, {
             name: container.name,
             policies: own.policies,
             anyName: mailsAnyone(own.smtp) || opensInternet(policies, own.policies),
+            sharesKernel: sharing.has(container.id) && (askers.get(address)?.sharesKernel ?? true),
           })
         claims.set(address, id)
       }
     }
-  } else for (const [address, id] of containers) known.set(address, common(names.get(id) ?? id.slice(0, 12)))
+  } else
+    for (const { id, name, endpoints } of inventory?.containers ?? [])
+      for (const address of endpoints.flatMap(({ addresses }) => addresses))
+        askers.set(address, common(name, sharing.has(id)))
   const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
   const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
   return {
@@ -45,8 +57,18 @@ export function answeringOf(
     names: namesOf(policies),
     // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
     askerOf: (source) =>
-      known.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
+      askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
   }
+}
+
+/** Containers in whose network namespaces nobody reads packets but this host's kernel: neither they themselves nor others that joined them there. */
+function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
+  const containers = inventory?.containers ?? []
+  const sharing = new Set(containers.filter(({ runtime }) => KERNEL_SHARING.has(runtime)).map(({ id }) => id))
+  for (const { id, networkMode } of containers)
+    if (!sharing.has(id) && networkMode.startsWith('container:'))
+      sharing.delete(networkMode.slice('container:'.length))
+  return sharing
 }
 
 /** The same table for as long as the policies are the same: what containers learned counts as long. */

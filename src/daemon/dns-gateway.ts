@@ -65,7 +65,7 @@ export class DnsGateway {
   /** From the next question on. Called when the kernel holds what is desired; most passes change nothing of it. */
   answerBy(desired: Desired, inventory: Inventory | undefined): void {
     const { config, policies, surroundings } = desired
-    const by = [config, policies, surroundings]
+    const by = [config, policies, surroundings, inventory]
     if (by.every((one, index) => one === this.#answeredBy[index])) return
     this.#answeredBy = by
     const isOther = config !== this.#config

@@ -43,6 +43,9 @@ const LONGEST_NEGATIVE_MS = 300_000
 /** An absence that does not say for how long. */
 const PLAIN_NEGATIVE_MS = 5_000
 
+/** `joined`: it may share its way through the kernel with others. */
+export type Respond = (message: Buffer, joined: boolean) => void
+
 /** One question on its way from a container to its answer. */
 interface Ask {
   readonly query: Query
@@ -54,7 +57,7 @@ interface Ask {
   readonly names: NameTable
   readonly isUdp: boolean
   readonly startedMs: number
-  readonly respond: (message: Buffer) => void
+  readonly respond: Respond
 }
 
 /** Undefined: nobody answered. */
@@ -96,7 +99,7 @@ export class Gateway {
   }
 
   /** `respond` is called once, now or later. False: it never will be, since the sender deserves no answer. */
-  handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): boolean {
+  handle(message: Buffer, from: string, isUdp: boolean, respond: Respond): boolean {
     try {
       return this.#handle(message, from, isUdp, respond)
     } catch (error) {
@@ -105,7 +108,7 @@ export class Gateway {
     }
   }
 
-  #handle(message: Buffer, from: string, isUdp: boolean, respond: (message: Buffer) => void): boolean {
+  #handle(message: Buffer, from: string, isUdp: boolean, respond: Respond): boolean {
     const startedMs = performance.now()
     const source = parseAddress(from.startsWith('::ffff:') ? from.slice(7) : from)
     const asker = source && this.#answering.askerOf(source)
@@ -133,7 +136,7 @@ export class Gateway {
       return false
     }
     if (isBad(query)) {
-      respond(encodeBad(query))
+      respond(encodeBad(query), asker.sharesKernel)
       report('malformed')
       return true
     }
@@ -156,7 +159,8 @@ export class Gateway {
     const { query } = ask
     const { denied } = this.#answering.config
     const zero = denied === 'zero' ? zeroOf(query) : undefined
-    ask.respond(
+    respondTo(
+      ask,
       encodeReply(query, zero ?? (denied === 'refused' ? REFUSED : NXDOMAIN), {
         isUdp: ask.isUdp,
         ttlOf: (ttl) => ttl,
@@ -169,7 +173,7 @@ export class Gateway {
     const { query } = ask
     // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
     if (query.type === TYPE.ANY) {
-      ask.respond(encodeError(query, RCODE.notImp))
+      respondTo(ask, encodeError(query, RCODE.notImp))
       return this.#tell(ask, 'answered')
     }
     const key = keyOf(query)
@@ -180,7 +184,7 @@ export class Gateway {
       if (reply) return this.#give(ask, reply, 'answered', 0)
       const stale = this.cache.stale(key, this.#nowMs())
       if (stale) return this.#give(ask, stale.replyTo(query), 'stale', Number.POSITIVE_INFINITY)
-      ask.respond(encodeError(query, RCODE.servFail))
+      respondTo(ask, encodeError(query, RCODE.servFail))
       this.#tell(ask, 'failed')
     })
   }
@@ -246,14 +250,14 @@ export class Gateway {
       given.length > 0 ? this.#admission.admit(as, given) : { refused: NONE, done: undefined }
     const told = refused.size === 0 ? reply : without(refused, reply)
     const send = (held: boolean): void => {
-      ask.respond(encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
+      respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
     this.#holds.wait(done, this.#answering.config.maxHoldMs, (isHeld) => {
       try {
         if (isHeld) return send(true)
-        ask.respond(encodeError(ask.query, RCODE.servFail))
+        respondTo(ask, encodeError(ask.query, RCODE.servFail))
         this.#tell(ask, 'withheld', true)
       } catch (error) {
         this.#onFault(error)
@@ -285,6 +289,8 @@ export class Gateway {
     })
   }
 }
+
+const respondTo = ({ respond, asker }: Ask, message: Buffer): void => respond(message, asker.sharesKernel)
 
 /** What is left is no longer what somebody signed. */
 const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({

@@ -3,6 +3,7 @@ import { Frames } from '../resolve/frames.ts'
 import { bindDatagrams } from '../system/datagrams/datagrams.ts'
 import type { BindOptions, Datagrams } from '../system/datagrams/model.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
+import type { Respond } from './gateway.ts'
 
 export interface ListenerOptions {
   /** Of UDP and of TCP. */
@@ -10,12 +11,7 @@ export interface ListenerOptions {
   /** Sockets that somebody holds open for us: those of this port are taken, the others left. */
   readonly inherited: readonly InheritedSocket[]
   /** `respond` is called once, now or later; false: never. */
-  readonly onMessage: (
-    message: Buffer,
-    from: string,
-    isUdp: boolean,
-    respond: (message: Buffer) => void,
-  ) => boolean
+  readonly onMessage: (message: Buffer, from: string, isUdp: boolean, respond: Respond) => boolean
   /** A socket failed after it was open. */
   readonly onError: (error: Error) => void
 }
@@ -92,7 +88,9 @@ export class Listener {
       onMessage: (message, from) => {
         // Nobody can be answered there, and anybody can write it into a packet.
         if (from.port === 0) return
-        this.#options.onMessage(message, from.address, true, (answer) => socket.send(answer, from))
+        this.#options.onMessage(message, from.address, true, (answer, joined) =>
+          socket.send(answer, from, joined),
+        )
       },
       onError: this.#options.onError,
     })

@@ -10,6 +10,8 @@ export interface Asker {
   readonly policies: readonly string[]
   /** It may reach any host of the internet, or send mail to any: so it may ask for any name. */
   readonly anyName: boolean
+  /** Its sockets are those of this host's kernel, which takes messages apart that were joined on the way to it. */
+  readonly sharesKernel: boolean
 }
 
 /** What the gateway answers by: replaced whole when the policy, or who is who, changes. */

@@ -92,6 +92,7 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
     running: state['Running'] === true && state['Restarting'] !== true,
     pid: pidOf(state['Pid']),
     networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
+    runtime: textOf(host['Runtime']),
     privileged: host['Privileged'] === true,
     capAdd: capabilitiesOf(host['CapAdd']),
     capDrop: capabilitiesOf(host['CapDrop']),

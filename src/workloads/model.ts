@@ -28,6 +28,8 @@ export interface Container {
   readonly pid: number | undefined
   /** `bridge`, `host`, `none`, `container:ID` or a network's name; the engine's `default` is given as `bridge`. */
   readonly networkMode: string
+  /** Of the engine's OCI runtimes: `runc` on most hosts; empty where it is not known. */
+  readonly runtime: string
   readonly privileged: boolean
   /** Upper case, without `CAP_`: `NET_ADMIN`, `ALL`. */
   readonly capAdd: readonly string[]

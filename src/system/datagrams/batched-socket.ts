@@ -29,9 +29,14 @@ const AGAIN_MS = 1
 /** More would gain little, and whoever gets the first of them can be at work meanwhile. */
 const ENOUGH = 32
 
+/** Less than any link takes, and so many of them less than the kernel takes. */
+const LONGEST_JOINED = 512
+
 interface Leaving {
   readonly message: Buffer
   readonly to: Peer | undefined
+  /** Of those that may be joined, which are alike where this is; undefined: it goes alone. */
+  readonly way: number | undefined
 }
 
 /**
@@ -45,11 +50,8 @@ export class BatchedSocket implements Datagrams {
   readonly #events: DatagramEvents
   /** Undefined: it is not connected. */
   readonly #peer: Peer | undefined
-  /**
-   * Messages may be joined on their way through the kernel. Only to a peer of ours: a container with a network stack of its own reads what is on its interface,
-   * and would take many answers for one.
-   */
-  #joins: boolean
+  /** Messages may be joined: the kernel did not refuse it yet. */
+  #joins = true
   #leaving: Leaving[] = []
   #closed = false
 
@@ -63,7 +65,6 @@ export class BatchedSocket implements Datagrams {
     this.#socket = socket
     this.#events = events
     this.#peer = peer
-    this.#joins = peer !== undefined
     socket.on('error', (error) => events.onError(error))
     socket.on('message', (message, { address, port }) => {
       events.onMessage(message, peer ?? { address, port, encoded: encodedOf(address, port) })
@@ -93,14 +94,15 @@ export class BatchedSocket implements Datagrams {
     return this.#socket.address()
   }
 
-  send(message: Buffer, to?: Peer): void {
+  send(message: Buffer, to?: Peer, joined = to === undefined): void {
     if (this.#closed) return
     if (to && !to.encoded) {
       this.#socket.send(message, to.port, to.address, ignore)
       return
     }
     if (this.#leaving.length === 0) setImmediate(() => this.#flush())
-    if (this.#leaving.length < MOST_WAITING) this.#leaving.push({ message, to })
+    const way = joined && message.length <= LONGEST_JOINED ? wayOf(message, to) : undefined
+    if (this.#leaving.length < MOST_WAITING) this.#leaving.push({ message, to, way })
     if (this.#leaving.length === ENOUGH) this.#flush()
   }
 
@@ -132,14 +134,17 @@ export class BatchedSocket implements Datagrams {
     const { libc, leaving: batch } = this.#kernel
     const all = this.#leaving
     this.#leaving = []
-    if (this.#joins) all.sort((a, b) => a.message.length - b.message.length)
+    if (this.#joins && all.length > 1) all.sort(byWay)
     for (let first = 0; first < all.length && !this.#closed;) {
       const count = Math.min(SLOTS, all.length - first)
       for (let slot = 0; slot < count; slot++) {
         const { message, to } = all[first + slot] as Leaving
         batch.put(slot, message, to?.encoded)
       }
-      const headers = batch.arrange(count, this.#joins)
+      const start = first
+      const isJoined = (slot: number): boolean =>
+        this.#joins && goTogether(all[start + slot - 1], all[start + slot])
+      const headers = batch.arrange(count, isJoined)
       const sent = libc.sendmmsg(this.#fd, batch.address, headers, MSG_DONTWAIT)
       if (sent > 0) {
         first += batch.messagesIn(sent)
@@ -168,6 +173,14 @@ export class BatchedSocket implements Datagrams {
     if (error.errno !== EAGAIN && error.errno !== EINTR) this.#events.onError(error)
   }
 }
+
+/** Different wherever the length or the port is. */
+const wayOf = ({ length }: Buffer, to: Peer | undefined): number => (to?.port ?? 0) * 0x1_0000 + length
+
+const byWay = (a: Leaving, b: Leaving): number => (a.way ?? -1) - (b.way ?? -1)
+
+const goTogether = (a: Leaving | undefined, b: Leaving | undefined): boolean =>
+  a?.way !== undefined && a.way === b?.way && a.to?.address === b.to?.address
 
 /** A socket that `use` made something of; closed when that failed. */
 function open(libc: Libc, type: 'udp4' | 'udp6', use: (libc: Libc, fd: number) => number): number {

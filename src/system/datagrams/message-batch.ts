@@ -7,9 +7,6 @@ const DATA_BYTES = 65_536
 /** Of a `struct sockaddr_in6`, and room to spare. */
 const NAME_BYTES = 32
 
-/** Less than any link takes, and so many of them less than the kernel takes. */
-const LONGEST_JOINED = 512
-
 /** In words of 32 bits: `struct mmsghdr`, `struct iovec` and a `struct cmsghdr` of 16 bits, as every 64-bit little-endian Linux has them. */
 const HEADER = {
   words: 16,
@@ -35,13 +32,15 @@ export class MessageBatch {
   readonly address: number
   readonly #data = Buffer.allocUnsafeSlow(SLOTS * DATA_BYTES)
   readonly #names = Buffer.alloc(SLOTS * NAME_BYTES)
+  readonly #nameBytes = new Uint8Array(SLOTS)
   readonly #vectors = new Uint32Array(SLOTS * IOV.words)
   readonly #headers = new Uint32Array(SLOTS * HEADER.words)
   readonly #controls = new Uint32Array(SLOTS * CONTROL.words)
   /** The slot behind those of a header. */
   readonly #ends = new Uint8Array(SLOTS)
-  /** Addresses of the slots' vectors. */
+  /** Addresses of the slots' vectors and names. */
   readonly #vectorsAt = new Uint32Array(SLOTS * 2)
+  readonly #namesAt = new Uint32Array(SLOTS * 2)
 
   constructor(libc: Libc) {
     const data = libc.addressOf(this.#data)
@@ -52,7 +51,7 @@ export class MessageBatch {
       const at = BigInt(slot)
       const header = slot * HEADER.words
       putAddress(this.#vectors, slot * IOV.words + IOV.base, data + at * BigInt(DATA_BYTES))
-      putAddress(this.#headers, header + HEADER.name, names + at * BigInt(NAME_BYTES))
+      putAddress(this.#namesAt, slot * 2, names + at * BigInt(NAME_BYTES))
       putAddress(this.#vectorsAt, slot * 2, vectors + at * BigInt(IOV.words * 4))
       putAddress(this.#headers, header + HEADER.control, controls + at * BigInt(CONTROL.words * 4))
       const control = slot * CONTROL.words
@@ -76,20 +75,20 @@ export class MessageBatch {
     this.#data.set(message, slot * DATA_BYTES)
     this.#vectors[slot * IOV.words + IOV.bytes] = message.length
     if (to) this.#names.set(to, slot * NAME_BYTES)
-    this.#headers[slot * HEADER.words + HEADER.nameBytes] = to?.length ?? 0
+    this.#nameBytes[slot] = to?.length ?? 0
   }
 
   /**
-   * To be called when so many slots were filled, before they are sent. Joined: neighbours of the same length share a header, pass through the kernel as one
-   * message, and are datagrams of their own again where they leave; all of them go to whom the socket is connected.
+   * To be called when so many slots were filled, before they are sent. Neighbours of the same length to the same peer may share a header: then they pass through the
+   * kernel as one message, and are datagrams of their own again where they leave it.
+   * @param isJoined whether the message of a slot shares the header of the one before
    * @returns how many headers there are to send
    */
-  arrange(count: number, joined: boolean): number {
+  arrange(count: number, isJoined: (slot: number) => boolean): number {
     let headers = 0
     for (let first = 0; first < count; headers++) {
       let end = first + 1
-      const bytes = this.#bytesIn(first)
-      if (joined && bytes <= LONGEST_JOINED) while (end < count && this.#bytesIn(end) === bytes) end++
+      while (end < count && isJoined(end)) end++
       this.#cover(headers, first, end)
       first = end
     }
@@ -113,17 +112,17 @@ export class MessageBatch {
 
   #cover(index: number, first: number, end: number): void {
     const header = index * HEADER.words
+    this.#headers[header + HEADER.name] = this.#namesAt[first * 2] ?? 0
+    this.#headers[header + HEADER.name + 1] = this.#namesAt[first * 2 + 1] ?? 0
+    this.#headers[header + HEADER.nameBytes] = this.#nameBytes[first] ?? 0
     this.#headers[header + HEADER.iov] = this.#vectorsAt[first * 2] ?? 0
     this.#headers[header + HEADER.iov + 1] = this.#vectorsAt[first * 2 + 1] ?? 0
     this.#headers[header + HEADER.iovCount] = end - first
     const isOne = end - first === 1
     this.#headers[header + HEADER.controlBytes] = isOne ? 0 : CONTROL.words * 4
-    if (!isOne) this.#controls[index * CONTROL.words + CONTROL.data] = this.#bytesIn(first)
+    if (!isOne)
+      this.#controls[index * CONTROL.words + CONTROL.data] = this.#vectors[first * IOV.words + IOV.bytes] ?? 0
     this.#ends[index] = end
-  }
-
-  #bytesIn(slot: number): number {
-    return this.#vectors[slot * IOV.words + IOV.bytes] ?? 0
   }
 
   #header(slot: number, field: number): number {

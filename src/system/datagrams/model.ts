@@ -20,8 +20,10 @@ export interface Datagrams {
   /**
    * Leaves by the end of this turn of the loop. That nobody can be reached there is an error of a connected socket, and of no interest to any other.
    * @param to undefined: to whom it is connected
+   * @param joined it may pass through the kernel as one with others of its length to the same socket, and be itself again where that socket is. Not for somebody whose
+   * sockets are not the kernel's: whoever reads packets from an interface would take many for one.
    */
-  send(message: Buffer, to?: Peer): void
+  send(message: Buffer, to?: Peer, joined?: boolean): void
   close(): void
 }
 

@@ -8,7 +8,9 @@ import { configOf, planOf } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
 
 const YAML = 'dns: { gateway: true }\nallow: [a.example.com]\n'
-const HEARD = { containers: [{ id: 'id-web', name: 'web' }] } as unknown as Inventory
+const heard = (...containers: readonly object[]): Inventory => ({ containers }) as unknown as Inventory
+const endpoints = (...addresses: readonly string[]) => [{ addresses }]
+const HEARD = heard()
 
 interface Member {
   readonly name: string
@@ -22,12 +24,10 @@ async function askerOf(
     yaml = YAML,
     unknown = 'common',
     inventory = HEARD,
-    containers = {},
   }: {
     yaml?: string
     unknown?: 'common' | 'deny'
     inventory?: Inventory | undefined
-    containers?: Readonly<Record<string, string>>
   } = {},
 ) {
   const config = await configOf(yaml)
@@ -38,9 +38,9 @@ async function askerOf(
       { id: 1, policies: ['common'], smtp: undefined },
       { id: 2, policies: ['common', 'shop'], smtp: { destinations: 'any' } },
     ],
-    members: members.map(({ name, ...member }) => ({ ...member, container: { name } })),
+    members: members.map(({ name, ...member }) => ({ ...member, container: { id: `id-${name}`, name } })),
   }
-  const surroundings = { plan: planOf(), rights, containers: new Map(Object.entries(containers)) }
+  const surroundings = { plan: planOf(), rights }
   const answering = answeringOf({ config, policies, surroundings } as unknown as Desired, inventory)
   return (address: string) => answering.askerOf(address as Address)
 }
@@ -48,7 +48,7 @@ async function askerOf(
 describe('by its class', () => {
   test('a container asks with its policies, from each of its addresses', async () => {
     const asker = await askerOf([{ name: 'shop', addresses: ['172.18.0.3', 'fd00:18::3'], class: 2 }])
-    const shop = { name: 'shop', policies: ['common', 'shop'], anyName: true }
+    const shop = { name: 'shop', policies: ['common', 'shop'], anyName: true, sharesKernel: false }
     expect([asker('172.18.0.3'), asker('fd00:18::3')]).toEqual([shop, shop])
   })
 
@@ -75,10 +75,53 @@ describe('by its class', () => {
   )
 })
 
+describe('a container has sockets of this kernel', () => {
+  const web = { id: 'id-web', name: 'web', networkMode: 'bridge', endpoints: endpoints('172.18.0.2') }
+  const guest = { id: 'id-guest', name: 'guest', networkMode: 'container:id-web', endpoints: [] }
+
+  test.each([
+    ['by its runtime', [{ ...web, runtime: 'runc' }], true],
+    [
+      'with another of them in its namespace',
+      [
+        { ...web, runtime: 'crun' },
+        { ...guest, runtime: 'runc' },
+      ],
+      true,
+    ],
+    ['not by another runtime', [{ ...web, runtime: 'runsc' }], false],
+    ['not while it was only listed', [{ ...web, runtime: '' }], false],
+    [
+      'not beside one in its namespace',
+      [
+        { ...web, runtime: 'runc' },
+        { ...guest, runtime: 'runsc' },
+      ],
+      false,
+    ],
+  ])('%s', async (_, containers, shares) => {
+    const inventory = heard(...containers)
+    const byName = await askerOf(undefined, { inventory })
+    const byClass = await askerOf([{ name: 'web', addresses: ['172.18.0.2'], class: 1 }], { inventory })
+    for (const asker of [byName, byClass]) expect(asker('172.18.0.2')?.sharesKernel).toBe(shares)
+  })
+
+  test('not where another claims its address', async () => {
+    const inventory = heard({ ...web, runtime: 'runc' }, { ...web, id: 'id-other', runtime: 'runsc' })
+    for (const names of [
+      ['web', 'other'],
+      ['other', 'web'],
+    ]) {
+      const members = names.map((name) => ({ name, addresses: ['172.18.0.2'], class: 1 }))
+      expect((await askerOf(members, { inventory }))('172.18.0.2')?.sharesKernel).toBe(false)
+    }
+  })
+})
+
 describe('who is not known', () => {
   test('asks as the common policy says, within guarded subnets', async () => {
     const asker = await askerOf([])
-    const common = { name: 'unknown', policies: ['common'], anyName: false }
+    const common = { name: 'unknown', policies: ['common'], anyName: false, sharesKernel: false }
     expect([asker('172.18.0.77'), asker('fd00:18::77')]).toEqual([common, common])
     expect([asker('172.19.0.77'), asker('192.0.2.1'), asker('fd00:19::1')]).toEqual([
       undefined,
@@ -93,17 +136,16 @@ describe('who is not known', () => {
 
   test('asks from anywhere until the engine was heard', async () => {
     const config = await configOf(YAML)
-    const surroundings = { plan: planOf([]), rights: undefined, containers: new Map() }
+    const surroundings = { plan: planOf([]), rights: undefined }
     const desired = { config, policies: compile(config, [], NOW_MS), surroundings } as unknown as Desired
     expect(answeringOf(desired, undefined).askerOf('172.30.0.1' as Address)?.policies).toEqual(['common'])
   })
 })
 
-test('without policies a container asks by name', async () => {
-  const asker = await askerOf(undefined, {
-    containers: { '172.18.0.2': 'id-web', '172.18.0.4': 'id-0123456789abcdef' },
-  })
-  expect([asker('172.18.0.2')?.name, asker('172.18.0.4')?.name]).toEqual(['web', 'id-012345678'])
+test('without policies a container asks by name, from each of its addresses', async () => {
+  const web = { name: 'web', networkMode: 'bridge', endpoints: endpoints('172.18.0.2', 'fd00:18::2') }
+  const asker = await askerOf(undefined, { inventory: heard(web) })
+  expect([asker('172.18.0.2')?.name, asker('fd00:18::2')?.name]).toEqual(['web', 'web'])
 })
 
 test('who may send mail to any host may ask for any name', async () => {
@@ -114,7 +156,7 @@ test('who may send mail to any host may ask for any name', async () => {
 
 test('names are the same table for as long as policies are the same', async () => {
   const config = await configOf(YAML)
-  const surroundings = { plan: planOf(), rights: undefined, containers: new Map() }
+  const surroundings = { plan: planOf(), rights: undefined }
   const namesOf = (policies: Desired['policies']) =>
     answeringOf({ config, policies, surroundings } as unknown as Desired, HEARD).names
   const policies = compile(config, [], NOW_MS)

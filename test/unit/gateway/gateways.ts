@@ -40,6 +40,7 @@ export const asker = (name: string, policies: readonly string[], anyName = false
   name,
   policies,
   anyName,
+  sharesKernel: false,
 })
 
 export function answering({

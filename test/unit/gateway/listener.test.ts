@@ -23,7 +23,7 @@ async function freePort(): Promise<number> {
 }
 
 const echo: ListenerOptions['onMessage'] = (message, _from, _isUdp, respond) => {
-  respond(message)
+  respond(message, false)
   return true
 }
 
@@ -82,7 +82,7 @@ test.each(['127.0.0.1', '::1'])('both protocols are answered at %s', async (host
   const asked: unknown[] = []
   const { port } = await listening((message, from, isUdp, respond) => {
     asked.push([from, isUdp])
-    respond(message)
+    respond(message, false)
   })
   expect(await askByUdp(port, 'by udp', host)).toBe('by udp')
   const socket = await dial(port, host)
@@ -97,7 +97,7 @@ test.each(['127.0.0.1', '::1'])('both protocols are answered at %s', async (host
 describe('over one connection', () => {
   test('questions are answered as they are done, in any order', async () => {
     const { port } = await listening((message, _from, _isUdp, respond) => {
-      setTimeout(() => respond(message), message.toString() === 'slow' ? 30 : 0)
+      setTimeout(() => respond(message, false), message.toString() === 'slow' ? 30 : 0)
     })
     const socket = await dial(port)
     socket.write(Buffer.concat([framed('slow'), framed('quick'), framed('quicker')]))
@@ -117,7 +117,7 @@ describe('over one connection', () => {
   test('many more than may be on their way are answered all the same', async () => {
     const waiting: (() => void)[] = []
     const { port } = await listening((message, _from, _isUdp, respond) =>
-      waiting.push(() => respond(message)),
+      waiting.push(() => respond(message, false)),
     )
     const socket = await dial(port)
     const texts = Array.from({ length: 400 }, (_, at) => `question ${at}`)
@@ -140,7 +140,7 @@ describe('over one connection', () => {
     const large = Buffer.alloc(60_000)
     const { port } = await listening((_message, _from, _isUdp, respond) => {
       asked++
-      respond(large)
+      respond(large, false)
     })
     const socket = await dial(port)
     socket.pause()
@@ -164,7 +164,7 @@ describe('over one connection', () => {
   test('an answer to who is gone goes nowhere', async () => {
     let respond = (): void => undefined
     const { port, errors } = await listening((message, _from, _isUdp, answer) => {
-      respond = () => answer(message)
+      respond = () => answer(message, false)
     })
     const socket = await dial(port)
     socket.write(framed('x'))
@@ -251,7 +251,7 @@ describe('connections', () => {
 test('an answer after the end goes nowhere', async () => {
   const late: (() => void)[] = []
   const { port, close } = await listening((message, _from, _isUdp, respond) =>
-    late.push(() => respond(message)),
+    late.push(() => respond(message, false)),
   )
   const socket = createSocket('udp4')
   ends.push(() => void socket.close())

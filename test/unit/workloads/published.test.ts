@@ -8,6 +8,7 @@ const container = (publishedPorts: Container['publishedPorts'], running = true):
   running,
   pid: running ? 1 : undefined,
   networkMode: 'bridge',
+  runtime: 'runc',
   privileged: false,
   capAdd: [],
   capDrop: [],

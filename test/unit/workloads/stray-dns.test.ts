@@ -11,6 +11,7 @@ const container = (name: string, dns: readonly string[], more: Partial<Container
   imageId: '',
   imageLabels: {},
   networkMode: 'bridge',
+  runtime: 'runc',
   privileged: false,
   capAdd: [],
   capDrop: [],

@@ -209,13 +209,41 @@ describe.each(FAMILIES)('messages of one turn, $type', ({ type, host }) => {
     await until(() => heard.length === 30)
     expect(heard.toSorted()).toEqual(messages.toSorted())
     expect(taken).toEqual([3 + messages.filter(({ length }) => length === 513).length])
-    // What was joined before is nobody else's concern.
-    const { socket: other } = await listen('batched', { type, host })
-    const own = { address: host, port: server.address().port }
-    const encoded = encodeSocketAddress(type, own.address, own.port)
-    for (const text of ['aa', 'bb', 'cc']) other.send(Buffer.from(text), { ...own, encoded })
-    await until(() => heard.length === 33)
-    expect(heard.slice(30)).toEqual(['aa', 'bb', 'cc'])
+  })
+
+  test('are joined for each peer that may have them so, and for no other', async () => {
+    const taken: number[] = []
+    const sendmmsg: Libc['sendmmsg'] = (fd, headers, count, flags) => {
+      const sent = libc.sendmmsg(fd, headers, count, flags)
+      taken.push(sent)
+      return sent
+    }
+    const errors: Error[] = []
+    const socket = BatchedSocket.bind(
+      { ...kernel, libc: { ...libc, sendmmsg } },
+      {
+        type,
+        at: { address: host, port: 0 },
+        receiveBytes: 1 << 16,
+        onMessage: () => undefined,
+        onError: (error) => errors.push(error),
+      },
+    )
+    ends.push(() => socket.close())
+    const peers = [await peer(type, host), await peer(type, host), await peer(type, host)]
+    const heard = peers.map((): string[] => [])
+    peers.forEach((one, index) => one.on('message', (message) => heard[index]?.push(message.toString())))
+    for (let count = 0; count < 5; count++)
+      for (const [index, one] of peers.entries()) {
+        const { port } = one.address()
+        const encoded = encodeSocketAddress(type, host, port)
+        socket.send(Buffer.from(`${index} ${count}`), { address: host, port, encoded }, index > 0)
+      }
+    await until(() => heard.every(({ length }) => length === 5))
+    expect(heard).toEqual(
+      peers.map((_, index) => Array.from({ length: 5 }, (_none, count) => `${index} ${count}`)),
+    )
+    expect([taken, errors]).toEqual([[5 + 1 + 1], []])
   })
 })
 
