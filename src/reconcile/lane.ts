@@ -14,7 +14,12 @@ interface Place {
   readonly element: string
 }
 
-/** What is to be written, and what is known of its place. */
+/** A place where something is missing, and what is known of it. */
+interface Missing extends Place {
+  readonly known: KnownSet | undefined
+  readonly before: KnownElement | undefined
+}
+
 interface Wanted {
   readonly set: string
   readonly known: KnownSet
@@ -22,12 +27,15 @@ interface Wanted {
   readonly write: ElementWrite
 }
 
-/** Elements that are written together. */
+/** Elements that are written together, by set. */
 interface Batch {
+  readonly writes: Map<string, Map<string, ElementWrite>>
   readonly written: Written[]
-  readonly writes: Map<string, ElementWrite[]>
   readonly writing: Promise<void>
 }
+
+/** Of what did not land: no reading began before. */
+const NEVER = Number.NEGATIVE_INFINITY
 
 /**
  * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
@@ -63,8 +71,12 @@ export class Lane {
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> | undefined {
-    let missing: Place[] | undefined
-    for (const place of places) if (!this.#stands(place, nowMs)) (missing ??= []).push(place)
+    let missing: Missing[] | undefined
+    for (const { set, element } of places) {
+      const known = this.#options.known.get(set)
+      const before = known?.elements.get(element)
+      if (!this.#stands(set, element, before, nowMs)) (missing ??= []).push({ set, element, known, before })
+    }
     if (!missing) return undefined
     if (missing.some(({ set, element }) => this.#isLeaving(set, element)))
       return this.#settled.then(() => this.bring(places, membership, timeoutSeconds, nowMs))
@@ -80,8 +92,10 @@ export class Lane {
 
   /** Resolves when nothing is on its way into what a pass takes away: it would come after that, and stay, with nobody who knows of it. */
   async landed(): Promise<void> {
-    const leaving = [...this.#onTheWay].filter(({ written }) =>
-      written.some(({ set, element }) => this.#isLeaving(set, element)),
+    const leaving = [...this.#onTheWay].filter(({ writes }) =>
+      Array.from(writes).some(([set, ofSet]) =>
+        [...ofSet.keys()].some((element) => this.#isLeaving(set, element)),
+      ),
     )
     await Promise.allSettled(leaving.map(({ writing }) => writing))
   }
@@ -99,15 +113,14 @@ export class Lane {
     return since
   }
 
-  #stands({ set, element }: Place, nowMs: number): boolean {
-    const known = this.#options.known.get(set)?.elements.get(element)
+  #stands(set: string, element: string, known: KnownElement | undefined, nowMs: number): boolean {
     if (known === undefined || known.expiresAtMs <= nowMs || this.#isBlind) return false
     return !this.#isLeaving(set, element) && !this.#arriving(set, element)
   }
 
   #arriving(set: string, element: string): Promise<void> | undefined {
-    if (this.#onTheWay.size === 0) return undefined
-    return this.#lately.get(set, element)?.writing
+    for (const { writes, writing } of this.#onTheWay) if (writes.get(set)?.has(element)) return writing
+    return undefined
   }
 
   #isLeaving(set: string, element: string): boolean {
@@ -119,16 +132,14 @@ export class Lane {
 
   /** What is on its way already is waited for. */
   #write(
-    missing: readonly Place[],
+    missing: readonly Missing[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
     const waits = new Set<Promise<void>>()
     const wanted: Wanted[] = []
-    for (const { set, element } of missing) {
-      const known = this.#options.known.get(set)
-      const before = known?.elements.get(element)
+    for (const { set, element, known, before } of missing) {
       // What is on its way is known.
       const arriving = before && this.#arriving(set, element)
       const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds)
@@ -154,36 +165,33 @@ export class Lane {
     known.elements.set(element, fresh)
     const batch = (this.#batch ??= this.#begin())
     const { writing } = batch
-    const written: Written = { set, element, known: fresh, writing, landedMs: undefined }
+    const written: Written = { element, known: fresh, landedMs: undefined }
     batch.written.push(written)
-    this.#lately.put(written)
+    this.#lately.put(set, written)
     const writes = batch.writes.get(set)
-    if (writes) writes.push(write)
-    else batch.writes.set(set, [write])
+    if (writes) writes.set(element, write)
+    else batch.writes.set(set, new Map([[element, write]]))
     return writing
   }
 
   #begin(): Batch {
-    const writes = new Map<string, ElementWrite[]>()
+    const writes: Batch['writes'] = new Map()
     const written: Written[] = []
     const writing = Promise.resolve().then(async () => {
       this.#batch = undefined
       try {
-        await this.#options.write(Array.from(writes, ([set, ofSet]) => ({ set, writes: ofSet })))
+        await this.#options.write(
+          Array.from(writes, ([set, ofSet]) => ({ set, writes: [...ofSet.values()] })),
+        )
+        const landedMs = performance.now()
+        for (const one of written) one.landedMs = landedMs
       } catch (error) {
-        for (const one of written) {
-          this.#options.known.get(one.set)?.elements.delete(one.element)
-          this.#lately.delete(one)
-        }
+        for (const [set, ofSet] of writes)
+          for (const element of ofSet.keys()) this.#options.known.get(set)?.elements.delete(element)
+        for (const one of written) one.landedMs = NEVER
         throw error
       } finally {
         this.#onTheWay.delete(batch)
-        const landedMs = performance.now()
-        for (const one of written) {
-          one.landedMs = landedMs
-          // What is remembered of it shall not keep all that was written with it.
-          one.writing = undefined
-        }
       }
     })
     const batch: Batch = { written, writes, writing }

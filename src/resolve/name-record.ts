@@ -102,13 +102,13 @@ export class NameRecord {
     const refused = new Set<Address>()
     const fresh: Mutable<HeldAddress>[] = []
     for (const { address, ttlMs } of records) {
-      const range = this.#rangeOf(address, isHostAddress)
+      const held = this.#held.get(address)
+      const range = this.#rangeOf(address, held, isHostAddress)
       if (range === 'refused') {
         refused.add(address)
         continue
       }
       const life = Math.min(Math.max(ttlMs, 0), limits.refreshMaxMs) + limits.retainMs
-      const held = this.#held.get(address)
       if (held) {
         held.seenAtMs = nowMs
         // A container may have been promised more than this answer does.
@@ -153,12 +153,12 @@ export class NameRecord {
     const refused: Address[] = []
     const fresh: Mutable<HeldAddress>[] = []
     for (const { address, ttlMs } of given) {
-      const range = this.#rangeOf(address, isHostAddress)
+      const known = this.#held.get(address)
+      const range = this.#rangeOf(address, known, isHostAddress)
       if (range === 'refused') {
         refused.push(address)
         continue
       }
-      const known = this.#held.get(address)
       if (!known) {
         const expiresAtMs = nowMs + ttlMs + limits.retainMs
         const isPrivate = range === 'private'
@@ -204,7 +204,7 @@ export class NameRecord {
     expiresAtMs: number = seenAtMs + limits.retainMs,
   ): boolean {
     const family = familyOf(address)
-    const range = this.#rangeOf(address, isHostAddress)
+    const range = this.#rangeOf(address, undefined, isHostAddress)
     if (this.#held.has(address) || range === 'refused') return false
     if (this.#sizes[family] >= limits.maxAddressesPerName) return false
     this.#hold({
@@ -264,7 +264,7 @@ export class NameRecord {
     let restored = false
     for (const text of saved.past) {
       const address = parseAddress(text)
-      if (address !== undefined && this.#rangeOf(address, isHostAddress) !== 'refused')
+      if (address !== undefined && this.#rangeOf(address, undefined, isHostAddress) !== 'refused')
         this.#past.add(address)
     }
     saved.held.forEach((text, index) => {
@@ -285,9 +285,12 @@ export class NameRecord {
   }
 
   /** What may be held today; `private` only where an entry lets it. */
-  #rangeOf(address: Address, isHostAddress: (address: Address) => boolean): RangeClass {
+  #rangeOf(
+    address: Address,
+    held: HeldAddress | undefined,
+    isHostAddress: (address: Address) => boolean,
+  ): RangeClass {
     if (isHostAddress(address)) return 'refused'
-    const held = this.#held.get(address)
     const range = held ? (held.private ? 'private' : 'public') : this.#classify(address)
     return range === 'private' && !this.#use.private ? 'refused' : range
   }
