@@ -47,7 +47,10 @@ export class KernelAdmission implements Admission {
     const refused = refusedOf(addresses, (address) => !accepted.has(address))
     const keptSeconds = Math.floor(desired.config.resolver.maxStaleMs / 1000)
     const done = lane.bring(places, desired.membership, keptSeconds, nowMs)
-    done?.catch(onFailure)
+    done?.catch(() => {
+      for (const { set, element } of places) desired.membership.touch(set, element)
+      onFailure()
+    })
     return { refused, done }
   }
 }

@@ -70,12 +70,12 @@ export class Membership {
       for (const element of owners.keys()) {
         if (elements.has(element)) continue
         owners.delete(element)
-        this.#touch(set, element)
+        this.touch(set, element)
       }
       for (const [element, words] of elements) {
         if (owners.get(element) === words) continue
         owners.set(element, words)
-        this.#touch(set, element)
+        this.touch(set, element)
       }
     }
   }
@@ -103,7 +103,10 @@ export class Membership {
     else this.#ofName.delete(name)
   }
 
-  /** Takes over one more address of a name. Returns the sets that have to hold it. */
+  /**
+   * Takes over one more address of a name, which the caller brings into the sets that have to hold it: those are returned. Where that fails it is to be touched, or
+   * no pass would look at it.
+   */
   include(name: Hostname, { address, family, private: isPrivate }: HeldAddress): string[] {
     const sets = this.setsOf(name, family, isPrivate)
     let ofName = this.#ofName.get(name)
@@ -114,7 +117,8 @@ export class Membership {
       elements.add(address)
       if (elements.size === before) continue
       if (before === 0) ofName?.set(set, elements)
-      this.#own(set, address, name)
+      // What is written beside it is another now.
+      if (!own(this.#set(set), address, name)) this.touch(set, address)
     }
     return sets
   }
@@ -166,6 +170,14 @@ export class Membership {
     this.#all = true
   }
 
+  /** The next pass compares it with what the kernel holds. */
+  touch(set: string, element: string): void {
+    if (this.#all) return
+    const touched = this.#dirty.get(set)
+    if (touched) touched.add(element)
+    else this.#dirty.set(set, new Set([element]))
+  }
+
   takeDirty(): Dirty {
     const dirty = { all: this.#all, elements: this.#dirty }
     this.#all = false
@@ -188,7 +200,7 @@ export class Membership {
 
   #own(set: string, element: string, owner: string): void {
     own(this.#set(set), element, owner)
-    this.#touch(set, element)
+    this.touch(set, element)
   }
 
   #disown(set: string, element: string, owner: string): void {
@@ -200,24 +212,20 @@ export class Membership {
       left.delete(owner)
       if (left.size === 0) owners.delete(element)
     }
-    this.#touch(set, element)
+    this.touch(set, element)
   }
 
-  #touch(set: string, element: string): void {
-    if (this.#all) return
-    const touched = this.#dirty.get(set)
-    if (touched) touched.add(element)
-    else this.#dirty.set(set, new Set([element]))
-  }
 }
 
 const NOBODY: ReadonlySet<string> = new Set()
 
-function own(owners: Owned, element: string, owner: string): void {
+/** True: nobody owned it before. */
+function own(owners: Owned, element: string, owner: string): boolean {
   const present = owners.get(element)
   if (present === undefined) owners.set(element, owner)
   else if (typeof present === 'object') present.add(owner)
   else if (present !== owner) owners.set(element, new Set([present, owner]))
+  return present === undefined
 }
 
 /** At most what fits: the first owners by name, and how many more there are. */

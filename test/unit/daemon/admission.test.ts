@@ -8,9 +8,15 @@ import type { Ledger } from '../../../src/resolve/ledger.ts'
 import { heldAddress } from '../../support/builders.ts'
 
 /** A ledger in which each name holds what is listed for it. */
-function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = false) {
+function setUp(
+  holds: Readonly<Record<string, readonly string[]>>,
+  changed = false,
+  bringing?: Promise<void>,
+) {
   const brought: { places: readonly { set: string; element: string }[]; seconds: number }[] = []
   const included: string[] = []
+  const touched: string[] = []
+  let failures = 0
   let changes = 0
   const admission = new KernelAdmission({
     ledger: {
@@ -28,23 +34,24 @@ function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = fal
           return [`set of ${name}`]
         },
         setsOf: (name: string) => [`set of ${name}`],
+        touch: (set: string, element: string) => touched.push(`${set}: ${element}`),
       } as unknown as Membership,
       config: { resolver: { maxStaleMs: 90_500 } },
     } as unknown as Desired,
     lane: {
       bring: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
         brought.push({ places, seconds })
-        return undefined
+        return bringing
       },
     } as unknown as Lane,
     onChange: () => changes++,
-    onFailure: () => undefined,
+    onFailure: () => failures++,
   })
   const admit = (as: readonly string[], ...addresses: string[]) => {
     const given = addresses.map((address) => ({ address: address as Address, ttlMs: 1000 }))
     return [...admission.admit(as as Hostname[], given).refused]
   }
-  return { admit, brought, included, changes: () => changes }
+  return { admit, brought, included, touched, changes: () => changes, failures: () => failures }
 }
 
 test('what a name holds is brought into its sets, and all else refused', () => {
@@ -64,6 +71,15 @@ test('what is new is to be held by passes too, and saved', () => {
   const { admit, included, changes } = setUp({ a: ['192.0.2.1'] }, true)
   admit(['a'], '192.0.2.1')
   expect([included, changes()]).toEqual([['a 192.0.2.1'], 1])
+})
+
+test('what the kernel does not take is left to the next pass', async () => {
+  const bringing = Promise.reject(new Error('the set is full'))
+  const { admit, touched, failures } = setUp({ a: ['192.0.2.1'] }, true, bringing)
+  admit(['a'], '192.0.2.1')
+  expect([touched, failures()]).toEqual([[], 0])
+  await bringing.catch(() => undefined)
+  expect([touched, failures()]).toEqual([['set of a: 192.0.2.1'], 1])
 })
 
 describe('who may reach any host', () => {

@@ -23,7 +23,11 @@ async function setUp() {
     const places = desired.membership
       .include(name as Hostname, held)
       .map((set) => ({ set, element: address }))
-    return firewall.firewall.reconciler.lane.bring(places, desired.membership, 600, kernel.nowMs)
+    const brought = firewall.firewall.reconciler.lane.bring(places, desired.membership, 600, kernel.nowMs)
+    brought?.catch(() => {
+      for (const { set, element } of places) desired.membership.touch(set, element)
+    })
+    return brought
   }
   const set = desired.membership.setsOf('b.example' as Hostname, 4, false)[0] ?? ''
   const elements = (): string[] => [...(kernel.sets.all.get(set)?.elements.keys() ?? [])].toSorted()
@@ -60,4 +64,27 @@ test('a set that was flushed is seen, however many addresses come in meanwhile',
   }
   await firewall.pass({ ...NOTHING, headers: true })
   expect(elements()).toEqual([KEPT, '203.0.113.20', LATE])
+})
+
+test('what is written beside an address names all that have it, whoever brought it', async () => {
+  const { kernel, firewall, bring, set } = await setUp()
+  await bring('a.example', LATE)
+  const comment = (): string | undefined => kernel.sets.all.get(set)?.elements.get(LATE)?.comment
+  expect(comment()).toBe('a.example')
+  await bring('b.example', LATE)
+  await firewall.pass()
+  expect(comment()).toBe('a.example b.example')
+})
+
+test('what could not be brought is brought by the next pass', async () => {
+  const { kernel, firewall, bring, elements } = await setUp()
+  kernel.meanwhile = async (command) => {
+    if (!command.startsWith('ipset -exist restore')) return
+    kernel.meanwhile = undefined
+    throw new Error('no room')
+  }
+  await expect(bring('a.example', LATE)).rejects.toThrow('no room')
+  expect(elements()).not.toContain(LATE)
+  await firewall.pass()
+  expect(elements()).toContain(LATE)
 })
