@@ -82,10 +82,10 @@ export class TestGateway {
   constructor(by: Answering = answering()) {
     this.gateway = new Gateway({
       upstream: {
-        ask: (asked, done) => {
+        ask: (asked, tell) => {
           this.asked.push(asked)
           const answer = async (): Promise<Buffer> => this.upstream(asked)
-          void answer().then(done, done)
+          void answer().then(tell, tell)
         },
       },
       admission: {
