@@ -214,7 +214,6 @@ export class Membership {
     }
     this.touch(set, element)
   }
-
 }
 
 const NOBODY: ReadonlySet<string> = new Set()
