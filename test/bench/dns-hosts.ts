@@ -104,10 +104,20 @@ export async function writeQuestions(
 
 let runs = 0
 
-/** Names that nobody asked for before. `known`: all of them have the same few addresses; else each has one that no other had. */
-export function newNames(count: number, known: boolean): string[] {
+/** So many lengths have names that are not alike. */
+const LENGTHS = 16
+
+/**
+ * Names that nobody asked for before. `known`: all of them have the same few addresses; else each has one that no other had. `alike`: nearly all have the same
+ * length.
+ */
+export function newNames(count: number, known: boolean, alike = true): string[] {
   runs += 1
-  return Array.from({ length: count }, (_, index) => `${known ? 'k' : 'w'}${index}.r${runs}.cold.example`)
+  const padding = (index: number): string => (alike ? '' : 'x'.repeat(index % LENGTHS))
+  return Array.from(
+    { length: count },
+    (_, index) => `${known ? 'k' : 'w'}${index}${padding(index)}.r${runs}.cold.example`,
+  )
 }
 
 /** dnsmasq as it was at its start: an empty cache and an empty set. */
@@ -117,13 +127,22 @@ export async function forgetInDnsmasq({ lab, dnsmasq }: DnsScene): Promise<void>
   await sleep(200)
 }
 
-/** Answered questions a second of all clients together, each of which asks for names of its own, once or round and round. */
+/**
+ * Answered questions a second of all clients together, each of which asks for names of its own, once or round and round.
+ * `scattered`: by as many sockets as questions are on their way, as many programs would; else each client has one.
+ */
 export async function answersASecond(
   lab: Lab,
   { clients, server }: DnsHost,
-  { lists, seconds, once }: { lists: readonly string[]; seconds: number; once: boolean },
+  {
+    lists,
+    seconds,
+    once,
+    scattered = false,
+  }: { lists: readonly string[]; seconds: number; once: boolean; scattered?: boolean },
 ): Promise<number> {
   const onTheWay = ON_THE_WAY / clients.length
+  const sockets = scattered ? onTheWay : 1
   const rates = clients.map(async (client, index) => {
     const questions = lists[index] ?? ''
     const { answered, seconds: took } = await dnsperf(lab, {
@@ -133,6 +152,7 @@ export async function answersASecond(
       seconds,
       once,
       onTheWay,
+      sockets,
     })
     return answered / took
   })

@@ -29,6 +29,8 @@ export interface DnsperfOptions {
   /** True: each question once. False: from the first one on again, until the time is over. */
   readonly once: boolean
   readonly onTheWay: number
+  /** That the questions leave by, in turn; one, if nothing is said. */
+  readonly sockets?: number
   readonly aSecond?: number
 }
 
@@ -45,12 +47,13 @@ const LOST_AFTER_SECONDS = 1
 
 /** @throws when more than one question of a hundred was lost: then it is a limit that was measured. */
 export async function dnsperf(lab: Lab, options: DnsperfOptions): Promise<DnsperfResult> {
-  const { client, server, questions, seconds, once, onTheWay, aSecond } = options
+  const { client, server, questions, seconds, once, onTheWay, sockets, aSecond } = options
   const flags = {
     '-s': server.address,
     '-p': server.port,
     '-d': questions,
     '-q': onTheWay,
+    '-c': sockets,
     '-t': LOST_AFTER_SECONDS,
     '-l': seconds,
     '-n': once ? 1 : undefined,

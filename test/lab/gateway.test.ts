@@ -161,6 +161,67 @@ test('an address ages out for new connections and goes on for live ones; a revok
   await lab().waitFor('the connection is cut', async () => !(await live.flows()))
 })
 
+/** `perl -e RUSH ADDRESS COUNT NAME`: so many questions at once by one socket. Says how many were answered, and with which codes and lengths, each once. */
+const RUSH = `
+use strict; use warnings; use Socket qw(:all);
+my ($to, $count, $name) = @ARGV;
+my $isV6 = $to =~ /:/;
+my $family = $isV6 ? AF_INET6 : AF_INET;
+my $server = $isV6 ? pack_sockaddr_in6(53, inet_pton($family, $to)) : pack_sockaddr_in(53, inet_pton($family, $to));
+socket my $socket, $family, SOCK_DGRAM, 0 or die $!;
+my $asked = join('', map { pack 'C/a*', $_ } split /\\./, $name) . "\\0\\0\\1\\0\\1";
+send $socket, pack('n6', $_, 0x100, 1, 0, 0, 0) . $asked, 0, $server for 1 .. $count;
+my (%answers, %kinds);
+my $end = time + 5;
+while (keys %answers < $count && time < $end) {
+  my $ready = '';
+  vec($ready, fileno $socket, 1) = 1;
+  next unless select $ready, undef, undef, 1;
+  recv $socket, my $answer, 4096, 0;
+  my ($id, $flags) = unpack 'n2', $answer;
+  $kinds{($flags & 15) . ' ' . length $answer} = 1;
+  $answers{$id}++;
+}
+print scalar(keys %answers), ': ', join(', ', keys %kinds), ' ', (grep { $_ > 1 } values %answers) ? 'twice' : '';
+`
+const SEEN =
+  'table inet seen { chain leaving { type filter hook postrouting priority 300; udp sport 53 counter; }; }'
+
+test('questions that one socket asks at once are each answered, in few packets of the kernel', async () => {
+  await lab().network('rush', { ipv6: true })
+  await lab().inet.dns({ 'x.any.example': { a: ['203.0.113.42'] } })
+  const daemon = await guard(lab(), { config: `dns: { gateway: true }\nallow: ['**.any.example']` })
+  const from = await inside(lab(), { network: 'rush', name: 'rush-1' })
+  const netns = `--net=/proc/${await from.pid()}/ns/net`
+  expect(await status(from, `@${INET.otherDns}`, 'x.any.example')).toBe('NOERROR')
+  // What joins answers is learned when the container is inspected, a moment after it started.
+  for (const server of [INET.otherDns, INET.otherDns6])
+    await lab().waitFor(`the answers of ${server} share packets`, async () => {
+      await lab().host(['nft', '-f', '-'], { input: SEEN })
+      const { stdout } = await lab().host([
+        'nsenter',
+        netns,
+        'perl',
+        '-e',
+        RUSH,
+        server,
+        '60',
+        'x.any.example',
+      ])
+      expect(stdout).toMatch(/^60: 0 \d+ $/)
+      const { stdout: seen } = await lab().host(['nft', 'list', 'table', 'inet', 'seen'])
+      await lab().host(['nft', 'delete', 'table', 'inet', 'seen'])
+      const packets = Number(/packets (\d+)/.exec(seen)?.[1])
+      expect(packets).toBeGreaterThan(0)
+      return packets < 60
+    })
+  // Without policies too the log names who asked.
+  expect(['REFUSED', ...SAID_FOR_IT]).toContain(await status(from, `@${INET.otherDns}`, 'forbidden.example'))
+  await lab().waitFor('the log names the container', async () =>
+    daemon.logs.split('\n').some((line) => line.includes('DNS name denied') && line.includes('rush-1')),
+  )
+})
+
 describe('an answer whose address the kernel does not take is withheld', () => {
   const config = `dns: { gateway: true }\nallow: ['**.any.example']`
   const withheld = async (): Promise<number> =>
