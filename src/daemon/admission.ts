@@ -38,9 +38,11 @@ export class KernelAdmission implements Admission {
       if (changed) onChange()
       for (const one of held) {
         accepted.add(one.address)
-        const sets = changed
-          ? desired.membership.include(name, one)
-          : desired.membership.setsOf(name, familyOf(one.address), one.private)
+        // What a look-up brought meanwhile is the membership's only at the next pass.
+        const sets =
+          changed || ledger.isChanged(name)
+            ? desired.membership.include(name, one)
+            : desired.membership.setsOf(name, familyOf(one.address), one.private)
         for (const set of sets) places.push({ set, element: one.address })
       }
     }

@@ -6,6 +6,7 @@ import { COMMON } from '../policy/compile.ts'
 import { NameTable } from '../policy/name-table.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Desired } from '../reconcile/desired.ts'
+import { namespaceChain } from '../workloads/host-network.ts'
 import type { Inventory } from '../workloads/model.ts'
 
 /** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
@@ -20,6 +21,9 @@ export function answeringOf(
   const askers = new Map<Address, Asker>()
   const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
   const sharing = sharingKernel(inventory)
+  /** Of several that claim an address all have to. */
+  const shares = (id: string, address: Address): boolean =>
+    sharing.has(id) && (askers.get(address)?.sharesKernel ?? true)
   const common = (name: string, shares = false): Asker => ({
     name,
     policies: [COMMON],
@@ -41,7 +45,7 @@ export function answeringOf(
             name: container.name,
             policies: own.policies,
             anyName: mailsAnyone(own.smtp) || opensInternet(policies, own.policies),
-            sharesKernel: sharing.has(container.id) && (askers.get(address)?.sharesKernel ?? true),
+            sharesKernel: shares(container.id, address),
           })
         claims.set(address, id)
       }
@@ -49,7 +53,7 @@ export function answeringOf(
   } else
     for (const { id, name, endpoints } of inventory?.containers ?? [])
       for (const address of endpoints.flatMap(({ addresses }) => addresses))
-        askers.set(address, common(name, sharing.has(id)))
+        askers.set(address, common(name, shares(id, address)))
   const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
   const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
   return {
@@ -65,9 +69,9 @@ export function answeringOf(
 function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
   const containers = inventory?.containers ?? []
   const sharing = new Set(containers.filter(({ runtime }) => KERNEL_SHARING.has(runtime)).map(({ id }) => id))
-  for (const { id, networkMode } of containers)
-    if (!sharing.has(id) && networkMode.startsWith('container:'))
-      sharing.delete(networkMode.slice('container:'.length))
+  for (const container of containers)
+    if (!KERNEL_SHARING.has(container.runtime))
+      for (const { id } of namespaceChain(container, containers)) sharing.delete(id)
   return sharing
 }
 

@@ -20,7 +20,7 @@ export class Cached {
 
   constructor({ message, reply }: Said, storedAtMs: number, expiresAtMs: number) {
     this.#message = message.toString('latin1')
-    this.weight = weightOf(reply)
+    this.weight = weightOf(reply) + message.length / BYTES_A_UNIT
     this.storedAtMs = storedAtMs
     this.expiresAtMs = expiresAtMs
   }
@@ -39,7 +39,7 @@ export class Cached {
 /** How long an answer is of use when no upstream gives a newer one (RFC 8767). */
 const STALE_MS = 86_400_000
 
-/** So many bytes of an answer weigh as much as a small one: its records, each with what it takes beside its data. */
+/** So many bytes of an answer weigh as much as a small one: the message, and its records, each with what it takes beside its data. */
 const BYTES_A_UNIT = 1_024
 const BYTES_A_RECORD = 256
 

@@ -198,7 +198,7 @@ export class Gateway {
     const waiting = [done]
     this.#asked.set(key, waiting)
     const dnssecOk = edns?.dnssecOk ?? false
-    this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }, (result) => {
+    const end = (result: Buffer | Error): void => {
       const reply = result instanceof Error ? undefined : this.#take(result, key, name, type)
       this.#asked.delete(key)
       for (const one of waiting) {
@@ -208,7 +208,14 @@ export class Gateway {
           this.#onFault(error)
         }
       }
-    })
+    }
+    try {
+      this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }, end)
+    } catch (error) {
+      this.#onFault(error)
+      // Or whoever asks for the name later would wait with those for ever.
+      if (this.#asked.get(key) === waiting) end(new Error('the question could not be sent'))
+    }
   }
 
   /** Undefined: it is of no use, or of less than an older one. */

@@ -29,9 +29,16 @@ interface Wanted {
 
 /** Elements that are written together, by set. */
 interface Batch {
-  readonly writes: Map<string, Map<string, ElementWrite>>
+  readonly writes: Map<string, ElementWrite[]>
   readonly written: Written[]
   readonly writing: Promise<void>
+}
+
+/** Rejects as one of them did, and not before all are settled: whoever hears of it looks at the places of all. */
+async function allDone(waits: Iterable<Promise<void>>): Promise<void> {
+  const results = await Promise.allSettled(waits)
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure) throw failure.reason
 }
 
 /** Of what did not land: no reading began before. */
@@ -45,6 +52,8 @@ export class Lane {
   readonly #options: LaneOptions
   readonly #lately = new LatelyWritten()
   readonly #onTheWay = new Set<Batch>()
+  /** What is on its way, by set and element. */
+  readonly #arriving = new Map<string, Map<string, Promise<void>>>()
   /** What is written next. */
   #batch: Batch | undefined
   #leaving: Leaving | undefined
@@ -93,9 +102,7 @@ export class Lane {
   /** Resolves when nothing is on its way into what a pass takes away: it would come after that, and stay, with nobody who knows of it. */
   async landed(): Promise<void> {
     const leaving = [...this.#onTheWay].filter(({ writes }) =>
-      Array.from(writes).some(([set, ofSet]) =>
-        [...ofSet.keys()].some((element) => this.#isLeaving(set, element)),
-      ),
+      Array.from(writes).some(([set, ofSet]) => ofSet.some(({ element }) => this.#isLeaving(set, element))),
     )
     await Promise.allSettled(leaving.map(({ writing }) => writing))
   }
@@ -115,12 +122,7 @@ export class Lane {
 
   #stands(set: string, element: string, known: KnownElement | undefined, nowMs: number): boolean {
     if (known === undefined || known.expiresAtMs <= nowMs || this.#isBlind) return false
-    return !this.#isLeaving(set, element) && !this.#arriving(set, element)
-  }
-
-  #arriving(set: string, element: string): Promise<void> | undefined {
-    for (const { writes, writing } of this.#onTheWay) if (writes.get(set)?.has(element)) return writing
-    return undefined
+    return !this.#isLeaving(set, element) && !this.#arriving.get(set)?.has(element)
   }
 
   #isLeaving(set: string, element: string): boolean {
@@ -141,7 +143,7 @@ export class Lane {
     const wanted: Wanted[] = []
     for (const { set, element, known, before } of missing) {
       // What is on its way is known.
-      const arriving = before && this.#arriving(set, element)
+      const arriving = before && this.#arriving.get(set)?.get(element)
       const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds)
       if (arriving) waits.add(arriving)
       else if (known && write) wanted.push({ set, known, before, write })
@@ -149,7 +151,7 @@ export class Lane {
     }
     for (const one of wanted) waits.add(this.#add(one, nowMs))
     const [first, ...others] = waits
-    return others.length === 0 ? (first ?? Promise.resolve()) : Promise.all(waits).then(() => undefined)
+    return others.length === 0 ? (first ?? Promise.resolve()) : allDone(waits)
   }
 
   /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
@@ -169,8 +171,11 @@ export class Lane {
     batch.written.push(written)
     this.#lately.put(set, written)
     const writes = batch.writes.get(set)
-    if (writes) writes.set(element, write)
-    else batch.writes.set(set, new Map([[element, write]]))
+    if (writes) writes.push(write)
+    else batch.writes.set(set, [write])
+    const arriving = this.#arriving.get(set)
+    if (arriving) arriving.set(element, writing)
+    else this.#arriving.set(set, new Map([[element, writing]]))
     return writing
   }
 
@@ -180,18 +185,18 @@ export class Lane {
     const writing = Promise.resolve().then(async () => {
       this.#batch = undefined
       try {
-        await this.#options.write(
-          Array.from(writes, ([set, ofSet]) => ({ set, writes: [...ofSet.values()] })),
-        )
+        await this.#options.write(Array.from(writes, ([set, ofSet]) => ({ set, writes: ofSet })))
         const landedMs = performance.now()
         for (const one of written) one.landedMs = landedMs
       } catch (error) {
         for (const [set, ofSet] of writes)
-          for (const element of ofSet.keys()) this.#options.known.get(set)?.elements.delete(element)
+          for (const { element } of ofSet) this.#options.known.get(set)?.elements.delete(element)
         for (const one of written) one.landedMs = NEVER
         throw error
       } finally {
         this.#onTheWay.delete(batch)
+        for (const [set, ofSet] of writes)
+          for (const { element } of ofSet) this.#arriving.get(set)?.delete(element)
       }
     })
     const batch: Batch = { written, writes, writing }

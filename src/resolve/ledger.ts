@@ -123,6 +123,11 @@ export class Ledger {
     return this.#names.get(name)?.everHeld(address) ?? false
   }
 
+  /** Will {@link takeChanged} tell of this name? */
+  isChanged(name: Hostname): boolean {
+    return this.#changed.has(name)
+  }
+
   /** Are there names for {@link takeChanged}? */
   get hasChanged(): boolean {
     return this.#changed.size > 0

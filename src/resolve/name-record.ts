@@ -298,6 +298,7 @@ export class NameRecord {
   #hold(item: Mutable<HeldAddress>): void {
     this.#held.set(item.address, item)
     this.#sizes[item.family]++
+    this.#past.delete(item.address)
   }
 
   #moveLast(item: Mutable<HeldAddress>): void {

@@ -8,14 +8,17 @@ export function containersOnHostNetwork(containers: readonly Container[]): Reado
   return new Set(containers.filter((one) => isOnHostNetwork(one, containers)).map(({ id }) => id))
 }
 
-function isOnHostNetwork(container: Container, all: readonly Container[]): boolean {
-  const seen = new Set<string>()
+const isOnHostNetwork = (container: Container, all: readonly Container[]): boolean =>
+  namespaceChain(container, all).some(({ networkMode }) => networkMode === HOST_NETWORK)
+
+/** The container, the one whose network namespace it joined, by id or name, the one that this joined, and so on. */
+export function namespaceChain(container: Container, all: readonly Container[]): Container[] {
+  const chain: Container[] = []
   let current: Container | undefined = container
-  while (current && !seen.has(current.id)) {
-    if (current.networkMode === HOST_NETWORK) return true
-    seen.add(current.id)
+  while (current && !chain.includes(current)) {
+    chain.push(current)
     const target: string | undefined = /^container:(.+)$/.exec(current.networkMode)?.[1]
     current = target === undefined ? undefined : all.find(({ id, name }) => id === target || name === target)
   }
-  return false
+  return chain
 }

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { closeSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
 import { errorOf, type Libc } from '../libc.ts'
-import { SLOTS, type MessageBatch } from './message-batch.ts'
+import { SLOTS, SOL_UDP, UDP_SEGMENT, type MessageBatch } from './message-batch.ts'
 import type { BindOptions, ConnectOptions, DatagramEvents, Datagrams, Peer } from './model.ts'
 import { encodeSocketAddress, FAMILY, readSocketAddress } from './socket-address.ts'
 
@@ -19,7 +19,9 @@ const SOCK_CLOEXEC = 0o2000000
 const MSG_DONTWAIT = 0x40
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
-const [EINTR, EIO, EAGAIN, EINVAL] = [4, 5, 11, 22]
+const [EINTR, EIO, EAGAIN, EINVAL, EMSGSIZE] = [4, 5, 11, 22, 90]
+/** Of the way, not of the peer: with one message by itself it works. */
+const CANNOT_JOIN: ReadonlySet<number> = new Set([EIO, EINVAL, EMSGSIZE])
 
 /** So many full batches are read in one turn: what else is to be done shall not wait for a flood. */
 const BATCHES_A_TURN = 4
@@ -50,8 +52,8 @@ export class BatchedSocket implements Datagrams {
   readonly #events: DatagramEvents
   /** Undefined: it is not connected. */
   readonly #peer: Peer | undefined
-  /** Messages may be joined: the kernel did not refuse it yet. */
-  #joins = true
+  /** Messages may be joined: the kernel knows how, and did not refuse it yet. */
+  #joins: boolean
   #leaving: Leaving[] = []
   #closed = false
 
@@ -65,6 +67,9 @@ export class BatchedSocket implements Datagrams {
     this.#socket = socket
     this.#events = events
     this.#peer = peer
+    const none = Buffer.alloc(4)
+    // A kernel that does not know it would send what is joined as one datagram.
+    this.#joins = kernel.libc.setsockopt(fd, SOL_UDP, UDP_SEGMENT, none, none.length) === 0
     socket.on('error', (error) => events.onError(error))
     socket.on('message', (message, { address, port }) => {
       events.onMessage(message, peer ?? { address, port, encoded: encodedOf(address, port) })
@@ -157,8 +162,8 @@ export class BatchedSocket implements Datagrams {
         return
       }
       if (errno === EINTR) continue
-      // Of a kernel before 4.18, and where something on the way cannot take them apart again.
-      if (this.#joins && (errno === EINVAL || errno === EIO)) {
+      // The link takes no such length, or something on the way cannot take them apart again.
+      if (batch.messagesIn(1) > 1 && CANNOT_JOIN.has(errno)) {
         this.#joins = false
         continue
       }

@@ -23,7 +23,7 @@ const IOV = { words: 4, base: 0, bytes: 2 } as const
 const CONTROL = { words: 6, bytes: 0, level: 2, type: 3, data: 4 } as const
 
 /** Says how long the datagrams are that the kernel makes of one message (udp(7)). */
-const [SOL_UDP, UDP_SEGMENT] = [17, 103]
+export const [SOL_UDP, UDP_SEGMENT] = [17, 103]
 const CONTROL_BYTES = 18
 
 /** Memory that recvmmsg(2) and sendmmsg(2) read and write: messages, and whom they come from or go to. Lives as long as the process. */

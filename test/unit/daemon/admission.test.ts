@@ -20,6 +20,7 @@ function setUp(
   let changes = 0
   const admission = new KernelAdmission({
     ledger: {
+      isChanged: (name: string) => name === 'looked-up',
       admit: (name: string) => ({
         held: (holds[name] ?? []).map((one) => heldAddress(one)),
         refused: [],
@@ -80,6 +81,12 @@ test('what the kernel does not take is left to the next pass', async () => {
   expect([touched, failures()]).toEqual([[], 0])
   await bringing.catch(() => undefined)
   expect([touched, failures()]).toEqual([['set of a: 192.0.2.1'], 1])
+})
+
+test('what a look-up brought is held for the answer too, ahead of the pass', () => {
+  const { admit, included } = setUp({ 'looked-up': ['192.0.2.1'] })
+  admit(['looked-up'], '192.0.2.1')
+  expect(included).toEqual(['looked-up 192.0.2.1'])
 })
 
 describe('who may reach any host', () => {

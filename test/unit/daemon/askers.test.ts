@@ -92,6 +92,15 @@ describe('a container has sockets of this kernel', () => {
     ['not by another runtime', [{ ...web, runtime: 'runsc' }], false],
     ['not while it was only listed', [{ ...web, runtime: '' }], false],
     [
+      'not beside one in a namespace that was joined by name, and joined again',
+      [
+        { ...web, runtime: 'runc' },
+        { ...guest, runtime: 'runc', networkMode: 'container:web' },
+        { ...guest, id: 'id-third', name: 'third', runtime: 'kata', networkMode: 'container:guest' },
+      ],
+      false,
+    ],
+    [
       'not beside one in its namespace',
       [
         { ...web, runtime: 'runc' },
@@ -114,6 +123,10 @@ describe('a container has sockets of this kernel', () => {
     ]) {
       const members = names.map((name) => ({ name, addresses: ['172.18.0.2'], class: 1 }))
       expect((await askerOf(members, { inventory }))('172.18.0.2')?.sharesKernel).toBe(false)
+    }
+    for (const containers of [inventory.containers, inventory.containers.toReversed()]) {
+      const byName = await askerOf(undefined, { inventory: { ...inventory, containers } })
+      expect(byName('172.18.0.2')?.sharesKernel).toBe(false)
     }
   })
 })

@@ -266,8 +266,8 @@ describe('a kernel that is not ready', () => {
   test.each([
     ['has no room yet', 11, 3],
     ['was interrupted', 4, 3],
-    ['is too old to take many for one', 22, 1],
-    ['cannot take them apart', 5, 1],
+    ['cannot take joined ones apart', 5, 1],
+    ['has a link that is too narrow for joined ones', 90, 1],
   ])('that %s is asked again', async (_, errno, times) => {
     const server = await peer('udp4', '127.0.0.1')
     const heard: string[] = []
@@ -284,6 +284,35 @@ describe('a kernel that is not ready', () => {
     socket.send(Buffer.from('two'))
     await until(() => heard.length === 2)
     expect(heard).toEqual(['one', 'two'])
+  })
+
+  test('that knows nothing of joining gets each by itself', async () => {
+    const server = await peer('udp4', '127.0.0.1')
+    const heard: string[] = []
+    server.on('message', (message) => heard.push(message.toString()))
+    const taken: number[] = []
+    const old: Libc = {
+      ...libc,
+      setsockopt: () => -1,
+      sendmmsg: (...args) => {
+        taken.push(args[2])
+        return libc.sendmmsg(...args)
+      },
+    }
+    const socket = BatchedSocket.connect(
+      { ...kernel, libc: old },
+      {
+        host: '127.0.0.1',
+        port: server.address().port,
+        receiveBytes: 1 << 16,
+        onMessage: () => undefined,
+        onError: (error) => heard.push(error.message),
+      },
+    )
+    ends.push(() => socket.close())
+    for (const text of ['one', 'two']) socket.send(Buffer.from(text))
+    await until(() => heard.length === 2)
+    expect([heard, taken]).toEqual([['one', 'two'], [2]])
   })
 
   test('that will not have one message gets the others', async () => {
