@@ -16,6 +16,8 @@ export interface Sending {
   readonly end: number
   readonly sentMs: number
   readonly untilMs: number
+  /** It shares its way with no other: whoever reads packets without the kernel's help may have taken the last one for something else. */
+  readonly alone: boolean
   /** Called once. Must not throw. */
   readonly finish: (result: Result) => void
 }

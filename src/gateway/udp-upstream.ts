@@ -106,7 +106,7 @@ class UdpPort {
   ask(sending: Sending): void {
     this.#asked++
     this.#pending.add(sending)
-    this.#socket.send(sending.message)
+    this.#socket.send(sending.message, undefined, !sending.alone)
   }
 
   expire(nowMs: number): void {

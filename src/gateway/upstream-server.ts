@@ -25,6 +25,8 @@ interface Asking {
   readonly question: UpstreamQuestion
   readonly untilMs: number
   readonly done: Answered
+  /** It was silent to the same question a moment ago. */
+  readonly again: boolean
   byStream: boolean
   edns: boolean
   reopened: boolean
@@ -48,6 +50,8 @@ export class Server {
   /** It changes the case of letters whatever one asks. */
   #losesCase = false
   #messages = 0
+  /** Monotonic ms until which each question goes alone: one was answered that way to which it was silent before. */
+  #aloneUntilMs = 0
   #closed = false
 
   constructor(
@@ -66,11 +70,12 @@ export class Server {
   }
 
   /** Asks until one answer is the whole of it. By callbacks: of promises each question would need ten. */
-  ask(question: UpstreamQuestion, untilMs: number, done: Answered): void {
+  ask(question: UpstreamQuestion, untilMs: number, done: Answered, again = false): void {
     this.#try({
       question,
       untilMs,
       done,
+      again,
       byStream: this.#datagrams === undefined,
       edns: !this.#plain,
       reopened: false,
@@ -98,11 +103,13 @@ export class Server {
   }
 
   #try(asking: Asking): void {
-    const { question, untilMs, byStream, edns } = asking
-    if (this.#closed || this.nowMs() >= untilMs) return this.#giveUp(asking)
+    const { question, untilMs, byStream, edns, again } = asking
+    const nowMs = this.nowMs()
+    if (this.#closed || nowMs >= untilMs) return this.#giveUp(asking)
     const message = encodeUpstream(question, edns)
     const finish = (result: Result): void => {
       if (result.kind === 'answer') {
+        if (again) this.#aloneUntilMs = this.nowMs() + PENALTY_MS
         this.#heard(result.keepsCase, message, byStream)
         this.#weigh(asking, result.message, result.keepsCase)
         return
@@ -112,7 +119,8 @@ export class Server {
       // Whoever says so is in the midst of leaving the socket by which the next try would go.
       queueMicrotask(() => (mayReopen ? this.#try(asking) : this.#giveUp(asking)))
     }
-    const sending = { message, end: questionEnd(question.name), sentMs: this.nowMs(), untilMs, finish }
+    const alone = again || nowMs < this.#aloneUntilMs
+    const sending = { message, end: questionEnd(question.name), sentMs: nowMs, untilMs, alone, finish }
     if (byStream || !this.#datagrams) this.#stream.ask(sending)
     else this.#datagrams.ask(sending)
   }

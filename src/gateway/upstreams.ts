@@ -119,13 +119,14 @@ export class Upstreams {
     if (!server || leftMs <= 0 || this.#closed) return end(refusal)
     const isLast = index === servers.length - 1
     const patienceMs = isLast ? leftMs : Math.min(PATIENCE_MS, leftMs / 3)
-    server.ask(question, nowMs + patienceMs, (message) => {
+    const answered = (message: Buffer | undefined): void => {
       const rcode = message && rcodeOf(message)
       if (rcode === RCODE.noError || rcode === RCODE.nxDomain) return end(message)
       // To ask it again would bring the same.
       if (message && servers[index + 1] === server) return end(message)
       this.#askInTurn(asking, index + 1, refusal ?? message)
-    })
+    }
+    server.ask(question, nowMs + patienceMs, answered, servers[index - 1] === server)
   }
 
   /** The configured order, but those that were silent lately come last. */

@@ -61,6 +61,14 @@ describe('the cache', () => {
     expect(cache.size).toBeGreaterThan(100)
   })
 
+  test('counts what an answer bears beside what was asked for', () => {
+    const cache = new Cache()
+    const fat = said(Buffer.concat([reply([a(NAME, '192.0.2.1')]), Buffer.alloc(60_000)]))
+    expect(fat.reply.answers).toHaveLength(1)
+    for (let index = 0; index < 5_000; index++) cache.put(`k${index}`, fat, 1000, 0)
+    expect(cache.size).toBeLessThan(1_000)
+  })
+
   test('renewed answers take no place from others', () => {
     const cache = new Cache(100)
     cache.put('quiet', EMPTY, 1000, 0)

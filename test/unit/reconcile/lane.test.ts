@@ -63,6 +63,19 @@ describe('an element', () => {
     })
   })
 
+  test('that waits for two writes has failed when both are settled, and not before', async () => {
+    const { known, writes, bring } = setUp()
+    const first = bring([A])
+    await turns()
+    const both = bring([A, B])
+    await turns()
+    writes[0]?.reject(new Error('the tool was killed'))
+    expect([await stateOf(first), await stateOf(both)]).toEqual(['the tool was killed', 'waits'])
+    writes[1]?.reject(new Error('it is full'))
+    expect(await stateOf(both)).toBe('the tool was killed')
+    expect(known.get('one')?.elements.size).toBe(0)
+  })
+
   test('stands until the kernel lets it go', async () => {
     const { writes, bring } = setUp()
     const brought = bring([A])
