@@ -12,6 +12,8 @@ export interface KernelAdmissionOptions {
   readonly lane: Lane
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
+  /** It is held anew. */
+  readonly onIncluded: (address: Address) => void
   /** The kernel did not take an address: a set is gone, or full. */
   readonly onFailure: () => void
 }
@@ -23,7 +25,7 @@ export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
   admit(as: readonly Hostname[], addresses: readonly GivenAddress[]): ReturnType<Admission['admit']> {
-    const { ledger, isHostAddress, desired, lane, onChange, onFailure } = this.options
+    const { ledger, isHostAddress, desired, lane, onChange, onIncluded, onFailure } = this.options
     const nowMs = Date.now()
     // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
     if (as.length === 0) {
@@ -39,10 +41,11 @@ export class KernelAdmission implements Admission {
       for (const one of held) {
         accepted.add(one.address)
         // What a look-up brought meanwhile is the membership's only at the next pass.
-        const sets =
-          changed || ledger.isChanged(name)
-            ? desired.membership.include(name, one)
-            : desired.membership.setsOf(name, familyOf(one.address), one.private)
+        const isNews = changed || ledger.isChanged(name)
+        const sets = isNews
+          ? desired.membership.include(name, one)
+          : desired.membership.setsOf(name, familyOf(one.address), one.private)
+        if (isNews) onIncluded(one.address)
         for (const set of sets) places.push({ set, element: one.address })
       }
     }

@@ -3,6 +3,7 @@ import type { HostView } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import type { SetWriter } from '../ipset/set-writer.ts'
 import type { Logger } from '../observe/logger.ts'
+import type { Address } from '../net/types.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Lane } from '../reconcile/lane.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
@@ -25,6 +26,8 @@ export interface GatewayParts {
   readonly ownServers: OwnServers
   readonly setWriter: SetWriter
   readonly store: Store
+  /** Beside the passes the kernel gets an address that it did not hold for some name. */
+  readonly onIncluded: (address: Address) => void
   /** The kernel did not take an address: a pass looks why. */
   readonly onUnadmitted: () => void
 }
@@ -35,8 +38,20 @@ const FAULT_AGAIN_MS = 60_000
 
 /** The gateway between the ledger, the kernel, the account and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
-  const { account, desired, host, inherited, lane, log, names, ownServers, setWriter, store, onUnadmitted } =
-    parts
+  const {
+    account,
+    desired,
+    host,
+    inherited,
+    lane,
+    log,
+    names,
+    ownServers,
+    setWriter,
+    store,
+    onIncluded,
+    onUnadmitted,
+  } = parts
   let faultsToldAgainMs = 0
   let isSpeedTold = false
   const gateway: DnsGateway = new DnsGateway({
@@ -46,6 +61,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       desired,
       lane,
       onChange: () => names.changed(),
+      onIncluded,
       onFailure: onUnadmitted,
     }),
     ownServers: (config) => ownServers.of(config),

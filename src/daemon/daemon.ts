@@ -372,6 +372,9 @@ export class Daemon {
       ownServers: this.#ownServers,
       setWriter: this.#setWriter,
       store,
+      onIncluded: (address) => {
+        if (this.#firewall.brought(address)) this.#loop.request('answer')
+      },
       onUnadmitted: () => this.#loop.request('answer'),
     })
   }

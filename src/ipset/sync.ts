@@ -190,7 +190,8 @@ function changeElements(
     const comment = wantedComment(membership, spec.name, element)
     const present = current.elements.get(element)
     if (comment === undefined) {
-      if (present) work.deletes.push(element)
+      // Present or not: of a write that failed nobody knows what landed.
+      work.deletes.push(element)
     } else if (!present || present.comment !== comment || present.expiresAtMs - nowMs < half) {
       work.adds.push({ element, timeoutSeconds: spec.timeout, comment })
     }

@@ -20,7 +20,7 @@ import {
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
 import { nextGeneration, type Generation } from './generation.ts'
-import { allowedAgain, rejudge } from './rejudge.ts'
+import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
   readonly outcome: 'unchanged' | 'changed' | 'partial'
@@ -62,6 +62,10 @@ export class Firewall {
   #generation: Generation
   #adopted = false
   readonly #fights = new Fights()
+  /** Where revoked flows lead; undefined: nobody asked since the last pass. */
+  #revokedTo: ReadonlySet<string> | undefined
+  /** Those of them that the lane brought since. */
+  readonly #comingBack = new Set<string>()
 
   constructor(options: FirewallOptions) {
     this.#options = options
@@ -71,6 +75,14 @@ export class Firewall {
 
   get generation(): Generation {
     return this.#generation
+  }
+
+  /** To be told what is brought beside the passes. True: flows to it are revoked, and the next pass sees whether they are allowed now. */
+  brought(address: Address): boolean {
+    this.#revokedTo ??= revokedDestinations(this.reconciler.known)
+    if (!this.#revokedTo.has(address)) return false
+    this.#comingBack.add(address)
+    return true
   }
 
   /** Nothing is believed applied any more. */
@@ -121,6 +133,7 @@ export class Firewall {
       throw error
     } finally {
       this.reconciler.lane.done()
+      this.#revokedTo = undefined
     }
     const isNew = next !== this.#generation
     this.#applied = dataplane
@@ -188,12 +201,13 @@ export class Firewall {
   /** An answer may name the address of a flow that was revoked before anybody knew it. */
   #withReadmitted(change: Change): Change {
     const { sets } = change
-    if (sets.touched.size === 0) return change
+    const back = new Set(this.#comingBack)
+    if (sets.touched.size === 0 && back.size === 0) return change
     const { known } = this.reconciler
-    const readmitted = allowedAgain(known, this.#judgement())
-    if (readmitted.length === 0) return change
+    const readmitted = allowedAgain(known, this.#judgement(), sets.touched.size === 0 ? back : undefined)
     const remember = (): void => {
       sets.remember()
+      for (const address of back) this.#comingBack.delete(address)
       for (const { set, element } of readmitted) known.get(set)?.elements.delete(element)
     }
     const lines = readmitted.map(({ set, element }) => renderDelete(set, element))

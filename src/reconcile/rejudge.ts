@@ -52,15 +52,28 @@ export function rejudge(
 /**
  * Revoked flows that the rules cover now: a right came back, or an answer names the address at last. A revoked flow stands for every
  * connection of its source to that port, so it must not outlive its reason.
+ * @param destinations only flows to these; undefined: all
  */
 export function allowedAgain(
   known: ReadonlyMap<string, KnownSet>,
   input: RevokeInput,
+  destinations?: ReadonlySet<string>,
 ): { readonly set: string; readonly element: string }[] {
+  return revokedFlows(known).flatMap(({ set, element, flow }) =>
+    (destinations?.has(flow.destination) ?? true) && isPermitted(flow, input) ? [{ set, element }] : [],
+  )
+}
+
+export const revokedDestinations = (known: ReadonlyMap<string, KnownSet>): ReadonlySet<string> =>
+  new Set(revokedFlows(known).map(({ flow }) => flow.destination))
+
+function revokedFlows(
+  known: ReadonlyMap<string, KnownSet>,
+): { readonly set: string; readonly element: string; readonly flow: Flow }[] {
   return FAMILIES.map(revokedSet).flatMap((set) =>
     [...(known.get(set)?.elements.keys() ?? [])].flatMap((element) => {
       const flow = flowOf(element)
-      return flow && isPermitted(flow, input) ? [{ set, element }] : []
+      return flow ? [{ set, element, flow }] : []
     }),
   )
 }

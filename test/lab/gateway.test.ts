@@ -222,6 +222,20 @@ test('questions that one socket asks at once are each answered, in few packets o
   )
 })
 
+test('what was cut since nobody knew its address is reached again when its name is asked for', async () => {
+  await lab().inet.dns({ 'old.any.example': { a: ['203.0.113.43'] } })
+  const from = await inside(lab())
+  const live = await LiveConnection.open(from, 'http://old.any.example')
+  await guard(lab(), { config: `dns: { gateway: true }\nallow: ['**.any.example']` })
+  await lab().waitFor('the connection is cut', async () => !(await live.flows()))
+  // Well below the quarter of an hour for which it stays cut otherwise.
+  await lab().waitFor(
+    'it is reached again',
+    async () => (await fetchPage(from, 'http://old.any.example/', { family: 4 })).code === 0,
+    15_000,
+  )
+})
+
 describe('an answer whose address the kernel does not take is withheld', () => {
   const config = `dns: { gateway: true }\nallow: ['**.any.example']`
   const withheld = async (): Promise<number> =>

@@ -46,6 +46,7 @@ function setUp(
       },
     } as unknown as Lane,
     onChange: () => changes++,
+    onIncluded: () => undefined,
     onFailure: () => failures++,
   })
   const admit = (as: readonly string[], ...addresses: string[]) => {

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { allowSet, revokedSet, lingerSet } from '../../../src/dataplane/names.ts'
-import { dockerRules, fateOf, NOTHING, packet, TestFirewall, WHOLE } from '../../support/builders.ts'
+import type { Address, Hostname } from '../../../src/net/types.ts'
+import {
+  dockerRules,
+  fateOf,
+  heldAddress,
+  NOTHING,
+  packet,
+  TestFirewall,
+  WHOLE,
+} from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
 const YAML = 'allow: [api.example.com]\n'
@@ -278,6 +287,29 @@ describe('a change of rights', () => {
     expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(0)
     await expectGuarding(kernel)
   })
+
+  test.each([true, false])(
+    'ends a revocation when an answer names its address: for its own port %s',
+    async (own) => {
+      const { kernel, host } = await settled('allow: [late.example.com]\n', {})
+      kernel.connections[4] = [connection('172.18.0.5', '203.0.113.77', own ? 443 : 22)]
+      await host.reload('allow: [late.example.com, other.example.com]\n')
+      await host.pass()
+      expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(1)
+      const { desired, firewall } = host
+      const places = desired.membership
+        .include('late.example.com' as Hostname, heldAddress('203.0.113.77', kernel.nowMs))
+        .map((set) => ({ set, element: '203.0.113.77' }))
+      await firewall.reconciler.lane.bring(places, desired.membership, 600, kernel.nowMs)
+      expect(firewall.brought('203.0.113.78' as Address)).toBe(false)
+      await host.pass()
+      expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(1)
+      expect(firewall.brought('203.0.113.77' as Address)).toBe(true)
+      await host.pass()
+      expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(own ? 0 : 1)
+      expect(firewall.brought('203.0.113.77' as Address)).toBe(!own)
+    },
+  )
 
   test('ends a linger with the name that it rested on', async () => {
     const { kernel, host } = await settled()

@@ -88,3 +88,19 @@ test('what could not be brought is brought by the next pass', async () => {
   await firewall.pass()
   expect(elements()).toContain(LATE)
 })
+
+test('what landed though its write failed goes with its name', async () => {
+  const { kernel, firewall, bring, set, elements } = await setUp()
+  kernel.meanwhile = async (command) => {
+    if (!command.startsWith('ipset -exist restore')) return
+    kernel.meanwhile = undefined
+    throw new Error('killed when it was done')
+  }
+  await expect(bring('a.example', LATE)).rejects.toThrow('killed')
+  const ofSet = kernel.sets.all.get(set)?.elements
+  const [other] = ofSet?.values() ?? []
+  if (other) ofSet?.set(LATE, { ...other })
+  firewall.answer('a.example', ['203.0.113.20'])
+  await firewall.pass(NOTHING)
+  expect(elements()).toEqual([KEPT, '203.0.113.20'])
+})
