@@ -71,7 +71,7 @@ export class Tools {
 
   async forget(): Promise<void> {
     await rm(join(this.directory, 'fault'), { force: true })
-    await writeFile(join(this.directory, 'writes'), '')
+    for (const file of ['writes', 'order']) await writeFile(join(this.directory, file), '')
   }
 }
 
@@ -81,8 +81,10 @@ case "${tool} $*" in
   *) exec ${real} "$@" ;;
 esac
 echo "${tool} $*" >>${directory}/writes
+echo $$ >>${directory}/order
 [ -f ${directory}/fault ] || exec ${real} "$@"
-number=$(wc -l <${directory}/writes)
+# Its own place: of two at once both may be written down before either counts.
+number=$(grep -n "^$$\$" ${directory}/order | head -n 1 | cut -d : -f 1)
 read -r at fault <${directory}/fault
 [ "$at" = 0 ] || [ "$at" = "$number" ] || exec ${real} "$@"
 case "$fault" in
