@@ -224,6 +224,7 @@ test('questions that one socket asks at once are each answered, in few packets o
 
 test('what was cut since nobody knew its address is reached again when its name is asked for', async () => {
   await lab().inet.dns({ 'old.any.example': { a: ['203.0.113.43'] } })
+  expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
   const from = await inside(lab())
   const live = await LiveConnection.open(from, 'http://old.any.example')
   await guard(lab(), { config: `dns: { gateway: true }\nallow: ['**.any.example']` })
