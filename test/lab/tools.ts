@@ -84,7 +84,7 @@ echo "${tool} $*" >>${directory}/writes
 echo $$ >>${directory}/order
 [ -f ${directory}/fault ] || exec ${real} "$@"
 # Its own place: of two at once both may be written down before either counts.
-number=$(grep -n "^$$\$" ${directory}/order | head -n 1 | cut -d : -f 1)
+number=$(grep -nx $$ ${directory}/order | head -n 1 | cut -d : -f 1)
 read -r at fault <${directory}/fault
 [ "$at" = 0 ] || [ "$at" = "$number" ] || exec ${real} "$@"
 case "$fault" in
