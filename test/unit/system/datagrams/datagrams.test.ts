@@ -82,6 +82,20 @@ async function peer(type: 'udp4' | 'udp6', host: string): Promise<Socket> {
   return socket
 }
 
+/** On a kernel of the test: what goes wrong is among what is heard. */
+function asking(by: Kernel, server: Socket, heard: string[]): BatchedSocket {
+  const { address, port } = server.address()
+  const socket = BatchedSocket.connect(by, {
+    host: address,
+    port,
+    receiveBytes: 1 << 16,
+    onMessage: () => undefined,
+    onError: (error) => heard.push(error.message),
+  })
+  ends.push(() => socket.close())
+  return socket
+}
+
 async function until(holds: () => boolean): Promise<void> {
   for (const endMs = performance.now() + 5_000; !holds() && performance.now() < endMs;)
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -188,17 +202,7 @@ describe.each(FAMILIES)('messages of one turn, $type', ({ type, host }) => {
       taken.push(sent)
       return sent
     }
-    const socket = BatchedSocket.connect(
-      { ...kernel, libc: { ...libc, sendmmsg } },
-      {
-        host,
-        port: server.address().port,
-        receiveBytes: 1 << 16,
-        onMessage: () => undefined,
-        onError: (error) => heard.push(error.message),
-      },
-    )
-    ends.push(() => socket.close())
+    const socket = asking({ ...kernel, libc: { ...libc, sendmmsg } }, server, heard)
     // Those of the last length are too long to share a way.
     const messages = Array.from({ length: 30 }, (_, index) =>
       String(index)
@@ -272,14 +276,7 @@ describe('a kernel that is not ready', () => {
     const server = await peer('udp4', '127.0.0.1')
     const heard: string[] = []
     server.on('message', (message) => heard.push(message.toString()))
-    const socket = BatchedSocket.connect(failing(times, errno), {
-      host: '127.0.0.1',
-      port: server.address().port,
-      receiveBytes: 1 << 16,
-      onMessage: () => undefined,
-      onError: (error) => heard.push(error.message),
-    })
-    ends.push(() => socket.close())
+    const socket = asking(failing(times, errno), server, heard)
     socket.send(Buffer.from('one'))
     socket.send(Buffer.from('two'))
     await until(() => heard.length === 2)
@@ -299,17 +296,7 @@ describe('a kernel that is not ready', () => {
         return libc.sendmmsg(...args)
       },
     }
-    const socket = BatchedSocket.connect(
-      { ...kernel, libc: old },
-      {
-        host: '127.0.0.1',
-        port: server.address().port,
-        receiveBytes: 1 << 16,
-        onMessage: () => undefined,
-        onError: (error) => heard.push(error.message),
-      },
-    )
-    ends.push(() => socket.close())
+    const socket = asking({ ...kernel, libc: old }, server, heard)
     for (const text of ['one', 'two']) socket.send(Buffer.from(text))
     await until(() => heard.length === 2)
     expect([heard, taken]).toEqual([['one', 'two'], [2]])
