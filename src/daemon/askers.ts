@@ -6,8 +6,8 @@ import { COMMON } from '../policy/compile.ts'
 import { NameTable } from '../policy/name-table.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import { namespaceChain } from '../workloads/host-network.ts'
 import type { Inventory } from '../workloads/model.ts'
+import { namespaceChain } from '../workloads/namespace-chain.ts'
 
 /** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
 const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2'])
