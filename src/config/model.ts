@@ -64,6 +64,8 @@ export interface GuardConfig {
   readonly mark: number
   /** What containers may reach on the host's own addresses. */
   readonly hostServices: 'all' | HostServices
+  /** Who gets answers from a container that he connected to: clients of published ports, or anybody who can reach it. */
+  readonly inbound: 'published' | 'any'
   /** Are containers on the host's network held to policy? */
   readonly hostNetwork: boolean
   /** What a source may do that no known container holds. */

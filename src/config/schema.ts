@@ -54,6 +54,11 @@ const guard = z
       .describe(
         "What containers may reach on the host's own addresses: `icmp` (a ping), `published` (ports of other containers, through the engine's proxy; never for containers with `inherit: false`), ports like `9100/tcp`, or `all`. What DNS, neighbour discovery and the host's own connections need is always let through. The host's own firewall decides behind it.",
       ),
+    inbound: oneOf('published', 'any')
+      .prefault('published')
+      .describe(
+        'Who gets answers from a container: clients of its published ports, or anybody who can reach it by its own address. Answers can carry anything, so `any` is listed as not protected.',
+      ),
     hostNetwork: z
       .boolean()
       .prefault(false)

@@ -96,6 +96,6 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
 async function closeHost(): Promise<void> {
   const backstop = new BackstopDriver(run)
   if ((await backstop.read()) === undefined) {
-    await backstop.write(renderBackstop({ markBit: DEFAULT_MARK, generation: 1, open: [] }))
+    await backstop.write(renderBackstop({ markBit: DEFAULT_MARK, generation: 1, open: [], stacked: [] }))
   }
 }

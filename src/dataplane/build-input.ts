@@ -2,10 +2,11 @@ import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
+import type { OpenLink } from './model.ts'
 
 export interface BuildInput {
   readonly config: Pick<Config, 'denyWith' | 'dns' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
-    readonly guard: Pick<Config['guard'], 'mark' | 'hostServices' | 'hostNetwork'>
+    readonly guard: Pick<Config['guard'], 'mark' | 'hostServices' | 'hostNetwork' | 'inbound'>
   }
   readonly policies: Policies
   /** Bridges beyond the names that are always guarded, and those left alone. */
@@ -24,5 +25,7 @@ export interface BuildInput {
 
 export interface Interfaces {
   readonly guarded: readonly string[]
-  readonly open: readonly { readonly name: string; readonly why: string }[]
+  /** On top of guarded bridges, such as their VLANs. */
+  readonly stacked: readonly string[]
+  readonly open: readonly (OpenLink & { readonly why: string })[]
 }

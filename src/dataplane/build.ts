@@ -1,13 +1,13 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, reservedFrames, sourceRules } from './chains/dispatch.ts'
 import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
-import { judgeRules } from './chains/judge.ts'
+import { errorRules, judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
 import { dnatRules } from './chains/metadata.ts'
-import { internetRules, okRules } from './chains/policy.ts'
+import { bridgedRules, internetRules, okRules, passRules } from './chains/policy.ts'
 import { rightsChains } from './chains/rights.ts'
 import type { Chain, Dataplane, Ruleset, SetSpec } from './model.ts'
 import * as names from './names.ts'
@@ -28,19 +28,23 @@ export function buildDataplane(input: BuildInput): Dataplane {
     backstop: {
       markBit: input.config.guard.mark,
       generation: input.generation,
-      open: input.interfaces.open.map((open) => open.name).toSorted(),
+      open: input.interfaces.open.map(({ name, index, isDocker }) => ({ name, index, isDocker })),
+      stacked: input.interfaces.stacked,
     },
   }
 }
 
 function buildRuleset(input: BuildInput, family: Family): Ruleset {
   const chains: Chain[] = [
-    { table: 'raw', name: CHAIN.raw, rules: dispatch(input, CHAIN.source) },
+    { table: 'raw', name: CHAIN.raw, rules: [reservedFrames, ...dispatch(input, CHAIN.source)] },
     { table: 'raw', name: CHAIN.source, rules: sourceRules() },
     { table: 'raw', name: names.denyChain('forged'), rules: denyRules(input, 'forged', family) },
     { table: 'filter', name: CHAIN.ok, rules: okRules(input) },
+    { table: 'filter', name: CHAIN.pass, rules: passRules(input) },
+    { table: 'filter', name: CHAIN.bridged, rules: bridgedRules(input) },
     { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge, byNetwork(input)) },
     { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
+    { table: 'filter', name: CHAIN.error, rules: errorRules(input) },
     {
       table: 'filter',
       name: CHAIN.input,
@@ -92,6 +96,7 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
     spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS),
     spec(names.publishedSet(family), 'hash:net,port', FOR_GOOD_SECONDS),
+    spec(names.servedSet(family), 'hash:net,port', FOR_GOOD_SECONDS),
     ...names.DENY_REASONS.map((reason) =>
       spec(names.deniedSet(reason, family), 'hash:net,iface', FOR_GOOD_SECONDS),
     ),

@@ -56,6 +56,8 @@ export type Match =
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
   | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
+  /** A protocol that nobody allows by name. */
+  | { readonly kind: 'protocolNumber'; readonly number: number }
   /** The destination port before any DNAT. */
   | { readonly kind: 'originalPort'; readonly port: number }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
@@ -63,11 +65,20 @@ export type Match =
   | { readonly kind: 'set'; readonly set: string; readonly fields: string; readonly negate?: boolean }
   | { readonly kind: 'state'; readonly states: readonly ConntrackState[]; readonly negate?: boolean }
   | { readonly kind: 'direction'; readonly direction: 'ORIGINAL' | 'REPLY' }
-  | { readonly kind: 'connmark' | 'mark'; readonly value: number; readonly mask: number }
+  | {
+      readonly kind: 'connmark' | 'mark'
+      readonly value: number
+      readonly mask: number
+      readonly negate?: boolean
+    }
   /** Bridged rather than routed; `out` narrows to a port name pattern. */
   | { readonly kind: 'bridged'; readonly negate?: boolean; readonly out?: string }
   /** The source does not route back through the interface it came from. */
   | { readonly kind: 'forgedSource' }
+  /** The frame was sent to an address that bridges never forward (01:80:c2:00:00:00 to :0f): a port hands it to the host by itself. */
+  | { readonly kind: 'reservedFrame' }
+  /** The ICMP error quotes a packet that was sent to the address that now sends the error. */
+  | { readonly kind: 'quotesOwn' }
   | { readonly kind: 'hashlimit'; readonly limit: Hashlimit }
 
 export interface PortRange {
@@ -168,5 +179,16 @@ export interface Backstop {
   /** The one before, accepted too while the rules change from the one to the other. */
   readonly formerGeneration?: number
   /** Bridges that are none of our business. */
-  readonly open: readonly string[]
+  readonly open: readonly OpenLink[]
+  /** Interfaces on top of guarded bridges, such as their VLANs: what comes in by them comes from containers too. */
+  readonly stacked: readonly string[]
+}
+
+/** A link that is left alone. */
+export interface OpenLink {
+  readonly name: string
+  /** The kernel gives a number once: another link of the same name is not this one. Undefined: the name alone counts. */
+  readonly index: number | undefined
+  /** Is it a network of the engine's? */
+  readonly isDocker: boolean
 }

@@ -38,6 +38,9 @@ export const CHAIN = {
   gateway: 'EMBARGOD-GATEWAY',
   internet: 'EMBARGOD-INTERNET',
   ok: 'EMBARGOD-OK',
+  pass: 'EMBARGOD-PASS',
+  bridged: 'EMBARGOD-BRIDGED',
+  error: 'EMBARGOD-ERROR',
   class: 'EMBARGOD-CLASS',
 } as const
 
@@ -68,6 +71,9 @@ export const containersSet = (family: Family): string => `${SET_PREFIX}container
 
 /** Ports of the host that lead to containers. */
 export const publishedSet = (family: Family): string => `${SET_PREFIX}published-${family}`
+
+/** Ports of containers that are published, by the containers' own addresses. */
+export const servedSet = (family: Family): string => `${SET_PREFIX}served-${family}`
 
 /** `embargod-<policy>-<ports' hash>-<family>`, at most 31 characters. */
 export function allowSet(policy: string, ports: PortList, family: Family): string {

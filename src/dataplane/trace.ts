@@ -124,6 +124,9 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
       return cidrContains(match.cidr, packet.destination)
     case 'protocol':
       return match.protocol === packet.protocol
+    // A packet has a protocol that can be allowed by name.
+    case 'protocolNumber':
+      return false
     case 'icmpType':
       return packet.protocol === 'icmp' && match.type === ECHO_REQUEST[familyOf(packet.destination)]
     case 'ports':
@@ -138,7 +141,7 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
     case 'state':
       return match.states.includes('NEW') !== (match.negate ?? false)
     case 'mark':
-      return (state.mark & match.mask) >>> 0 === match.value
+      return ((state.mark & match.mask) >>> 0 === match.value) !== (match.negate ?? false)
     case 'bridged':
       return match.negate ?? false
     case 'hashlimit':
@@ -149,9 +152,12 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
     case 'direction':
       return match.direction === 'ORIGINAL'
     case 'connmark':
+      return (match.value === 0) !== (match.negate ?? false)
     case 'originalDestination':
     case 'originalPort':
     case 'forgedSource':
+    case 'reservedFrame':
+    case 'quotesOwn':
       return false
     default:
       return match satisfies never

@@ -13,6 +13,17 @@ export function approved(key: string, text: string, matches: readonly Match[], p
   })
 }
 
+/** This packet may pass, which says nothing of the rest of its connection. */
+export function passed(key: string, text: string, matches: readonly Match[]): Rule {
+  return rule({
+    key,
+    matches,
+    target: { kind: 'goto', chain: CHAIN.pass },
+    action: 'allow',
+    words: text,
+  })
+}
+
 export function denied(
   reason: DenyReason,
   matches: readonly Match[],

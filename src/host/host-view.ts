@@ -12,7 +12,7 @@ import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
-import { publishedOf } from '../workloads/published.ts'
+import { publishedOf, servedOf } from '../workloads/published.ts'
 import { containerResolvers, type ContainerResolvers } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
@@ -237,6 +237,7 @@ export class HostView {
       resolvers: this.#resolvers,
       containers: this.containers,
       published: publishedOf(this.#inventory?.containers ?? []),
+      served: servedOf(this.#inventory?.containers ?? []),
       rights,
       bindings,
       classOfBridge:

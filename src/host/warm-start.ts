@@ -7,7 +7,7 @@ import type { Membership } from '../dataplane/membership.ts'
 import { diffRules } from '../iptables/diff.ts'
 import { renderAdd, renderCreate } from '../ipset/render.ts'
 import { FAMILIES } from '../net/types.ts'
-import { renderBackstop } from '../nftables/backstop.ts'
+import { atBoot, renderBackstop } from '../nftables/backstop.ts'
 import type { Policies } from '../policy/model.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 import type { StateFormat } from '../system/state.ts'
@@ -117,7 +117,7 @@ export async function applyWarmStart(
   try {
     const [saved] = await Promise.all([
       drivers.iptables.read(),
-      drivers.backstop.write(renderBackstop(dataplane.backstop)),
+      drivers.backstop.write(renderBackstop(atBoot(dataplane.backstop))),
       creating,
     ])
     const changes = FAMILIES.flatMap((family) => diffRules(dataplane.rules[family], saved[family], family))

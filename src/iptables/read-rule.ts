@@ -1,5 +1,6 @@
 import type { Cidr, Protocol } from '../net/types.ts'
 import type { ConntrackState, Hashlimit, Match, Target } from '../dataplane/model.ts'
+import { QUOTES_OWN, RESERVED_FRAME } from './bytecode.ts'
 
 /** A rule as the kernel's tool printed it, understood as far as our own vocabulary goes. */
 export interface ReadRule {
@@ -83,9 +84,20 @@ export function readRule(text: string): ReadRule {
         matches.push({ kind: 'originalPort', port: Number(next()) })
         break
       case '--mark': {
-        const kind = words[index - 1] === 'connmark' ? 'connmark' : 'mark'
+        const kind = words[index - (negate ? 2 : 1)] === 'connmark' ? 'connmark' : 'mark'
         const [value = '0', mask = '0xffffffff'] = next().split('/')
-        matches.push({ kind, value: Number(value), mask: Number(mask) })
+        matches.push({
+          kind,
+          value: Number(value),
+          mask: Number(mask),
+          ...(negate ? { negate } : {}),
+        })
+        break
+      }
+      case '--bytecode': {
+        const match = PROGRAMS.get(next())
+        if (match) matches.push(match)
+        else unknown.push(word)
         break
       }
       case '--physdev-is-bridged':
@@ -143,7 +155,14 @@ export function readRule(text: string): ReadRule {
 }
 
 /** What we negate ourselves. Any other negation is somebody else's, and must not be taken for its contrary. */
-const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged', '--match-set'])
+const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged', '--match-set', '--mark'])
+
+/** Programs of ours that a rule can hold. */
+const PROGRAMS: ReadonlyMap<string, Match> = new Map<string, Match>([
+  [RESERVED_FRAME, { kind: 'reservedFrame' }],
+  [QUOTES_OWN[4], { kind: 'quotesOwn' }],
+  [QUOTES_OWN[6], { kind: 'quotesOwn' }],
+])
 
 const UNITS: Readonly<Record<string, Hashlimit['per']>> = {
   sec: 'second',

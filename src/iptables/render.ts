@@ -1,6 +1,7 @@
 import type { Family } from '../net/types.ts'
 import { shortHash } from '../dataplane/names.ts'
 import type { Match, Rule, Target } from '../dataplane/model.ts'
+import { QUOTES_OWN, RESERVED_FRAME } from './bytecode.ts'
 
 /** What follows `-A CHAIN` in the restore format, the comment with its fingerprint included. */
 export function renderRule(rule: Rule, family: Family): string {
@@ -17,14 +18,21 @@ export function fingerprintOf(text: string): { key: string; fingerprint: string 
   return found ? { key: found[1] ?? '', fingerprint: found[2] ?? '' } : undefined
 }
 
-/** Neighbours that ask connection tracking share one match: the kernel calls each for every packet. */
+/** Neighbours that ask connection tracking share one match: the kernel calls each for every packet. One match takes no option twice. */
 function renderMatches(matches: readonly Match[], family: Family): string[] {
-  const rendered = matches.map((match) => renderMatch(match, family))
-  return rendered.map((text, index) =>
-    text.startsWith(CONNTRACK) && rendered[index - 1]?.startsWith(CONNTRACK)
-      ? text.slice(CONNTRACK.length)
-      : text,
-  )
+  const asked = new Set<string>()
+  return matches.map((match) => {
+    const text = renderMatch(match, family)
+    const option = text.startsWith(CONNTRACK) ? / (--ct\w+)/.exec(text)?.[1] : undefined
+    if (option === undefined) {
+      asked.clear()
+      return text
+    }
+    const joins = asked.size > 0 && !asked.has(option)
+    if (!joins) asked.clear()
+    asked.add(option)
+    return joins ? text.slice(CONNTRACK.length) : text
+  })
 }
 
 const CONNTRACK = '-m conntrack '
@@ -43,6 +51,8 @@ function renderMatch(match: Match, family: Family): string {
       return `${CONNTRACK}--ctorigdstport ${match.port}`
     case 'protocol':
       return `-p ${protocolName(match.protocol, family)}`
+    case 'protocolNumber':
+      return `-p ${match.number}`
     case 'icmpType':
       return family === 4
         ? `-p icmp -m icmp --icmp-type ${match.type}`
@@ -59,11 +69,15 @@ function renderMatch(match: Match, family: Family): string {
       return `${CONNTRACK}--ctdir ${match.direction}`
     case 'connmark':
     case 'mark':
-      return `-m ${match.kind} --mark ${hex(match.value)}/${hex(match.mask)}`
+      return `-m ${match.kind} ${match.negate ? '! ' : ''}--mark ${hex(match.value)}/${hex(match.mask)}`
     case 'bridged':
       return `-m physdev ${match.negate ? '! ' : ''}--physdev-is-bridged${match.out ? ` --physdev-out ${match.out}` : ''}`
     case 'forgedSource':
       return '-m rpfilter --invert'
+    case 'reservedFrame':
+      return `-m bpf --bytecode "${RESERVED_FRAME}"`
+    case 'quotesOwn':
+      return `-m bpf --bytecode "${QUOTES_OWN[family]}"`
     case 'hashlimit': {
       const { name, side, count, per, burst, bySource, expireMs } = match.limit
       const expire = expireMs === undefined ? '' : ` --hashlimit-htable-expire ${expireMs}`

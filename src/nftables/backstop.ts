@@ -1,5 +1,5 @@
 import { BACKSTOP_TABLE, GENERATION_MASK, generationMark, HELD_TABLE, shortHash } from '../dataplane/names.ts'
-import type { Backstop } from '../dataplane/model.ts'
+import type { Backstop, OpenLink } from '../dataplane/model.ts'
 import type { Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
 
@@ -9,7 +9,7 @@ export interface SavedBackstop {
   readonly fingerprints: readonly (string | undefined)[]
   readonly droppedPackets: number
   readonly droppedBytes: number
-  /** Bridges that it lets through. */
+  /** Bridges that it lets through, those of them that are there. */
   readonly open: readonly string[]
 }
 
@@ -20,13 +20,23 @@ interface Dropped {
 }
 
 const NOTHING_DROPPED: Dropped = { packets: 0, bytes: 0 }
-const PRIORITY = 10
-/** After the plain table, so that it counts only what nobody else would have dropped. */
-const HELD_PRIORITY = 11
 
 /**
- * The table as one transaction that replaces whatever of it is there.
- * It runs after the filter table (priority 0) and decides nothing itself: it drops what no rule approved.
+ * Where each chain hangs. Frames that a port hands to the host by itself are dropped ahead of everything; the verdict on the rest is looked at behind
+ * the filter table (priority 0).
+ */
+const HOOKS = {
+  prerouting: { hook: 'prerouting', priority: -310 },
+  forward: { hook: 'forward', priority: 10 },
+  input: { hook: 'input', priority: 10 },
+} as const
+type ChainName = keyof typeof HOOKS
+
+/** The held twin comes after the plain table, so that it counts only what nobody else would have dropped. */
+const HELD_LATER = 1
+
+/**
+ * The table as one transaction that replaces whatever of it is there. It decides nothing itself: it drops what no rule approved.
  * `iifkind bridge` holds for every bridge there is or will be, so a network is closed before anybody hears of it.
  */
 export function renderBackstop(backstop: Backstop, dropped = NOTHING_DROPPED): string {
@@ -34,10 +44,12 @@ export function renderBackstop(backstop: Backstop, dropped = NOTHING_DROPPED): s
     `table inet ${BACKSTOP_TABLE} {}`,
     `delete table inet ${BACKSTOP_TABLE}`,
     `table inet ${BACKSTOP_TABLE} {`,
-    '  chain forward {',
-    `    type filter hook forward priority ${PRIORITY}; policy accept;`,
-    ...ruleLines(backstop, dropped).map((line) => `    ${line}`),
-    '  }',
+    ...chainsOf(backstop).flatMap(([name, rules]) => [
+      `  chain ${name} {`,
+      `    ${hookLine(name)}`,
+      ...rules.map((rule) => `    ${ruleLine(rule, dropped)}`),
+      '  }',
+    ]),
     '}',
     '',
   ].join('\n')
@@ -48,19 +60,23 @@ export function renderHeld(backstop: Backstop, replaces: boolean, dropped = NOTH
   return [
     ...(replaces ? [`delete table inet ${HELD_TABLE};`] : []),
     `table inet ${HELD_TABLE} { flags owner;`,
-    `chain forward { type filter hook forward priority ${HELD_PRIORITY}; policy accept;`,
-    ...ruleLines(backstop, dropped).map((line) => `${line};`),
-    '}; }',
+    ...chainsOf(backstop).map(
+      ([name, rules]) =>
+        `chain ${name} { ${hookLine(name, HELD_LATER)} ${rules.map((rule) => `${ruleLine(rule, dropped)};`).join(' ')} };`,
+    ),
+    '}',
   ].join(' ')
 }
 
-function ruleLines(backstop: Backstop, { packets, bytes }: Dropped): string[] {
-  const rules = rulesOf(backstop)
-  return rules.map((rule, index) => {
-    const counter = index === rules.length - 1 ? `counter packets ${packets} bytes ${bytes}` : ''
-    const words = `comment "${rule.words} [${fingerprint(rule)}]"`
-    return [rule.match, counter, rule.verdict, words].filter((part) => part !== '').join(' ')
-  })
+const hookLine = (name: ChainName, later = 0): string => {
+  const { hook, priority } = HOOKS[name]
+  return `type filter hook ${hook} priority ${priority + later}; policy accept;`
+}
+
+function ruleLine(rule: BackstopRule, { packets, bytes }: Dropped): string {
+  const counter = rule.isLast ? `counter packets ${packets} bytes ${bytes}` : ''
+  const words = `comment "${rule.words} [${fingerprint(rule)}]"`
+  return [rule.match, counter, rule.verdict, words].filter((part) => part !== '').join(' ')
 }
 
 export const removeBackstop = (table = BACKSTOP_TABLE): string =>
@@ -80,29 +96,67 @@ interface BackstopRule {
   readonly match: string
   readonly verdict: 'return' | 'drop'
   readonly words: string
+  /** What is dropped here is counted: nothing has approved it. */
+  readonly isLast?: boolean
 }
 
-function rulesOf({ markBit, generation, formerGeneration, open }: Backstop): BackstopRule[] {
+const rulesOf = (backstop: Backstop): BackstopRule[] => chainsOf(backstop).flatMap(([, rules]) => rules)
+
+function chainsOf(backstop: Backstop): [ChainName, BackstopRule[]][] {
+  const links = backstop.open.filter(({ index }) => index !== undefined)
+  const all: [ChainName, BackstopRule[]][] = [
+    ['prerouting', [RESERVED]],
+    ['forward', forwardRules(backstop)],
+    ['input', links.length > 0 ? [reusedName(links)] : []],
+  ]
+  return all.filter(([, rules]) => rules.length > 0)
+}
+
+/** Bridges hand these frames to the host as coming from the port itself: no rule about the bridge sees them. */
+const RESERVED: BackstopRule = {
+  match: 'meta iifkind "veth" ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00',
+  verdict: 'drop',
+  words: 'a frame to an address that no bridge forwards',
+}
+
+/** A bridge that was left alone is gone, and another one has its name: of what it may reach on the host the rules know the name alone. */
+const reusedName = (links: readonly OpenLink[]): BackstopRule => ({
+  match: `iifname ${setOf(links.map(quoted))} iif != ${setOf(links.map(({ index }) => `${index}`))}`,
+  verdict: 'drop',
+  words: 'another bridge of the name',
+})
+
+function forwardRules({ markBit, generation, formerGeneration, open, stacked }: Backstop): BackstopRule[] {
   const bit = hex(markBit)
+  const onTop = stacked.length > 0 ? ` iifname != ${setOf(stacked.map((name) => quoted({ name })))}` : ''
+  const links = open.flatMap(({ index }) => (index === undefined ? [] : [`${index}`]))
+  const names = open.filter(({ index }) => index === undefined).map(quoted)
   return [
-    { match: 'meta iifkind != "bridge"', verdict: 'return', words: 'not from a bridge' },
-    ...(open.length > 0
-      ? [
-          {
-            match: `iifname { ${open.map((name) => `"${name}"`).join(', ')} }`,
-            verdict: 'return' as const,
-            words: 'bridges left alone',
-          },
-        ]
-      : []),
-    { match: 'ct state established ct direction reply', verdict: 'return', words: 'replies' },
-    { match: 'ct state related meta l4proto { icmp, ipv6-icmp }', verdict: 'return', words: 'ICMP errors' },
+    { match: `meta iifkind != "bridge"${onTop}`, verdict: 'return', words: 'not from a bridge' },
+    ...(links.length > 0 ? [leftAlone(`iif ${setOf(links)}`)] : []),
+    ...(names.length > 0 ? [leftAlone(`iifname ${setOf(names)}`)] : []),
+    {
+      match: 'ct state established ct direction reply ct status dnat',
+      verdict: 'return',
+      words: 'replies to clients of published ports',
+    },
     ...(formerGeneration === undefined ? [] : [admittedIn(formerGeneration)]),
     admittedIn(generation),
     { match: `meta mark and ${bit} == ${bit}`, verdict: 'return', words: 'approved by the rules' },
-    { match: '', verdict: 'drop', words: 'not approved' },
+    { match: '', verdict: 'drop', words: 'not approved', isLast: true },
   ]
 }
+
+const leftAlone = (match: string): BackstopRule => ({ match, verdict: 'return', words: 'bridges left alone' })
+
+const setOf = (elements: readonly string[]): string => `{ ${elements.join(', ')} }`
+const quoted = ({ name }: { readonly name: string }): string => `"${name}"`
+
+/** For a kernel that begins anew: the numbers of links change with a boot, so only names are left, and of Docker's own networks not even those. */
+export const atBoot = (backstop: Backstop): Backstop => ({
+  ...backstop,
+  open: backstop.open.filter(({ isDocker }) => !isDocker).map((link) => ({ ...link, index: undefined })),
+})
 
 const admittedIn = (generation: number): BackstopRule => ({
   match: `ct state established ct mark and ${hex(GENERATION_MASK)} == ${hex(generationMark(generation))}`,
@@ -144,7 +198,11 @@ export class BackstopDriver {
   }
 }
 
-const HOOKED = /type filter hook forward priority (filter \+ 10|1[01]); policy accept;/
+/** As the kernel's tool prints the hooks of the plain table and of the held one. */
+const HOOKED = {
+  prerouting: /type filter hook prerouting priority (raw - (10|9)|-3(10|09)); policy accept;/,
+  forward: /type filter hook forward priority (filter \+ 1[01]|1[01]); policy accept;/,
+} as const
 
 /** @throws Error when the listing is cut off. */
 export function parseBackstop(text: string): SavedBackstop {
@@ -153,7 +211,7 @@ export function parseBackstop(text: string): SavedBackstop {
   let droppedPackets = 0
   let droppedBytes = 0
   // A chain that no longer hangs on its hook guards nothing, whatever rules it holds.
-  if (!HOOKED.test(text)) fingerprints.push(undefined)
+  for (const hooked of Object.values(HOOKED)) if (!hooked.test(text)) fingerprints.push(undefined)
   for (const line of text.split('\n')) {
     const rule = line.trim()
     if (!/ (return|drop|accept|jump|goto|reject)\b|^(return|drop|accept|jump|goto|reject)\b/.test(rule))
@@ -166,7 +224,9 @@ export function parseBackstop(text: string): SavedBackstop {
       droppedBytes = Number(counter[2])
     }
   }
-  const names = /iifname (?:\{ ([^}]*) \}|("[^"]*")) return/.exec(text)
-  const open = [...(names?.[1] ?? names?.[2] ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? '')
+  const alone = [...text.matchAll(/iif(?:name)? (?:\{ ([^}]*) \}|("[^"]*")) return/g)]
+  const open = alone.flatMap(([, several, one]) =>
+    [...(several ?? one ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? ''),
+  )
   return { fingerprints, droppedPackets, droppedBytes, open }
 }

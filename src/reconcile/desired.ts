@@ -2,7 +2,7 @@ import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
 import type { Dataplane, HostGroups } from '../dataplane/model.ts'
-import { containersSet, deniedSet, DENY_REASONS, publishedSet } from '../dataplane/names.ts'
+import { containersSet, deniedSet, DENY_REASONS, publishedSet, servedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
 import type { DesiredBindings } from './bindings-keeper.ts'
@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly containers: ReadonlyMap<Address, string>
   /** `address,protocol:port` of the host, or a network of addresses, with the container to which it leads. */
   readonly published: ReadonlyMap<string, string>
+  /** `address,protocol:port` of a container whose port is published, with the container. */
+  readonly served: ReadonlyMap<string, string>
   /** Who has which rights; undefined: all have the same. */
   readonly rights: Assignment | undefined
   /** Where containers cannot be held to their ports: the class that all of a bridge have. */
@@ -102,7 +104,8 @@ export class Desired {
       !sameRules ||
       !sameCounted ||
       !sameEntries(surroundings.containers, before.containers) ||
-      !sameEntries(surroundings.published, before.published)
+      !sameEntries(surroundings.published, before.published) ||
+      !sameEntries(surroundings.served, before.served)
     )
       this.membership.setStatics(this.#statics())
   }
@@ -144,7 +147,11 @@ export class Desired {
       policies: this.#policies,
       interfaces: {
         guarded: this.#surroundings.plan.guarded.map((one) => one.bridge),
-        open: this.#surroundings.plan.open,
+        stacked: this.#surroundings.plan.stacked,
+        open: this.#surroundings.plan.open.map((one) => ({
+          ...one,
+          isDocker: one.why === 'excepted network',
+        })),
       },
       rights: this.#surroundings.rights,
       classOfBridge: this.#surroundings.classOfBridge,
@@ -164,7 +171,7 @@ export class Desired {
   }
 
   #statics(): Map<string, Elements> {
-    const { plan, containers, published } = this.#surroundings
+    const { plan, containers, published, served } = this.#surroundings
     const sets = countedNetworks(plan)
     // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
     const gateways = plan.guarded
@@ -178,6 +185,7 @@ export class Desired {
       sets.set(denied, new Map([...(sets.get(denied) ?? []), ...byContainer]))
       sets.set(containersSet(family), new Map(known.filter(own)))
       sets.set(publishedSet(family), new Map([...published].filter(own)))
+      sets.set(servedSet(family), new Map([...served].filter(own)))
     }
     return sets
   }
@@ -241,6 +249,7 @@ const shapeOf = ({ plan, resolvers, rights, classOfBridge }: Surroundings): stri
   JSON.stringify([
     plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
     plan.open,
+    plan.stacked,
     resolvers,
     rights?.unknown,
     rights?.classes,

@@ -4,10 +4,14 @@ import type { Run } from './exec.ts'
 
 /** An interface of the network namespace that this process is in. */
 export interface HostInterface {
+  /** The kernel gives a number once, also when an interface of the same name comes again. */
+  readonly index: number
   readonly name: string
   /** `bridge`, `veth`, `vlan`, `macvlan` …; undefined for hardware and loopback. */
   readonly kind: string | undefined
   readonly isBridge: boolean
+  /** The interface below it that carries its frames, as below a VLAN; undefined: none, or one of another namespace. */
+  readonly lower: string | undefined
   /** The interfaces enslaved to this one. */
   readonly ports: readonly InterfacePort[]
   /** The host's own addresses on it, link-local ones too. */
@@ -35,6 +39,8 @@ export interface Link {
   readonly kind: string | undefined
   /** The bridge (or bond, or vrf) that it is a port of. */
   readonly master: string | undefined
+  /** The interface of this namespace that it is linked to: below a VLAN, or the other end of a pair. */
+  readonly lower: string | undefined
   readonly peer: Peer | undefined
 }
 
@@ -65,10 +71,12 @@ export const interfacesOf = (links: Iterable<AddressedLink>): HostInterface[] =>
     some.push({ index, name, kind, ...(peer ? { peer } : {}) })
     ports.set(master, some)
   }
-  return all.map(({ name, kind, addresses }) => ({
+  return all.map(({ index, name, kind, lower, addresses }) => ({
+    index,
     name,
     kind,
     isBridge: kind === 'bridge',
+    lower,
     ports: ports.get(name) ?? [],
     addresses,
   }))
@@ -79,6 +87,7 @@ interface IpLink {
   readonly ifindex: number
   readonly ifname: string
   readonly master?: string
+  readonly link?: string
   readonly link_index?: number
   readonly link_netnsid?: number
   readonly linkinfo?: { readonly info_kind?: string }
@@ -98,6 +107,7 @@ export const parseLinks = (stdout: string): AddressedLink[] => {
     name: link.ifname,
     kind: link.linkinfo?.info_kind,
     master: link.master,
+    lower: link.link,
     peer:
       link.link_index === undefined || link.link_netnsid === undefined
         ? undefined

@@ -7,6 +7,8 @@ import type { Inventory, Network } from './model.ts'
 export interface InterfacePlan {
   readonly guarded: readonly GuardedInterface[]
   readonly open: readonly OpenInterface[]
+  /** Interfaces on top of guarded bridges, such as their VLANs: by them too containers reach the host. */
+  readonly stacked: readonly string[]
   /** `br-…` bridges that nobody vouches for: open as `not a Docker bridge`, and worth a line to the operator. */
   readonly foreign: readonly string[]
 }
@@ -30,6 +32,8 @@ export interface GuardedInterface {
 
 export interface OpenInterface {
   readonly name: string
+  /** The kernel's number of the link: another one of the same name is not left alone. */
+  readonly index: number
   readonly why: 'excepted network' | 'ignored interface' | 'not a Docker bridge'
 }
 
@@ -58,7 +62,8 @@ export const decideInterfaces = (
     if (isGuarded(network.name, guard)) guarded.set(network.bridge, guardedInterface(network.bridge, network))
     else excepted.add(network.bridge)
   }
-  const bridges = hostInterfaces.filter((one) => one.isBridge).map((one) => one.name)
+  const indexes = new Map(hostInterfaces.filter((one) => one.isBridge).map((one) => [one.name, one.index]))
+  const bridges = [...indexes.keys()]
   for (const bridge of [...WELL_KNOWN, ...bridges.filter(isGeneratedBridgeName)]) {
     if (!guarded.has(bridge) && !excepted.has(bridge))
       guarded.set(bridge, guardedInterface(bridge, undefined))
@@ -76,13 +81,31 @@ export const decideInterfaces = (
   return {
     guarded: [...guarded.values()].toSorted((left, right) => compare(left.bridge, right.bridge)),
     open: [...open]
-      .map(([name, why]) => ({ name, why }))
+      .flatMap(([name, why]): OpenInterface[] => {
+        const index = indexes.get(name)
+        return index === undefined ? [] : [{ name, index, why }]
+      })
       .toSorted((left, right) => compare(left.name, right.name)),
+    stacked: stackedOn(guarded, hostInterfaces),
     foreign: [...open]
       .filter(([name, why]) => why === 'not a Docker bridge' && name.startsWith('br-'))
       .map(([name]) => name)
       .toSorted(compare),
   }
+}
+
+/** All that lies on top of these bridges, on whatever number of floors. */
+const stackedOn = (
+  bridges: ReadonlyMap<string, unknown>,
+  hostInterfaces: readonly HostInterface[],
+): string[] => {
+  const found = new Set<string>()
+  for (let size = -1; size !== found.size;) {
+    size = found.size
+    for (const { name, lower, kind } of hostInterfaces)
+      if (lower !== undefined && kind !== 'veth' && (bridges.has(lower) || found.has(lower))) found.add(name)
+  }
+  return [...found].filter((name) => !bridges.has(name) && isUsableInterfaceName(name)).toSorted(compare)
 }
 
 export const isGuarded = (networkName: string, guard: Pick<GuardChoice, 'networks' | 'except'>): boolean =>

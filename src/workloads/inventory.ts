@@ -99,6 +99,7 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
     mounts: mountsOf(facts),
     dns: textsOf(host['Dns']),
     publishedPorts: publishedPortsOf(network['Ports']),
+    servedPorts: servedPortsOf(network['Ports'], host['PortBindings']),
     labels: textRecordOf(objectOf(facts['Config'])['Labels']),
     imageId: textOf(facts['Image']),
     imageLabels: undefined,
@@ -167,10 +168,23 @@ const publishedPortsOf = (ports: unknown): Container['publishedPorts'] =>
     listOf(bindings).flatMap((item) => {
       const binding = objectOf(item)
       const hostPort = Number(binding['HostPort'])
-      if (!Number.isInteger(hostPort) || hostPort < 1 || hostPort > 65_535) return []
+      if (!isPort(hostPort)) return []
       return [{ hostIp: textOf(binding['HostIp']), hostPort, protocol: inside.split('/')[1] ?? 'tcp' }]
     }),
   )
+
+/** `80/tcp` with something behind it is published; null stands for a port that the image merely names. */
+const servedPortsOf = (ports: unknown, bindings: unknown): Container['servedPorts'] => {
+  const inside = [ports, bindings].flatMap((some) =>
+    Object.entries(objectOf(some)).flatMap(([name, to]) => (listOf(to).length > 0 ? [name] : [])),
+  )
+  return [...new Set(inside)].flatMap((name) => {
+    const [port = '', protocol = 'tcp'] = name.split('/')
+    return isPort(Number(port)) ? [{ port: Number(port), protocol }] : []
+  })
+}
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
 
 const endpointOf = (networkName: string, endpoint: JsonObject): Endpoint => ({
   networkId: textOf(endpoint['NetworkID']),

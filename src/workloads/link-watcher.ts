@@ -67,7 +67,8 @@ export const parseLinkLine = (line: string): LinkChange | undefined => {
   const match = /^(Deleted )?(\d+): (\S+): <[^>]*> (.*)$/.exec(head)
   const [, deleted, index, name, rest = ''] = match ?? []
   if (name === undefined || !/\bqdisc \S/.test(rest)) return undefined
-  const other = /@if(\d+)$/.exec(name)?.[1]
+  const below = /@([^@]+)$/.exec(name)?.[1]
+  const other = /^if(\d+)$/.exec(below ?? '')?.[1]
   const namespace = / link-netnsid (\d+)/.exec(line)?.[1]
   return {
     index: Number(index),
@@ -75,6 +76,7 @@ export const parseLinkLine = (line: string): LinkChange | undefined => {
     name: name.replace(/@[^@]*$/, ''),
     kind: details.map((part) => /^[a-z0-9_]+/.exec(part)?.[0]).find((word) => word && !NOT_A_KIND.has(word)),
     master: / master (\S+)/.exec(` ${rest}`)?.[1],
+    lower: other === undefined && below !== 'NONE' ? below : undefined,
     peer:
       other === undefined || namespace === undefined
         ? undefined

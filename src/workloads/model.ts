@@ -44,6 +44,8 @@ export interface Container {
     readonly hostPort: number
     readonly protocol: string
   }[]
+  /** The same ports inside: what clients reach who come by the container's own address. */
+  readonly servedPorts: readonly { readonly port: number; readonly protocol: string }[]
   /** Those of its image among them. */
   readonly labels: Readonly<Record<string, string>>
   readonly imageId: string

@@ -25,6 +25,25 @@ export const publishedOf = (containers: readonly Container[]): Map<string, strin
       ),
   )
 
+/** Published ports by the containers' own addresses: `address,protocol:port`, with the short id of the container. */
+export const servedOf = (containers: readonly Container[]): Map<string, string> =>
+  new Map(
+    containers
+      .filter(({ running }) => running)
+      .flatMap(({ id, servedPorts, endpoints }) =>
+        servedPorts
+          .filter(({ protocol }) => PROTOCOLS.has(protocol))
+          .flatMap(({ port, protocol }) =>
+            endpoints.flatMap(({ addresses }) =>
+              addresses.map((address): [string, string] => [
+                `${address},${protocol}:${port}`,
+                id.slice(0, 12),
+              ]),
+            ),
+          ),
+      ),
+  )
+
 function addressesOf(hostIp: string): readonly string[] {
   if (hostIp === '') return [...EVERY[4], ...EVERY[6]]
   if (hostIp === '0.0.0.0') return EVERY[4]

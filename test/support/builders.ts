@@ -58,6 +58,7 @@ export function planOf(
       internal: false,
     })),
     open,
+    stacked: [],
     foreign: [],
   }
 }
@@ -68,6 +69,7 @@ export interface World {
   readonly resolvers?: readonly string[]
   readonly plan?: InterfacePlan
   readonly published?: Readonly<Record<string, string>>
+  readonly served?: Readonly<Record<string, string>>
   readonly rights?: Surroundings['rights']
   readonly classOfBridge?: Surroundings['classOfBridge']
   readonly bindings?: Surroundings['bindings']
@@ -148,6 +150,7 @@ export const surroundingsOf = ({
   plan = planOf(),
   resolvers = ['198.51.100.53'],
   published = {},
+  served = {},
   rights,
   classOfBridge,
   bindings,
@@ -157,6 +160,7 @@ export const surroundingsOf = ({
   resolvers: resolvers as Address[],
   containers: new Map(),
   published: new Map(Object.entries(published)),
+  served: new Map(Object.entries(served)),
   rights,
   classOfBridge,
   bindings,

@@ -26,6 +26,8 @@ export class FakeKernel {
   readonly connections: Record<Family, string[]> = { 4: [], 6: [] }
   /** The table of the backstop as listed, undefined: there is none. */
   backstop: string | undefined
+  /** Names of links by their numbers: listings show those. */
+  readonly links = new Map<number, string>()
   /** Every program that ran, reads included. */
   readonly commands: string[] = []
   /** Single changes of state so far: a set line, a table of rules, the backstop. */
@@ -128,7 +130,19 @@ export class FakeKernel {
     this.backstop =
       body === ''
         ? undefined
-        : `${body.replace('priority 10;', 'priority filter + 10;').replaceAll(/ {2}/g, '\t')}\n`
+        : `${body
+            .replaceAll('priority 10;', 'priority filter + 10;')
+            .replace('priority -310;', 'priority raw - 10;')
+            .replaceAll(/ {2}/g, '\t')
+            .replaceAll(/\biif (!= )?\{ ([\d, ]+) \}/g, (_, not = '', numbers: string) => {
+              const shown = numbers.split(', ').map((one) => this.#shown(Number(one)))
+              return `iif ${not}{ ${shown.join(', ')} }`
+            })}\n`
+  }
+
+  #shown(index: number): string {
+    const name = this.links.get(index)
+    return name === undefined ? `${index}` : `"${name}"`
   }
 
   #conntrack(args: readonly string[], options: RunOptions): RunResult {

@@ -44,9 +44,10 @@ export function hook(
 
 /** From any packet to those of guarded networks. What is left alone comes first, since `br-+` is wider than Docker's names. */
 export function dispatch(input: BuildInput, chain: string, first: readonly Rule[] = []): Rule[] {
+  const { guarded, stacked } = input.interfaces
   const judged = [
     ...ALWAYS_GUARDED,
-    ...input.interfaces.guarded.filter((name) => !isAlwaysGuarded(name)).toSorted(),
+    ...[...guarded, ...stacked].filter((name) => !isAlwaysGuarded(name)).toSorted(),
   ]
   return [
     ...input.interfaces.open.map((open) =>
@@ -85,6 +86,18 @@ export const byNetwork = ({ classOfBridge }: BuildInput): Rule[] =>
 
 const isAlwaysGuarded = (name: string): boolean =>
   name === 'docker0' || name === 'docker_gwbridge' || name.startsWith('br-')
+
+/**
+ * Bridges hand frames to these addresses to the host as coming from the port itself, so that no rule about the bridge sees them. Nobody sends IP
+ * that way but to get past such rules.
+ */
+export const reservedFrames: Rule = rule({
+  key: 'reserved',
+  matches: [{ kind: 'in', name: 'veth+' }, { kind: 'reservedFrame' }],
+  target: { kind: 'goto', chain: denyChain('forged') },
+  action: 'continue',
+  words: 'a frame to an address that no bridge forwards',
+})
 
 export function sourceRules(): Rule[] {
   return [

@@ -30,7 +30,7 @@ export function hostRules(input: BuildInput, family: Family): Rule[] {
     ...dnsMatches(resolvers.filter(isMetadata)).map(({ key, matches, text }) => passes(key, text, matches)),
     ...metadataRules(reachable),
     ...(services === 'all'
-      ? [passes('all', 'guard.hostServices is all', [])]
+      ? [...notToTheHost(family), passes('all', 'guard.hostServices is all', [])]
       : [
           ...ownTraffic(family),
           ...dnsOfHost(resolvers.filter((address) => !isMetadata(address))),
@@ -53,15 +53,60 @@ const NEIGHBOURS: readonly (readonly [type: number, text: string])[] = [
   [143, 'multicast listener report, version 2'],
 ]
 
+/** ICMP types by which a sender tells the kernel what becomes of its connections, or where its routes lead. */
+const TELLS_THE_KERNEL: Readonly<Record<Family, readonly (readonly [type: number, text: string])[]>> = {
+  4: [
+    [3, 'destination unreachable'],
+    [4, 'source quench'],
+    [5, 'redirect'],
+    [11, 'time exceeded'],
+    [12, 'parameter problem'],
+  ],
+  6: [
+    [1, 'destination unreachable'],
+    [2, 'packet too big'],
+    [3, 'time exceeded'],
+    [4, 'parameter problem'],
+    [134, 'router advertisement'],
+    [137, 'redirect'],
+  ],
+}
+
+/**
+ * Packets in packets that nobody has to prove himself for: IPv4, IPv6, GRE, L2TP and MPLS by their protocol numbers, VXLAN and Geneve by their ports.
+ * What comes out at a tunnel's end on the host comes from no guarded bridge any more.
+ */
+const TUNNELS = {
+  protocols: [4, 41, 47, 115, 137],
+  ports: [4789, 6081, 8472],
+} as const
+
+/** Closed even where `guard.hostServices` is all: these are no services, and no container has anything to say about the host's connections and routes. */
+const notToTheHost = (family: Family): Rule[] => [
+  ...TELLS_THE_KERNEL[family].map(([type, text]) =>
+    denied('policy', [{ kind: 'icmpType', type }], `${text}: no container tells the host`, `host.no.${type}`),
+  ),
+  ...TUNNELS.protocols.map((number) =>
+    denied(
+      'policy',
+      [{ kind: 'protocolNumber', number }],
+      `protocol ${number}: a tunnel that would end on the host`,
+      `host.tunnel.${number}`,
+    ),
+  ),
+  denied(
+    'policy',
+    [{ kind: 'ports', protocol: 'udp', ranges: TUNNELS.ports.map((port) => ({ from: port, to: port })) }],
+    'a tunnel that would end on the host',
+    'host.tunnel.udp',
+  ),
+]
+
 function ownTraffic(family: Family): Rule[] {
   return [
     passes('reply', 'reply to the host, which connected', [
       { kind: 'state', states: ['ESTABLISHED'] },
       { kind: 'direction', direction: 'REPLY' },
-    ]),
-    passes('related', 'ICMP error of a known connection', [
-      { kind: 'protocol', protocol: 'icmp' },
-      { kind: 'state', states: ['RELATED'] },
     ]),
     ...(family === 4
       ? [passes('igmp', 'multicast listener report', [{ kind: 'protocol', protocol: 'igmp' }])]

@@ -7,7 +7,7 @@ import type { Match, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
-import { approved, denied } from '../verdict.ts'
+import { approved, denied, passed } from '../verdict.ts'
 import { dnsRules } from './dns.ts'
 import { pastGateway } from './gateway.ts'
 import { metadataForClasses, metadataOf, metadataRules } from './metadata.ts'
@@ -27,37 +27,19 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
       [{ kind: 'set', set: names.revokedSet(family), fields: 'src,dst,dst' }],
       'revoked flow',
     ),
-    rule({
-      key: 'reply',
-      matches: [
-        { kind: 'state', states: ['ESTABLISHED'] },
-        { kind: 'direction', direction: 'REPLY' },
-      ],
-      target: { kind: 'return' },
-      action: 'return',
-      words: 'reply to who connected from outside',
-    }),
-    rule({
-      key: 'related',
-      matches: [
-        { kind: 'protocol', protocol: 'icmp' },
-        { kind: 'state', states: ['RELATED'] },
-      ],
-      target: { kind: 'return' },
-      action: 'return',
-      words: 'ICMP error of a known connection',
-    }),
+    ...(way === 'output' ? [hostReply] : replyRules(input, family)),
     ...dnsRules(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))),
     ...metadataForClasses(input, family),
     ...metadataRules(metadata),
     ...(way === 'output' ? [ownHost] : []),
     ...admittedRules(input),
+    toError,
     approved('linger', 'connection to an address that has expired since', [
       { kind: 'state', states: ['ESTABLISHED'] },
       { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
     ]),
     unapprove(input),
-    ...(way === 'forward' ? [bridged] : []),
+    ...(way === 'forward' ? [betweenPorts] : []),
     ...(direct ? [] : pastGateway(input)),
     ...input.config.never
       .filter((cidr) => familyOf(cidr) === family)
@@ -78,8 +60,115 @@ const unapprove = ({ config }: BuildInput): Rule =>
     words: 'only what follows may approve',
   })
 
-/** Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged. */
-const bridged = approved('bridged', 'between containers of one network', [{ kind: 'bridged', out: 'veth+' }])
+/**
+ * Container ports are veth; an uplink that somebody put into the bridge is not, and what leaves by it is judged. That a packet was bridged says
+ * nothing of its destination, so it is approved alone: the same connection may be routed with its next packet.
+ */
+const betweenPorts = rule({
+  key: 'bridged',
+  matches: [{ kind: 'bridged', out: 'veth+' }],
+  target: { kind: 'goto', chain: CHAIN.bridged },
+  action: 'allow',
+  words: 'between containers of one network',
+})
+
+const isReply: readonly Match[] = [
+  { kind: 'state', states: ['ESTABLISHED'] },
+  { kind: 'direction', direction: 'REPLY' },
+]
+
+/** Who connects to a service on the host's network is the business of the host's own firewall. */
+const hostReply = rule({
+  key: 'reply',
+  matches: isReply,
+  target: { kind: 'return' },
+  action: 'return',
+  words: 'reply to a client of a service on the host network',
+})
+
+/**
+ * Replies carry whatever the container likes, so they pass only to who was let in: through a published port, or as a container whose connection
+ * these rules admitted. Any other reply is judged like a packet that the container sends by itself.
+ */
+function replyRules({ config }: BuildInput, family: Family): Rule[] {
+  return [
+    rule({
+      key: 'reply',
+      matches: [...isReply, { kind: 'state', states: ['DNAT'] }],
+      target: { kind: 'return' },
+      action: 'return',
+      words: 'reply to a client of a published port',
+    }),
+    passed('reply.container', 'reply to another container whose connection was admitted', [
+      ...isReply,
+      wasAdmitted,
+    ]),
+    passed('reply.served', "reply to a client of a published port, by the container's own address", [
+      ...isReply,
+      { kind: 'set', set: names.servedSet(family), fields: 'src,src' },
+    ]),
+    ...(config.guard.inbound === 'any'
+      ? [passed('reply.inbound', 'reply to anybody who connected: guard.inbound is any', isReply)]
+      : []),
+  ]
+}
+
+/** Below what forbids a destination: an error carries data like any other packet. */
+const toError = rule({
+  key: 'error',
+  matches: [
+    { kind: 'protocol', protocol: 'icmp' },
+    { kind: 'state', states: ['RELATED'] },
+  ],
+  target: { kind: 'goto', chain: CHAIN.error },
+  action: 'continue',
+  words: 'ICMP error about a known connection',
+})
+
+/**
+ * An ICMP error passes only from the container that received the packet it quotes, and only about a connection that passes itself: the kernel
+ * takes whoever quotes a connection for related to it.
+ */
+export function errorRules({ generation, rights, config }: BuildInput): Rule[] {
+  const about = (key: string, text: string, matches: readonly Match[]): Rule =>
+    passed(`error.${key}`, `ICMP error ${text}`, [...matches, { kind: 'quotesOwn' }])
+  const own = admittedConnection(generation)
+  const admitted = 'about an admitted connection of its own'
+  const isReply: Match = { kind: 'direction', direction: 'REPLY' }
+  return [
+    ...(rights
+      ? [
+          mixRights('error.compare', 'the rights of the connection against those of the container', own),
+          about('own', admitted, [...own, { kind: 'mark', value: 0, mask: CLASS_MASK }]),
+          mixRights('error.other', 'not the same', own),
+        ]
+      : [about('own', admitted, own)]),
+    about('published', 'to a client of a published port', [isReply, { kind: 'state', states: ['DNAT'] }]),
+    about('container', 'to another container whose connection was admitted', [isReply, wasAdmitted]),
+    ...(config.guard.inbound === 'any'
+      ? [about('inbound', 'to anybody who connected: guard.inbound is any', [isReply])]
+      : []),
+    denied('policy', [], 'ICMP error about a connection that is not its own', 'error.deny'),
+  ]
+}
+
+/** In any generation: that of a live connection changes with its next packet. */
+const wasAdmitted: Match = { kind: 'connmark', value: 0, mask: names.GENERATION_MASK, negate: true }
+
+/** Of a connection that the container began and that was admitted in this generation. */
+const admittedConnection = (generation: number): readonly Match[] => [
+  { kind: 'direction', direction: 'ORIGINAL' },
+  { kind: 'connmark', value: names.generationMark(generation), mask: names.GENERATION_MASK },
+]
+
+const mixRights = (key: string, text: string, matches: readonly Match[]): Rule =>
+  rule({
+    key,
+    matches,
+    target: { kind: 'mixConnmark', mask: CLASS_MASK },
+    action: 'continue',
+    words: text,
+  })
 
 /** Health checks and the container's own ports are on the host, which cannot tell them from its other services. */
 const ownHost = rule({
@@ -112,8 +201,7 @@ const toClass = rule({
 function admittedRules({ generation, rights }: BuildInput): Rule[] {
   const matches: readonly Match[] = [
     { kind: 'state', states: ['ESTABLISHED'] },
-    { kind: 'direction', direction: 'ORIGINAL' },
-    { kind: 'connmark', value: names.generationMark(generation), mask: names.GENERATION_MASK },
+    ...admittedConnection(generation),
   ]
   const words = 'connection admitted under the rules in force'
   const passes = (more: readonly Match[]): Rule =>
@@ -124,18 +212,10 @@ function admittedRules({ generation, rights }: BuildInput): Rule[] {
       action: 'return',
       words,
     })
-  const mix = (key: string, text: string): Rule =>
-    rule({
-      key,
-      matches,
-      target: { kind: 'mixConnmark', mask: CLASS_MASK },
-      action: 'continue',
-      words: text,
-    })
   if (!rights) return [passes([])]
   return [
-    mix('admitted.compare', 'the rights of the connection against those of the container'),
+    mixRights('admitted.compare', 'the rights of the connection against those of the container', matches),
     passes([{ kind: 'mark', value: 0, mask: CLASS_MASK }]),
-    mix('admitted.other', 'not the same: it is judged again'),
+    mixRights('admitted.other', 'not the same: it is judged again', matches),
   ]
 }

@@ -88,6 +88,29 @@ export function internetRules(family: Family): Rule[] {
   ]
 }
 
+const approve = ({ config }: BuildInput): Rule =>
+  rule({
+    key: 'ok.mark',
+    target: { kind: 'setMark', bit: config.guard.mark },
+    action: 'continue',
+    words: 'approved: the backstop lets it pass',
+  })
+
+/** Approves a packet and leaves its connection as it is. */
+export const passRules = (input: BuildInput): Rule[] => [approve(input)]
+
+/** A connection that somebody related to an admitted one (a helper of the kernel) inherits its mark: what is bridged must not profit by that. */
+export const bridgedRules = (input: BuildInput): Rule[] => [
+  rule({
+    key: 'bridged.connection',
+    target: { kind: 'setConnmark', value: 0, mask: names.GENERATION_MASK },
+    action: 'continue',
+    words: 'its connection is admitted nowhere else',
+  }),
+  approve(input),
+]
+
+/** Approves a packet and admits its connection: reached only by a verdict about that destination. */
 export function okRules(input: BuildInput): Rule[] {
   const kept = rule({
     key: 'ok.class',
@@ -97,12 +120,7 @@ export function okRules(input: BuildInput): Rule[] {
   })
   return [
     ...(input.rights ? [kept] : []),
-    rule({
-      key: 'ok.mark',
-      target: { kind: 'setMark', bit: input.config.guard.mark },
-      action: 'continue',
-      words: 'approved: the backstop lets it pass',
-    }),
+    approve(input),
     rule({
       key: 'ok.generation',
       target: {

@@ -21,6 +21,7 @@ describe('an accepted config', () => {
         mark: 0x20000000,
         hostServices: { published: true, ports: { text: 'icmp', specs: [{ protocol: 'icmp' }] } },
         hostNetwork: false,
+        inbound: 'published',
         unknown: 'common',
         labels: 'ignore',
       },

@@ -34,8 +34,8 @@ const CASES = [
     plan: planOf(
       [SHOP, { bridge: 'shopnet' }, { bridge: 'docker0' }],
       [
-        { name: 'br-lan', why: 'not a Docker bridge' },
-        { name: 'virbr0', why: 'ignored interface' },
+        { name: 'br-lan', index: 7, why: 'not a Docker bridge' },
+        { name: 'virbr0', index: 8, why: 'ignored interface' },
       ],
     ),
     resolvers: ['169.254.169.253', '2001:db8::53'],

@@ -25,11 +25,12 @@ const NAMES = {
 const PLAN = planOf(
   [SHOP, { bridge: 'shopnet' }],
   [
-    { name: 'br-lan', why: 'not a Docker bridge' },
-    { name: 'virbr0', why: 'ignored interface' },
+    { name: 'br-lan', index: 7, why: 'not a Docker bridge' },
+    { name: 'virbr0', index: 8, why: 'ignored interface' },
   ],
 )
 const kernel = new FakeKernel()
+kernel.links.set(7, 'br-lan').set(8, 'virbr0')
 
 beforeAll(async () => {
   dockerRules(kernel)

@@ -37,7 +37,9 @@ const interfaces = (port: string, namespace: number): HostInterface[] => [
   {
     name: 'br-1',
     kind: 'bridge',
+    index: 3,
     isBridge: true,
+    lower: undefined,
     ports: [{ index: 9, name: port, kind: 'veth', peer: { index: 2, namespace } }],
     addresses: [],
   },

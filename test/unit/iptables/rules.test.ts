@@ -161,7 +161,7 @@ describe('a rule', () => {
     '! -i docker0 -j ACCEPT',
     '! -d 10.0.0.0/8 -j RETURN',
     '! -p tcp -j RETURN',
-    '-m mark ! --mark 0x1/0x1 -j RETURN',
+    '-m bpf --bytecode "1,6 0 0 0" -j RETURN',
     '-p tcp -m multiport --sports 1 -j ACCEPT',
   ])("of somebody else's that says more than we know is not taken for known: %s", (text) =>
     expect(readRule(text).unknown).not.toEqual([]),

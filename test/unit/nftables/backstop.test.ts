@@ -12,7 +12,10 @@ import { FakeKernel } from '../../support/fake-kernel.ts'
 const backstop = fc.record({
   markBit: fc.integer({ min: 0, max: 31 }).map((shift) => (1 << shift) >>> 0),
   generation: fc.integer({ min: 1, max: 255 }),
-  open: fc.subarray(['br-lan', 'virbr0', 'lxc.br_0']),
+  open: fc
+    .subarray(['br-lan', 'virbr0', 'lxc.br_0'])
+    .map((names) => names.map((name, position) => ({ name, index: 3 + position, isDocker: false }))),
+  stacked: fc.subarray(['docker0.7', 'shop.7']),
 })
 const counters = fc.record({ packets: fc.nat(), bytes: fc.nat() })
 
@@ -27,7 +30,6 @@ describe('the backstop', () => {
         expect(backstopInSync(one, saved)).toBe(true)
         expect(backstopInSync(other, saved)).toBe(JSON.stringify(one) === JSON.stringify(other))
         expect(saved).toMatchObject({
-          open: one.open,
           droppedPackets: counted.packets,
           droppedBytes: counted.bytes,
         })
@@ -38,7 +40,7 @@ describe('the backstop', () => {
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     expect(await driver.read()).toBeUndefined()
-    expect(backstopInSync({ markBit: 1, generation: 1, open: [] }, undefined)).toBe(false)
+    expect(backstopInSync({ markBit: 1, generation: 1, open: [], stacked: [] }, undefined)).toBe(false)
     kernel.failNext(/^nft list/)
     await expect(driver.read()).rejects.toThrow('not permitted')
   })
@@ -51,7 +53,7 @@ describe('the backstop', () => {
     ],
     ['with a rule less', (text: string) => text.replace(/.*approved by the rules.*\n/, '')],
   ])('%s is out of sync', async (_, disturb) => {
-    const desired = { markBit: 0x20000000, generation: 3, open: [] }
+    const desired = { markBit: 0x20000000, generation: 3, open: [], stacked: [] }
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     await driver.write(renderBackstop(desired))
@@ -63,7 +65,7 @@ describe('the backstop', () => {
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     await driver.write(removeBackstop())
-    await driver.write(renderBackstop({ markBit: 1, generation: 1, open: [] }))
+    await driver.write(renderBackstop({ markBit: 1, generation: 1, open: [], stacked: [] }))
     await driver.write(removeBackstop())
     expect(await driver.read()).toBeUndefined()
   })

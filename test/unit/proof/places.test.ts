@@ -16,7 +16,9 @@ const guarded = (bridge: string, subnets: string[], internal = false) => ({
 const standing = (name: string, addresses: string[]) => ({
   name,
   kind: 'bridge',
+  index: 3,
   isBridge: true,
+  lower: undefined,
   ports: [],
   addresses: addresses.map(address),
 })

@@ -34,7 +34,9 @@ test('bridges with their ports', () => {
   expect(docker0).toEqual({
     name: 'docker0',
     kind: 'bridge',
+    index: 5,
     isBridge: true,
+    lower: undefined,
     ports: [
       { index: 7, name: 'veth0a1b2c3', kind: 'veth' },
       { index: 8, name: 'eth1', kind: undefined },

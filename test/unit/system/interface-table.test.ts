@@ -9,6 +9,7 @@ const port = (index: number) => ({
   name: `veth${index}`,
   kind: 'veth',
   master: 'br-1',
+  lower: undefined,
   peer: { index: 1, namespace: index },
 })
 const listing =

@@ -15,6 +15,7 @@ const GUARD_ALL: GuardConfig = {
   mark: 0x2000_0000,
   hostServices: 'all',
   hostNetwork: false,
+  inbound: 'published',
   unknown: 'common',
   labels: 'ignore',
 }
@@ -23,12 +24,14 @@ const GENERATED = 'br-0123456789ab'
 const bridge = (name: string): HostInterface => ({
   name,
   kind: 'bridge',
+  index: 3,
   isBridge: true,
+  lower: undefined,
   ports: [],
   addresses: [],
 })
 const hostWith = (...names: string[]): HostInterface[] => [
-  { name: 'eth0', kind: undefined, isBridge: false, ports: [], addresses: [] },
+  { name: 'eth0', index: 2, kind: undefined, isBridge: false, lower: undefined, ports: [], addresses: [] },
   ...names.map(bridge),
 ]
 const inventoryOf = (...networks: unknown[]): Inventory => parseInventory({ networks, containers: [] }).value

@@ -15,6 +15,7 @@ const container = (publishedPorts: Container['publishedPorts'], running = true):
   mounts: [],
   dns: [],
   publishedPorts,
+  servedPorts: [],
   labels: {},
   imageId: '',
   imageLabels: undefined,

@@ -18,6 +18,7 @@ const container = (name: string, dns: readonly string[], more: Partial<Container
   mounts: [],
   dns,
   publishedPorts: [],
+  servedPorts: [],
   labels: {},
   resolvConfPath: undefined,
   endpoints: [

@@ -71,7 +71,9 @@ const unprotected = ({
 const bridge = (name: string, ports: HostInterface['ports']): HostInterface => ({
   name,
   kind: 'bridge',
+  index: 3,
   isBridge: true,
+  lower: undefined,
   ports,
   addresses: [],
 })
