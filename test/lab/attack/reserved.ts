@@ -95,9 +95,7 @@ const theft: Attack = {
         echo({ src: neighbour.address, dst: place.gateway }, Buffer.alloc(8)),
       )
       sent += await attacker.send([stolen, stolen])
-      await scene.lab.host(['ping', '-c', '1', '-W', '1', '-p', pattern, neighbour.address], {
-        okExitCodes: [1],
-      })
+      await scene.lab.host(['perl', '-MSocket', '-e', SEND, neighbour.address, pattern])
     }
     const { count, first } = await heard.count()
     return { sent, arrived: count, details: describeFrames(first) }

@@ -62,7 +62,7 @@ export class Scene {
     await this.lab.cli(['cleanup', '--yes'])
   }
 
-  onEnd(step: () => Promise<unknown>): void {
+  readonly onEnd = (step: () => Promise<unknown>): void => {
     this.undo.push(step)
   }
 
