@@ -1,6 +1,16 @@
 import type { Attack } from './attack.ts'
 import { BRIDGED } from './bridged.ts'
+import { FUZZ } from './fuzz.ts'
 import { RELATED } from './related.ts'
+import { REPLY_TUNNELS } from './reply-tunnel.ts'
 import { RESERVED } from './reserved.ts'
+import { REUSED_BRIDGE } from './reused-bridge.ts'
 
-export const ATTACKS: readonly Attack[] = [...RESERVED, ...BRIDGED, ...RELATED]
+export const ATTACKS: readonly Attack[] = [
+  ...RESERVED,
+  FUZZ,
+  ...BRIDGED,
+  ...RELATED,
+  ...REPLY_TUNNELS,
+  REUSED_BRIDGE,
+]
