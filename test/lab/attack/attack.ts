@@ -1,4 +1,5 @@
 import type { EngineVersion } from '../engines.ts'
+import type { Lab } from '../lab.ts'
 import type { Scene } from './scene.ts'
 
 /** Where an attacker sits. */
@@ -19,6 +20,8 @@ export interface Attack {
   readonly shows: string
   /** Where it means something; default: on every engine. */
   readonly engines?: readonly EngineVersion[]
+  /** False where this kernel or host lacks what the attack uses; default: true everywhere. */
+  possible?(lab: Lab): Promise<boolean>
   /** Part of the short battery, which the tests play. */
   readonly quick?: true
   /** Plays it on a host where nothing of another play is left. It calls `scene.guard` itself, where the guard is to stand. */

@@ -5,6 +5,7 @@ import { describeFrames } from './describe.ts'
 import { frame } from './frame.ts'
 import { datagram, type Ends, echo, icmp, icmpNumber, ip, segment, TCP_FLAG } from './packet.ts'
 import type { Scene } from './scene.ts'
+import { fromInternet } from './uplink.ts'
 import { HOST, INET } from '../topology.ts'
 
 const ACCOMPLICE = { 4: '203.0.113.66', 6: '2001:db8:f::66' } as const
@@ -37,19 +38,8 @@ function errorsAbout(ends: Ends, quoted: Buffer): readonly Buffer[] {
 /** Pings the host as anybody on the internet may; the exchange stays in the host's table. */
 async function pingFromInternet({ lab }: Scene, family: 4 | 6, id: number): Promise<void> {
   const packet = echo({ src: ACCOMPLICE[family], dst: UPLINK[family] }, Buffer.from('hello'), id)
-  const [src, dst] = await ethernetOfUplink(lab)
-  await lab.internet(['perl', '-e', SEND_FRAME], { input: frame({ src, dst }, packet).toString('hex') })
-}
-
-async function ethernetOfUplink(lab: Scene['lab']): Promise<readonly [string, string]> {
-  const macs = await Promise.all([
-    lab.internet(['ip', '-br', 'link', 'show', 'host0']),
-    lab.host(['ip', '-br', 'link', 'show', HOST.uplink]),
-  ])
-  const [near = '', far = ''] = macs.map(
-    ({ stdout }) => /([0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(stdout)?.[0] ?? '',
-  )
-  return [near, far]
+  const bytes = frame(await fromInternet(lab), packet)
+  await lab.internet(['perl', '-e', SEND_FRAME], { input: bytes.toString('hex') })
 }
 
 const SEND_FRAME = `

@@ -42,7 +42,9 @@ export function asMarkdown(
   ].join('\n')
 }
 
-function cells({ attack, engine, control, guarded, faults }: Outcome, title: string): readonly string[] {
+function cells(outcome: Outcome, title: string): readonly string[] {
+  const { attack, engine, control, guarded, impossible, faults } = outcome
+  if (impossible) return [title, attack.seat, engine, '-', 'not on this kernel', '-']
   return [
     faults.length > 0 ? `${title} (!)` : title,
     attack.seat,

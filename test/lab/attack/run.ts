@@ -9,6 +9,8 @@ export interface Outcome {
   readonly engine: EngineVersion
   readonly control: Played | undefined
   readonly guarded: Played | undefined
+  /** This kernel lacks what it uses. */
+  readonly impossible: boolean
   /** Empty when it works without the guard, and nothing arrives with it. */
   readonly faults: readonly string[]
 }
@@ -36,7 +38,7 @@ export async function playAll(options: RunOptions): Promise<readonly Outcome[]> 
       const outcome = await playBoth(lab, attack, options)
       outcomes.push(outcome)
       options.onOutcome?.(outcome)
-      if (outcome.control && outcome.guarded) continue
+      if (outcome.impossible || (outcome.control && outcome.guarded)) continue
       // What a play that failed left behind is unknown.
       await lab.stop()
       lab = await Lab.start({ name: 'attack', engine: options.engine })
@@ -53,6 +55,8 @@ export async function playBoth(
   attack: Attack,
   { engine, seed, quick }: Omit<RunOptions, 'attacks'>,
 ): Promise<Outcome> {
+  if ((await attack.possible?.(lab)) === false)
+    return { attack, engine, control: undefined, guarded: undefined, impossible: true, faults: [] }
   const plays: { played?: Played; fault?: string }[] = []
   for (const guarded of [false, true]) {
     plays.push(await play(lab, attack, { attack: attack.name, guarded, seed, quick }))
@@ -64,6 +68,7 @@ export async function playBoth(
     engine,
     control: control?.played,
     guarded: guarded?.played,
+    impossible: false,
     faults: [
       ...failures,
       ...(control?.played?.arrived === 0
