@@ -346,7 +346,14 @@ export class Daemon {
     })
     this.#firewall = new Firewall({
       desired: this.#desired,
-      drivers: { ...this.#drivers, writeAtOnce: (additions) => this.#setWriter.write(additions) },
+      drivers: {
+        ...this.#drivers,
+        stopLearning: async (bridges) => {
+          await this.#host.stopLearning(bridges)
+          this.#news.heard('surroundings')
+        },
+        writeAtOnce: (additions) => this.#setWriter.write(additions),
+      },
       conntrack: this.#drivers.conntrack,
       generation,
       everHeld: (name, address) => ledger.everHeld(name, address),

@@ -3,7 +3,7 @@ import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
 import { engineNameServers, hostNameServers } from '../resolve/host-servers.ts'
-import { hostAddresses, type HostInterface } from '../system/host.ts'
+import { hostAddresses, stopReservedLearning, type HostInterface } from '../system/host.ts'
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
@@ -140,6 +140,12 @@ export class HostView {
     await this.#interfaces.read(this.#run)
   }
 
+  /** Never rejects for a bridge that is gone meanwhile. */
+  async stopLearning(bridges: readonly string[]): Promise<void> {
+    await stopReservedLearning(this.#run, bridges)
+    for (const name of bridges) this.#interfaces.stoppedLearning(name)
+  }
+
   /** The end of a container's pair came, changed or went. */
   portChanged(change: LinkChange): void {
     if (change.deleted) this.#interfaces.delete(change.index)
@@ -232,8 +238,10 @@ export class HostView {
           })),
         }
       : undefined
+    const plan = this.plan(config)
     return {
-      plan: this.plan(config),
+      plan,
+      learning: rights ? this.#learning(plan) : [],
       resolvers: this.#resolvers,
       containers: this.containers,
       published: publishedOf(this.#inventory?.containers ?? []),
@@ -250,6 +258,14 @@ export class HostView {
         ),
       hostGroups: this.#hostGroups,
     }
+  }
+
+  /** Guarded bridges on which a frame that no hook sees could take a neighbour's place. */
+  #learning({ guarded }: InterfacePlan): readonly string[] {
+    const names = new Set(guarded.map(({ bridge }) => bridge))
+    return this.interfaces.flatMap(({ name, learnsReserved }) =>
+      names.has(name) && learnsReserved === true ? [name] : [],
+    )
   }
 
   async #bindings(rights: Assignment): Promise<Bindings | 'kept'> {

@@ -20,6 +20,8 @@ export interface Dropped {
 }
 
 const TARGET = '@nh,384,128'
+/** Where the packet that an ICMP error quotes was going: behind headers of 20 and 8, or of 40 and 8 bytes. */
+const QUOTED = { 4: '@nh,352,32', 6: '@nh,576,128' } as const
 const SETS: Readonly<Record<string, string>> = {
   ports: 'set ports { type ifname; }',
   macs: 'set macs { type ifname . ether_addr; }',
@@ -28,6 +30,8 @@ const SETS: Readonly<Record<string, string>> = {
   rights6: 'map rights6 { type ifname . ether_addr . ipv6_addr : mark; }',
   // The target of an advertisement has no name in older tools, and their sets of raw bytes know no addresses.
   targets6: `set targets6 { typeof iifname . ether saddr . ${TARGET}; }`,
+  quotes4: `set quotes4 { typeof iifname . ether saddr . ${QUOTED[4]}; }`,
+  quotes6: `set quotes6 { typeof iifname . ether saddr . ${QUOTED[6]}; }`,
   taken4: 'set taken4 { type ipv4_addr; }',
   taken6: 'set taken6 { type ipv6_addr; }',
   takenTargets6: `set takenTargets6 { typeof ${TARGET}; }`,
@@ -44,6 +48,11 @@ interface BindingRule {
 const OTHER_BITS = `0x${(~CLASS_MASK >>> 0).toString(16)}`
 const forged = 'counter name forged drop'
 const claimed = 'counter name claimed drop'
+
+const ERROR = {
+  4: 'icmp type { destination-unreachable, source-quench, time-exceeded, parameter-problem }',
+  6: 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }',
+} as const
 
 /** A frame says from whom it is three times, and a container can write all three: only its port cannot be chosen. */
 const RULES: readonly BindingRule[] = [
@@ -105,6 +114,25 @@ const RULES: readonly BindingRule[] = [
   },
   {
     chain: 'known',
+    match: 'icmp type redirect',
+    verdict: forged,
+    words: 'no container is a router',
+  },
+  // The kernels of others believe whoever quotes a connection of theirs.
+  {
+    chain: 'known',
+    match: `${ERROR[4]} ip hdrlength != 5`,
+    verdict: forged,
+    words: 'an ICMP error that hides what it quotes',
+  },
+  {
+    chain: 'known',
+    match: `${ERROR[4]} iifname . ether saddr . ${QUOTED[4]} != @quotes4`,
+    verdict: forged,
+    words: 'an ICMP error about a packet to somebody else',
+  },
+  {
+    chain: 'known',
     match: '',
     verdict: 'meta mark set iifname . ether saddr . ip saddr map @rights4 accept',
     words: 'its own address',
@@ -144,6 +172,18 @@ const RULES: readonly BindingRule[] = [
     match: `icmpv6 type nd-neighbor-advert iifname . ether saddr . ${TARGET} != @targets6 @nh,384,16 and 0xffc0 != 0xfe80`,
     verdict: forged,
     words: 'the address of somebody else',
+  },
+  {
+    chain: 'known',
+    match: `${ERROR[6]} ip6 nexthdr != ipv6-icmp`,
+    verdict: forged,
+    words: 'an ICMP error that hides what it quotes',
+  },
+  {
+    chain: 'known',
+    match: `${ERROR[6]} iifname . ether saddr . ${QUOTED[6]} != @quotes6`,
+    verdict: forged,
+    words: 'an ICMP error about a packet to somebody else',
   },
   {
     chain: 'known',
@@ -228,10 +268,15 @@ export function elementsOf({ ports, gateways }: Bindings): Elements {
     add('takenMacs', mac)
     add(`rights${family}`, port, mac, `${address} : ${hex(mark)}`)
     take(address)
+    add(`quotes${family}`, port, mac, family === 4 ? `${numberOf(address)}` : targetOf(address))
     if (family === 6) add('targets6', port, mac, targetOf(address))
   }
   return sets
 }
+
+/** The kernel's tool lists 32 bits without a name as one number. */
+const numberOf = (address: Address): number =>
+  bytesOf(address).reduce((number, byte) => number * 256 + byte, 0)
 
 const targetOf = (address: Address): string =>
   `0x${bytesOf(address)

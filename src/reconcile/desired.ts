@@ -15,6 +15,8 @@ import type { InterfacePlan } from '../workloads/guarded.ts'
 /** Everything outside the policy that shapes the rules. */
 export interface Surroundings {
   readonly plan: InterfacePlan
+  /** Bridges that are to learn nobody's place from frames that they do not forward. */
+  readonly learning: readonly string[]
   /** Whom containers may ask. */
   readonly resolvers: readonly Address[]
   /** Addresses that the engine gave to containers, with the container's id. */
@@ -132,6 +134,10 @@ export class Desired {
 
   get bindings(): DesiredBindings {
     return this.#surroundings.bindings
+  }
+
+  get learning(): readonly string[] {
+    return this.#surroundings.learning
   }
 
   get hostGroups(): DesiredGroups {

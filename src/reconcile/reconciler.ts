@@ -26,6 +26,8 @@ export interface Contents {
   readonly membership: Membership
   readonly bindings: DesiredBindings
   readonly hostGroups: DesiredGroups
+  /** Bridges that learn what they must not. */
+  readonly learning: readonly string[]
 }
 
 export interface Drivers {
@@ -36,6 +38,8 @@ export interface Drivers {
   readonly hostNetwork: HostNetworkDriver
   /** The daemon's alone: its table ends with the process. */
   readonly held?: HeldTable
+  /** Has bridges learn nothing from frames that they do not forward. Absent: only looked at. */
+  readonly stopLearning?: (bridges: readonly string[]) => Promise<void>
   /** Lines of `ipset`, at once; resolves when the kernel has them. Absent: as any others. */
   readonly writeAtOnce?: (additions: readonly Additions[]) => Promise<void>
 }
@@ -80,6 +84,7 @@ export interface Change {
   readonly meanwhile?: Backstop
   readonly bindings: BindingsChange | undefined
   readonly hostNetwork: HostNetworkChange | undefined
+  readonly learning: readonly string[]
   readonly summary: readonly string[]
   readonly observed: Observed
   /** Sets that were found other than they were left. */
@@ -145,7 +150,7 @@ export class Reconciler {
   /** Looks at the kernel and computes what to write; writes nothing. */
   async plan(
     desired: Dataplane,
-    { membership, bindings: bound, hostGroups }: Contents,
+    { membership, bindings: bound, hostGroups, learning }: Contents,
     scope: Scope,
     nowMs: number,
   ): Promise<Change> {
@@ -205,6 +210,7 @@ export class Reconciler {
       ...(held?.isNews ? ['hold the backstop table'] : []),
       ...(bindings ? [bindings.summary] : []),
       ...(hostNetwork ? [hostNetwork.summary] : []),
+      ...learning.map((bridge) => `learn nothing on ${bridge} from frames that are not forwarded`),
     ]
     return {
       sets,
@@ -214,6 +220,7 @@ export class Reconciler {
       held,
       bindings,
       hostNetwork,
+      learning,
       summary,
       observed,
       surprises,
@@ -247,6 +254,7 @@ export class Reconciler {
       // After the chains of the rights that they give.
       if (change.bindings) await this.bindings.apply(change.bindings)
       if (change.hostNetwork) await this.hostNetwork.apply(change.hostNetwork)
+      if (change.learning.length > 0) await this.drivers.stopLearning?.(change.learning)
     } catch (error) {
       this.forget()
       throw error

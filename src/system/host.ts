@@ -12,6 +12,8 @@ export interface HostInterface {
   readonly isBridge: boolean
   /** The interface below it that carries its frames, as below a VLAN; undefined: none, or one of another namespace. */
   readonly lower: string | undefined
+  /** Does a bridge learn senders from frames that it does not forward? Undefined: it is none, or its kernel does not tell. */
+  readonly learnsReserved?: boolean | undefined
   /** The interfaces enslaved to this one. */
   readonly ports: readonly InterfacePort[]
   /** The host's own addresses on it, link-local ones too. */
@@ -42,6 +44,8 @@ export interface Link {
   /** The interface of this namespace that it is linked to: below a VLAN, or the other end of a pair. */
   readonly lower: string | undefined
   readonly peer: Peer | undefined
+  /** As in {@link HostInterface}. */
+  readonly learnsReserved?: boolean | undefined
 }
 
 export interface AddressedLink extends Link {
@@ -71,12 +75,13 @@ export const interfacesOf = (links: Iterable<AddressedLink>): HostInterface[] =>
     some.push({ index, name, kind, ...(peer ? { peer } : {}) })
     ports.set(master, some)
   }
-  return all.map(({ index, name, kind, lower, addresses }) => ({
+  return all.map(({ index, name, kind, lower, learnsReserved, addresses }) => ({
     index,
     name,
     kind,
     isBridge: kind === 'bridge',
     lower,
+    ...(learnsReserved === undefined ? {} : { learnsReserved }),
     ports: ports.get(name) ?? [],
     addresses,
   }))
@@ -90,7 +95,10 @@ interface IpLink {
   readonly link?: string
   readonly link_index?: number
   readonly link_netnsid?: number
-  readonly linkinfo?: { readonly info_kind?: string }
+  readonly linkinfo?: {
+    readonly info_kind?: string
+    readonly info_data?: { readonly no_linklocal_learn?: number }
+  }
   readonly addr_info?: readonly { readonly local?: string }[]
 }
 
@@ -112,8 +120,23 @@ export const parseLinks = (stdout: string): AddressedLink[] => {
       link.link_index === undefined || link.link_netnsid === undefined
         ? undefined
         : { index: link.link_index, namespace: link.link_netnsid },
+    ...learningOf(link),
     addresses: (link.addr_info ?? []).flatMap(({ local }) => parseAddress(local ?? '') ?? []),
   }))
+}
+
+const learningOf = ({ linkinfo }: IpLink): Pick<Link, 'learnsReserved'> => {
+  const option = linkinfo?.info_data?.no_linklocal_learn
+  return option === undefined ? {} : { learnsReserved: option === 0 }
+}
+
+/**
+ * Has bridges learn nobody's place from frames to reserved addresses, which pass no hook ahead of where they learn. A bridge that is gone is
+ * passed over.
+ */
+export const stopReservedLearning = async (run: Run, bridges: readonly string[]): Promise<void> => {
+  const lines = bridges.map((name) => `link set dev ${name} type bridge no_linklocal_learn 1\n`)
+  await run(['ip', '-force', '-batch', '-'], { input: lines.join(''), okExitCodes: [1] })
 }
 
 /** Filtered dumps leave empty objects in the list. */

@@ -47,6 +47,14 @@ export class InterfaceTable {
     this.#all = undefined
   }
 
+  /** The bridge was told to learn nothing from frames that it does not forward. */
+  stoppedLearning(name: string): void {
+    for (const link of this.#links.values())
+      if (link.name === name && link.learnsReserved)
+        this.#links.set(link.index, { ...link, learnsReserved: false })
+    this.#all = undefined
+  }
+
   setAddress(index: number, address: Address, isThere: boolean): void {
     this.#told?.push(() => this.setAddress(index, address, isThere))
     const link = this.#links.get(index)

@@ -157,6 +157,7 @@ export const surroundingsOf = ({
   hostGroups,
 }: Omit<World, 'yaml'>): Surroundings => ({
   plan,
+  learning: [],
   resolvers: resolvers as Address[],
   containers: new Map(),
   published: new Map(Object.entries(published)),
