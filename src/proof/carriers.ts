@@ -14,10 +14,15 @@ export interface Carrier {
   close(): void
 }
 
-export const openCarrier = (protocol: 'tcp' | 'udp', family: Family): Promise<Carrier> =>
-  protocol === 'tcp' ? openTcp(LOOPBACK[family]) : openUdp(LOOPBACK[family], family)
+/** @param payload of the datagram */
+export const openCarrier = (
+  protocol: 'tcp' | 'udp',
+  family: Family,
+  payload: Buffer | string = 'embargod verify',
+): Promise<Carrier> =>
+  protocol === 'tcp' ? openTcp(LOOPBACK[family]) : openUdp(LOOPBACK[family], family, payload)
 
-async function openUdp(host: string, family: Family): Promise<Carrier> {
+async function openUdp(host: string, family: Family, payload: Buffer | string): Promise<Carrier> {
   const socket: Socket = createSocket(family === 4 ? 'udp4' : 'udp6')
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject)
@@ -27,7 +32,7 @@ async function openUdp(host: string, family: Family): Promise<Carrier> {
   socket.on('error', () => undefined)
   return {
     port,
-    send: () => socket.send('embargod verify', port, host, () => undefined),
+    send: () => socket.send(payload, port, host, () => undefined),
     close: () => void socket.close(),
   }
 }

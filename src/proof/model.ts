@@ -15,6 +15,8 @@ export interface Place {
   readonly kind: PlaceKind
   /** An address a family that nobody has there, to send from. */
   readonly sources: readonly Address[]
+  /** The bridge's own addresses. */
+  readonly gateways: readonly Address[]
 }
 
 /** The default bridge, one that the engine named, one that a person named: rules find each in a way of its own. */

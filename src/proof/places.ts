@@ -28,7 +28,17 @@ export function placesOf({ guarded, interfaces, containers }: PlacesInput): Plac
       )
       return (subnet && freeAddress(subnet, taken)) ?? []
     })
-    return sources.length === 0 ? [] : [{ network: networkName, bridge, kind: kindOf(bridge), sources }]
+    return sources.length === 0
+      ? []
+      : [
+          {
+            network: networkName,
+            bridge,
+            kind: kindOf(bridge),
+            sources,
+            gateways: standing.addresses.filter((one) => subnets.some((subnet) => cidrContains(subnet, one))),
+          },
+        ]
   })
 }
 
@@ -44,7 +54,7 @@ export interface LastProof {
 /** So many networks that failed are tried again at once, beside one of each kind. */
 const MOST_AGAIN = 8
 
-/** One network of each kind, the one that was not tried for longest, and those that failed the last time. */
+/** For each kind of network and each family one that has it, the one that was not tried for longest, and those that failed the last time. */
 export function choosePlaces(
   places: readonly Place[],
   last: ReadonlyMap<string, LastProof> = new Map(),
@@ -52,8 +62,13 @@ export function choosePlaces(
   const oldestFirst = places.toSorted(
     (one, other) => (last.get(one.network)?.atMs ?? 0) - (last.get(other.network)?.atMs ?? 0),
   )
-  const chosen = new Map<PlaceKind, Place>()
-  for (const place of oldestFirst) if (!chosen.has(place.kind)) chosen.set(place.kind, place)
+  const chosen = new Map<string, Place>()
+  for (const place of oldestFirst) {
+    for (const family of FAMILIES.filter((one) => place.sources.some((source) => familyOf(source) === one))) {
+      const key = `${place.kind} ${family}`
+      if (!chosen.has(key)) chosen.set(key, place)
+    }
+  }
   const again = oldestFirst.filter(({ network }) => last.get(network)?.passed === false).slice(0, MOST_AGAIN)
   return [...new Set([...chosen.values(), ...again])]
 }

@@ -10,6 +10,8 @@ export interface ProbePort {
   readonly far: string
   /** The bridge's own address: frames to it are routed. */
   readonly bridgeMac: string
+  /** Behind another port of the same bridge; undefined: there is none. */
+  readonly neighbourMac: string | undefined
 }
 
 /**
@@ -18,31 +20,65 @@ export interface ProbePort {
  */
 const nearOf = (index: number): string => `vethe0b0${index.toString(16).padStart(3, '0')}`
 const farOf = (index: number): string => `vethe0b1${index.toString(16).padStart(3, '0')}`
+const neighbourOf = (index: number): string => `vethe0b2${index.toString(16).padStart(3, '0')}`
+const farNeighbourOf = (index: number): string => `vethe0b3${index.toString(16).padStart(3, '0')}`
+const neighbourMac = (index: number): string => `02:e0:b0:00:00:${mac(index)}`
 
-/** Gives each bridge a port; a bridge that is gone gets none. Nothing gets an address, so the host has none the more. */
-export async function openPorts(run: Run, bridges: readonly string[]): Promise<Map<string, ProbePort>> {
-  const lines = bridges.flatMap((bridge, index) => {
-    const [near, far] = [nearOf(index), farOf(index)]
-    return [
-      // A bridge that was given no address takes the lowest of its ports: this one is never that.
-      `link add ${near} address fe:ff:ff:ff:ff:${mac(index)} type veth peer name ${far}`,
-      `link set ${near} alias ${ALIAS}`,
-      // No IPv6 of its own, and none of what the kernel would say to make it known.
-      `link set ${near} addrgenmode none`,
-      `link set ${far} addrgenmode none`,
-      `link set ${near} master ${bridge} up`,
-      `link set ${far} up`,
-    ]
-  })
+/**
+ * Gives each bridge a port; a bridge that is gone gets none. Nothing gets an address, so the host has none the more.
+ * @param withNeighbours gives each a second port, to which frames of the first are bridged
+ */
+export async function openPorts(
+  run: Run,
+  bridges: readonly string[],
+  withNeighbours: boolean,
+): Promise<Map<string, ProbePort>> {
+  const pair = (bridge: string, near: string, far: string, nearMac: string): string[] => [
+    // A bridge that was given no address takes the lowest of its ports: this one is never that.
+    `link add ${near} address ${nearMac} type veth peer name ${far}`,
+    `link set ${near} alias ${ALIAS}`,
+    // No IPv6 of its own, and none of what the kernel would say to make it known.
+    `link set ${near} addrgenmode none`,
+    `link set ${far} addrgenmode none`,
+    `link set ${near} master ${bridge} up`,
+    `link set ${far} up`,
+  ]
+  const lines = bridges.flatMap((bridge, index) => [
+    ...pair(bridge, nearOf(index), farOf(index), `fe:ff:ff:ff:ff:${mac(index)}`),
+    ...(withNeighbours
+      ? pair(bridge, neighbourOf(index), farNeighbourOf(index), `fe:ff:ff:ff:fe:${mac(index)}`)
+      : []),
+  ])
   // A bridge that vanishes must not keep the others from it: what is missing shows below.
   await run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1] })
+  if (withNeighbours) await placeNeighbours(run, bridges.length)
   const macs = await bridgeMacs(run)
   return new Map(
     bridges.flatMap((bridge, index): [string, ProbePort][] => {
       const bridgeMac = macs.get(bridge)
-      return bridgeMac === undefined ? [] : [[bridge, { far: farOf(index), bridgeMac }]]
+      return bridgeMac === undefined
+        ? []
+        : [
+            [
+              bridge,
+              {
+                far: farOf(index),
+                bridgeMac,
+                neighbourMac: withNeighbours ? neighbourMac(index) : undefined,
+              },
+            ],
+          ]
     }),
   )
+}
+
+/** A frame to an address that no port is known for would go to every container. */
+async function placeNeighbours(run: Run, count: number): Promise<void> {
+  const lines = Array.from(
+    { length: count },
+    (_, index) => `fdb replace ${neighbourMac(index)} dev ${neighbourOf(index)} master static\n`,
+  )
+  await run(['bridge', '-force', '-batch', '-'], { input: lines.join(''), okExitCodes: [1] })
 }
 
 const mac = (index: number): string => (index & 0xff).toString(16).padStart(2, '0')

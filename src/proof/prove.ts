@@ -2,12 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 import { openCarrier, type Carrier } from './carriers.ts'
+import { familyOf, type Address } from '../net/types.ts'
 import type { Finding, Target, Trial } from './model.ts'
 import { closePorts, openPorts } from './ports.ts'
+import { nobodysTarget } from './targets.ts'
+import { bridgedFramesAreJudged, enterConnection, quoteOf, WAYS, type Quoted } from './ways.ts'
 import { installTable, readTable, removeTable, type Probe, type Sighting } from './table.ts'
 
-/** The three packets of a trial. */
-const ROLES = ['forbidden', 'allowed', 'disapproved'] as const
+/** What is sent by the gateway, and by every other way, in a trial. */
+const ROLES = ['forbidden', 'allowed', 'disapproved', 'reserved', 'bridged', 'error'] as const
 type Role = (typeof ROLES)[number]
 
 /** No container of the address would use these: nobody has the address. */
@@ -32,14 +35,18 @@ export async function prove(run: Run, trials: readonly Trial[], markBit: number)
   if (trials.length === 0) return []
   const lock = await waitForTurn()
   try {
+    const judged = await bridgedFramesAreJudged()
     // What a proof that was killed has left stands in the way of this one.
     await closePorts(run)
-    const ports = await openPorts(run, [...new Set(trials.map(({ place }) => place.bridge))])
+    const bridges = [...new Set(trials.map(({ place }) => place.bridge))]
+    const ports = await openPorts(run, bridges, judged.size > 0)
     const sent: Sent[] = []
     try {
       for (const trial of trials) {
         const port = ports.get(trial.place.bridge)
-        if (port) for (const one of packetsOf(trial)) sent.push(await prepare(one, port, sent.length))
+        if (port)
+          for (const one of packetsOf(trial, judged.has(trial.family)))
+            sent.push(await prepare(run, one, port, sent.length))
       }
       const seen = sent.length > 0 ? await send(run, sent, markBit) : new Map<string, Sighting>()
       const findings: Finding[] = []
@@ -85,26 +92,44 @@ async function waitForTurn(): Promise<Lock> {
   }
 }
 
-function packetsOf(trial: Trial): { trial: Trial; role: Role; target: Target }[] {
+function packetsOf(trial: Trial, bridgedIsJudged: boolean): { trial: Trial; role: Role; target: Target }[] {
+  const targets: Readonly<Record<Role, Target | undefined>> = {
+    forbidden: trial.forbidden,
+    allowed: trial.allowed,
+    disapproved: trial.allowed,
+    reserved: { ...nobodysTarget(trial.family), protocol: 'udp' },
+    bridged: bridgedIsJudged ? { ...nobodysTarget(trial.family), protocol: 'udp' } : undefined,
+    error: hostAddressOf(trial) && { ...nobodysTarget(trial.family), protocol: 'udp' },
+  }
   return ROLES.flatMap((role) => {
-    const target = role === 'forbidden' ? trial.forbidden : trial.allowed
+    const target = targets[role]
     return target ? [{ trial, role, target }] : []
   })
 }
 
+/** By which the host itself could have a connection. */
+const hostAddressOf = ({ place, family }: Trial): Address | undefined =>
+  place.gateways.find((one) => familyOf(one) === family)
+
 async function prepare(
+  run: Run,
   packet: Pick<Sent, 'trial' | 'role' | 'target'>,
   port: Probe['port'],
   index: number,
 ): Promise<Sent> {
   const { trial, role, target } = packet
-  const carrier = await openCarrier(target.protocol, trial.family)
+  const sourcePort = FIRST_SOURCE_PORT + index
+  const host = role === 'error' ? hostAddressOf(trial) : undefined
+  const quoted: Quoted | undefined = host && { host, peer: target.destination, hostPort: sourcePort }
+  if (quoted) await enterConnection(run, quoted)
+  const carrier = await openCarrier(target.protocol, trial.family, quoted && quoteOf(quoted))
   const probe: Probe = {
     id: `p${index}`,
     port,
     source: trial.source,
-    sourcePort: FIRST_SOURCE_PORT + index,
+    sourcePort,
     target,
+    way: isWay(role) ? role : 'gateway',
     disapproved: role === 'disapproved',
     carrierPort: carrier.port,
   }
@@ -129,7 +154,9 @@ async function send(run: Run, sent: readonly Sent[], markBit: number): Promise<M
   }
 }
 
-const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, atUplink: 0 }
+const isWay = (role: Role): role is keyof typeof WAYS => role in WAYS
+
+const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, admitted: 0, atUplink: 0 }
 
 async function judgeTrial(
   run: Run,
@@ -148,7 +175,7 @@ async function judgeTrial(
   })
   const sightingOf = (role: Role): Sighting =>
     seen.get(sent.find((one) => one.role === role)?.probe.id ?? '') ?? NOTHING
-  if (sent.length === 0 && (forbidden || allowed))
+  if (sent.length === 0)
     return [finding('a probe can be sent', `there is no bridge ${bridge}`, 'the bridge is gone')]
   const findings: Finding[] = []
   if (forbidden) {
@@ -160,6 +187,12 @@ async function judgeTrial(
         wrongWithForbidden(sighting),
       ),
     )
+  }
+  for (const { role } of sent) {
+    if (!isWay(role)) continue
+    const sighting = sightingOf(role)
+    const { words, wrong } = WAYS[role]
+    findings.push(finding(words, tell(sighting), sighting.sent === 0 ? NOT_SENT : wrong(sighting)))
   }
   if (!allowed) {
     findings.push(finding('allowed traffic', 'nothing is allowed here, so nothing was tried'))

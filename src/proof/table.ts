@@ -1,8 +1,10 @@
+import { GENERATION_MASK } from '../dataplane/names.ts'
 import { familyOf } from '../net/types.ts'
 import type { Address } from '../net/types.ts'
 import type { Run } from '../system/exec.ts'
 import type { Target } from './model.ts'
 import type { ProbePort } from './ports.ts'
+import { RESERVED_MAC, type Way } from './ways.ts'
 
 const TABLE = 'embargod-verify'
 /** A redirection outlives a proof that was killed by no more than this. */
@@ -15,6 +17,7 @@ export interface Probe {
   readonly source: Address
   readonly sourcePort: number
   readonly target: Target
+  readonly way: Way
   /** The approval of the rules is taken off, so only the backstop can stop it. */
   readonly disapproved: boolean
   /** What is sent to this port of our own on the loopback interface becomes the probe. */
@@ -28,6 +31,8 @@ export interface Sighting {
   readonly behindRules: number
   /** Behind the rules and approved by them. */
   readonly approved: number
+  /** Behind the rules, and its connection admitted by them. */
+  readonly admitted: number
   readonly atUplink: number
 }
 
@@ -60,6 +65,7 @@ export async function readTable(run: Run, probes: readonly Probe[]): Promise<Map
         sent: packets.get(`${id}-sent`) ?? 0,
         behindRules: packets.get(`${id}-behind`) ?? 0,
         approved: packets.get(`${id}-approved`) ?? 0,
+        admitted: packets.get(`${id}-admitted`) ?? 0,
         atUplink: packets.get(`${id}-uplink`) ?? 0,
       },
     ]),
@@ -91,7 +97,7 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     '}',
     `table inet ${TABLE} {`,
     ...probes.flatMap(({ id }) =>
-      ['sent', 'behind', 'approved', 'uplink'].map((place) => `  counter ${id}-${place} {}`),
+      ['sent', 'behind', 'approved', 'admitted', 'uplink'].map((place) => `  counter ${id}-${place} {}`),
     ),
     '  chain sent {',
     '    type filter hook prerouting priority -350; policy accept;',
@@ -102,6 +108,7 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     ...probes.flatMap((probe) => [
       `    ${matchOf(probe)} counter name "${probe.id}-behind"`,
       `    ${matchOf(probe)} meta mark and ${bit} == ${bit} counter name "${probe.id}-approved"`,
+      `    ${matchOf(probe)} ct mark and ${hex(GENERATION_MASK)} != 0 counter name "${probe.id}-admitted"`,
       ...(probe.disapproved ? [`    ${matchOf(probe)} meta mark set meta mark and ${rest}`] : []),
     ]),
     '  }',
@@ -117,23 +124,40 @@ function render(probes: readonly Probe[], markBit: number): string[] {
 const hex = (value: number): string => `0x${value.toString(16)}`
 const ip = (address: Address): string => (familyOf(address) === 4 ? 'ip' : 'ip6')
 
-function matchOf({ source, sourcePort, target }: Probe): string {
+function matchOf({ source, sourcePort, target, way }: Probe): string {
   const { destination, protocol, port } = target
+  if (way === 'error')
+    return `${ip(source)} saddr ${source} ${ip(source)} daddr ${destination} meta l4proto ${icmp(source)}`
   return `${ip(source)} saddr ${source} ${ip(source)} daddr ${destination} ${protocol} sport ${sourcePort} ${protocol} dport ${port}`
 }
 
 /** Any sender that is not the bridge itself. */
 const SENDER = '0xfefffffffffe'
 
+const icmp = (address: Address): string => (familyOf(address) === 4 ? 'icmp' : 'ipv6-icmp')
+const protocolOf = (address: Address): string => (familyOf(address) === 4 ? 'ip protocol' : 'ip6 nexthdr')
+
+/** Type and code of "port unreachable". */
+const UNREACHABLE = { 4: '0x0303', 6: '0x0104' } as const
+
 /** The frame's addresses are set by their place: nft knows no Ethernet on the loopback interface. */
-function redirect({ port, source, sourcePort, target, carrierPort }: Probe): string {
+function redirect(probe: Probe): string {
+  const { port, source, sourcePort, target, carrierPort, way } = probe
   const { destination, protocol } = target
   return [
-    familyOf(source) === 4 ? `ip protocol ${protocol}` : `ip6 nexthdr ${protocol}`,
+    `${protocolOf(source)} ${protocol}`,
     `${protocol} dport ${carrierPort}`,
-    `@ll,0,48 set 0x${port.bridgeMac.replaceAll(':', '')} @ll,48,48 set ${SENDER}`,
+    `@ll,0,48 set 0x${frameTo(probe).replaceAll(':', '')} @ll,48,48 set ${SENDER}`,
     `${ip(source)} saddr set ${source} ${ip(source)} daddr set ${destination}`,
-    `${protocol} sport set ${sourcePort} ${protocol} dport set ${target.port}`,
+    ...(way === 'error'
+      ? // The header of UDP becomes that of ICMP, and what it carried is what the error quotes.
+        [`@th,0,16 set ${UNREACHABLE[familyOf(source)]}`, `${protocolOf(source)} set ${icmp(source)}`]
+      : [`${protocol} sport set ${sourcePort} ${protocol} dport set ${target.port}`]),
     `fwd to "${port.far}"`,
   ].join(' ')
+}
+
+function frameTo({ way, port }: Probe): string {
+  if (way === 'reserved') return RESERVED_MAC
+  return way === 'bridged' ? (port.neighbourMac ?? port.bridgeMac) : port.bridgeMac
 }

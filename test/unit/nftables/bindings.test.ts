@@ -86,6 +86,7 @@ describe('the bindings table', () => {
       'delete element bridge embargod-bindings ports { "veth0000002" }',
       'delete element bridge embargod-bindings macs { "veth0000002" . 02:42:ac:12:00:02 }',
       'delete element bridge embargod-bindings rights4 { "veth0000002" . 02:42:ac:12:00:02 . 172.18.0.3 : 0x00000080 }',
+      'delete element bridge embargod-bindings quotes4 { "veth0000002" . 02:42:ac:12:00:02 . 2886860803 }',
       'delete element bridge embargod-bindings taken4 { 172.18.0.3 }',
     ])
   })

@@ -68,7 +68,8 @@ describe('which networks have their turn', () => {
     network,
     kind,
     bridge: network,
-    sources: [],
+    sources: [address('172.18.0.254')],
+    gateways: [],
   })
   const places = [place('bridge', 'default'), place('a', 'generated'), place('b', 'generated')]
   const chosen = (last: [string, number, boolean][]): string[] =>

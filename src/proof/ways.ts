@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises'
+import { bytesOf } from '../net/address.ts'
+import { familyOf, type Address, type Family } from '../net/types.ts'
+import type { Run } from '../system/exec.ts'
+import type { Sighting } from './table.ts'
+
+/**
+ * How a probe comes to the host. `gateway`: as packets do that are routed. The others are ways past a verdict about the destination: a frame to an
+ * address that bridges hand to the host by themselves, a frame to another port of the bridge, an ICMP error about a connection of the host.
+ */
+export type Way = 'gateway' | 'reserved' | 'bridged' | 'error'
+
+export const RESERVED_MAC = '01:80:c2:00:00:0e'
+
+/** The words of a finding, and what is wrong with what was seen. Undefined: nothing is. */
+export const WAYS: Readonly<
+  Record<
+    Exclude<Way, 'gateway'>,
+    { readonly words: string; readonly wrong: (seen: Sighting) => string | undefined }
+  >
+> = {
+  reserved: {
+    words: 'a frame to a reserved address is stopped',
+    wrong: ({ behindRules, atUplink }) =>
+      behindRules + atUplink > 0 ? 'a frame to a reserved address passed' : undefined,
+  },
+  bridged: {
+    words: 'a bridged packet admits no connection',
+    wrong: ({ admitted }) => (admitted > 0 ? 'a bridged packet admitted its connection' : undefined),
+  },
+  error: {
+    words: 'an ICMP error about a connection of the host is stopped by the rules',
+    wrong: ({ behindRules, atUplink }) =>
+      behindRules + atUplink > 0
+        ? 'an ICMP error about a connection of the host passed the rules'
+        : undefined,
+  },
+}
+
+/** The families in which frames that are bridged pass the rules (br_netfilter). In others there is nothing to try. */
+export async function bridgedFramesAreJudged(): Promise<ReadonlySet<Family>> {
+  const isOn = (name: string): Promise<boolean> =>
+    readFile(`/proc/sys/net/bridge/${name}`, 'utf8').then(
+      (text) => text.trim() === '1',
+      () => false,
+    )
+  const [four, six] = await Promise.all([isOn('bridge-nf-call-iptables'), isOn('bridge-nf-call-ip6tables')])
+  return new Set<Family>([...(four ? [4 as const] : []), ...(six ? [6 as const] : [])])
+}
+
+/** A connection of the host for an error to quote. */
+export interface Quoted {
+  readonly host: Address
+  readonly peer: Address
+  readonly hostPort: number
+}
+
+const PEER_PORT = 9
+/** It is of no use after the proof, and gone soon after it. */
+const QUOTED_SECONDS = 10
+
+/** Makes the kernel believe that the host has this connection: nothing is sent. */
+export async function enterConnection(run: Run, { host, peer, hostPort }: Quoted): Promise<void> {
+  const family = familyOf(host) === 4 ? 'ipv4' : 'ipv6'
+  const tuple = ['-s', host, '-d', peer, '-p', 'udp', '--sport', `${hostPort}`, '--dport', `${PEER_PORT}`]
+  // It may still be there from the last proof.
+  await run(['conntrack', '-I', '-f', family, ...tuple, '-t', `${QUOTED_SECONDS}`, '-u', 'SEEN_REPLY'], {
+    okExitCodes: [1],
+  })
+}
+
+/** The beginning of a packet from the peer to the host, as an error quotes it. */
+export function quoteOf({ host, peer, hostPort }: Quoted): Buffer {
+  const udp = Buffer.from([0, PEER_PORT, hostPort >> 8, hostPort & 0xff, 0, 8, 0, 0])
+  const [from, to] = [bytesOf(peer), bytesOf(host)]
+  const header: Readonly<Record<Family, readonly number[]>> = {
+    4: [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0],
+    6: [0x60, 0, 0, 0, 0, 8, 17, 64],
+  }
+  return Buffer.concat([Buffer.from([...header[familyOf(host)], ...from, ...to]), udp])
+}
