@@ -93,13 +93,15 @@ async function waitForTurn(): Promise<Lock> {
 }
 
 function packetsOf(trial: Trial, bridgedIsJudged: boolean): { trial: Trial; role: Role; target: Target }[] {
+  const host = hostAddressOf(trial)
+  const nobodys: Target = { ...nobodysTarget(trial.family), protocol: 'udp' }
   const targets: Readonly<Record<Role, Target | undefined>> = {
     forbidden: trial.forbidden,
     allowed: trial.allowed,
     disapproved: trial.allowed,
-    reserved: { ...nobodysTarget(trial.family), protocol: 'udp' },
-    bridged: bridgedIsJudged ? { ...nobodysTarget(trial.family), protocol: 'udp' } : undefined,
-    error: hostAddressOf(trial) && { ...nobodysTarget(trial.family), protocol: 'udp' },
+    reserved: host && { ...nobodys, destination: host },
+    bridged: bridgedIsJudged ? nobodys : undefined,
+    error: host && nobodys,
   }
   return ROLES.flatMap((role) => {
     const target = targets[role]

@@ -112,6 +112,13 @@ function render(probes: readonly Probe[], markBit: number): string[] {
       ...(probe.disapproved ? [`    ${matchOf(probe)} meta mark set meta mark and ${rest}`] : []),
     ]),
     '  }',
+    // What comes by a reserved address is never routed on: it would be for the host itself, and is stopped ahead of its services.
+    '  chain host {',
+    '    type filter hook input priority -400; policy accept;',
+    ...probes
+      .filter(({ way }) => way === 'reserved')
+      .map((probe) => `    ${matchOf(probe)} counter name "${probe.id}-behind" drop`),
+    '  }',
     '  chain uplink {',
     '    type filter hook postrouting priority -10; policy accept;',
     ...probes.map((probe) => `    ${matchOf(probe)} counter name "${probe.id}-uplink" drop`),
@@ -137,6 +144,7 @@ const SENDER = '0xfefffffffffe'
 const icmp = (address: Address): string => (familyOf(address) === 4 ? 'icmp' : 'ipv6-icmp')
 const protocolOf = (address: Address): string => (familyOf(address) === 4 ? 'ip protocol' : 'ip6 nexthdr')
 
+const ICMP = { 4: 1, 6: 58 } as const
 /** Type and code of "port unreachable". */
 const UNREACHABLE = { 4: '0x0303', 6: '0x0104' } as const
 
@@ -151,7 +159,10 @@ function redirect(probe: Probe): string {
     `${ip(source)} saddr set ${source} ${ip(source)} daddr set ${destination}`,
     ...(way === 'error'
       ? // The header of UDP becomes that of ICMP, and what it carried is what the error quotes.
-        [`@th,0,16 set ${UNREACHABLE[familyOf(source)]}`, `${protocolOf(source)} set ${icmp(source)}`]
+        [
+          `@th,0,16 set ${UNREACHABLE[familyOf(source)]}`,
+          `${protocolOf(source)} set ${ICMP[familyOf(source)]}`,
+        ]
       : [`${protocol} sport set ${sourcePort} ${protocol} dport set ${target.port}`]),
     `fwd to "${port.far}"`,
   ].join(' ')

@@ -21,8 +21,8 @@ export const WAYS: Readonly<
 > = {
   reserved: {
     words: 'a frame to a reserved address is stopped',
-    wrong: ({ behindRules, atUplink }) =>
-      behindRules + atUplink > 0 ? 'a frame to a reserved address passed' : undefined,
+    wrong: ({ behindRules }) =>
+      behindRules > 0 ? 'a frame to a reserved address reached the host' : undefined,
   },
   bridged: {
     words: 'a bridged packet admits no connection',
@@ -61,10 +61,9 @@ const QUOTED_SECONDS = 10
 
 /** Makes the kernel believe that the host has this connection: nothing is sent. */
 export async function enterConnection(run: Run, { host, peer, hostPort }: Quoted): Promise<void> {
-  const family = familyOf(host) === 4 ? 'ipv4' : 'ipv6'
   const tuple = ['-s', host, '-d', peer, '-p', 'udp', '--sport', `${hostPort}`, '--dport', `${PEER_PORT}`]
   // It may still be there from the last proof.
-  await run(['conntrack', '-I', '-f', family, ...tuple, '-t', `${QUOTED_SECONDS}`, '-u', 'SEEN_REPLY'], {
+  await run(['conntrack', '-I', ...tuple, '-t', `${QUOTED_SECONDS}`, '-u', 'SEEN_REPLY'], {
     okExitCodes: [1],
   })
 }
