@@ -1,7 +1,10 @@
 import type { Attack } from './attack.ts'
+import { BREAK_GLASS } from './break-glass.ts'
 import { BRIDGED } from './bridged.ts'
 import { ENCAPSULATED } from './encapsulated.ts'
+import { FAKE_ENGINE } from './fake-engine.ts'
 import { FUZZ } from './fuzz.ts'
+import { NAMES } from './names.ts'
 import { RELATED } from './related.ts'
 import { REPLY_TUNNELS } from './reply-tunnel.ts'
 import { RESERVED } from './reserved.ts'
@@ -17,4 +20,7 @@ export const ATTACKS: readonly Attack[] = [
   REUSED_BRIDGE,
   ...ENCAPSULATED,
   ...SECOND_DOORS,
+  FAKE_ENGINE,
+  ...BREAK_GLASS,
+  ...NAMES,
 ]
