@@ -9,7 +9,7 @@ const NOBODY = '65534'
 export const FAKE_ENGINE: Attack = {
   name: 'fake-engine',
   seat: 'local user',
-  words: `runs a program as \`dockerd --dns ${SERVER}\`; a container then asks that server`,
+  words: `runs a program as \`dockerd --host unix:///run/docker.sock --dns ${SERVER}\`; a container then asks that server`,
   shows: 'a user without rights chose a name server for containers',
   quick: true,
   async play(scene) {
@@ -41,6 +41,7 @@ async function pretend({ lab, onEnd }: Scene): Promise<void> {
     '-e',
     'sleep 60',
     '--',
+    `--host=unix://${lab.engine.socket}`,
     '--dns',
     SERVER,
     `--dns=${SERVER}`,
@@ -48,6 +49,6 @@ async function pretend({ lab, onEnd }: Scene): Promise<void> {
   onEnd(() => service.stop('SIGKILL'))
   await lab.waitFor('the program runs', async () => {
     const { stdout } = await lab.host(['sh', '-c', 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "'])
-    return stdout.includes(`-- --dns ${SERVER}`)
+    return stdout.includes(`--dns=${SERVER}`)
   })
 }
