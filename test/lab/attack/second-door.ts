@@ -158,9 +158,9 @@ const routerAdvertisement: Attack = {
     const sent = await attacker.send(targets.map((dst) => frame(attacker.ethernet({ dst }), packet)))
     const { stdout: routes } = await lab.host(['ip', '-6', 'route'])
     const { stdout: addresses } = await lab.host(['ip', '-6', '-o', 'address'])
-    const taken = [...`${routes}${addresses}`.split('\n')].filter(
-      (line) => line.includes('2001:db8:77:') || line.includes(`default via ${ends.src}`),
-    )
+    const taken = `${routes}${addresses}`
+      .split('\n')
+      .filter((line) => line.includes('2001:db8:77:') || line.includes(`default via ${ends.src}`))
     await lab.host([
       'sh',
       '-c',
