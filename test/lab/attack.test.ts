@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ATTACKS } from './attack/all.ts'
+import { PlainHost } from './attack/host.ts'
 import { playableOn, playBoth } from './attack/run.ts'
 import { chosenEngine } from './engines.ts'
 import { useLab } from './shared-lab.ts'
@@ -13,7 +14,7 @@ const SEED = 1
 const battery = playableOn(engine, ATTACKS).filter(({ quick }) => quick === true)
 
 test.each(battery.map((attack) => [attack.name, attack] as const))('%s', async (_, attack) => {
-  const { control, guarded, impossible, faults } = await playBoth(lab(), attack, {
+  const { control, guarded, impossible, faults } = await playBoth(new PlainHost(lab()), attack, {
     engine,
     seed: SEED,
     quick: true,

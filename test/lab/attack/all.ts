@@ -4,6 +4,7 @@ import { BRIDGED } from './bridged.ts'
 import { ENCAPSULATED } from './encapsulated.ts'
 import { FAKE_ENGINE } from './fake-engine.ts'
 import { FUZZ } from './fuzz.ts'
+import { HOST_NETWORK } from './host-network.ts'
 import { NAMES } from './names.ts'
 import { RELATED } from './related.ts'
 import { REPLY_TUNNELS } from './reply-tunnel.ts'
@@ -23,4 +24,5 @@ export const ATTACKS: readonly Attack[] = [
   FAKE_ENGINE,
   ...BREAK_GLASS,
   ...NAMES,
+  ...HOST_NETWORK,
 ]
