@@ -14,7 +14,7 @@ import { SECOND_DOORS } from './second-door.ts'
 
 export const ATTACKS: readonly Attack[] = [
   ...RESERVED,
-  FUZZ,
+  ...FUZZ,
   ...BRIDGED,
   ...RELATED,
   ...REPLY_TUNNELS,
