@@ -22,6 +22,10 @@ export interface Attack {
   readonly engines?: readonly EngineVersion[]
   /** False where this kernel or host lacks what the attack uses; default: true everywhere. */
   possible?(lab: Lab): Promise<boolean>
+  /** It is played on a host with a systemd and an engine of its own, whose control groups are all of version 2. */
+  readonly onSystemd?: true
+  /** Why zero is out of reach, and what the operator is told; then arrivals are counted and not judged. */
+  readonly remains?: string
   /** Part of the short battery, which the tests play. */
   readonly quick?: true
   /** Plays it on a host where nothing of another play is left. It calls `scene.guard` itself, where the guard is to stand. */

@@ -1,8 +1,7 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ContainerOptions, LabContainer } from '../container.ts'
 import type { Lab } from '../lab.ts'
 import type { Ethernet } from './frame.ts'
+import { writeFrames } from './watch.ts'
 
 /** Where the wire program and the frames of an attack lie in a container. */
 const FOLDER = '/attack'
@@ -17,10 +16,8 @@ export interface Place {
 
 /** A container with the rights that any has, and what it can learn by looking around. */
 export class Attacker {
-  private sendings = 0
-
   private constructor(
-    private readonly lab: Lab,
+    private readonly folder: string,
     readonly container: LabContainer,
     readonly place: Place,
     readonly pid: number,
@@ -41,7 +38,7 @@ export class Attacker {
     const endpoint = NetworkSettings.Networks[options.network]
     if (!endpoint) throw new Error(`${container.name} is not in ${options.network}`)
     const { MacAddress, IPAddress, GlobalIPv6Address } = endpoint
-    return new Attacker(lab, container, place, State.Pid, MacAddress, IPAddress, GlobalIPv6Address)
+    return new Attacker(folder, container, place, State.Pid, MacAddress, IPAddress, GlobalIPv6Address)
   }
 
   /** Asks an address from its own sockets, so that the hosts between them know each other. */
@@ -64,12 +61,7 @@ export class Attacker {
 
   /** Sends frames from inside, by a packet socket; resolves with their number. */
   async send(frames: readonly Buffer[], rate = 2000): Promise<number> {
-    this.sendings += 1
-    const name = `${this.container.name}-${this.sendings}.frames`
-    await writeFile(
-      join(this.lab.directory, 'attack', name),
-      frames.map((one) => `${one.toString('hex')}\n`).join(''),
-    )
+    const name = await writeFrames(this.folder, frames)
     const argv = ['perl', `${FOLDER}/wire.pl`, 'send', 'eth0', `${FOLDER}/${name}`, String(rate)]
     const { code, stderr } = await this.container.exec(argv, {
       timeoutMs: 20_000 + (2000 * frames.length) / rate,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Attack } from './attack.ts'
 import type { Attacker } from './attacker.ts'
+import { setBridgeNetfilter } from './bridge-netfilter.ts'
 import { describeFrames } from './describe.ts'
 import { frame } from './frame.ts'
 import { datagram } from './packet.ts'
@@ -35,7 +36,7 @@ const opener = ({ name, words, family, engines, quick, to, options }: Opener): A
   ...(engines ? { engines } : {}),
   ...(quick ? { quick } : {}),
   async play(scene) {
-    await bridgedFramesPassIptables(scene)
+    await setBridgeNetfilter(scene, 1)
     const place = await scene.network('opener', { options })
     const attacker = await scene.attacker('opener', place)
     const neighbour = await scene.attacker('opener', place)
@@ -54,19 +55,6 @@ const opener = ({ name, words, family, engines, quick, to, options }: Opener): A
     return { sent: opened + sent, arrived: count, details: describeFrames(first) }
   },
 })
-
-async function bridgedFramesPassIptables({ lab, onEnd }: Scene): Promise<void> {
-  const set = (value: number) =>
-    lab.host([
-      'sysctl',
-      '-qw',
-      ...['ip', 'ip6'].map((family) => `net.bridge.bridge-nf-call-${family}tables=${value}`),
-    ])
-  const { stdout } = await lab.host(['sysctl', '-n', 'net.bridge.bridge-nf-call-iptables'])
-  const before = Number(stdout)
-  await set(1)
-  onEnd(() => set(before))
-}
 
 /** The host knows the container's hardware address, as after any honest packet, so that it need not ask for it. */
 async function answersFromOutside({ lab }: Scene, attacker: Attacker, family: 4 | 6): Promise<void> {

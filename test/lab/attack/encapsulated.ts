@@ -1,10 +1,10 @@
 import { HOST } from '../topology.ts'
 import type { Attack } from './attack.ts'
 import type { Attacker } from './attacker.ts'
+import { setBridgeNetfilter } from './bridge-netfilter.ts'
 import { describeFrames } from './describe.ts'
 import { ETHERTYPE, type Ethernet, frame, mplsFrame, pppoeFrame, RESERVED_MACS, snapFrame } from './frame.ts'
 import { datagram, echo } from './packet.ts'
-import type { Scene } from './scene.ts'
 
 const FAR = { 4: '203.0.113.66', 6: '2001:db8:f::66' } as const
 const UPLINK = { 4: HOST.address, 6: HOST.address6 } as const
@@ -59,17 +59,6 @@ function packets(attacker: Attacker, secret: Buffer): readonly Buffer[] {
   })
 }
 
-/** Settings by which iptables sees bridged frames, within tags too. */
-const THROUGH_IPTABLES = ['call-iptables', 'call-ip6tables', 'filter-vlan-tagged', 'filter-pppoe-tagged']
-
-async function bridgeNetfilter({ lab, onEnd }: Scene, value: 0 | 1): Promise<void> {
-  const names = THROUGH_IPTABLES.map((name) => `net.bridge.bridge-nf-${name}`)
-  const { stdout } = await lab.host(['sysctl', '-n', ...names])
-  const before = stdout.trim().split('\n')
-  await lab.host(['sysctl', '-qw', ...names.map((name) => `${name}=${value}`)])
-  onEnd(() => lab.host(['sysctl', '-qw', ...names.map((name, index) => `${name}=${before[index] ?? 0}`)]))
-}
-
 const wrapped = (name: string, words: string, netfilter: 0 | 1, quick?: true): Attack => ({
   name,
   seat: 'container',
@@ -77,7 +66,7 @@ const wrapped = (name: string, words: string, netfilter: 0 | 1, quick?: true): A
   shows: 'a packet in a frame of another kind comes out of the host, or to a service of it',
   ...(quick ? { quick } : {}),
   async play(scene) {
-    await bridgeNetfilter(scene, netfilter)
+    await setBridgeNetfilter(scene, netfilter)
     const place = await scene.network('wrapped')
     const attacker = await scene.attacker('wrapped', place)
     const neighbour = await scene.attacker('wrapped', place)

@@ -2,6 +2,7 @@ import type { Random } from '../soak/random.ts'
 import { HOST, INET } from '../topology.ts'
 import type { Attack } from './attack.ts'
 import type { Attacker } from './attacker.ts'
+import { setBridgeNetfilter } from './bridge-netfilter.ts'
 import { describeFrames } from './describe.ts'
 import {
   ETHERTYPE,
@@ -24,14 +25,14 @@ const OF_HOST = [HOST.address, HOST.address6, '127.0.0.1', '::1'] as const
 const GROUPS = ['224.0.0.1', '239.1.2.3', '255.255.255.255', 'ff02::1', 'ff02::2', 'ff05::3'] as const
 
 /** Random frames from a container that may nothing: no byte of them comes out of the host, and no service of the host gets one. */
-export const FUZZ: Attack = {
-  name: 'fuzz',
+const fuzz = (name: string, words: string, netfilter: 0 | 1, quick?: true): Attack => ({
+  name,
   seat: 'container',
-  words:
-    'random frames: reserved and other hardware addresses, tags, types, options, fragments, extension headers, forged sources',
+  words,
   shows: 'one of them, or an answer that carries its payload, comes out of the host',
-  quick: true,
+  ...(quick ? { quick } : {}),
   async play(scene) {
+    await setBridgeNetfilter(scene, netfilter)
     const place = await scene.network('fuzz')
     const attacker = await scene.attacker('fuzz', place)
     const neighbour = await scene.attacker('fuzz', place)
@@ -57,7 +58,17 @@ export const FUZZ: Attack = {
       ],
     }
   },
-}
+})
+
+export const FUZZ: readonly Attack[] = [
+  fuzz(
+    'fuzz',
+    'random frames: reserved and other hardware addresses, tags, types, options, fragments, extension headers, forged sources',
+    0,
+    true,
+  ),
+  fuzz('fuzz-netfilter', 'the same where bridged frames pass iptables, within tags too', 1),
+]
 
 function randomFrames(
   random: Random,

@@ -52,7 +52,8 @@ for (const engine of engines) {
     attacks,
     seed,
     quick: values.quick,
-    onOutcome: ({ attack, control, guarded, faults }) => {
+    onOutcome: ({ attack, control, guarded, impossible, faults }) => {
+      if (impossible) return console.log(`  ${attack.name}: not on this kernel`)
       console.log(
         `  ${attack.name}: ${guarded?.arrived ?? '-'} of ${guarded?.sent ?? '-'} arrived; without the guard ${control?.arrived ?? '-'}`,
       )

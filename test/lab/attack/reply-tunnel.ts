@@ -5,6 +5,8 @@ import type { Scene } from './scene.ts'
 
 const PORT = 7777
 const VISITS = 10
+/** Longer than all visits take. */
+const REPLY_SECONDS = 5
 
 interface Way {
   readonly name: string
@@ -30,7 +32,7 @@ const tunnel = ({ name, words, family, engines, quick, options }: Way): Attack =
     await scene.guard()
     const far = await scene.farEnd()
     const accomplice = attacker.container.exec(
-      ['perl', '/attack/wire.pl', 'reply', scene.secret.toString('hex'), '12'],
+      ['perl', '/attack/wire.pl', 'reply', scene.secret.toString('hex'), String(REPLY_SECONDS)],
       { timeoutMs: 20_000 },
     )
     const sent = await visit(scene, attacker.own(family))
@@ -84,7 +86,7 @@ for my $visit (1 .. $visits) {
     my $echo = sub { pack('C C n n n', $six ? 128 : 8, 0, $_[0], 4242, $visit) . pack 'H*', $secret };
     send $icmp, $echo->($six ? 0 : checksum($echo->(0))), 0, $six ? pack_sockaddr_in6(0, inet_pton(AF_INET6, $text)) : pack_sockaddr_in(0, inet_aton($text)) and $sent++;
     push @open, $udp, $tcp, $icmp;
-    select undef, undef, undef, 0.3;
+    select undef, undef, undef, 0.2;
 }
 print $sent;
 `

@@ -39,6 +39,12 @@ export function asMarkdown(
     row(HEAD.map(() => '---')),
     ...outcomes.map((one) => row(cells(one, `${one.attack.name}: ${one.attack.words}`))),
     '',
+    ...[...new Set(outcomes.map(({ attack }) => attack))].flatMap(({ name, remains }) =>
+      remains === undefined
+        ? []
+        : [`- ${name}: zero is out of reach; ${remains}. Arrivals are counted and not judged.`],
+    ),
+    '',
   ].join('\n')
 }
 

@@ -89,7 +89,7 @@ const theft: Attack = {
     ])
     const pattern = scene.secret.toString('hex')
     let sent = 0
-    for (const dst of RESERVED_MACS) {
+    for (const dst of scene.quick ? RESERVED_MACS.slice(12) : RESERVED_MACS) {
       const stolen = frame(
         { src: neighbour.mac, dst },
         echo({ src: neighbour.address, dst: place.gateway }, Buffer.alloc(8)),

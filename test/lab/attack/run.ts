@@ -1,6 +1,6 @@
 import type { EngineVersion } from '../engines.ts'
-import { Lab } from '../lab.ts'
 import type { Attack, Played } from './attack.ts'
+import { type AttackedHost, BootedHost, PlainHost } from './host.ts'
 import { Scene } from './scene.ts'
 
 /** One attack on one engine: how it went without the guard and with it. */
@@ -30,36 +30,55 @@ export const playableOn = (engine: EngineVersion, attacks: readonly Attack[]): r
 /** Every attack without the guard and with it. Never rejects for an attack. */
 export async function playAll(options: RunOptions): Promise<readonly Outcome[]> {
   const attacks = playableOn(options.engine, options.attacks)
+  return [
+    ...(await playOn(
+      PlainHost.start,
+      attacks.filter(({ onSystemd }) => !onSystemd),
+      options,
+    )),
+    ...(await playOn(
+      BootedHost.start,
+      attacks.filter(({ onSystemd }) => onSystemd),
+      options,
+    )),
+  ]
+}
+
+async function playOn(
+  start: (engine: EngineVersion) => Promise<AttackedHost>,
+  attacks: readonly Attack[],
+  options: RunOptions,
+): Promise<readonly Outcome[]> {
   if (attacks.length === 0) return []
   const outcomes: Outcome[] = []
-  let lab = await Lab.start({ name: 'attack', engine: options.engine })
+  let host = await start(options.engine)
   try {
     for (const attack of attacks) {
-      const outcome = await playBoth(lab, attack, options)
+      const outcome = await playBoth(host, attack, options)
       outcomes.push(outcome)
       options.onOutcome?.(outcome)
       if (outcome.impossible || (outcome.control && outcome.guarded)) continue
       // What a play that failed left behind is unknown.
-      await lab.stop()
-      lab = await Lab.start({ name: 'attack', engine: options.engine })
+      await host.lab.stop()
+      host = await start(options.engine)
     }
   } finally {
-    await lab.stop()
+    await host.lab.stop()
   }
   return outcomes
 }
 
-/** One attack without the guard and with it, on a lab that is there. */
+/** One attack without the guard and with it, on a host that is there. */
 export async function playBoth(
-  lab: Lab,
+  host: AttackedHost,
   attack: Attack,
   { engine, seed, quick }: Omit<RunOptions, 'attacks'>,
 ): Promise<Outcome> {
-  if ((await attack.possible?.(lab)) === false)
+  if ((await attack.possible?.(host.lab)) === false)
     return { attack, engine, control: undefined, guarded: undefined, impossible: true, faults: [] }
   const plays: { played?: Played; fault?: string }[] = []
   for (const guarded of [false, true]) {
-    plays.push(await play(lab, attack, { attack: attack.name, guarded, seed, quick }))
+    plays.push(await play(host, attack, { attack: attack.name, guarded, seed, quick }))
   }
   const [control, guarded] = plays
   const failures = plays.flatMap(({ fault }) => (fault === undefined ? [] : [fault]))
@@ -74,7 +93,7 @@ export async function playBoth(
       ...(control?.played?.arrived === 0
         ? ['it does not work without the guard either: it shows nothing']
         : []),
-      ...((guarded?.played?.arrived ?? 0) > 0
+      ...(attack.remains === undefined && (guarded?.played?.arrived ?? 0) > 0
         ? [
             [
               `${guarded?.played?.arrived} arrived: ${attack.shows}`,
@@ -87,11 +106,11 @@ export async function playBoth(
 }
 
 async function play(
-  lab: Lab,
+  host: AttackedHost,
   attack: Attack,
   options: Parameters<typeof Scene.open>[1],
 ): Promise<{ played?: Played; fault?: string }> {
-  const scene = await Scene.open(lab, options)
+  const scene = await Scene.open(host, options)
   try {
     return { played: await attack.play(scene) }
   } catch (error) {

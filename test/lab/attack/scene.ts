@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import type { ContainerOptions } from '../container.ts'
 import type { Daemon } from '../embargod.ts'
 import type { Lab, NetworkOptions } from '../lab.ts'
+import type { SystemdHost } from '../systemd-host.ts'
 import { Random } from '../soak/random.ts'
 import { Attacker, type Place } from './attacker.ts'
+import type { AttackedHost } from './host.ts'
 import { WIRE, Watch } from './watch.ts'
 
 /** Hidden containers of one policy that inherits nothing, and nothing of the host for anybody. */
@@ -36,7 +38,7 @@ export class Scene {
   private containers = 0
 
   private constructor(
-    readonly lab: Lab,
+    private readonly host: AttackedHost,
     { attack, guarded, seed, quick }: SceneOptions,
   ) {
     this.secret = createHash('sha256').update(`${seed} ${attack} ${guarded}`).digest().subarray(0, 16)
@@ -45,8 +47,9 @@ export class Scene {
     this.quick = quick
   }
 
-  static async open(lab: Lab, options: SceneOptions): Promise<Scene> {
-    const scene = new Scene(lab, options)
+  static async open(host: AttackedHost, options: SceneOptions): Promise<Scene> {
+    const { lab } = host
+    const scene = new Scene(host, options)
     await mkdir(scene.folder, { recursive: true })
     await copyFile(WIRE, join(scene.folder, 'wire.pl'))
     await lab.host(['conntrack', '-F'])
@@ -58,8 +61,17 @@ export class Scene {
   /** Takes back what was done, the last thing first. */
   async close(): Promise<void> {
     for (const step of this.undo.toReversed()) await step().catch(() => undefined)
-    await this.daemon?.kill()
-    await this.lab.cli(['cleanup', '--yes'])
+    await this.host.unguard()
+  }
+
+  get lab(): Lab {
+    return this.host.lab
+  }
+
+  /** Of an attack that is played on one. */
+  get systemd(): SystemdHost {
+    if (!this.host.systemd) throw new Error('this host has no systemd')
+    return this.host.systemd
   }
 
   readonly onEnd = (step: () => Promise<unknown>): void => {
@@ -69,7 +81,7 @@ export class Scene {
   /** Starts the daemon and returns when its policy stands; on the host without the guard nothing. */
   async guard(config = SEALED): Promise<void> {
     if (!this.guarded) return
-    this.daemon = await this.lab.daemon({ config })
+    this.daemon = await this.host.guard(config)
   }
 
   async network(name: string, options: NetworkOptions = {}): Promise<Place> {
@@ -120,7 +132,8 @@ export class Scene {
     return watch
   }
 
-  private get folder(): string {
+  /** Where the wire program lies, and frames to be sent by it. */
+  get folder(): string {
     return join(this.lab.directory, 'attack')
   }
 }

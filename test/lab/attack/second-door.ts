@@ -2,6 +2,7 @@ import type { Lab } from '../lab.ts'
 import { INET } from '../topology.ts'
 import type { Attack } from './attack.ts'
 import type { Attacker } from './attacker.ts'
+import { setBridgeNetfilter } from './bridge-netfilter.ts'
 import { join, macBytes, u16, u32, u8 } from './bytes.ts'
 import { describeFrames } from './describe.ts'
 import { frame, type Tag } from './frame.ts'
@@ -30,6 +31,8 @@ const door = ({ name, words, lines, tags = [] }: Door): Attack => ({
   shows: 'what comes from a guarded bridge by another interface than the bridge is not judged',
   possible: (lab) => canMake(lab, lines('br-try')),
   async play(scene) {
+    // Else what leaves by a port that is no container's is judged as it is bridged.
+    await setBridgeNetfilter(scene, 0)
     const place = await scene.network('door')
     const attacker = await scene.attacker('door', place)
     await makeLinks(scene, lines(place.bridge))
@@ -158,9 +161,9 @@ const routerAdvertisement: Attack = {
     const sent = await attacker.send(targets.map((dst) => frame(attacker.ethernet({ dst }), packet)))
     const { stdout: routes } = await lab.host(['ip', '-6', 'route'])
     const { stdout: addresses } = await lab.host(['ip', '-6', '-o', 'address'])
-    const taken = [...`${routes}${addresses}`.split('\n')].filter(
-      (line) => line.includes('2001:db8:77:') || line.includes(`default via ${ends.src}`),
-    )
+    const taken = `${routes}${addresses}`
+      .split('\n')
+      .filter((line) => line.includes('2001:db8:77:') || line.includes(`default via ${ends.src}`))
     await lab.host([
       'sh',
       '-c',

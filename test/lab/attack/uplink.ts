@@ -12,3 +12,8 @@ export async function fromInternet(lab: Lab): Promise<Ethernet> {
 }
 
 const macIn = (text: string): string => /([0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(text)?.[0] ?? ''
+
+export async function toInternet(lab: Lab): Promise<Ethernet> {
+  const { src, dst } = await fromInternet(lab)
+  return { src: dst, dst: src }
+}

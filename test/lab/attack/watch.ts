@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -5,6 +7,15 @@ import type { Argv, Service } from '../box.ts'
 import type { Lab } from '../lab.ts'
 
 export const WIRE = fileURLToPath(new URL('wire.pl', import.meta.url))
+
+let written = 0
+
+/** Puts frames where the wire program finds them; resolves with the name of the file. */
+export async function writeFrames(folder: string, frames: readonly Buffer[]): Promise<string> {
+  const name = `${(written += 1)}.frames`
+  await writeFile(join(folder, name), frames.map((one) => `${one.toString('hex')}\n`).join(''))
+  return name
+}
 
 const Report = z.object({ count: z.number(), first: z.array(z.string()) })
 

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { ATTACKS } from './attack/all.ts'
+import { PlainHost } from './attack/host.ts'
+import { playableOn, playBoth } from './attack/run.ts'
+import { chosenEngine } from './engines.ts'
+import { useLab } from './shared-lab.ts'
+
+/** The short battery of `npm run attack`: each attack works on a host without the guard, and nothing of it arrives under it. */
+const lab = useLab({ name: 'attack' })
+
+const engine = chosenEngine()
+const SEED = 1
+
+const battery = playableOn(engine, ATTACKS).filter(({ quick }) => quick === true)
+
+test.each(battery.map((attack) => [attack.name, attack] as const))('%s', async (_, attack) => {
+  const { control, guarded, impossible, faults } = await playBoth(new PlainHost(lab()), attack, {
+    engine,
+    seed: SEED,
+    quick: true,
+  })
+  if (impossible) return
+  expect(faults).toEqual([])
+  expect(control?.arrived, 'without the guard').toBeGreaterThan(0)
+  expect(guarded?.arrived).toBe(0)
+})
