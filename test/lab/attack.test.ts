@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ATTACKS } from './attack/all.ts'
 import { PlainHost } from './attack/host.ts'
+import { GUARDS, OneGuardHost } from './attack/one-guard.ts'
 import { playableOn, playBoth } from './attack/run.ts'
 import { chosenEngine } from './engines.ts'
 import { useLab } from './shared-lab.ts'
@@ -23,4 +24,30 @@ test.each(battery.map((attack) => [attack.name, attack] as const))('%s', async (
   expect(faults).toEqual([])
   expect(control?.arrived, 'without the guard').toBeGreaterThan(0)
   expect(guarded?.arrived).toBe(0)
+})
+
+/** What is closed in the rules and in the backstop, by each of them alone. Services of the host have one guard. */
+const CLOSED_TWICE = [
+  'reserved-echo4',
+  'reserved-echo6',
+  'bridged-opener',
+  'bridged-opener6-routed',
+  'related-ping4',
+  'related-metadata',
+  'reply-tunnel',
+  'reply-tunnel-unprotected',
+]
+
+describe.each(GUARDS)('with the %s alone', (standing) => {
+  const attacks = playableOn(engine, ATTACKS).filter(({ name }) => CLOSED_TWICE.includes(name))
+
+  test.each(attacks.map((attack) => [attack.name, attack] as const))('%s', async (_, attack) => {
+    const { faults, guarded } = await playBoth(new OneGuardHost(lab(), standing), attack, {
+      engine,
+      seed: SEED,
+      quick: true,
+    })
+    expect(faults).toEqual([])
+    expect(guarded?.arrived).toBe(0)
+  })
 })
