@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closeBox, isAlive } from './box.ts'
 
+/** Root alone can write on the way there, or the program under test would refuse its config. */
+const LABS = '/srv'
 const PREFIX = 'embargod-lab-'
 const CGROUPS = '/sys/fs/cgroup'
 
@@ -16,7 +17,7 @@ export interface LabRecord {
   readonly inetPid: number
 }
 
-export const directoryOf = (name: string): string => join(tmpdir(), PREFIX + name)
+export const directoryOf = (name: string): string => join(LABS, PREFIX + name)
 export const cgroupOf = (name: string): string => `/${PREFIX}${name}`
 
 export function writeRecord(record: LabRecord): void {
@@ -32,7 +33,7 @@ export function removeLab(name: string, pids: readonly number[]): void {
 
 /** Labs found on this machine; `stale` says that their owner is gone and that nobody wanted them kept. */
 export function findLabs(): (LabRecord & { readonly stale: boolean })[] {
-  return readdirSync(tmpdir())
+  return readdirSync(LABS)
     .filter((entry) => entry.startsWith(PREFIX))
     .map((entry) => readRecord(entry.slice(PREFIX.length)))
     .map((record) => ({ ...record, stale: !record.kept && !isAlive(record.owner) }))
