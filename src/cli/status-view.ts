@@ -17,6 +17,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['networks', networks(report)],
     ['policies', policies(report)],
     ['containers', containers(report)],
+    ['resolvers', resolvers(report)],
     ['dns gateway', dns(report)],
     ['temporary', temporary(report, nowMs)],
     ['names', names(report, nowMs)],
@@ -216,6 +217,14 @@ const unprotected = ({ unprotected }: StatusReport): string =>
           subject === '' ? 'this host' : subject,
           advice,
         ]),
+      )
+
+const resolvers = ({ resolvers }: StatusReport): string =>
+  resolvers.length === 0
+    ? ''
+    : renderTable(
+        ['containers may ask', 'named by'],
+        resolvers.map(({ server, origin }) => [server, origin]),
       )
 
 const strayDns = ({ strayDns }: StatusReport): string =>

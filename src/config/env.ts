@@ -1,29 +1,21 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
+import { readOnce, type OpenedFile } from '../system/read-file.ts'
+import { pathFaults } from '../system/trusted-path.ts'
 
-/** What loading a config asks of the host. Each rejects with a `code` (`ENOENT`, `EACCES`, …) as node:fs does. */
+/** What loading a config asks of the host. `read` and `list` reject with a `code` (`ENOENT`, `EACCES`, …) as node:fs does. */
 export interface ConfigEnv {
-  readFile(path: string): Promise<Uint8Array>
-  stat(path: string): Promise<FileFacts>
+  /** Facts and content of one and the same file. */
+  read(path: string, maxBytes: number): Promise<OpenedFile>
   /** Names in a directory, in any order. */
   list(directory: string): Promise<readonly string[]>
+  /** Why others than root may decide what the path leads to, directory by directory; each goes on from the path. Never rejects. */
+  pathFaults(path: string): Promise<readonly string[]>
   nowMs(): number
 }
 
-export interface FileFacts {
-  readonly kind: 'file' | 'directory' | 'other'
-  readonly size: number
-  /** Permission bits. */
-  readonly mode: number
-  readonly uid: number
-}
-
 export const hostConfigEnv: ConfigEnv = {
-  readFile: (path) => readFile(path),
-  async stat(path) {
-    const found = await stat(path)
-    const kind = found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other'
-    return { kind, size: found.size, mode: found.mode & 0o7777, uid: found.uid }
-  },
+  read: (path, maxBytes) => readOnce(path, { maxBytes }),
   list: (directory) => readdir(directory),
+  pathFaults,
   nowMs: () => Date.now(),
 }

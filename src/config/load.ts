@@ -14,8 +14,8 @@ import { validate } from './validate.ts'
 import { readYaml } from './yaml.ts'
 
 const MIB = 1024 * 1024
-const MAX_CONFIG_BYTES = MIB
-const MAX_LIST_BYTES = 16 * MIB
+export const MAX_CONFIG_BYTES = MIB
+export const MAX_LIST_BYTES = 16 * MIB
 
 export interface Loaded {
   /** Absent when any problem is an error. */
@@ -38,6 +38,11 @@ export async function loadConfig(file: string, env: ConfigEnv): Promise<Loaded> 
 class Loading {
   readonly #problems: Problem[] = []
   readonly #sources = new Map<string, Source>()
+  readonly #toldFaults = new Set<string>()
+  readonly #files: Pick<ConfigEnv, 'read' | 'pathFaults'> = {
+    read: (path, maxBytes) => this.env.read(path, maxBytes),
+    pathFaults: (path) => this.#untold(path),
+  }
 
   constructor(
     private readonly file: string,
@@ -63,6 +68,9 @@ class Loading {
     const directory = join(dirname(this.file), 'conf.d')
     try {
       const names = await this.env.list(directory)
+      // Whoever can write there can add a file.
+      const faults = await this.#untold(join(directory, 'x'))
+      this.#problems.push(...faults.map((fault) => aboutFile(directory, `a file in it ${fault}`)))
       const visible = names.filter((name) => !name.startsWith('.')).toSorted((a, b) => (a < b ? -1 : 1))
       for (const name of visible.filter((other) => !other.endsWith('.yaml'))) {
         const message = 'the file is not read: in conf.d only *.yaml is'
@@ -76,8 +84,15 @@ class Loading {
     }
   }
 
+  /** Of a directory that many files lie in its fault is said once, which refuses the config as a whole. */
+  async #untold(path: string): Promise<string[]> {
+    const faults = (await this.env.pathFaults(path)).filter((fault) => !this.#toldFaults.has(fault))
+    for (const fault of faults) this.#toldFaults.add(fault)
+    return faults
+  }
+
   async #readConfig(path: string): Promise<Tree | undefined> {
-    const found = await readTrusted(this.env, path, MAX_CONFIG_BYTES)
+    const found = await readTrusted(this.#files, path, MAX_CONFIG_BYTES)
     if ('reasons' in found) {
       this.#problems.push(...found.reasons.map((reason) => aboutFile(path, `the file ${reason}`)))
       return undefined
@@ -131,7 +146,7 @@ class Loading {
     const path = isAbsolute(name) ? name : join(dirname(this.file), name)
     const known = this.#sources.get(path)
     if (known !== undefined) return known
-    const found = await readTrusted(this.env, path, MAX_LIST_BYTES)
+    const found = await readTrusted(this.#files, path, MAX_LIST_BYTES)
     if ('text' in found) return this.#keep(path, found.text)
     problems.push(...found.reasons.map((reason) => problemAt(place, `the list file ${path} ${reason}`)))
     return undefined

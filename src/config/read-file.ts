@@ -1,38 +1,32 @@
-import type { ConfigEnv, FileFacts } from './env.ts'
+import { ownershipFaults, tooLarge, type OpenedFile } from '../system/read-file.ts'
+import type { ConfigEnv } from './env.ts'
 
-/** The text of a file that root alone can have written, or every reason why it is not taken. */
+/** The text of a file that root alone can have written and put there, or every reason why it is not taken. */
 export async function readTrusted(
-  env: ConfigEnv,
+  env: Pick<ConfigEnv, 'read' | 'pathFaults'>,
   path: string,
   maxBytes: number,
 ): Promise<{ readonly text: string } | { readonly reasons: readonly string[] }> {
+  // First: where root alone decides on every step of the way, nobody can put another file in its place afterwards.
+  const onTheWay = await env.pathFaults(path)
   try {
-    const reasons = faults(await env.stat(path), maxBytes)
+    const { facts, bytes } = await env.read(path, maxBytes)
+    const reasons = [...onTheWay, ...faults(facts, maxBytes)]
     if (reasons.length > 0) return { reasons }
-    const bytes = await env.readFile(path)
-    if (bytes.length > maxBytes) return { reasons: [tooLarge(bytes.length, maxBytes)] }
+    if (bytes === undefined) return { reasons: [tooLarge(facts.size, maxBytes)] }
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
   } catch (error) {
-    return { reasons: [reasonOf(error)] }
+    return { reasons: [...onTheWay, reasonOf(error)] }
   }
 }
 
-function faults(facts: FileFacts, maxBytes: number): string[] {
+function faults(facts: OpenedFile['facts'], maxBytes: number): string[] {
   if (facts.kind === 'directory') return ['is a directory, not a file']
   if (facts.kind === 'other') return ['is not a regular file']
-  const reasons: string[] = []
-  if (facts.uid !== 0) reasons.push(`belongs to user ${facts.uid}, not to root: chown root it`)
-  if ((facts.mode & 0o022) !== 0) {
-    reasons.push(
-      `can be written by others than root (mode ${facts.mode.toString(8).padStart(4, '0')}): chmod go-w it`,
-    )
-  }
+  const reasons = ownershipFaults(facts)
   if (facts.size > maxBytes) reasons.push(tooLarge(facts.size, maxBytes))
   return reasons
 }
-
-const tooLarge = (size: number, maxBytes: number): string =>
-  `is too large: ${size} bytes, of at most ${maxBytes / 1024 / 1024} MiB`
 
 /** In the words of {@link readTrusted}: a sentence that goes on from the file's name. */
 export function reasonOf(error: unknown): string {
@@ -40,6 +34,8 @@ export function reasonOf(error: unknown): string {
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist'
   if (code === 'EACCES' || code === 'EPERM') return 'cannot be read: permission denied'
   if (code === 'EISDIR') return 'is a directory, not a file'
+  // A socket, or a device that nothing is behind.
+  if (code === 'ENXIO' || code === 'ENODEV') return 'is not a regular file'
   if (code === 'ELOOP') return 'cannot be read: too many symbolic links'
   if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not UTF-8 text'
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`

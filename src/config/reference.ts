@@ -24,7 +24,7 @@ export function renderConfigReference(): string {
   const parts = [
     '# Configuration',
     `${root.description ?? ''}\n\nThe file is strict: an unknown key, a bad value or a contradiction is refused with its file, line and ` +
-      'column, all problems at once; `embargod check` shows them. A file that others than root can write is refused too. ' +
+      'column, all problems at once; `embargod check` shows them. A file that others than root can write, or that lies below a directory that they can write, is refused too. ' +
       'Durations are `30s`, `5m`, `1h`, `1d`, also joined: `1h30m`; `100ms` where less than a second may be meant. A value that is set in two files must be the same in both.',
     '## Top-level values',
     table(plain, ''),

@@ -1,5 +1,6 @@
 import type { NameStatus } from '../resolve/model.ts'
 import type { Unprotected } from '../workloads/model.ts'
+import type { ResolverInUse } from '../workloads/resolvers.ts'
 import type { StrayDns } from '../workloads/stray-dns.ts'
 
 /** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
@@ -77,6 +78,8 @@ export interface StatusReport {
     /** Questions since the daemon started, by what became of them. */
     readonly outcomes: Readonly<Record<string, number>>
   }
+  /** Whom containers may ask on port 53, each with who named it first. */
+  readonly resolvers: readonly ResolverInUse[]
   /** Containers whose own `--dns` servers are denied. */
   readonly strayDns: readonly StrayDns[]
 }

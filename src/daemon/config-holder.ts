@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { hostConfigEnv } from '../config/env.ts'
+import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import { loadConfig, type Loaded } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
@@ -56,6 +56,7 @@ export class ConfigHolder {
     private readonly log: Logger,
     /** `STATE_DIRECTORY` of the service manager. */
     private readonly stateDirectory: string | undefined,
+    private readonly env: ConfigEnv = hostConfigEnv,
   ) {}
 
   /**
@@ -88,7 +89,7 @@ export class ConfigHolder {
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
   async #lastAccepted(): Promise<Known | undefined> {
-    for (const directory of await stateDirectories(this.file, this.stateDirectory)) {
+    for (const directory of await stateDirectories(this.file, this.stateDirectory, this.env)) {
       const accepted = await new Store(directory, this.health, this.log).load(
         'accepted-config',
         acceptedConfig,
@@ -139,7 +140,7 @@ export class ConfigHolder {
   }
 
   async #read(): Promise<Loaded> {
-    const loaded = await loadConfig(this.file, hostConfigEnv)
+    const loaded = await loadConfig(this.file, this.env)
     for (const problem of loaded.problems) this.#tell(problem)
     return loaded
   }

@@ -69,6 +69,7 @@ export class HostNews {
       this.#stale = { surroundings: true, ports: true, interfaces: true }
       throw error
     }
+    if (all) this.#tellResolvers()
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
     desired.setSurroundings(await this.surroundings(config))
@@ -86,6 +87,13 @@ export class HostNews {
     await this.#keepClassNumbers()
   }
 
+  #tellResolvers(): void {
+    const { health, host } = this.#options
+    const problems = host.resolverProblems
+    if (problems.length === 0) health.good('resolvers')
+    else health.bad('resolvers', `containers may be kept from their resolvers: ${problems.join('; ')}`)
+  }
+
   #tellPorts(): void {
     const { health, host } = this.#options
     if (host.portsProblem === undefined) health.good('ports')
@@ -98,7 +106,10 @@ export class HostNews {
 
   /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
   readonly #reconsiderResolvers = oneAtATime(async () => {
-    if (!this.#config || !(await this.#options.host.readResolvers(this.#config, false))) return
+    if (!this.#config) return
+    const areOthers = await this.#options.host.readResolvers(this.#config, false)
+    this.#tellResolvers()
+    if (!areOthers) return
     this.heard('surroundings')
     this.#options.request('docker')
   })

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
+import { MAX_CONFIG_BYTES } from '../config/load.ts'
+import { readTrusted } from '../config/read-file.ts'
 import type { HostDrivers } from '../host/drivers.ts'
 import { applyWarmStart, isCurrent, savedWarmStart, WARM_START } from '../host/warm-start.ts'
 import { savedGeneration } from '../host/saved.ts'
@@ -36,9 +38,11 @@ export async function enforceLast(
 export async function stateDirectories(
   configFile: string,
   fromService: string | undefined,
+  env: ConfigEnv = hostConfigEnv,
 ): Promise<string[]> {
-  const text = await readFile(configFile, 'utf8').catch(() => '')
-  return [...namedState(text), fromService ?? DEFAULT_STATE]
+  // Whoever could name a directory here could put rights into it.
+  const found = await readTrusted(env, configFile, MAX_CONFIG_BYTES)
+  return [...namedState('text' in found ? found.text : ''), fromService ?? DEFAULT_STATE]
 }
 
 const DEFAULT_STATE = '/var/lib/embargod'

@@ -16,14 +16,12 @@ function remembered({ sources }: AcceptedConfig): ConfigEnv {
     return text
   }
   return {
-    readFile: (path) => Promise.resolve().then(() => Buffer.from(textOf(path))),
-    stat: (path) =>
-      Promise.resolve().then(() => ({
-        kind: 'file' as const,
-        size: textOf(path).length,
-        mode: 0o600,
-        uid: 0,
-      })),
+    read: (path) =>
+      Promise.resolve().then(() => {
+        const bytes = Buffer.from(textOf(path))
+        return { facts: { kind: 'file' as const, size: bytes.length, mode: 0o600, uid: 0, gid: 0 }, bytes }
+      }),
+    pathFaults: () => Promise.resolve([]),
     list: (directory) =>
       Promise.resolve(
         [...texts.keys()]

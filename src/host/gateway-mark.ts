@@ -1,11 +1,13 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomically } from '../system/atomic-file.ts'
 
 const FILE = 'dns-gateway'
 
 /** Leaves word for the service manager, which holds the sockets of the DNS gateway while there is this file. */
 export async function markGateway(stateDirectory: string, isWanted: boolean): Promise<void> {
   const path = join(stateDirectory, FILE)
-  if (isWanted) await writeFile(path, 'The sockets of the DNS gateway are held by embargod-dns.socket.\n')
+  if (isWanted)
+    await writeAtomically(path, 'The sockets of the DNS gateway are held by embargod-dns.socket.\n')
   else await rm(path, { force: true })
 }

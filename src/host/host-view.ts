@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -13,12 +12,18 @@ import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf, servedOf } from '../workloads/published.ts'
-import { containerResolvers, type ContainerResolvers } from '../workloads/resolvers.ts'
+import {
+  containerResolvers,
+  serversOf,
+  type ContainerResolvers,
+  type ResolverInUse,
+} from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
-import { findDockerds } from '../workloads/find-dockerds.ts'
+import { findEngines } from '../workloads/find-dockerds.ts'
 import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
 import { findHostGroups } from './host-groups.ts'
+import * as files from './outside-files.ts'
 import { ContainerPorts } from './container-ports.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
@@ -33,12 +38,12 @@ export class HostView {
   readonly #settling = new SettlingBridges(SETTLE_MS)
   #inventory: Inventory | undefined
   #listedAtMs = 0
-  #dockerds: { readonly listedAtMs: number; readonly found: Promise<readonly DockerdProcess[]> } | undefined
+  #engines: { readonly listedAtMs: number; readonly found: Promise<readonly DockerdProcess[]> } | undefined
   #tellsApart = false
   #engine: Engine | undefined
   readonly #interfaces = new InterfaceTable()
   #addresses: { readonly of: readonly HostInterface[]; readonly all: ReadonlySet<Address> } | undefined
-  #resolvers: readonly Address[] = []
+  #resolvers: readonly ResolverInUse[] = []
   #askedByEngine: readonly string[] = []
   #resolverReads = 0
   #resolverProblems: readonly string[] = []
@@ -48,7 +53,7 @@ export class HostView {
 
   constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
-    this.#ports = new ContainerPorts(namespaces, (path) => readText(path).catch(() => undefined))
+    this.#ports = new ContainerPorts(namespaces, (path) => files.readKernelFile(path).catch(() => undefined))
   }
 
   get inventory(): Inventory | undefined {
@@ -68,7 +73,8 @@ export class HostView {
     return this.#askedByEngine
   }
 
-  get resolvers(): readonly Address[] {
+  /** Whom containers may ask, each with who named it first. */
+  get resolvers(): readonly ResolverInUse[] {
     return this.#resolvers
   }
 
@@ -178,32 +184,32 @@ export class HostView {
    * @param anew looks for the engine among all processes again
    */
   async readResolvers(config: Config, anew: boolean): Promise<boolean> {
-    if (anew) this.#dockerds = undefined
+    if (anew) this.#engines = undefined
     this.#resolverReads += 1
     const read = this.#resolverReads
     const found = await this.#findResolvers(config)
     if (read !== this.#resolverReads) return false
-    const before = [...this.#resolvers, ...this.#askedByEngine]
-    this.#resolvers = found.servers
+    const before = [...serversOf(this.#resolvers), ...this.#askedByEngine]
+    this.#resolvers = found.resolvers
     this.#askedByEngine = found.askedByEngine
     this.#resolverProblems = found.problems
-    return [...found.servers, ...found.askedByEngine].join() !== before.join()
+    return [...serversOf(found.resolvers), ...found.askedByEngine].join() !== before.join()
   }
 
-  async #findResolvers(
-    config: Config,
-  ): Promise<Pick<ContainerResolvers, 'servers' | 'askedByEngine' | 'problems'>> {
+  async #findResolvers(config: Config): Promise<ContainerResolvers> {
     const { servers, gateway } = config.dns
-    if (servers.length > 0 && !gateway) return { servers, askedByEngine: [], problems: [] }
-    const found = await containerResolvers(this.#inventory, config.docker.socket, {
-      hostNameServers: () => hostNameServers(readText),
-      engineNameServers: () => engineNameServers(readText),
+    const resolvers = servers.map((server): ResolverInUse => ({ server, origin: 'dns.servers' }))
+    if (servers.length > 0 && !gateway) return { resolvers, askedByEngine: [], problems: [] }
+    const found = await containerResolvers(this.#inventory, {
+      hostNameServers: () => hostNameServers(files.readHostResolvConf),
+      engineNameServers: () => engineNameServers(files.readHostResolvConf),
       engineVersion: this.#engine?.version,
-      readText,
-      dockerds: () => this.#findDockerds(),
+      readConfig: files.readEngineConfig,
+      readWritten: files.readContainerFile,
+      dockerds: () => this.#findEngines(config.docker.socket),
       written: this.#written,
     })
-    return servers.length > 0 ? { ...found, servers } : found
+    return servers.length > 0 ? { ...found, resolvers } : found
   }
 
   #ownAddresses(): ReadonlySet<Address> {
@@ -213,10 +219,10 @@ export class HostView {
   }
 
   /** Among thousands of processes: an engine that is another one, or was told to look at its config again, is listed anew. */
-  #findDockerds(): Promise<readonly DockerdProcess[]> {
-    if (this.#dockerds?.listedAtMs !== this.#listedAtMs)
-      this.#dockerds = { listedAtMs: this.#listedAtMs, found: findDockerds() }
-    return this.#dockerds.found
+  #findEngines(socket: string): Promise<readonly DockerdProcess[]> {
+    if (this.#engines?.listedAtMs !== this.#listedAtMs)
+      this.#engines = { listedAtMs: this.#listedAtMs, found: findEngines(socket) }
+    return this.#engines.found
   }
 
   /**
@@ -233,8 +239,8 @@ export class HostView {
       ? {
           addresses: [...this.#ownAddresses()],
           ...(await findHostGroups(this.#inventory, rights, {
-            readText: (path) => readText(path).catch(() => undefined),
-            inodeOf,
+            readText: (path) => files.readKernelFile(path).catch(() => undefined),
+            inodeOf: files.inodeOf,
           })),
         }
       : undefined
@@ -242,7 +248,7 @@ export class HostView {
     return {
       plan,
       learning: rights ? this.#learning(plan) : [],
-      resolvers: this.#resolvers,
+      resolvers: serversOf(this.#resolvers),
       containers: this.containers,
       published: publishedOf(this.#inventory?.containers ?? []),
       served: servedOf(this.#inventory?.containers ?? []),
@@ -287,21 +293,6 @@ export class HostView {
 /** The servers that our own look-ups go to: those of the config, else the host's. Rejects when its file cannot be read. */
 export async function ownServers(config: Config): Promise<readonly string[]> {
   if (config.resolver.servers.length > 0) return config.resolver.servers
-  const servers = await hostNameServers(readText)
+  const servers = await hostNameServers(files.readHostResolvConf)
   return servers.filter((server) => parseAddress(server) !== undefined)
-}
-
-const inodeOf = (path: string): Promise<number | undefined> =>
-  stat(path).then(
-    ({ ino }) => ino,
-    () => undefined,
-  )
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -116,6 +116,7 @@ export function statusReport(
     names: ledger.statuses(),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
+    resolvers: host.resolvers,
     // Behind the gateway it does not matter whom a container names.
     strayDns: view.dns
       ? []

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
+import { hostConfigEnv } from '../config/env.ts'
+import { MAX_LIST_BYTES } from '../config/load.ts'
+import { readTrusted } from '../config/read-file.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import { diffRules } from '../iptables/diff.ts'
@@ -10,6 +13,7 @@ import { FAMILIES } from '../net/types.ts'
 import { atBoot, renderBackstop } from '../nftables/backstop.ts'
 import type { Policies } from '../policy/model.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
+import { readOwn } from '../system/own-file.ts'
 import type { StateFormat } from '../system/state.ts'
 import { VERSION } from '../version.ts'
 import type { HostDrivers } from './drivers.ts'
@@ -85,14 +89,14 @@ export async function isCurrent(warm: WarmStart, configFile: string, nowMs: numb
   if (warm.validUntilMs !== undefined && warm.validUntilMs <= nowMs) return false
   const known = new Set(warm.files.map(({ file }) => file))
   const confD = join(dirname(configFile), 'conf.d')
-  const added = (await readdir(confD).catch(() => [])).filter(
+  const added = (await hostConfigEnv.list(confD).catch(() => [])).filter(
     (name) => name.endsWith('.yaml') && !name.startsWith('.') && !known.has(join(confD, name)),
   )
   if (added.length > 0) return false
-  const hashes = await Promise.all(
-    warm.files.map(({ file }) => readFile(file, 'utf8').then(hashOf, () => '')),
+  const found = await Promise.all(
+    warm.files.map(({ file }) => readTrusted(hostConfigEnv, file, MAX_LIST_BYTES)),
   )
-  return warm.files.every(({ hash }, index) => hash === hashes[index])
+  return found.every((one, index) => 'text' in one && hashOf(one.text) === warm.files[index]?.hash)
 }
 
 /**
@@ -106,8 +110,9 @@ export async function applyWarmStart(
 ): Promise<{ readonly filled: Promise<void> }> {
   const file = join(directory, ELEMENTS_FILE)
   const create = async (): Promise<{ readonly filled: Promise<void> }> => {
-    const [text] = await Promise.all([readFile(file), drivers.ipset.write(dataplane.sets.map(renderCreate))])
-    if (hashOf(text) !== elements) throw new Error(`${file} is not of the same moment as the rest`)
+    const [text] = await Promise.all([readOwn(file), drivers.ipset.write(dataplane.sets.map(renderCreate))])
+    if (text === undefined || hashOf(text) !== elements)
+      throw new Error(`${file} is not of the same moment as the rest`)
     const filled = drivers.ipset.writeFile(file)
     // Whoever waits for it hears of it.
     filled.catch(() => undefined)
@@ -130,4 +135,4 @@ export async function applyWarmStart(
   }
 }
 
-const hashOf = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')

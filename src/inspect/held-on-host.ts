@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { HostNetworkDriver } from '../nftables/host-network-driver.ts'
 import type { Run } from '../system/exec.ts'
+import { readProcess } from '../system/processes.ts'
 import { groupPlaceOf } from '../workloads/host-group.ts'
 import type { Container } from '../workloads/model.ts'
 
@@ -14,7 +14,7 @@ export async function heldOnHost(
   if (pid === undefined) return { why: 'it does not run' }
   const saved = await new HostNetworkDriver(run).read()
   if (!saved) return { why: 'there is no table that marks what it sends (guard.hostNetwork)' }
-  const text = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
+  const text = await readProcess(pid, 'cgroup').catch(() => '')
   const place = groupPlaceOf(text, id)
   if ('why' in place) return place
   const found = saved.classes.get(place.path)

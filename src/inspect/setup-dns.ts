@@ -1,4 +1,4 @@
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises'
+import { mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { EXIT } from '../cli/command.ts'
 import type { Action, Io } from '../cli/command.ts'
@@ -7,6 +7,7 @@ import { sanitise } from '../observe/sanitise.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { interfacesOf, readLinks } from '../system/host.ts'
+import { readOnce, tooLarge } from '../system/read-file.ts'
 import { withDns } from '../workloads/daemon-json.ts'
 import { defaultBridgeAddress } from '../workloads/default-bridge.ts'
 import { chooseConfigFile, configFileOf, type DockerdProcess } from '../workloads/dockerd-process.ts'
@@ -18,6 +19,7 @@ export interface SetupDnsSources {
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
 }
 
+const MAX_BYTES = 1024 * 1024
 const VALIDATE_MS = 30_000
 /** Its containers end first, ten seconds each where they do not listen. */
 const RESTART_MS = 300_000
@@ -88,11 +90,11 @@ interface OldFile {
 async function readOld(path: string): Promise<OldFile | undefined> {
   try {
     const place = await realpath(path)
-    const facts = await stat(place)
-    // A pipe would be waited for.
-    if (!facts.isFile()) throw new Error('not a file')
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(place))
-    return { place, text, mode: facts.mode & 0o7777, owner: { uid: facts.uid, gid: facts.gid } }
+    const { facts, bytes } = await readOnce(place, { maxBytes: MAX_BYTES, follow: false })
+    if (facts.kind !== 'file') throw new Error('not a file')
+    if (!bytes) throw new Error(tooLarge(facts.size, MAX_BYTES))
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return { place, text, mode: facts.mode, owner: { uid: facts.uid, gid: facts.gid } }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
     throw new Error(`reading ${path}`, { cause })

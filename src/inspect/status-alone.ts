@@ -43,7 +43,10 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     dns: undefined,
   }
   const report = statusReport(view, unprotectedOf(view), {
-    problems: ['the daemon is not running: nothing is looked up, repaired or counted'],
+    problems: [
+      'the daemon is not running: nothing is looked up, repaired or counted',
+      ...host.resolverProblems,
+    ],
     pid: undefined,
     startedAtMs: undefined,
     config: {

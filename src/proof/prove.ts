@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../system/exec.ts'
-import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
+import { acquireLock, AlreadyRunningError, LOCKS, type Lock } from '../system/lock.ts'
 import { openCarrier, type Carrier } from './carriers.ts'
 import { familyOf, type Address } from '../net/types.ts'
 import type { Finding, Target, Trial } from './model.ts'
@@ -83,7 +83,7 @@ async function waitForTurn(): Promise<Lock> {
   const deadlineMs = performance.now() + TURN_MS
   for (;;) {
     try {
-      return await acquireLock('\0embargod-verify')
+      return await acquireLock(LOCKS.proof)
     } catch (error) {
       if (!(error instanceof AlreadyRunningError)) throw error
       if (performance.now() > deadlineMs) throw new Error('another proof is being made', { cause: error })

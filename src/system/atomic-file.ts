@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 export interface AtomicOptions {
@@ -21,7 +21,9 @@ export async function writeAtomically(
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp`)
   try {
-    const file = await open(temporary, 'w', 0o600)
+    // What an earlier process left, or somebody put there: a link would be written through, and a pipe waited for.
+    await unlink(temporary).catch(ignoreAbsence)
+    const file = await open(temporary, 'wx', 0o600)
     try {
       if (owner) await file.chown(owner.uid, owner.gid)
       await file.chmod(mode)
@@ -47,4 +49,8 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close()
   }
+}
+
+function ignoreAbsence(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }

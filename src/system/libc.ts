@@ -11,6 +11,8 @@ export interface Libc {
   bind(fd: number, address: Buffer, bytes: number): number
   connect(fd: number, address: Buffer, bytes: number): number
   setsockopt(fd: number, level: number, option: number, value: Buffer, bytes: number): number
+  /** @param bytes the four bytes of a number, in and out */
+  getsockopt(fd: number, level: number, option: number, value: Buffer, bytes: Buffer): number
   send(fd: number, message: Buffer, bytes: number, flags: number): number
   /** @returns how much there was, at most `bytes` */
   recv(fd: number, memory: Buffer, bytes: number, flags: number): number
@@ -78,6 +80,7 @@ function load(): Libc {
     bind: library.func('int bind(int, void *, uint32_t)'),
     connect: library.func('int connect(int, void *, uint32_t)'),
     setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+    getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
     send: library.func('long send(int, void *, size_t, int)'),
     recv: library.func('long recv(int, void *, size_t, int)'),
     recvmmsg: library.func('int recvmmsg(int, uintptr_t, unsigned int, int, void *)'),

@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { syncDirectory, writeAtomically } from './atomic-file.ts'
+import { readOwn } from './own-file.ts'
 
 /** Shape of a file's body, defined by whom it belongs to. Raise `version` when an older program would misread it. */
 export interface StateFormat<T> {
@@ -95,9 +96,8 @@ export class StateStore {
 
   async #read(name: string): Promise<string | undefined> {
     try {
-      return await readFile(this.#path(name), 'utf8')
+      return await readOwn(this.#path(name))
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined
       throw stateError(`reading ${this.#path(name)}`, error)
     }
   }

@@ -5,6 +5,7 @@ export const DAEMON_JSON = '/etc/docker/daemon.json'
 
 /** A dockerd of this host, by its command line. */
 export interface DockerdProcess {
+  readonly pid: number
   /** `--host`, `-H`; none: the engine's default. */
   readonly hosts: readonly string[]
   readonly dns: readonly string[]
@@ -13,8 +14,8 @@ export interface DockerdProcess {
 
 /** A process as /proc shows it. */
 export interface ProcessFacts {
-  readonly comm: string
-  readonly argv: readonly string[]
+  /** Are all its user and group ids root's? */
+  readonly isRoots: boolean
   /** /proc/PID/cgroup. */
   readonly cgroup: string
   /** Where /proc/PID/ns/pid points. */
@@ -22,24 +23,44 @@ export interface ProcessFacts {
 }
 
 /**
- * The engines among `processes`. A container could call its process dockerd and name a server of its own with --dns, so a process counts only
- * when it is in our PID namespace and in no container's cgroup (the engine puts a container's 64 hex digits there, whatever the driver).
+ * Those that may be an engine. Anybody could call his process dockerd and name a server of his own with --dns, so a process counts only when it is
+ * root's, in our PID namespace and in no container's cgroup (the engine puts a container's 64 hex digits there, whatever the driver).
  */
-export const visibleDockerds = (
-  processes: readonly ProcessFacts[],
+export const visibleDockerds = <P extends ProcessFacts>(
+  processes: readonly P[],
   ours: { readonly cgroup: string; readonly pidNamespace: string },
-): DockerdProcess[] =>
+): P[] =>
   processes
-    .filter(({ comm }) => comm === 'dockerd')
+    .filter(({ isRoots }) => isRoots)
     .filter(({ pidNamespace }) => pidNamespace === ours.pidNamespace)
     .filter(({ cgroup }) => containerIdsIn(cgroup).every((id) => ours.cgroup.includes(id)))
-    .map(({ argv }) => parseDockerdArgv(argv))
+
+/** What tells which process is the engine behind a socket, as far as it is known. */
+export interface EngineMarks {
+  /** The process that listens there. For a socket that systemd made it is systemd. */
+  readonly listener: number | undefined
+  /** The one in the engine's pid file. */
+  readonly inPidFile: number | undefined
+}
+
+/** The engine behind the socket; all that may be it where that cannot be told. */
+export const enginesBehind = (
+  dockerds: readonly DockerdProcess[],
+  socket: string,
+  { listener, inPidFile }: EngineMarks,
+): DockerdProcess[] => {
+  const listening = dockerds.find(({ pid }) => pid === listener)
+  if (listening) return [listening]
+  const serving = dockerds.filter((dockerd) => servesSocket(dockerd, socket))
+  const named = serving.find(({ pid }) => pid === inPidFile)
+  return named ? [named] : serving
+}
 
 /** Our own may be in there, when this daemon runs in a container that sees the host's processes. */
 const containerIdsIn = (cgroup: string): string[] => cgroup.match(/[0-9a-f]{64}/g) ?? []
 
 /** As dockerd's own flag parser reads it: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each again and again. */
-export const parseDockerdArgv = (argv: readonly string[]): DockerdProcess => {
+export const parseDockerdArgv = (argv: readonly string[], pid: number): DockerdProcess => {
   const values = (flag: string, short?: string): string[] =>
     argv.flatMap((argument, index): string[] => {
       if (argument === flag || argument === short)
@@ -49,7 +70,12 @@ export const parseDockerdArgv = (argv: readonly string[]): DockerdProcess => {
         return [argument.slice(short.length).replace(/^=/, '')]
       return []
     })
-  return { hosts: values('--host', '-H'), dns: values('--dns'), configFile: values('--config-file').at(-1) }
+  return {
+    pid,
+    hosts: values('--host', '-H'),
+    dns: values('--dns'),
+    configFile: values('--config-file').at(-1),
+  }
 }
 
 export const configFileOf = ({ configFile }: DockerdProcess): string => configFile ?? DAEMON_JSON

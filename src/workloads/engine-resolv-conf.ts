@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { RefusedFileError } from '../system/read-file.ts'
 
 /** What the engine wrote for a container. */
 export interface EngineResolvConf {
@@ -20,11 +21,19 @@ export const engineResolvConf = async (
   path: string,
   readText: (path: string) => Promise<string | undefined>,
 ): Promise<EngineResolvConf | undefined> => {
-  const [text, hash] = await Promise.all([readText(path), readText(`${path}.hash`)])
+  const [text, hash] = await Promise.all([readText(path).catch(foreign), readText(`${path}.hash`)])
   if (text === undefined || hash === undefined) return undefined
+  if (text === FOREIGN) return { servers: [], askedFrom: undefined }
   const actual = createHash('sha256').update(text).digest('hex')
   const isEngines = hash.trim() === `sha256:${actual}`
   return { servers: isEngines ? serversOf(text) : [], askedFrom: askedFrom(text) }
+}
+
+/** The engine writes no file that would be refused, so the container wrote it. */
+const FOREIGN = Symbol('written by the container')
+const foreign = (error: unknown): typeof FOREIGN => {
+  if (error instanceof RefusedFileError) return FOREIGN
+  throw error
 }
 
 /** Behind the embedded server; without it the container asks by itself. */

@@ -1,5 +1,6 @@
 import type { Cidr } from '../net/types.ts'
 import type { HostInterface } from '../system/host.ts'
+import { isContainersEnd } from './unprotected.ts'
 import { isGeneratedBridgeName, isUsableInterfaceName } from './bridge-name.ts'
 import type { Inventory, Network } from './model.ts'
 
@@ -94,12 +95,25 @@ export const decideInterfaces = (
   }
 }
 
-/** All that lies on top of these bridges, on whatever number of floors. */
+/**
+ * All that lies on top of these bridges, on whatever number of floors, and the far end of a pair whose other end is a port of theirs. A pair that is
+ * named as the engine names those of its containers is on its way into one.
+ */
 const stackedOn = (
   bridges: ReadonlyMap<string, unknown>,
   hostInterfaces: readonly HostInterface[],
 ): string[] => {
-  const found = new Set<string>()
+  const ports = new Set(
+    hostInterfaces
+      .filter(({ name }) => bridges.has(name))
+      .flatMap((one) => one.ports.map(({ name }) => name)),
+  )
+  const found = new Set(
+    hostInterfaces
+      .filter((one) => one.kind === 'veth' && one.lower !== undefined && ports.has(one.lower))
+      .filter((one) => !isContainersEnd(one))
+      .map(({ name }) => name),
+  )
   for (let size = -1; size !== found.size;) {
     size = found.size
     for (const { name, lower, kind } of hostInterfaces)

@@ -3,22 +3,27 @@ import type { Address } from '../net/types.ts'
 import { networksAskedByEngine } from './asked-by-engine.ts'
 import { dnsOfDaemonJson } from './daemon-json.ts'
 import type { DockerdProcess } from './dockerd-process.ts'
-import { configFileOf, DAEMON_JSON, servesSocket } from './dockerd-process.ts'
+import { configFileOf, DAEMON_JSON } from './dockerd-process.ts'
 import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
 import type { Container, Inventory } from './model.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
 export interface ContainerResolvers {
-  readonly servers: readonly Address[]
-  readonly origins: readonly { readonly server: Address; readonly origin: ResolverOrigin }[]
+  readonly resolvers: readonly ResolverInUse[]
   /** Names of networks whose containers have the engine ask for them, from the host's own network: no rule for containers sees such a question. */
   readonly askedByEngine: readonly string[]
   /** What could not be read or trusted, in sentences. The servers found elsewhere still stand. */
   readonly problems: readonly string[]
 }
 
+export interface ResolverInUse {
+  readonly server: Address
+  readonly origin: ResolverOrigin
+}
+
+/** `dns.servers`: our own config. */
 export type ResolverOrigin =
-  'host' | 'daemon.json' | 'dockerd --dns' | "engine's resolv.conf" | "engine's default"
+  'dns.servers' | 'host' | 'daemon.json' | 'dockerd --dns' | "engine's resolv.conf" | "engine's default"
 
 export interface ResolverSources {
   /** The host's own servers; loopback ones only when it has no others. */
@@ -27,9 +32,11 @@ export interface ResolverSources {
   readonly engineNameServers: () => Promise<readonly string[]>
   /** Undefined while the engine has not been heard. */
   readonly engineVersion: string | undefined
-  /** A file's text; undefined when there is none. Rejects when it cannot be read. */
-  readonly readText: (path: string) => Promise<string | undefined>
-  /** The engines of this host that can be seen: `findDockerds`. */
+  /** The text of the engine's config file; undefined when there is none. Rejects when it cannot be read, or root alone cannot have written it. */
+  readonly readConfig: (path: string) => Promise<string | undefined>
+  /** As {@link readConfig}, of a file that the engine wrote for a container. */
+  readonly readWritten: (path: string) => Promise<string | undefined>
+  /** The engine behind the socket, or all that may be it: `findEngines`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
   /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
   readonly written: WeakMap<Container, EngineResolvConf>
@@ -44,7 +51,6 @@ const ENGINE_DEFAULT = { 4: ['8.8.8.8', '8.8.4.4'], 6: ['2001:4860:4860::8888', 
  */
 export const containerResolvers = async (
   inventory: Inventory | undefined,
-  socket: string,
   sources: ResolverSources,
 ): Promise<ContainerResolvers> => {
   const found = new Map<Address, ResolverOrigin>()
@@ -69,8 +75,7 @@ export const containerResolvers = async (
   const host = await attempt("reading the host's name servers", sources.hostNameServers)
   const hostUsable = add(host ?? [], 'host')
 
-  const running = (await attempt('looking for dockerd', sources.dockerds)) ?? []
-  const ours = running.filter((dockerd) => servesSocket(dockerd, socket))
+  const ours = (await attempt('looking for dockerd', sources.dockerds)) ?? []
   const configFiles = new Set(ours.map(configFileOf))
   if (configFiles.size === 0) configFiles.add(DAEMON_JSON)
   let chosen = 0
@@ -82,7 +87,7 @@ export const containerResolvers = async (
   for (const dockerd of ours) choose(dockerd.dns, 'dockerd --dns')
   for (const path of configFiles) {
     const servers = await attempt(`reading ${path}`, async () =>
-      dnsOfDaemonJson(await sources.readText(path)),
+      dnsOfDaemonJson(await sources.readConfig(path)),
     )
     choose(servers ?? [], 'daemon.json')
   }
@@ -93,7 +98,7 @@ export const containerResolvers = async (
     const written =
       sources.written.get(container) ??
       (await attempt('reading what the engine wrote for a container', () =>
-        engineResolvConf(path, sources.readText),
+        engineResolvConf(path, sources.readWritten),
       ))
     if (!written) continue
     sources.written.set(container, written)
@@ -111,13 +116,14 @@ export const containerResolvers = async (
     add(ENGINE_DEFAULT[4], "engine's default")
     if (inventory?.networks.some((network) => network.ipv6)) add(ENGINE_DEFAULT[6], "engine's default")
   }
-  const origins = [...found].map(([server, origin]) => ({ server, origin }))
   return {
-    servers: origins.map(({ server }) => server),
-    origins,
+    resolvers: [...found].map(([server, origin]) => ({ server, origin })),
     askedByEngine,
     problems: [...new Set(problems)],
   }
 }
+
+export const serversOf = (resolvers: readonly ResolverInUse[]): Address[] =>
+  resolvers.map(({ server }) => server)
 
 const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'

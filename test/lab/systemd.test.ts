@@ -82,6 +82,14 @@ test('its exposure is low, and so is that of the early guard', async () => {
   expect(status).toMatch(/^CapEff:\s+0000000000003000$/m)
   expect(status).toMatch(/^NoNewPrivs:\s+1$/m)
   expect(status).toMatch(/^Seccomp:\s+2$/m)
+  expect(await host.show('embargod.service', 'MemoryMax')).toBe(String(1024 ** 3))
+  const inside = (test: string) =>
+    shell(
+      `nsenter --mount --target=$(systemctl show embargod --property=MainPID --value) ${test} && echo yes || true`,
+    )
+  expect(await inside('test -e /etc/passwd')).toBe('yes')
+  // Of what is out of bounds nothing can be read.
+  expect(await inside('test -s /etc/shadow')).toBe('')
 })
 
 describe('within its hardening', () => {

@@ -72,6 +72,7 @@ export const healthyReport: StatusReport = {
   drift: { repairs: { jump: 2, element: 0 }, lastRepairMs: minutesAgo(60) },
   lastReconcile: { atMs: minutesAgo(2), outcome: 'applied' },
   lastVerified: undefined,
+  resolvers: [{ server: '198.51.100.1' as Address, origin: 'host' }],
   strayDns: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }

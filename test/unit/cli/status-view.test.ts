@@ -34,6 +34,10 @@ CONTAINERS
 CONTAINER   NETWORK       RIGHTS       BY                  HELD
 shop-web-1  shop_default  common shop  shop: compose shop  yes
 
+RESOLVERS
+CONTAINERS MAY ASK  NAMED BY
+198.51.100.1        host
+
 TEMPORARY
 ENTRY              REMAINING  UNTIL
 b.example.com:443  1h         2026-01-02T13:00:00.000Z

@@ -15,7 +15,10 @@ export const NOW_MS = Date.UTC(2026, 5, 15, 12)
 export const MAIN = '/etc/embargod/embargod.yaml'
 
 /** Files that exist only here: text for an ordinary one of root's, or its facts. */
-export function fakeEnv(files: Readonly<Record<string, string | FakeFile>>): ConfigEnv {
+export function fakeEnv(
+  files: Readonly<Record<string, string | FakeFile>>,
+  faultsOf: (path: string) => readonly string[] = () => [],
+): ConfigEnv {
   const find = (path: string): FakeFile => {
     const found = files[path]
     if (found === undefined) throw failure('ENOENT')
@@ -24,11 +27,18 @@ export function fakeEnv(files: Readonly<Record<string, string | FakeFile>>): Con
     return file
   }
   return {
-    readFile: async (path) => find(path).bytes ?? new Uint8Array(),
-    async stat(path) {
-      const { kind = 'file', mode = 0o644, uid = 0, bytes, size = bytes?.length ?? 0 } = find(path)
-      return { kind, mode, uid, size }
+    async read(path, maxBytes) {
+      const {
+        kind = 'file',
+        mode = 0o644,
+        uid = 0,
+        bytes = new Uint8Array(),
+        size = bytes.length,
+      } = find(path)
+      const isWanted = kind === 'file' && size <= maxBytes && bytes.length <= maxBytes
+      return { facts: { kind, mode, uid, gid: 0, size }, bytes: isWanted ? Buffer.from(bytes) : undefined }
     },
+    pathFaults: async (path) => faultsOf(path),
     async list(directory) {
       const names = Object.keys(files).filter((path) => path.startsWith(`${directory}/`))
       if (names.length === 0) throw failure('ENOENT')

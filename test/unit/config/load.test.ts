@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { targetText } from '../../../src/config/target-text.ts'
-import { load, MAIN, NOW_MS, problemsIn, type FakeFile } from './files.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import { fakeEnv, load, MAIN, NOW_MS, problemsIn, type FakeFile } from './files.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const allowed = async (...args: Parameters<typeof load>): Promise<string[] | undefined> =>
@@ -319,8 +320,41 @@ describe('files that are not taken', () => {
     const big = new Uint8Array(1024 * 1024 + 1).fill(0x23)
     const reason = `${MAIN.slice('/etc/embargod/'.length)}:1:1: the file is too large: 1048577 bytes, of at most 1 MiB`
     expect(await problemsIn('', { [MAIN]: { bytes: big } })).toEqual([reason])
-    expect(await problemsIn('', { [MAIN]: { bytes: big, size: 10 } })).toEqual([reason])
+    expect(await problemsIn('', { [MAIN]: { bytes: big, size: 10 } })).toEqual([
+      'embargod.yaml:1:1: the file is too large: more than 1 MiB',
+    ])
     expect(await problemsIn('', { [MAIN]: { bytes: big.subarray(1), size: 1024 * 1024 } })).toHaveLength(1)
+  })
+
+  it('one behind a directory that others decide on, which is said once for all files in it', async () => {
+    const fault = 'lies in /etc/embargod, which can be written by others than root (mode 0775): chmod go-w it'
+    const files = {
+      [MAIN]: 'allow: [{ file: lists/x.txt }]\n',
+      '/etc/embargod/conf.d/a.yaml': 'never: [10.0.0.0/8]\n',
+      '/etc/embargod/lists/x.txt': 'a.example\n',
+    }
+    const ofAll = await loadConfig(
+      MAIN,
+      fakeEnv(files, () => [fault]),
+    )
+    expect(ofAll.config).toBeUndefined()
+    expect(ofAll.problems).toHaveLength(1)
+    expect(ofAll.problems[0]?.message).toContain(fault)
+    const ofTheList = await loadConfig(
+      MAIN,
+      fakeEnv(files, (path) => (path.endsWith('.txt') ? [fault] : [])),
+    )
+    expect(ofTheList.config).toBeUndefined()
+    expect(ofTheList.problems[0]?.message).toBe(`the list file /etc/embargod/lists/x.txt ${fault}`)
+    // Nothing lies in it yet.
+    const ofTheFolder = await loadConfig(
+      MAIN,
+      fakeEnv({ ...files, [MAIN]: '' }, (path) => (path.includes('conf.d/') ? [fault] : [])),
+    )
+    expect(ofTheFolder.problems[0]).toMatchObject({
+      file: '/etc/embargod/conf.d',
+      message: `a file in it ${fault}`,
+    })
   })
 
   it('both faults of one file are named', async () => {

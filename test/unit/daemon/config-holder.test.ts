@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { hostConfigEnv } from '../../../src/config/env.ts'
 import { ConfigHolder, NoConfigError, NoWayBackError } from '../../../src/daemon/config-holder.ts'
 import { Health } from '../../../src/daemon/health.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
@@ -8,6 +9,8 @@ import { scratchDirectory } from '../../support/scratch.ts'
 
 /** Which config a process enforces, over trials, silence, restarts and bad files. */
 let directory: string
+/** Anybody may write in the directory for temporary files. */
+const env = { ...hostConfigEnv, pathFaults: async () => [] }
 beforeEach(async () => {
   directory = await scratchDirectory()
 })
@@ -22,7 +25,7 @@ const write = (what: string): Promise<void> =>
 function life() {
   const health = new Health(() => undefined)
   const log = createLogger({ level: 'fatal', pretty: false, color: false })
-  return { health, holder: new ConfigHolder(join(directory, 'a.yaml'), health, log, directory) }
+  return { health, holder: new ConfigHolder(join(directory, 'a.yaml'), health, log, directory, env) }
 }
 
 /** The config with which a process starts, and what it complains of. */

@@ -39,7 +39,7 @@ async function setup(
   const action = setupDnsAction({
     run,
     isRoot: () => isRoot,
-    dockerds: async () => [parseDockerdArgv(['dockerd', '--config-file', file, ...flags])],
+    dockerds: async () => [parseDockerdArgv(['dockerd', '--config-file', file, ...flags], 1)],
   })
   let [stdout, stderr] = ['', '']
   const exitCode = await action(

@@ -1,28 +1,7 @@
-import { spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { checkPrivileges } from '../../../src/system/capabilities.ts'
 import { run } from '../../../src/system/exec.ts'
-import { acquireLock } from '../../../src/system/lock.ts'
 import { createServiceManager } from '../../../src/system/systemd.ts'
-
-describe('the lock', () => {
-  it('is held by one at a time', async () => {
-    const name = `\0embargod-test-${randomUUID()}`
-    const first = await acquireLock(name)
-    await expect(acquireLock(name)).rejects.toMatchObject({ name: 'AlreadyRunningError' })
-    await first.release()
-    const second = await acquireLock(name)
-    await second.release()
-  })
-
-  it('is freed with the process that held it', async () => {
-    const name = `embargod-test-${randomUUID()}`
-    const script = `require('net').createServer().listen('\\0${name}', () => process.kill(process.pid, 'SIGKILL'))`
-    expect(spawnSync(process.execPath, ['-e', script]).signal).toBe('SIGKILL')
-    await (await acquireLock(`\0${name}`)).release()
-  })
-})
 
 /** A service manager that notes what it is told. */
 function manager(environment: Record<string, string | undefined>, fails = false) {

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import {
   chooseConfigFile,
+  enginesBehind,
+  type EngineMarks,
   parseDockerdArgv,
   servesSocket,
   visibleDockerds,
 } from '../../../src/workloads/dockerd-process.ts'
+import { RefusedFileError } from '../../../src/system/read-file.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { containerResolvers } from '../../../src/workloads/resolvers.ts'
+import { containerResolvers, serversOf as addressesOf } from '../../../src/workloads/resolvers.ts'
 import { containerJson, defaultBridgeJson } from '../../support/docker-json.ts'
 
 const ID = 'a'.repeat(64)
@@ -18,6 +21,13 @@ const hashed = (text: string) => ({
   [RESOLV_CONF]: text,
   [`${RESOLV_CONF}.hash`]: `sha256:${createHash('sha256').update(text).digest('hex')}`,
 })
+
+const read = async (files: Record<string, string | Error>, path: string) => {
+  const content = files[path]
+  if (content instanceof Error) throw content
+  return content
+}
+const NOT_KNOWN = { listener: undefined, inPidFile: undefined }
 
 const ask = ({
   host = ['198.51.100.1'],
@@ -39,29 +49,26 @@ const ask = ({
       networks: [defaultBridgeJson(network)],
       containers: [containerJson({ id: ID, ...container })],
     }).value,
-    SOCKET,
     {
       hostNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
       engineNameServers: () => (host instanceof Error ? Promise.reject(host) : Promise.resolve(host)),
       engineVersion: version,
-      readText: (path) => {
-        const content = files[path]
-        return content instanceof Error ? Promise.reject(content) : Promise.resolve(content)
-      },
-      dockerds: () => Promise.resolve(argvs.map(parseDockerdArgv)),
+      readConfig: (path) => read(files, path),
+      readWritten: (path) => read(files, path),
+      dockerds: async () => enginesBehind(argvs.map(parseDockerdArgv), SOCKET, NOT_KNOWN),
       written: new WeakMap(),
     },
   )
-const serversOf = async (facts: Parameters<typeof ask>[0]) => (await ask(facts)).servers
+const serversOf = async (facts: Parameters<typeof ask>[0]) => addressesOf((await ask(facts)).resolvers)
 
 describe('whom containers may ask', () => {
   test('the servers of the host, of daemon.json and of the command line, each once, with who named it', async () => {
-    const { origins, problems } = await ask({
+    const { resolvers, problems } = await ask({
       host: ['198.51.100.1', '2001:db8::53'],
       files: { '/etc/docker/daemon.json': '{"dns":["198.51.100.2","198.51.100.1"]}' },
       argvs: [['dockerd', '-H', 'fd://', '--dns', '198.51.100.3']],
     })
-    expect(Object.fromEntries(origins.map(({ server, origin }) => [server, origin]))).toEqual({
+    expect(Object.fromEntries(resolvers.map(({ server, origin }) => [server, origin]))).toEqual({
       '198.51.100.1': 'host',
       '2001:db8::53': 'host',
       '198.51.100.2': 'daemon.json',
@@ -103,12 +110,12 @@ describe('whom containers may ask', () => {
   })
 
   test('what cannot be read is told, and takes nothing from the others', async () => {
-    const { servers, problems } = await ask({
+    const { resolvers, problems } = await ask({
       host: new Error('no permission'),
       files: { '/etc/docker/daemon.json': '{"dns":' },
       argvs: [['dockerd', '--dns', '198.51.100.3']],
     })
-    expect(servers).toEqual(['198.51.100.3'])
+    expect(addressesOf(resolvers)).toEqual(['198.51.100.3'])
     expect(problems).toEqual([
       "reading the host's name servers: no permission",
       expect.stringContaining('reading /etc/docker/daemon.json: '),
@@ -149,6 +156,13 @@ describe('the resolv.conf that the engine wrote', () => {
     ])
   })
 
+  test('of a kind that the engine does not write is no trouble of ours', async () => {
+    const files = { ...hashed('nameserver 198.51.100.7\n'), [RESOLV_CONF]: new RefusedFileError('too large') }
+    expect(await ask({ files })).toMatchObject({ resolvers: [{ server: '198.51.100.1' }], problems: [] })
+    const failing = { ...files, [RESOLV_CONF]: new Error('no permission') }
+    expect((await ask({ files: failing })).problems).toHaveLength(1)
+  })
+
   test('does not count for a container with a --dns of its own, nor for a stopped one', async () => {
     const files = hashed('nameserver 203.0.113.66\n')
     expect(await serversOf({ files, container: { host: { Dns: ['203.0.113.66'] } } })).toEqual([
@@ -159,26 +173,25 @@ describe('the resolv.conf that the engine wrote', () => {
 })
 
 describe('processes that look like the engine', () => {
-  const argv = ['/usr/bin/dockerd', '--dns=198.51.100.3', '-Hfd://', '--dns', '198.51.100.4']
-  const dockerd = {
-    comm: 'dockerd',
-    argv,
-    cgroup: '0::/system.slice/docker.service\n',
-    pidNamespace: 'pid:[1]',
-  }
+  const dockerd = { isRoots: true, cgroup: '0::/system.slice/docker.service\n', pidNamespace: 'pid:[1]' }
   const ours = { cgroup: '0::/system.slice/embargod.service\n', pidNamespace: 'pid:[1]' }
 
   test('the engine itself', () => {
-    expect(visibleDockerds([dockerd], ours)).toEqual([
-      { hosts: ['fd://'], dns: ['198.51.100.3', '198.51.100.4'], configFile: undefined },
-    ])
+    expect(visibleDockerds([dockerd], ours)).toEqual([dockerd])
+    const argv = ['/usr/bin/dockerd', '--dns=198.51.100.3', '-Hfd://', '--dns', '198.51.100.4']
+    expect(parseDockerdArgv(argv, 7)).toEqual({
+      pid: 7,
+      hosts: ['fd://'],
+      dns: ['198.51.100.3', '198.51.100.4'],
+      configFile: undefined,
+    })
   })
 
   test.each([
     ['in a container', { cgroup: `0::/system.slice/docker-${ID}.scope\n` }],
     ['in a container of the cgroupfs driver', { cgroup: `9:name=systemd:/\n8:pids:/docker/${ID}\n` }],
     ['in another PID namespace', { pidNamespace: 'pid:[2]' }],
-    ['of another name', { comm: 'dockerd-shim' }],
+    ['of somebody else than root', { isRoots: false }],
   ])('one %s has no say', (_title, facts) => {
     expect(visibleDockerds([{ ...dockerd, ...facts }], ours)).toEqual([])
   })
@@ -186,6 +199,26 @@ describe('processes that look like the engine', () => {
   test('our own container, where this daemon runs in one, is no mark against the engine beside it', () => {
     const inside = { ...ours, cgroup: `0::/outer/${ID}/embargod\n` }
     expect(visibleDockerds([{ ...dockerd, cgroup: `0::/outer/${ID}/docker\n` }], inside)).toHaveLength(1)
+  })
+
+  test('of several that say they serve the socket it is the one that does', () => {
+    const [first, second, third] = [
+      parseDockerdArgv(['dockerd', '--dns', '198.51.100.3'], 3),
+      parseDockerdArgv(['dockerd', '-H', 'fd://'], 5),
+      parseDockerdArgv(['dockerd', '-H', 'unix:///srv/other.sock'], 7),
+    ]
+    const pidsOf = (marks: Partial<EngineMarks>) =>
+      enginesBehind([first, second, third], SOCKET, { ...NOT_KNOWN, ...marks }).map(({ pid }) => pid)
+    expect(pidsOf({})).toEqual([3, 5])
+    expect(pidsOf({ listener: 5 })).toEqual([5])
+    // What it was told of its sockets may stand in its config file.
+    expect(pidsOf({ listener: 7, inPidFile: 3 })).toEqual([7])
+    // The socket that systemd made, and the one of an engine that is not seen.
+    for (const listener of [1, 99]) {
+      expect(pidsOf({ listener, inPidFile: 5 })).toEqual([5])
+      expect(pidsOf({ listener, inPidFile: 7 })).toEqual([3, 5])
+      expect(pidsOf({ listener, inPidFile: 98 })).toEqual([3, 5])
+    }
   })
 
   test.each([
@@ -197,7 +230,7 @@ describe('processes that look like the engine', () => {
     [['dockerd', '-H'], '/run/docker.sock', true],
     [['dockerd'], '/tmp/d.sock', false],
   ])('%j serves %s: %s', (words, socket, serves) => {
-    expect(servesSocket(parseDockerdArgv(words), socket)).toBe(serves)
+    expect(servesSocket(parseDockerdArgv(words, 1), socket)).toBe(serves)
   })
 })
 

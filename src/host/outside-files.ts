@@ -1,0 +1,32 @@
+import { stat } from 'node:fs/promises'
+import { readIfThere } from '../system/read-file.ts'
+
+/** Files of others that are read again and again, each with the limits of its kind. Undefined: there is no such file. */
+
+const KIB = 1024
+/** The kernel's own list of the processes of a control group can be the longest of them. */
+const MAX_KERNEL_BYTES = 1024 * KIB
+const MAX_RESOLV_CONF_BYTES = 64 * KIB
+const MAX_DAEMON_JSON_BYTES = 1024 * KIB
+
+/** In /proc and /sys. */
+export const readKernelFile = (path: string): Promise<string | undefined> =>
+  readIfThere(path, { maxBytes: MAX_KERNEL_BYTES })
+
+/** The resolv.conf of the host, which a service without root's rights may write. */
+export const readHostResolvConf = (path: string): Promise<string | undefined> =>
+  readIfThere(path, { maxBytes: MAX_RESOLV_CONF_BYTES })
+
+/** The engine's own configuration: whom it names, containers may ask. */
+export const readEngineConfig = (path: string): Promise<string | undefined> =>
+  readIfThere(path, { maxBytes: MAX_DAEMON_JSON_BYTES, byRootAlone: true })
+
+/** What the engine wrote for a container, in which the container can write. */
+export const readContainerFile = (path: string): Promise<string | undefined> =>
+  readIfThere(path, { maxBytes: MAX_RESOLV_CONF_BYTES, follow: false })
+
+export const inodeOf = (path: string): Promise<number | undefined> =>
+  stat(path).then(
+    ({ ino }) => ino,
+    () => undefined,
+  )

@@ -1,0 +1,25 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ownershipFaults, readIfThere, RefusedFileError } from './read-file.ts'
+
+/** A hundred thousand addresses are a tenth of it. */
+const MAX_BYTES = 256 * 1024 * 1024
+/** A disk that is busy is waited for longer than anybody else's file: without the state a start knows no address. */
+const TIMEOUT_MS = 30_000
+
+/**
+ * The text of a file that this program wrote in a directory of its own; undefined when there is none. It gives rights, so neither file nor directory may
+ * be anybody's but root's.
+ */
+export async function readOwn(path: string): Promise<string | undefined> {
+  const directory = dirname(path)
+  try {
+    const { uid, mode } = await stat(directory)
+    const faults = ownershipFaults({ uid, mode: mode & 0o7777 })
+    if (faults.length > 0) throw new RefusedFileError(`${directory} ${faults.join('; it ')}`)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+  return readIfThere(path, { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, follow: false, byRootAlone: true })
+}

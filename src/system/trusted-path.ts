@@ -1,0 +1,57 @@
+import { lstat, readlink } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { ownershipFaults } from './read-file.ts'
+
+/** As the kernel. */
+const MOST_LINKS = 40
+const STICKY = 0o1000
+
+/**
+ * Why others than root may decide what a path leads to: a sentence about each directory on the way, links followed, that somebody else owns or can write.
+ * In a directory with the sticky bit, such as /tmp, nobody can replace what is root's: there what comes next has to be root's. Where there are no
+ * faults, root alone can change what the path leads to, so it may be opened afterwards. What is not there ends the way: opening it says so.
+ */
+export async function pathFaults(path: string): Promise<string[]> {
+  const faults: string[] = []
+  const seen = new Set<string>()
+  const enter = async (directory: string): Promise<void> => {
+    if (seen.has(directory)) return
+    seen.add(directory)
+    const facts = await lstat(directory)
+    // Who may write to it may add to it, and not take away what is somebody else's.
+    const mode = facts.mode & (facts.mode & STICKY ? ~0o022 : -1) & 0o7777
+    for (const fault of ownershipFaults({ uid: facts.uid, mode }))
+      faults.push(`lies in ${directory}, which ${fault.replace(/it$/, directory)}`)
+  }
+  let links = 0
+  let here = '/'
+  let ahead = partsOf(isAbsolute(path) ? path : join(process.cwd(), path))
+  try {
+    await enter(here)
+    for (;;) {
+      const [name, ...rest] = ahead
+      if (name === undefined) return faults
+      ahead = rest
+      const next = join(here, name)
+      const facts = await lstat(next)
+      if (facts.uid !== 0 && !facts.isDirectory())
+        faults.push(`leads by ${next}, which belongs to user ${facts.uid}`)
+      if (facts.isSymbolicLink()) {
+        if ((links += 1) > MOST_LINKS) return faults
+        // What the link itself says is as trustworthy as the directory that holds it.
+        const target = await readlink(next)
+        if (isAbsolute(target)) here = '/'
+        ahead = [...partsOf(target), ...rest]
+      } else {
+        if (rest.length === 0 && name !== '..') return faults
+        here = next
+        await enter(here)
+      }
+    }
+  } catch {
+    return faults
+  }
+}
+
+/** `..` stays: behind a link it leads elsewhere than the text says. */
+const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.')
