@@ -282,7 +282,7 @@ describe('the cache', () => {
   })
 
   test('keeps what is checked, signed and neither apart', async () => {
-    const world = new TestGateway()
+    const world = new TestGateway(answering({ askers: { [WEB]: asker('web', ['web'], true) } }))
     world.says([ADDRESS])
     for (const dnssecOk of [false, true])
       for (const checkingDisabled of [false, true]) await world.ask(WEB, { dnssecOk, checkingDisabled })
