@@ -2,7 +2,14 @@ import { cidrTest } from '../net/cidr.ts'
 import { bytesOf } from '../net/address.ts'
 import { coversPort } from '../net/ports.ts'
 import { INSTANCE_METADATA } from '../net/metadata.ts'
-import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
+import {
+  familyOf,
+  type Address,
+  type Cidr,
+  type Hostname,
+  type MaskedAddress,
+  type PortList,
+} from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Flow } from './flow.ts'
@@ -36,8 +43,8 @@ export interface RevokeInput {
   readonly sources: readonly Cidr[]
   readonly everHeld: (name: Hostname, address: Address) => boolean
   /** Forbidden but for DNS: a resolver may be a metadata address. */
-  readonly metadata: readonly Cidr[]
-  readonly never: readonly Cidr[]
+  readonly metadata: readonly MaskedAddress[]
+  readonly never: readonly MaskedAddress[]
 }
 
 /** Judges every flow from a guarded network by the rules in force. Pure: nothing is asked of the kernel. */
@@ -129,7 +136,7 @@ function namesByPorts(policies: Policies): { policy: string; ports: PortList; na
   )
 }
 
-function anyOf(cidrs: readonly Cidr[]): (address: Address) => boolean {
+function anyOf(cidrs: readonly MaskedAddress[]): (address: Address) => boolean {
   const tests = cidrs.map((cidr) => cidrTest(cidr))
   return (address) => {
     const bytes = bytesOf(address)

@@ -1,4 +1,5 @@
-import { METADATA } from '../net/metadata.ts'
+import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
+import { neverOf } from '../net/never.ts'
 import { FAMILIES, type Address, type Cidr, type Hostname } from '../net/types.ts'
 import { GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { Dataplane } from '../dataplane/model.ts'
@@ -228,8 +229,11 @@ export class Firewall {
       ],
       everHeld: this.#options.everHeld,
       rightsOf: rightsByAddress(config, surroundings.rights, hostAddresses),
-      metadata: metadataOf(config.metadata),
-      never: config.never,
+      metadata: [
+        ...FAMILIES.flatMap((family) => metadataOf(config.metadata, family)),
+        ...wrappedMetadata(config.metadata),
+      ],
+      never: FAMILIES.flatMap((family) => neverOf(config.never, family)),
     }
   }
 
@@ -249,11 +253,6 @@ export class Firewall {
 }
 
 const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
-
-const metadataOf = (metadata: {
-  readonly block: boolean
-  readonly extra: readonly Cidr[]
-}): readonly Cidr[] => (metadata.block ? [...METADATA[4], ...METADATA[6], ...metadata.extra] : [])
 
 function driftOf(change: Change): DriftKind[] {
   const kinds = new Set<DriftKind>()
