@@ -91,6 +91,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       if (report.outcome === 'answered') saves.request()
     },
     onState: (problem) => account.gatewayIs(problem),
+    onPort: (problem) => account.gatewayPortIs(problem),
     onFault: (error) => {
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
