@@ -253,8 +253,14 @@ export class Gateway {
     const given = addressesOf(reply, ttlOf)
     this.#learn(ask, reply, ttlOf)
     const as = ask.grants.map((grant) => grant.as)
-    const { refused, done } =
-      given.length > 0 ? this.#admission.admit(as, given) : { refused: NONE, done: undefined }
+    const { refused, done, isFull } =
+      given.length > 0
+        ? this.#admission.admit(as, given, ask.asker.name)
+        : { refused: NONE, done: undefined, isFull: false }
+    if (isFull) {
+      respondTo(ask, encodeError(ask.query, RCODE.servFail))
+      return this.#tell(ask, 'crowded')
+    }
     const told = refused.size === 0 ? reply : without(refused, reply)
     const send = (held: boolean): void => {
       respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))

@@ -1,6 +1,6 @@
 import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
 import { neverOf } from '../net/never.ts'
-import { FAMILIES, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
 import { GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { ConntrackDriver } from '../conntrack/driver.ts'
@@ -46,7 +46,7 @@ export interface FirewallOptions {
   readonly drivers: Drivers
   readonly conntrack: ConntrackDriver
   readonly generation: Generation
-  readonly everHeld: (name: Hostname, address: Address) => boolean
+  readonly everHeldBy: RevokeInput['everHeldBy']
   /** Called before the kernel is written when the generation changes: it must not be used twice. */
   readonly keepGeneration: (generation: Generation) => Promise<void>
   /** Told once what an earlier process left in the sets, before anything is compared. */
@@ -227,7 +227,7 @@ export class Firewall {
         ...surroundings.plan.guarded.flatMap((one) => one.subnets),
         ...[...hostAddresses].map((address) => address as string as Cidr),
       ],
-      everHeld: this.#options.everHeld,
+      everHeldBy: this.#options.everHeldBy,
       rightsOf: rightsByAddress(config, surroundings.rights, hostAddresses),
       metadata: [
         ...FAMILIES.flatMap((family) => metadataOf(config.metadata, family)),

@@ -3,7 +3,7 @@ import type { Flow } from '../../../src/dataplane/flow.ts'
 import { Membership } from '../../../src/dataplane/membership.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../../../src/dataplane/revoke.ts'
 import { METADATA, wrappedMetadata } from '../../../src/net/metadata.ts'
-import type { Address, Cidr } from '../../../src/net/types.ts'
+import type { Address, Cidr, Hostname } from '../../../src/net/types.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { configOf, heldAddress } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
@@ -20,7 +20,13 @@ async function input(): Promise<RevokeInput> {
     membership,
     resolvers: ['198.18.0.53', '169.254.169.253', '203.0.113.66'] as Address[],
     sources: ['172.18.0.0/16', '172.19.0.0/16', 'fd00:18::/64'] as Cidr[],
-    everHeld: (_, address) => address === '203.0.113.11' || address === '203.0.113.66',
+    everHeldBy: () =>
+      new Map(
+        ['203.0.113.11', '203.0.113.66'].map((one) => [
+          one as Address,
+          new Set(['api.example.com' as Hostname]),
+        ]),
+      ),
     rightsOf: () => ({ policies: ['common'], metadata: false, smtpAnywhere: [25] }),
     metadata: [...METADATA[4], ...METADATA[6], ...wrappedMetadata({ block: true, extra: [] })],
     never: ['203.0.113.66' as Cidr],

@@ -187,6 +187,17 @@ describe('an answer that the kernel does not hold', () => {
     expect((await world.ask(WEB)).addresses).toHaveLength(1)
   })
 
+  test('because its name has no room is withheld, and that is what is told', async () => {
+    const world = new TestGateway()
+    world.says([ADDRESS])
+    world.kernel = (_, addresses, name) => {
+      expect(name).toBe('web')
+      return { refused: new Set(addresses.map(({ address }) => address)), isFull: true, done: undefined }
+    }
+    expect((await world.ask(WEB)).rcode).toBe('SERVFAIL')
+    expect(world.outcomes).toEqual(['crowded'])
+  })
+
   test('because it was refused is withheld at once', async () => {
     const world = new TestGateway()
     world.says([ADDRESS])

@@ -96,13 +96,13 @@ export class TestGateway {
         },
       },
       admission: {
-        admit: (as, addresses: readonly GivenAddress[]) => {
+        admit: (as, addresses: readonly GivenAddress[], asker) => {
           this.admitted.push({
             as,
             addresses: addresses.map(({ address }) => address),
             ttlsMs: addresses.map(({ ttlMs }) => ttlMs),
           })
-          return this.kernel(as, addresses)
+          return this.kernel(as, addresses, asker)
         },
       },
       answering: by,
