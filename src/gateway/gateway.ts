@@ -13,6 +13,7 @@ import { QueryRates } from './rate.ts'
 import { readReply, type Reply, type ResourceRecord } from './reply.ts'
 import { targetsOf } from './targets.ts'
 import { RCODE, TYPE, typeName } from './types.ts'
+import { isCut } from './upstream-message.ts'
 
 export interface Upstream {
   /** `done` is called once, now or later, with the answer, or with why there is none. */
@@ -252,6 +253,14 @@ export class Gateway {
         : Math.max(0, this.#heldTtl(ttl) - ageSeconds)
     const given = addressesOf(reply, ttlOf)
     this.#learn(ask, reply, ttlOf)
+    // Of what does not fit a datagram is told nothing, so nothing has to be held: the client comes by TCP.
+    if (ask.isUdp && given.length > FEW_ADDRESSES) {
+      const message = encodeReply(ask.query, reply, { isUdp: true, ttlOf })
+      if (isCut(message)) {
+        respondTo(ask, message)
+        return this.#tell(ask, outcome)
+      }
+    }
     const as = ask.grants.map((grant) => grant.as)
     const { refused, done, isFull } =
       given.length > 0
@@ -310,6 +319,9 @@ const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
   answers: reply.answers.filter(({ addresses }) => !addresses.some((one) => refused.has(one))),
   authenticated: false,
 })
+
+/** So many fit any datagram but the smallest. */
+const FEW_ADDRESSES = 20
 
 const NONE: ReadonlySet<Address> = new Set()
 const NOBODY: readonly Grant[] = []

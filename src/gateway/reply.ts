@@ -35,6 +35,8 @@ const MAX_CHAIN = 16
 const HIGHEST_TTL = 0x7fff_ffff
 /** A message of 64 KiB holds no more records than that of any use. */
 const MOST_RECORDS = 5_000
+/** Each has to be booked and known to the kernel whenever the answer is given: of more than anybody connects to the first ones serve. */
+const MOST_ADDRESSES = 256
 
 /**
  * Reads a message of an upstream, whose id and question were compared already. Keeps of it what is reached from the question by its
@@ -48,7 +50,7 @@ export function readReply(message: Buffer, name: string, type: number): Reply {
   const flags = message.readUInt16BE(2)
   const rcode = flags & 0x000f
   const records = readSection(reader, message.readUInt16BE(6))
-  const answers = related(records, name, type)
+  const answers = upTo(MOST_ADDRESSES, related(records, name, type))
   const authority = readSection(reader, message.readUInt16BE(8)).filter((record) => PROOFS.has(record.type))
   return {
     rcode,
@@ -57,6 +59,12 @@ export function readReply(message: Buffer, name: string, type: number): Reply {
     authority: isNegative(rcode, answers, type) ? authority : [],
     ttlSeconds: lifetime(rcode, answers, authority, type),
   }
+}
+
+function upTo(most: number, answers: readonly ResourceRecord[]): readonly ResourceRecord[] {
+  if (answers.length <= most) return answers
+  let left = most
+  return answers.filter(({ addresses }) => addresses.length === 0 || (left -= addresses.length) >= 0)
 }
 
 const PROOFS: ReadonlySet<number> = new Set([TYPE.SOA, TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3])
