@@ -153,9 +153,7 @@ const networks: Prepare = async (count) => {
     const plan = decideInterfaces(
       inventory,
       all.map(({ bridge }) => ({ name: bridge, isBridge: true })) as never,
-      {
-        ...config.guard,
-      } as never,
+      config.guard,
     )
     const desired = new Desired({
       config,
@@ -223,7 +221,7 @@ const flows: Prepare = async (count) => {
 
 const entries: Prepare = (count) => {
   const list = Array.from({ length: count }, (_, index) =>
-    index % 2 ? `n${index}.example.com` : `${addressOf(index)}`,
+    index % 2 ? `n${index}.example.com` : addressOf(index),
   ).join('\n')
   const files = fakeEnv({
     [MAIN]: 'allow: [{ file: list, ports: [443] }]\nnever: [198.51.100.0/24]\n',

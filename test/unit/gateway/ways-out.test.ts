@@ -119,7 +119,9 @@ describe('what reaches an upstream of a question for a listed name', () => {
         fc.uint8Array({ maxLength: 30 }),
         async (asking, capitals, flags, option) => {
           const world = new TestGateway()
-          const name = [...NAME].map((letter, at) => (capitals[at] ? letter.toUpperCase() : letter)).join('')
+          const name = NAME.split('')
+            .map((letter, at) => (capitals[at] ? letter.toUpperCase() : letter))
+            .join('')
           const message = question({ ...asking, name })
           message.writeUInt16BE(flags & 0x07f0, 2)
           // The last two bytes are the length of the options.
