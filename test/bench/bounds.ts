@@ -162,7 +162,7 @@ const networks: Prepare = async (count) => {
       generation: 1,
       held: () => [],
     })
-    return [plan, desired.dataplane]
+    return [plan, desired.dataplane()]
   }
 }
 
@@ -249,7 +249,7 @@ const KINDS: readonly (readonly [string, number, Prepare])[] = [
     250,
     (count) => inventoryWork(Array.from({ length: count }, (_, index) => container(index))),
   ],
-  ['networks', 125, networks],
+  ['networks', 250, networks],
   ['events of the engine', 25_000, events],
   ['flows judged, with as many names and networks', 10_000, flows],
   ['entries of the config', 25_000, entries],
