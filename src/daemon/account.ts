@@ -104,6 +104,16 @@ export class Account {
     else this.health.bad('gateway', problem)
   }
 
+  gatewayRoomIs(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('gateway-room')
+    else this.health.bad('gateway-room', problem)
+  }
+
+  gatewayPortIs(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('gateway-port')
+    else this.health.bad('gateway-port', problem)
+  }
+
   /** What a person's `embargod verify` found. */
   verified(proof: {
     readonly atMs: number

@@ -12,6 +12,8 @@ export interface KernelAdmissionOptions {
   readonly lane: Lane
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
+  /** A name has no room for what somebody asked for. */
+  readonly onFull: (name: Hostname, asker: string) => void
   /** It is held anew. */
   readonly onIncluded: (address: Address) => void
   /** The kernel did not take an address: a set is gone, or full. */
@@ -24,8 +26,12 @@ const NOTHING: ReadonlySet<Address> = new Set()
 export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
-  admit(as: readonly Hostname[], addresses: readonly GivenAddress[]): ReturnType<Admission['admit']> {
-    const { ledger, isHostAddress, desired, lane, onChange, onIncluded, onFailure } = this.options
+  admit(
+    as: readonly Hostname[],
+    addresses: readonly GivenAddress[],
+    asker: string,
+  ): ReturnType<Admission['admit']> {
+    const { ledger, isHostAddress, desired, lane, onChange, onFull, onIncluded, onFailure } = this.options
     const nowMs = Date.now()
     // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
     if (as.length === 0) {
@@ -35,9 +41,12 @@ export class KernelAdmission implements Admission {
     }
     const places: { set: string; element: string }[] = []
     const accepted = new Set<Address>()
+    let isFull = false
     for (const name of as) {
-      const { held, changed } = ledger.admit(name, addresses, nowMs, isHostAddress)
+      const { held, full, changed } = ledger.admit(name, addresses, asker, nowMs, isHostAddress)
       if (changed) onChange()
+      if (full) onFull(name, asker)
+      isFull ||= full
       for (const one of held) {
         accepted.add(one.address)
         // What a look-up brought meanwhile is the membership's only at the next pass.
@@ -56,7 +65,7 @@ export class KernelAdmission implements Admission {
       for (const { set, element } of places) desired.membership.touch(set, element)
       onFailure()
     })
-    return { refused, done }
+    return { refused, done, isFull: isFull && accepted.size === 0 }
   }
 }
 

@@ -10,6 +10,7 @@ import { libcOrWhyNot } from '../system/libc.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import type { Account } from './account.ts'
 import { KernelAdmission } from './admission.ts'
+import { CrowdedNames } from './crowded-names.ts'
 import { DnsGateway } from './dns-gateway.ts'
 import type { Names } from './names.ts'
 import type { OwnServers } from './own-servers.ts'
@@ -54,6 +55,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   } = parts
   let faultsToldAgainMs = 0
   let isSpeedTold = false
+  const crowded = new CrowdedNames((problem) => account.gatewayRoomIs(problem))
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
       ledger: names.ledger,
@@ -61,6 +63,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       desired,
       lane,
       onChange: () => names.changed(),
+      onFull: (name, asker) => crowded.note(name, asker),
       onIncluded,
       onFailure: onUnadmitted,
     }),
@@ -91,6 +94,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       if (report.outcome === 'answered') saves.request()
     },
     onState: (problem) => account.gatewayIs(problem),
+    onPort: (problem) => account.gatewayPortIs(problem),
     onFault: (error) => {
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS

@@ -356,7 +356,7 @@ export class Daemon {
       },
       conntrack: this.#drivers.conntrack,
       generation,
-      everHeld: (name, address) => ledger.everHeld(name, address),
+      everHeldBy: (addresses) => ledger.everHeldBy(addresses),
       keepGeneration: (next) => store.save('generation', next, saved.savedGeneration),
       adopt: (known, nowMs) => {
         this.#names.adopt(known, this.#desired.membership, this.#desired.config.resolver.maxStaleMs, nowMs)

@@ -12,12 +12,15 @@ import { oneAtATime } from '../system/one-at-a-time.ts'
 import type { Inventory } from '../workloads/model.ts'
 import { answeringOf } from './askers.ts'
 import { messageOf } from './health.ts'
+import { PortWatch } from './port-watch.ts'
 
 export interface DnsGatewayOptions {
   readonly admission: Admission
   readonly onQuery: (report: QueryReport) => void
   /** It answers (undefined), or why it does not. */
   readonly onState: (problem: string | undefined) => void
+  /** Nobody else takes questions at its port (undefined), or who does. */
+  readonly onPort: (problem: string | undefined) => void
   /** A fault of our own, which cost one container one answer. */
   readonly onFault: (error: unknown) => void
   /** Sockets that the service manager holds open for us. */
@@ -36,6 +39,7 @@ const RETRY_MS = 2_000
 /** The gateway as a part of the daemon: there while the config asks for it, with the sockets that it listens and asks by. */
 export class DnsGateway {
   readonly #options: DnsGatewayOptions
+  readonly #portWatch: PortWatch
   /** Also after its end, for what it has in its cache. */
   #gateway: Gateway | undefined
   #upstreams: Upstreams | undefined
@@ -47,6 +51,7 @@ export class DnsGateway {
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
+    this.#portWatch = new PortWatch({ onState: options.onPort })
   }
 
   get upstreamHealth(): readonly UpstreamHealth[] {
@@ -110,10 +115,12 @@ export class DnsGateway {
     // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
     setFlagsFromString('--no-optimize-for-size')
     await this.#listen(config.dns.port)
+    await this.#portWatch.watch(config.dns.port)
     return servers.length > 0 ? undefined : 'the DNS gateway has nobody to ask: name servers in dns.upstreams'
   }
 
   async #close(): Promise<undefined> {
+    this.#portWatch.stop()
     await this.#listener?.socket.close()
     this.#listener = undefined
     this.#upstreams?.close()

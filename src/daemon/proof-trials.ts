@@ -59,10 +59,7 @@ const judgeBy =
       {
         chains,
         // The source is nobody's, so it is in no set.
-        inSet: (set, fields) =>
-          fields === 'dst' &&
-          (membership.has(set, destination) ||
-            membership.networksOf(set).some((network) => cidrContains(network, destination))),
+        inSet: (set, fields) => fields === 'dst' && membership.covers(set, destination),
       },
     )
     return { allowed: verdict === 'returned' && approved, provisos }

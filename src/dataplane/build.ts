@@ -6,7 +6,7 @@ import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
 import { errorRules, judgeRules } from './chains/judge.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
-import { dnatRules } from './chains/metadata.ts'
+import { dnatRules, wrappedChain } from './chains/metadata.ts'
 import { bridgedRules, internetRules, okRules, passRules } from './chains/policy.ts'
 import { rightsChains } from './chains/rights.ts'
 import type { Chain, Dataplane, Ruleset, SetSpec } from './model.ts'
@@ -63,6 +63,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.published, rules: publishedRules(input) },
     { table: 'filter', name: CHAIN.dns, rules: dnsBudgetRules(input.config.dns.ratePerContainer, family) },
     { table: 'filter', name: CHAIN.dnat, rules: dnatRules(input, family) },
+    ...(family === 6 ? [wrappedChain(input)] : []),
     { table: 'filter', name: CHAIN.internet, rules: internetRules(family) },
     ...gatewayChains(input, family),
     ...rightsChains(input, family),

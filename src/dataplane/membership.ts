@@ -1,5 +1,6 @@
 import { splitForIpset } from '../net/cidr.ts'
-import { FAMILIES, familyOf, type Cidr, type Family, type Hostname } from '../net/types.ts'
+import { CidrIndex } from '../net/cidr-index.ts'
+import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import { allowSet } from './names.ts'
@@ -35,7 +36,7 @@ export class Membership {
   #dirty = new Map<string, Set<string>>()
   #all = true
   /** Names bring addresses only, so networks change with the policy alone. */
-  #networks = new Map<string, readonly Cidr[]>()
+  #networks = new Map<string, CidrIndex>()
 
   /** Starts over: after a change of policy or of the networks. */
   rebuild(
@@ -131,11 +132,15 @@ export class Membership {
     return sets
   }
 
-  /** The elements of a set that are networks rather than addresses. */
-  networksOf(set: string): readonly Cidr[] {
+  /** Does the set hold the address, by itself or within a network? */
+  covers(set: string, address: Address): boolean {
+    return this.has(set, address) || this.#indexOf(set).has(address)
+  }
+
+  #indexOf(set: string): CidrIndex {
     let networks = this.#networks.get(set)
     if (!networks) {
-      networks = [...this.elementsOf(set)].filter((element) => element.includes('/')) as Cidr[]
+      networks = new CidrIndex([...this.elementsOf(set)].filter((element) => element.includes('/')) as Cidr[])
       this.#networks.set(set, networks)
     }
     return networks

@@ -1,4 +1,4 @@
-import type { Address, Cidr, Family, Protocol } from '../net/types.ts'
+import type { Address, Cidr, Family, MaskedAddress, Protocol } from '../net/types.ts'
 
 /** The firewall as data: what a backend has to put into the kernel. Nothing in here does I/O. */
 export interface Dataplane {
@@ -51,7 +51,7 @@ export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UN
 export type Match =
   /** A trailing `+` stands for any ending. */
   | { readonly kind: 'in' | 'out'; readonly name: string }
-  | { readonly kind: 'destination'; readonly cidr: Cidr }
+  | { readonly kind: 'destination'; readonly cidr: MaskedAddress }
   | { readonly kind: 'icmpType'; readonly type: number }
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }

@@ -32,6 +32,7 @@ export const CHAIN = {
   source: 'EMBARGOD-SOURCE',
   published: 'EMBARGOD-PUBLISHED',
   dnat: 'EMBARGOD-DNAT',
+  wrapped: 'EMBARGOD-WRAPPED',
   dns: 'EMBARGOD-DNS',
   nat: 'EMBARGOD-NAT',
   redirect: 'EMBARGOD-REDIRECT',

@@ -2,7 +2,14 @@ import { cidrTest } from '../net/cidr.ts'
 import { bytesOf } from '../net/address.ts'
 import { coversPort } from '../net/ports.ts'
 import { INSTANCE_METADATA } from '../net/metadata.ts'
-import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
+import {
+  familyOf,
+  type Address,
+  type Cidr,
+  type Hostname,
+  type MaskedAddress,
+  type PortList,
+} from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Flow } from './flow.ts'
@@ -34,10 +41,11 @@ export interface RevokeInput {
   readonly resolvers: readonly Address[]
   /** Subnets of guarded networks: flows from elsewhere are not ours. */
   readonly sources: readonly Cidr[]
-  readonly everHeld: (name: Hostname, address: Address) => boolean
+  /** Of these addresses, which names hold or held each. */
+  readonly everHeldBy: (addresses: ReadonlySet<Address>) => ReadonlyMap<Address, ReadonlySet<Hostname>>
   /** Forbidden but for DNS: a resolver may be a metadata address. */
-  readonly metadata: readonly Cidr[]
-  readonly never: readonly Cidr[]
+  readonly metadata: readonly MaskedAddress[]
+  readonly never: readonly MaskedAddress[]
 }
 
 /** Judges every flow from a guarded network by the rules in force. Pure: nothing is asked of the kernel. */
@@ -48,20 +56,28 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
   const isBridged = withinOne(input.sources)
   const isForbidden = anyOf([...input.metadata, ...input.never])
   const judge = permission(input)
-  const history = namesByPorts(input.policies)
+  const forbidden: { readonly flow: Flow; readonly tuple: string }[] = []
   for (const flow of flows) {
     const tuple = tupleOf(flow)
     // What stays within one network is nobody's right to give or take.
     if (tuple === undefined || !isSource(flow.source) || isBridged(flow)) continue
-    if (judge(flow)) continue
+    if (!judge(flow)) forbidden.push({ flow, tuple })
+  }
+  // Asked once for all of them: flows and names are many, and each with each would be too many.
+  const history = input.everHeldBy(new Set(forbidden.map(({ flow }) => flow.destination)))
+  const groups = input.policies.policies.flatMap(({ id, groups: all }) =>
+    all.map((group) => ({ id, ...group })),
+  )
+  for (const { flow, tuple } of forbidden) {
     const family = familyOf(flow.destination)
+    const heldBy = [...(history.get(flow.destination) ?? [])]
+    const { policies } = input.rightsOf(flow.source)
     const lingers =
+      heldBy.length > 0 &&
       !isForbidden(flow.destination) &&
-      history.some(
-        ({ policy, ports, names }) =>
-          input.rightsOf(flow.source).policies.includes(policy) &&
-          covers(ports, flow) &&
-          names.some((name) => input.everHeld(name, flow.destination)),
+      groups.some(
+        ({ id, ports, names }) =>
+          policies.includes(id) && covers(ports, flow) && heldBy.some((name) => names.has(name)),
       )
     push(lingers ? linger : revoked, lingers ? lingerSet(family) : revokedSet(family), tuple)
   }
@@ -102,7 +118,7 @@ function isAllowed(flow: Flow, input: RevokeInput): boolean {
       (policy.groups.some(
         (group) =>
           covers(group.ports, flow) &&
-          inSet(input.membership, allowSet(policy.id, group.ports, family), flow.destination),
+          input.membership.covers(allowSet(policy.id, group.ports, family), flow.destination),
       ) ||
         (policy.internet.some((ports) => covers(ports, flow)) &&
           !anyOf(PRIVATE_RANGES[family])(flow.destination))),
@@ -115,21 +131,9 @@ export function tupleOf(flow: Flow): string | undefined {
   return `${flow.source},${flow.protocol}:${flow.port},${flow.destination}`
 }
 
-function inSet(membership: Membership, set: string, address: Address): boolean {
-  if (membership.has(set, address)) return true
-  for (const element of membership.networksOf(set)) if (cidrTest(element)(bytesOf(address))) return true
-  return false
-}
-
 const covers = (ports: PortList, { protocol, port }: Flow): boolean => coversPort(ports, protocol, port)
 
-function namesByPorts(policies: Policies): { policy: string; ports: PortList; names: Hostname[] }[] {
-  return policies.policies.flatMap((policy) =>
-    policy.groups.map((group) => ({ policy: policy.id, ports: group.ports, names: [...group.names.keys()] })),
-  )
-}
-
-function anyOf(cidrs: readonly Cidr[]): (address: Address) => boolean {
+function anyOf(cidrs: readonly MaskedAddress[]): (address: Address) => boolean {
   const tests = cidrs.map((cidr) => cidrTest(cidr))
   return (address) => {
     const bytes = bytesOf(address)

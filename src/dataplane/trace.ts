@@ -1,5 +1,6 @@
 import { CLASS_MASK } from '../config/model.ts'
-import { cidrContains } from '../net/cidr.ts'
+import { bytesOf } from '../net/address.ts'
+import { cidrTest } from '../net/cidr.ts'
 import { familyOf, type Address, type Protocol } from '../net/types.ts'
 import { ECHO_REQUEST } from './icmp.ts'
 import type { Match, Target } from './model.ts'
@@ -121,7 +122,7 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
     case 'out':
       return match.name === packet.outInterface
     case 'destination':
-      return cidrContains(match.cidr, packet.destination)
+      return cidrTest(match.cidr)(bytesOf(packet.destination))
     case 'protocol':
       return match.protocol === packet.protocol
     // A packet has a protocol that can be allowed by name.

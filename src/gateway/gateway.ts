@@ -2,27 +2,22 @@ import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
 import { MalformedMessage } from '../resolve/message-reader.ts'
+import { forwardedOf, isAskable, type Forwarded } from './askable.ts'
 import { Cache, type Cached } from './cache.ts'
 import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
 import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
-import { dotted, isBad, readQuery, type Query } from './query.ts'
+import { isBad, readQuery, type Query } from './query.ts'
 import { QueryRates } from './rate.ts'
 import { readReply, type Reply, type ResourceRecord } from './reply.ts'
+import { targetsOf } from './targets.ts'
 import { RCODE, TYPE, typeName } from './types.ts'
+import { isCut } from './upstream-message.ts'
 
 export interface Upstream {
   /** `done` is called once, now or later, with the answer, or with why there is none. */
-  ask(
-    question: {
-      readonly name: string
-      readonly type: number
-      readonly dnssecOk: boolean
-      readonly checkingDisabled: boolean
-    },
-    done: (result: Buffer | Error) => void,
-  ): void
+  ask(question: Forwarded, done: (result: Buffer | Error) => void): void
 }
 
 export interface GatewayOptions {
@@ -53,6 +48,8 @@ interface Ask {
   readonly source: string
   readonly name: string | undefined
   readonly grants: readonly Grant[]
+  /** The name is in no list: the answer to an earlier question led to it. */
+  readonly isLearned: boolean
   /** Of which the grants are. */
   readonly names: NameTable
   readonly isUdp: boolean
@@ -141,18 +138,26 @@ export class Gateway {
       return true
     }
     const name = query.dotted
-    const grants = name === undefined ? [] : this.#grantsOf(asker, source, name)
     const { names } = this.#answering
-    const ask: Ask = { query, asker, source, name, grants, names, isUdp, startedMs, respond }
+    const listed = name === undefined ? NOBODY : ownOf(asker, names.match(name))
+    // Another container may have the address by now: what it learned is compared with whose lists hold.
+    const grants =
+      listed.length > 0 || name === undefined
+        ? listed
+        : ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
+    const isLearned = grants !== listed
+    const ask: Ask = { query, asker, source, name, grants, isLearned, names, isUdp, startedMs, respond }
     if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#deny(ask)
-    else this.#answer(ask)
+    else if (isAskable(query.type, asker, isLearned)) this.#answer(ask)
+    else this.#leaveEmpty(ask)
     return true
   }
 
-  #grantsOf(asker: Asker, source: Address, name: string): readonly Grant[] {
-    const granted = ownOf(asker, this.#answering.names.match(name))
-    // Another container may have the address by now.
-    return granted.length > 0 ? granted : ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
+  /** The name is allowed and the type is not. Any error would be taken for one of the name: that it has no such record is what clients cope with. */
+  #leaveEmpty(ask: Ask): void {
+    // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
+    respondTo(ask, encodeError(ask.query, ask.query.type === TYPE.ANY ? RCODE.notImp : RCODE.noError))
+    this.#tell(ask, 'denied')
   }
 
   #deny(ask: Ask): void {
@@ -171,16 +176,12 @@ export class Gateway {
 
   #answer(ask: Ask): void {
     const { query } = ask
-    // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
-    if (query.type === TYPE.ANY) {
-      respondTo(ask, encodeError(query, RCODE.notImp))
-      return this.#tell(ask, 'answered')
-    }
-    const key = keyOf(query)
+    const forwarded = forwardedOf(query, ask.asker)
+    const key = keyOf(forwarded)
     const nowMs = this.#nowMs()
     const cached = this.cache.fresh(key, nowMs)
     if (cached) return this.#give(ask, cached.replyTo(query), 'cached', ageOf(cached, nowMs))
-    this.#fetch(key, query, (reply) => {
+    this.#fetch(key, forwarded, (reply) => {
       if (reply) return this.#give(ask, reply, 'answered', 0)
       const stale = this.cache.stale(key, this.#nowMs())
       if (stale) return this.#give(ask, stale.replyTo(query), 'stale', Number.POSITIVE_INFINITY)
@@ -189,7 +190,7 @@ export class Gateway {
     })
   }
 
-  #fetch(key: string, { name, type, checkingDisabled, edns }: Query, done: Waiting): void {
+  #fetch(key: string, forwarded: Forwarded, done: Waiting): void {
     const known = this.#asked.get(key)
     if (known) {
       known.push(done)
@@ -197,7 +198,7 @@ export class Gateway {
     }
     const waiting = [done]
     this.#asked.set(key, waiting)
-    const dnssecOk = edns?.dnssecOk ?? false
+    const { name, type } = forwarded
     const end = (result: Buffer | Error): void => {
       const reply = result instanceof Error ? undefined : this.#take(result, key, name, type)
       this.#asked.delete(key)
@@ -210,7 +211,7 @@ export class Gateway {
       }
     }
     try {
-      this.#upstream.ask({ name, type, checkingDisabled, dnssecOk }, end)
+      this.#upstream.ask(forwarded, end)
     } catch (error) {
       this.#onFault(error)
       // Or whoever asks for the name later would wait with those for ever.
@@ -252,9 +253,23 @@ export class Gateway {
         : Math.max(0, this.#heldTtl(ttl) - ageSeconds)
     const given = addressesOf(reply, ttlOf)
     this.#learn(ask, reply, ttlOf)
+    // Of what does not fit a datagram is told nothing, so nothing has to be held: the client comes by TCP.
+    if (ask.isUdp && given.length > FEW_ADDRESSES) {
+      const message = encodeReply(ask.query, reply, { isUdp: true, ttlOf })
+      if (isCut(message)) {
+        respondTo(ask, message)
+        return this.#tell(ask, outcome)
+      }
+    }
     const as = ask.grants.map((grant) => grant.as)
-    const { refused, done } =
-      given.length > 0 ? this.#admission.admit(as, given) : { refused: NONE, done: undefined }
+    const { refused, done, isFull } =
+      given.length > 0
+        ? this.#admission.admit(as, given, ask.asker.name)
+        : { refused: NONE, done: undefined, isFull: false }
+    if (isFull) {
+      respondTo(ask, encodeError(ask.query, RCODE.servFail))
+      return this.#tell(ask, 'crowded')
+    }
     const told = refused.size === 0 ? reply : without(refused, reply)
     const send = (held: boolean): void => {
       respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
@@ -272,14 +287,13 @@ export class Gateway {
     })
   }
 
-  /** Hosts behind a service are asked for next. */
-  #learn({ source, grants, names, query }: Ask, { answers }: Reply, ttlOf: (ttl: number) => number): void {
-    if (!LEADING.has(query.type) || names !== this.#answering.names) return
-    for (const { type, target, ttlSeconds } of answers) {
-      const name = type === query.type && target !== undefined ? dotted(target) : undefined
-      if (name === undefined) continue
-      const untilMs = this.#nowMs() + Math.max(1, ttlOf(ttlSeconds)) * 1000
-      this.#learned.learn(source, name, grants, untilMs)
+  /** Hosts behind a service are asked for next. Only a listed name leads to others: each further step would be a way to go on for ever. */
+  #learn(ask: Ask, { answers }: Reply, ttlOf: (ttl: number) => number): void {
+    const { source, grants, isLearned, names, query, name = '' } = ask
+    if (grants.length === 0 || isLearned || names !== this.#answering.names) return
+    for (const target of targetsOf(name, query.type, answers, grants)) {
+      const untilMs = this.#nowMs() + Math.max(1, ttlOf(target.ttlSeconds)) * 1000
+      this.#learned.learn(source, target.name, target.grants, untilMs)
     }
   }
 
@@ -306,15 +320,18 @@ const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
   authenticated: false,
 })
 
+/** So many fit any datagram but the smallest. */
+const FEW_ADDRESSES = 20
+
 const NONE: ReadonlySet<Address> = new Set()
-const LEADING: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])
+const NOBODY: readonly Grant[] = []
 
 const UNIT_SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const
 const perSecond = ({ config: { ratePerContainer: rate } }: Answering): number =>
   rate.count / UNIT_SECONDS[rate.per]
 
-const keyOf = ({ type, edns, checkingDisabled, name }: Query): string =>
-  `${type} ${edns?.dnssecOk ? 1 : 0}${checkingDisabled ? 1 : 0} ${name}`
+const keyOf = ({ type, dnssecOk, checkingDisabled, name }: Forwarded): string =>
+  `${type} ${dnssecOk ? 1 : 0}${checkingDisabled ? 1 : 0} ${name}`
 
 const ageOf = ({ storedAtMs }: Cached, nowMs: number): number => Math.floor((nowMs - storedAtMs) / 1000)
 

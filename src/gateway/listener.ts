@@ -3,6 +3,7 @@ import { Frames } from '../resolve/frames.ts'
 import { bindDatagrams } from '../system/datagrams/datagrams.ts'
 import type { BindOptions, Datagrams } from '../system/datagrams/model.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
+import { Connections } from './connections.ts'
 import type { Respond } from './gateway.ts'
 
 export interface ListenerOptions {
@@ -22,9 +23,10 @@ const PLACES = [
 ] as const
 /** A rush of questions waits here while something else is computed. */
 const RECEIVE_BYTES = 4 << 20
-const MOST_CONNECTIONS = 1_000
-const CONNECTIONS_PER_SOURCE = 16
+const CONNECTIONS = { most: 1_000, perSource: 16 }
 const CONNECTION_IDLE_MS = 10_000
+/** Whoever connects to ask does so at once. */
+const FIRST_QUESTION_MS = 3_000
 /** Questions of one connection that may be on their way: more of them wait in the kernel. */
 const QUESTIONS_PER_CONNECTION = 64
 
@@ -33,7 +35,7 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #datagrams: Datagrams[] = []
   readonly #servers: Server[] = []
-  readonly #connections = new Map<Socket, string>()
+  readonly #connections = new Connections<Socket>(CONNECTIONS)
 
   private constructor(options: ListenerOptions) {
     this.#options = options
@@ -63,7 +65,7 @@ export class Listener {
 
   async close(): Promise<void> {
     for (const socket of this.#datagrams) socket.close()
-    for (const connection of this.#connections.keys()) connection.destroy()
+    for (const connection of this.#connections.all()) connection.destroy()
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
   }
 
@@ -107,7 +109,6 @@ export class Listener {
   #openTcp(where: ListenOptions | { readonly fd: number }): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
       const server = createServer({ noDelay: true }, (connection) => this.#serve(connection))
-      server.maxConnections = MOST_CONNECTIONS
       server.once('error', reject)
       server.listen(where, () => {
         server.removeListener('error', reject)
@@ -125,12 +126,11 @@ export class Listener {
 
   #serve(connection: Socket): void {
     const from = connection.remoteAddress
-    const open = [...this.#connections.values()].filter((one) => one === from).length
-    if (from === undefined || open >= CONNECTIONS_PER_SOURCE) {
+    // The redirect gives it an address of the bridge that it came in by.
+    if (from === undefined || !this.#connections.add(connection, from, connection.localAddress ?? '')) {
       connection.destroy()
       return
     }
-    this.#connections.set(connection, from)
     let onTheWay = 0
     /** Who asks faster than it reads waits. */
     const regulate = (): void => {
@@ -139,9 +139,12 @@ export class Listener {
     }
     const frames = new Frames((message) => {
       onTheWay++
+      this.#connections.asked(connection, 1)
+      connection.setTimeout(CONNECTION_IDLE_MS)
       regulate()
       const isTaken = this.#options.onMessage(message, from, false, (answer) => {
         onTheWay--
+        this.#connections.asked(connection, -1)
         if (connection.destroyed) return
         const length = Buffer.alloc(2)
         length.writeUInt16BE(answer.length)
@@ -150,7 +153,7 @@ export class Listener {
       })
       if (!isTaken) connection.destroy()
     })
-    connection.setTimeout(CONNECTION_IDLE_MS, () => connection.destroy())
+    connection.setTimeout(FIRST_QUESTION_MS, () => connection.destroy())
     connection.on('data', (chunk) => frames.push(chunk))
     connection.on('drain', regulate)
     connection.on('error', () => connection.destroy())

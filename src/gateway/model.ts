@@ -30,18 +30,26 @@ export interface GivenAddress {
 /** Where addresses go before an answer that names them leaves. */
 export interface Admission {
   /**
-   * Books addresses under the names and patterns that grant them. `refused` are those that no name may lead to. `done` is undefined when the kernel holds
-   * all others already for long enough; it rejects when they could not be brought there.
+   * Books addresses under the names and patterns that grant them. `refused` are those that no name may lead to, and those for which there is no room;
+   * `isFull`: there was room for none. `done` is undefined when the kernel holds all others already for long enough; it rejects when they could not be
+   * brought there.
+   * @param asker who is told of them, and has a share of the room
    */
   admit(
     as: readonly Hostname[],
     addresses: readonly GivenAddress[],
-  ): { readonly refused: ReadonlySet<Address>; readonly done: Promise<void> | undefined }
+    asker: string,
+  ): {
+    readonly refused: ReadonlySet<Address>
+    readonly isFull?: boolean
+    readonly done: Promise<void> | undefined
+  }
 }
 
 /**
  * `answered`: by an upstream; `cached`: without one; `stale`: from an answer whose time was over, since no upstream answers; `denied`: the name is not
- * allowed; `withheld`: the kernel did not hold its addresses in time; `failed`: no upstream answered; `limited`: too many questions of one
+ * allowed; `withheld`: the kernel did not hold its addresses in time; `crowded`: the
+ * name has no room for them that others were not promised; `failed`: no upstream answered; `limited`: too many questions of one
  * container; `malformed`: no question.
  */
 export const OUTCOMES = [
@@ -50,6 +58,7 @@ export const OUTCOMES = [
   'stale',
   'denied',
   'withheld',
+  'crowded',
   'failed',
   'limited',
   'malformed',

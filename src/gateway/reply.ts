@@ -35,6 +35,10 @@ const MAX_CHAIN = 16
 const HIGHEST_TTL = 0x7fff_ffff
 /** A message of 64 KiB holds no more records than that of any use. */
 const MOST_RECORDS = 5_000
+/** The rest is not even read: who makes answers of 4,000 records that hold for no time would keep us reading. */
+const MOST_ANSWERS = 512
+/** Each has to be booked and known to the kernel whenever the answer is given: of more than anybody connects to the first ones serve. */
+const MOST_ADDRESSES = 256
 
 /**
  * Reads a message of an upstream, whose id and question were compared already. Keeps of it what is reached from the question by its
@@ -47,9 +51,14 @@ export function readReply(message: Buffer, name: string, type: number): Reply {
   reader.skip(4)
   const flags = message.readUInt16BE(2)
   const rcode = flags & 0x000f
-  const records = readSection(reader, message.readUInt16BE(6))
-  const answers = related(records, name, type)
-  const authority = readSection(reader, message.readUInt16BE(8)).filter((record) => PROOFS.has(record.type))
+  const count = message.readUInt16BE(6)
+  const records = readSection(reader, Math.min(count, MOST_ANSWERS))
+  const answers = upTo(MOST_ADDRESSES, related(records, name, type))
+  // Where so much is answered nothing is absent that would have to be proven.
+  const authority =
+    count > MOST_ANSWERS
+      ? []
+      : readSection(reader, message.readUInt16BE(8)).filter((record) => PROOFS.has(record.type))
   return {
     rcode,
     authenticated: (flags & 0x0020) !== 0,
@@ -57,6 +66,12 @@ export function readReply(message: Buffer, name: string, type: number): Reply {
     authority: isNegative(rcode, answers, type) ? authority : [],
     ttlSeconds: lifetime(rcode, answers, authority, type),
   }
+}
+
+function upTo(most: number, answers: readonly ResourceRecord[]): readonly ResourceRecord[] {
+  if (answers.length <= most) return answers
+  let left = most
+  return answers.filter(({ addresses }) => addresses.length === 0 || (left -= addresses.length) >= 0)
 }
 
 const PROOFS: ReadonlySet<number> = new Set([TYPE.SOA, TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3])

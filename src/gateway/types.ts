@@ -9,6 +9,7 @@ export const TYPE = {
   TXT: 16,
   AAAA: 28,
   SRV: 33,
+  NAPTR: 35,
   DNAME: 39,
   OPT: 41,
   RRSIG: 46,
@@ -19,6 +20,7 @@ export const TYPE = {
   IXFR: 251,
   AXFR: 252,
   ANY: 255,
+  CAA: 257,
 } as const
 
 const NAMES: ReadonlyMap<number, string> = new Map(

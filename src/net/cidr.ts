@@ -1,5 +1,5 @@
 import { bytesOf, formatAddress, isMapped, parseBytes } from './address.ts'
-import type { Address, Cidr } from './types.ts'
+import type { Address, Cidr, MaskedAddress } from './types.ts'
 
 const PREFIX = /^(0|[1-9][0-9]{0,2})$/
 
@@ -37,9 +37,20 @@ export function cidrContains(outer: Cidr, inner: Cidr | Address): boolean {
 }
 
 /** {@link cidrContains} for one network and many addresses, given as bytes. */
-export function cidrTest(cidr: Cidr): (address: readonly number[]) => boolean {
-  const { bytes, prefix } = partsOf(cidr)
-  return (address) => address.length === bytes.length && sameLead(bytes, address, prefix)
+export function cidrTest(network: MaskedAddress): (address: readonly number[]) => boolean {
+  const { bytes, mask } = maskOf(network)
+  return (address) =>
+    address.length === bytes.length &&
+    bytes.every((byte, i) => ((byte ^ (address[i] ?? 0)) & (mask[i] ?? 0)) === 0)
+}
+
+/** Address and mask, byte by byte; both are the caller's own. */
+export function maskOf(network: MaskedAddress): { bytes: number[]; mask: number[] } {
+  const [address = '', mask = ''] = network.split('/')
+  const bytes = bytesOf(address as Address)
+  if (mask.includes(':')) return { bytes, mask: bytesOf(mask as Address) }
+  const prefix = mask === '' ? bytes.length * 8 : Number(mask)
+  return { bytes, mask: bytes.map((_, i) => maskByte(prefix, i)) }
 }
 
 /** Have the two an address in common? Two networks overlap only when one holds the other. */

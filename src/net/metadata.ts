@@ -1,4 +1,5 @@
-import type { Cidr } from './types.ts'
+import { familyOf, type Cidr, type Family, type MaskedAddress } from './types.ts'
+import { wrappedForms } from './wrapped.ts'
 
 const cidr = (text: string): Cidr => text as Cidr
 
@@ -40,3 +41,17 @@ export const METADATA: { readonly 4: readonly Cidr[]; readonly 6: readonly Cidr[
     cidr('fd00:a9fe:a9fe::1'), // Akamai
   ],
 }
+
+export interface MetadataConfig {
+  readonly block: boolean
+  readonly extra: readonly Cidr[]
+}
+
+/** What is refused ahead of every allow, of one family. */
+export function metadataOf({ block, extra }: MetadataConfig, family: Family): readonly Cidr[] {
+  return block ? [...METADATA[family], ...extra.filter((cidr) => familyOf(cidr) === family)] : []
+}
+
+/** The same for IPv6 addresses that a translator or a tunnel would turn into IPv4 metadata addresses. */
+export const wrappedMetadata = (config: MetadataConfig): readonly MaskedAddress[] =>
+  metadataOf(config, 4).flatMap(wrappedForms)

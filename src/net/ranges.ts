@@ -2,6 +2,7 @@ import { bytesOf } from './address.ts'
 import { cidrTest } from './cidr.ts'
 import { METADATA } from './metadata.ts'
 import type { Address, Cidr } from './types.ts'
+import { ISATAP } from './wrapped.ts'
 
 /**
  * public: an ordinary answer; private: RFC 1918 or ULA, for entries that ask for it; refused: no name may ever lead there. This is a
@@ -32,11 +33,13 @@ const anyOf = (networks: readonly Cidr[]): ((bytes: readonly number[]) => boolea
 const isRefused = anyOf(REFUSED)
 const isPrivate = anyOf(PRIVATE)
 const isNat64 = anyOf(cidrs('64:ff9b::/96'))
+const isCompatible = anyOf(cidrs('::/96'))
+const isIsatap = cidrTest(ISATAP)
 const isLocalNat64 = anyOf(cidrs('64:ff9b:1::/48'))
 const isSixToFour = anyOf(cidrs('2002::/16'))
 const isTeredo = anyOf(cidrs('2001::/32'))
 
-/** What an answer is worth. Answers that wrap IPv4 (NAT64, 6to4, Teredo) are public only if what they wrap is. */
+/** What an answer is worth. Answers that wrap IPv4 (NAT64, 6to4, Teredo, ISATAP, IPv4-compatible) are public only if what they wrap is. */
 export const classify = (address: Address): RangeClass => classifyBytes(bytesOf(address))
 
 function classifyBytes(bytes: readonly number[]): RangeClass {
@@ -47,7 +50,7 @@ function classifyBytes(bytes: readonly number[]): RangeClass {
 
 function wrapsNonPublic(bytes: readonly number[]): boolean {
   const pick = (...indexes: number[]): number[] => indexes.map((index) => bytes[index] ?? 0)
-  if (isNat64(bytes)) return !isPublic(pick(12, 13, 14, 15))
+  if (isNat64(bytes) || isCompatible(bytes) || isIsatap(bytes)) return !isPublic(pick(12, 13, 14, 15))
   if (isSixToFour(bytes)) return !isPublic(pick(2, 3, 4, 5))
   // Server and client: a relay sends to both. The client is stored inverted.
   if (isTeredo(bytes))

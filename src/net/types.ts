@@ -9,6 +9,9 @@ export type Address = string & { readonly __address: true }
 /** A network as ipset prints it: `198.51.100.0/24`, no host bits; a full-length prefix is a bare address. */
 export type Cidr = string & { readonly __cidr: true }
 
+/** As {@link Cidr}, or with a mask that has holes, as rules take it: `2001::5601:0/ffff:ffff::ffff:0`. */
+export type MaskedAddress = Cidr | (string & { readonly __masked: true })
+
 /** A lower-case ASCII (IDNA) name without trailing dot, 2 labels or more, at most 253 characters. */
 export type Hostname = string & { readonly __hostname: true }
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 
 export interface HttpOptions {
   readonly host: string
@@ -31,7 +31,13 @@ export class ListenError extends Error {
 /** Serves `/metrics`, `/healthz` and `/readyz`, reading only; rejects with {@link ListenError}. */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
   const server = createServer(
-    { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5_000 },
+    // Whoever sends nothing is noticed at once: the usual rhythm of looking is half a minute.
+    {
+      maxHeaderSize: 8192,
+      requestTimeout: 10_000,
+      headersTimeout: 5_000,
+      connectionsCheckingInterval: 1_000,
+    },
     (request, response) => {
       answer(request, options).then(
         (reply) => send(request, response, reply),
@@ -39,7 +45,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       )
     },
   )
-  server.maxConnections = 128
+  server.keepAliveTimeout = 5_000
+  keepRoom(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)))
     server.listen(options.port, options.host, resolve)
@@ -54,6 +61,36 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         server.closeAllConnections()
       }),
   }
+}
+
+const MOST_CONNECTIONS = 256
+
+/** Of too many connections the one that was idle the longest gives way: nobody keeps a scrape out by connecting and saying nothing. */
+function keepRoom(server: Server): void {
+  /** The longest idle first; those that are being answered last of all. */
+  const connections = new Set<Socket>()
+  const answering = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    if (connections.size >= MOST_CONNECTIONS) {
+      const [first] = connections
+      const idle = [...connections].find((one) => !answering.has(one)) ?? first
+      if (idle) connections.delete(idle)
+      idle?.destroy()
+    }
+    connections.add(socket)
+    socket.once('close', () => {
+      connections.delete(socket)
+      answering.delete(socket)
+    })
+  })
+  server.on('request', ({ socket }, response) => {
+    answering.add(socket)
+    response.once('close', () => {
+      answering.delete(socket)
+      if (!connections.delete(socket)) return
+      connections.add(socket)
+    })
+  })
 }
 
 interface Reply {

@@ -1,4 +1,4 @@
-import type { Hostname } from '../net/types.ts'
+import type { Hostname, PortList } from '../net/types.ts'
 import type { Policy } from './model.ts'
 import { splitPattern } from '../net/pattern.ts'
 
@@ -9,6 +9,8 @@ export interface Grant {
   readonly as: Hostname
   /** May it resolve to RFC 1918 / ULA? */
   readonly private: boolean
+  /** Those of the entries that list it. */
+  readonly ports: readonly PortList[]
 }
 
 const NOBODY: readonly Grant[] = []
@@ -23,12 +25,17 @@ export class NameTable {
   constructor(policies: readonly Policy[]) {
     const table = new Map<string, Map<string, Grant>>()
     for (const { id, groups } of policies) {
-      for (const { names } of groups) {
+      for (const { ports, names } of groups) {
         for (const [name, mayBePrivate] of names) {
           let grants = table.get(name)
           if (!grants) table.set(name, (grants = new Map()))
-          const wider = mayBePrivate || (grants.get(id)?.private ?? false)
-          grants.set(id, { policy: id, as: name, private: wider })
+          const known = grants.get(id)
+          grants.set(id, {
+            policy: id,
+            as: name,
+            private: mayBePrivate || (known?.private ?? false),
+            ports: [...(known?.ports ?? []), ports],
+          })
         }
       }
     }

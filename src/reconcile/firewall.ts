@@ -1,5 +1,6 @@
-import { METADATA } from '../net/metadata.ts'
-import { FAMILIES, type Address, type Cidr, type Hostname } from '../net/types.ts'
+import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
+import { neverOf } from '../net/never.ts'
+import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
 import { GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { ConntrackDriver } from '../conntrack/driver.ts'
@@ -45,7 +46,7 @@ export interface FirewallOptions {
   readonly drivers: Drivers
   readonly conntrack: ConntrackDriver
   readonly generation: Generation
-  readonly everHeld: (name: Hostname, address: Address) => boolean
+  readonly everHeldBy: RevokeInput['everHeldBy']
   /** Called before the kernel is written when the generation changes: it must not be used twice. */
   readonly keepGeneration: (generation: Generation) => Promise<void>
   /** Told once what an earlier process left in the sets, before anything is compared. */
@@ -226,10 +227,13 @@ export class Firewall {
         ...surroundings.plan.guarded.flatMap((one) => one.subnets),
         ...[...hostAddresses].map((address) => address as string as Cidr),
       ],
-      everHeld: this.#options.everHeld,
+      everHeldBy: this.#options.everHeldBy,
       rightsOf: rightsByAddress(config, surroundings.rights, hostAddresses),
-      metadata: metadataOf(config.metadata),
-      never: config.never,
+      metadata: [
+        ...FAMILIES.flatMap((family) => metadataOf(config.metadata, family)),
+        ...wrappedMetadata(config.metadata),
+      ],
+      never: FAMILIES.flatMap((family) => neverOf(config.never, family)),
     }
   }
 
@@ -249,11 +253,6 @@ export class Firewall {
 }
 
 const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
-
-const metadataOf = (metadata: {
-  readonly block: boolean
-  readonly extra: readonly Cidr[]
-}): readonly Cidr[] => (metadata.block ? [...METADATA[4], ...METADATA[6], ...metadata.extra] : [])
 
 function driftOf(change: Change): DriftKind[] {
   const kinds = new Set<DriftKind>()

@@ -95,18 +95,19 @@ export class Ledger {
   }
 
   /**
-   * Books addresses that a container is told of. They are held for their TTL and `retain` from now on, whatever is known already. `fresh` are those that
-   * were not held, or whose time was extended; a name that is not configured holds none.
+   * Books addresses that a container is told of. They are held for their TTL and `retain` from now on, whatever is known already. Until their TTL is over they
+   * make room for nobody, and below a pattern each asker has a share of the room. A name that is not configured holds none.
    */
   admit(
     name: Hostname,
     given: readonly { readonly address: Address; readonly ttlMs: number }[],
+    asker: string,
     nowMs: number,
     isHostAddress: IsHostAddress,
   ): AdmitResult {
-    const result = this.#names.get(name)?.admit(given, nowMs, isHostAddress, this.#limits)
+    const result = this.#names.get(name)?.admit(given, asker, nowMs, isHostAddress, this.#limits)
     if (result?.changed) this.#changed.add(name)
-    return result ?? { held: [], refused: given.map(({ address }) => address), changed: false }
+    return result ?? { held: [], refused: given.map(({ address }) => address), full: false, changed: false }
   }
 
   /** Lets go what nobody renewed in time: names that nobody resolves again have no later answer that could. */
@@ -121,6 +122,19 @@ export class Ledger {
   /** Does the name hold this address, or did it since the name was configured (of the aged-out ones the newest 2,000 are remembered)? */
   everHeld(name: Hostname, address: Address): boolean {
     return this.#names.get(name)?.everHeld(address) ?? false
+  }
+
+  /** {@link everHeld} for many addresses at once: by going through what is held, not through each name for each address. */
+  everHeldBy(addresses: ReadonlySet<Address>): Map<Address, Set<Hostname>> {
+    const found = new Map<Address, Set<Hostname>>()
+    if (addresses.size === 0) return found
+    for (const [name, record] of this.#names)
+      for (const address of record.everHeldOf(addresses)) {
+        const names = found.get(address)
+        if (names) names.add(name)
+        else found.set(address, new Set([name]))
+      }
+    return found
   }
 
   /** Will {@link takeChanged} tell of this name? */

@@ -50,6 +50,8 @@ export interface AdmitResult {
   readonly held: readonly HeldAddress[]
   /** Because of their range. */
   readonly refused: readonly Address[]
+  /** There was no place for some of them that took none from a promise, or from the share of others. */
+  readonly full: boolean
   /** The name holds other addresses than before. */
   readonly changed: boolean
 }

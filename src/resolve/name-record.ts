@@ -13,20 +13,12 @@ import type {
   RecordResult,
 } from './model.ts'
 import { PastAddresses } from './past-addresses.ts'
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+import { Room, type Kept } from './room.ts'
 
 const ALL_REFUSED: Lookup = { kind: 'error', detail: 'every address was refused because of its range' }
 
 /** Of what was seen within one second the order does not matter. */
 const MOVED_MS = 1_000
-
-/** Who may have to make room. One that was seen again since it was found is none any more. */
-interface Candidate {
-  readonly held: HeldAddress
-  readonly seenAtMs: number
-}
-const LOOKED_FOR_TOGETHER = 64
 
 /** A name that answers with ever new refused addresses shall not fill the memory. */
 const MAX_REFUSED_REMEMBERED = 256
@@ -37,10 +29,8 @@ export class NameRecord {
   #use: NameUse
   readonly #classify: (address: Address) => RangeClass
   /** The longest unseen first. */
-  readonly #held = new Map<Address, Mutable<HeldAddress>>()
-  #longestUnseen: readonly Candidate[] = []
-  #nextUnseen = 0
-  readonly #sizes: Record<Family, number> = { 4: 0, 6: 0 }
+  readonly #held = new Map<Address, Kept>()
+  readonly #rooms: Readonly<Record<Family, Room>> = { 4: new Room(this.#held, 4), 6: new Room(this.#held, 6) }
   readonly #past = new PastAddresses()
   readonly #families: Readonly<Record<Family, FamilyRecord>> = {
     4: new FamilyRecord(4),
@@ -78,13 +68,20 @@ export class NameRecord {
     return this.#held.has(address) || this.#past.has(address)
   }
 
+  /** Which of these: the fewer of both are gone through. */
+  everHeldOf(addresses: ReadonlySet<Address>): Address[] {
+    if (addresses.size <= this.#held.size + this.#past.size)
+      return [...addresses].filter((address) => this.everHeld(address))
+    return [...this.#held.keys(), ...this.#past].filter((address) => addresses.has(address))
+  }
+
   /** Private addresses go, from the history too, when no entry lets the name have them any more: that is a revocation. True when any was held. */
   setUse(use: NameUse): boolean {
     const revoked = this.#use.private && !use.private
     this.#use = use
     if (!revoked) return false
     const sizeBefore = this.#held.size
-    for (const held of this.#held.values()) if (held.private) this.#drop(held.address)
+    for (const held of this.#held.values()) if (held.private) this.#drop(held)
     for (const address of this.#past) if (this.#classify(address) !== 'public') this.#past.delete(address)
     return this.#held.size < sizeBefore
   }
@@ -100,7 +97,7 @@ export class NameRecord {
     const records = lookup.kind === 'addresses' ? lookup.records : []
     const answered = new Set<Address>()
     const refused = new Set<Address>()
-    const fresh: Mutable<HeldAddress>[] = []
+    const fresh: Kept[] = []
     for (const { address, ttlMs } of records) {
       const held = this.#held.get(address)
       const range = this.#rangeOf(address, held, isHostAddress)
@@ -121,6 +118,8 @@ export class NameRecord {
           private: range === 'private',
           seenAtMs: nowMs,
           expiresAtMs: nowMs + life,
+          promisedUntilMs: 0,
+          asker: undefined,
         })
       }
       answered.add(address)
@@ -131,8 +130,8 @@ export class NameRecord {
     const told = { refused: [...refused], refusedNow: this.#rememberRefused(refused) }
     if (answered.size === 0) return this.#result(told)
     const removed = this.#removeExpired(family, answered, nowMs, limits)
-    const evicted = this.#makeRoom(family, (address) => answered.has(address), fresh.length, limits)
-    const room = Math.max(0, limits.maxAddressesPerName - this.#sizes[family])
+    const evicted = this.#makeRoom(family, answered, fresh.length, nowMs, limits)
+    const room = Math.max(0, limits.maxAddressesPerName - this.#rooms[family].size)
     const added = fresh.slice(0, room)
     for (const item of added) this.#hold(item)
     return this.#result({
@@ -145,13 +144,14 @@ export class NameRecord {
 
   admit(
     given: readonly { readonly address: Address; readonly ttlMs: number }[],
+    asker: string,
     nowMs: number,
     isHostAddress: (address: Address) => boolean,
     limits: LedgerLimits,
   ): AdmitResult {
     const held: HeldAddress[] = []
     const refused: Address[] = []
-    const fresh: Mutable<HeldAddress>[] = []
+    const fresh: Kept[] = []
     for (const { address, ttlMs } of given) {
       const known = this.#held.get(address)
       const range = this.#rangeOf(address, known, isHostAddress)
@@ -160,39 +160,50 @@ export class NameRecord {
         continue
       }
       if (!known) {
-        const expiresAtMs = nowMs + ttlMs + limits.retainMs
-        const isPrivate = range === 'private'
-        fresh.push({ address, family: familyOf(address), private: isPrivate, seenAtMs: nowMs, expiresAtMs })
+        fresh.push({
+          address,
+          family: familyOf(address),
+          private: range === 'private',
+          seenAtMs: nowMs,
+          expiresAtMs: nowMs + ttlMs + limits.retainMs,
+          promisedUntilMs: nowMs + ttlMs,
+          asker,
+        })
         continue
       }
       // Not each time: a map in which one key is moved again and again gets slow.
       if (nowMs - known.seenAtMs >= MOVED_MS) this.#moveLast(known)
       known.seenAtMs = Math.max(known.seenAtMs, nowMs)
       known.expiresAtMs = Math.max(known.expiresAtMs, nowMs + ttlMs + limits.retainMs)
+      known.promisedUntilMs = Math.max(known.promisedUntilMs, nowMs + ttlMs)
       held.push(known)
     }
-    if (fresh.length === 0) return { held, refused, changed: false }
-    const isGiven = (address: Address): boolean => given.some((one) => one.address === address)
+    if (fresh.length === 0) return { held, refused, full: false, changed: false }
+    const isGiven = new Set(given.map(({ address }) => address))
+    const added: Kept[] = []
+    // Once there was no place for one of this answer there is none for those behind it.
+    const isFull: Record<Family, boolean> = { 4: false, 6: false }
     for (const item of fresh) {
-      const { address, family, expiresAtMs } = item
+      const { address, family, expiresAtMs, promisedUntilMs } = item
       const twice = fresh.length > 1 ? this.#held.get(address) : undefined
       if (twice) {
         twice.expiresAtMs = Math.max(twice.expiresAtMs, expiresAtMs)
+        twice.promisedUntilMs = Math.max(twice.promisedUntilMs, promisedUntilMs)
         continue
       }
-      this.#makeRoom(family, isGiven, 1, limits)
-      if (this.#sizes[family] >= limits.maxAddressesPerName) continue
+      isFull[family] ||= !this.#hasPlace(family, asker, isGiven, nowMs, limits)
+      if (isFull[family]) continue
       this.#hold(item)
       this.#families[family].everAnswered = true
-      held.push(item)
+      added.push(item)
     }
-    return { held, refused, changed: true }
+    return { held: [...held, ...added], refused, full: isFull[4] || isFull[6], changed: added.length > 0 }
   }
 
   /** True: something went. */
   expire(nowMs: number): boolean {
     const expired = [...this.#held.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
-    for (const { address } of expired) this.#letGo(address)
+    for (const kept of expired) this.#letGo(kept)
     return expired.length > 0
   }
 
@@ -206,13 +217,15 @@ export class NameRecord {
     const family = familyOf(address)
     const range = this.#rangeOf(address, undefined, isHostAddress)
     if (this.#held.has(address) || range === 'refused') return false
-    if (this.#sizes[family] >= limits.maxAddressesPerName) return false
+    if (this.#rooms[family].size >= limits.maxAddressesPerName) return false
     this.#hold({
       address,
       family,
       private: range === 'private',
       seenAtMs: Math.max(0, seenAtMs),
       expiresAtMs,
+      promisedUntilMs: expiresAtMs - limits.retainMs,
+      asker: undefined,
     })
     this.#families[family].everAnswered = true
     return true
@@ -295,25 +308,25 @@ export class NameRecord {
     return range === 'private' && !this.#use.private ? 'refused' : range
   }
 
-  #hold(item: Mutable<HeldAddress>): void {
+  #hold(item: Kept): void {
     this.#held.set(item.address, item)
-    this.#sizes[item.family]++
+    this.#rooms[item.family].entered(item)
     this.#past.delete(item.address)
   }
 
-  #moveLast(item: Mutable<HeldAddress>): void {
+  #moveLast(item: Kept): void {
     this.#held.delete(item.address)
     this.#held.set(item.address, item)
   }
 
-  #letGo(address: Address): void {
-    this.#drop(address)
-    this.#past.add(address)
+  #letGo(kept: Kept): void {
+    this.#drop(kept)
+    this.#past.add(kept.address)
   }
 
-  #drop(address: Address): void {
-    this.#held.delete(address)
-    this.#sizes[familyOf(address)]--
+  #drop(kept: Kept): void {
+    this.#held.delete(kept.address)
+    this.#rooms[kept.family].left(kept)
   }
 
   #removeExpired(
@@ -322,57 +335,57 @@ export class NameRecord {
     nowMs: number,
     limits: LedgerLimits,
   ): Address[] {
-    const removed: Address[] = []
+    const removed: Kept[] = []
     for (const held of this.#held.values()) {
       if (held.family !== family || answered.has(held.address)) continue
       // The clock was put back: without this the address would stay until the old time comes again.
       if (held.seenAtMs > nowMs) {
         held.seenAtMs = nowMs
         held.expiresAtMs = Math.min(held.expiresAtMs, nowMs + limits.refreshMaxMs + limits.retainMs)
-      } else if (nowMs >= held.expiresAtMs && nowMs > held.seenAtMs) removed.push(held.address)
+      } else if (nowMs >= held.expiresAtMs && nowMs > held.seenAtMs) removed.push(held)
     }
-    for (const address of removed) this.#letGo(address)
-    return removed
+    for (const kept of removed) this.#letGo(kept)
+    return removed.map(({ address }) => address)
   }
 
-  /** Lets the longest unseen go, so far as new ones need their room. What this answer holds stays. */
+  /** Lets the longest unseen go, so far as new ones need their room. What this answer holds stays, and what a container was promised. */
   #makeRoom(
     family: Family,
-    isAnswered: (address: Address) => boolean,
+    isAnswered: ReadonlySet<Address>,
     needed: number,
+    nowMs: number,
     limits: LedgerLimits,
   ): Address[] {
-    const excess = this.#sizes[family] + needed - limits.maxAddressesPerName
-    if (needed === 0 || excess <= 0) return []
+    const room = this.#rooms[family]
+    const excess = needed === 0 ? 0 : room.size + needed - limits.maxAddressesPerName
     const evicted: Address[] = []
     while (evicted.length < excess) {
-      const address = this.#takeLongestUnseen(family, isAnswered)
-      if (address === undefined) break
-      this.#letGo(address)
-      evicted.push(address)
+      const leaving = room.nextToLeave(nowMs, ({ address }) => isAnswered.has(address))
+      if (!leaving) break
+      this.#letGo(leaving)
+      evicted.push(leaving.address)
     }
     return evicted
   }
 
-  /** Looked for some at a time: to find the first of a map is to pass over the places of all that left it. */
-  #takeLongestUnseen(family: Family, isAnswered: (address: Address) => boolean): Address | undefined {
-    const isStill = ({ held, seenAtMs }: Candidate): boolean =>
-      held.family === family &&
-      held.seenAtMs === seenAtMs &&
-      this.#held.get(held.address) === held &&
-      !isAnswered(held.address)
-    while (this.#nextUnseen < this.#longestUnseen.length) {
-      const next = this.#longestUnseen[this.#nextUnseen++]
-      if (next && isStill(next)) return next.held.address
-    }
-    const found: Candidate[] = []
-    for (const held of this.#held.values()) {
-      if (found.length === LOOKED_FOR_TOGETHER) break
-      if (held.family === family && !isAnswered(held.address)) found.push({ held, seenAtMs: held.seenAtMs })
-    }
-    this.#longestUnseen = found
-    this.#nextUnseen = 1
-    return found[0]?.held.address
+  /** Has this asker a place for one more? Below a pattern containers choose what is asked, so none of them may take the places of all others. */
+  #hasPlace(
+    family: Family,
+    asker: string,
+    isGiven: ReadonlySet<Address>,
+    nowMs: number,
+    limits: LedgerLimits,
+  ): boolean {
+    const room = this.#rooms[family]
+    const most = limits.maxAddressesPerName
+    const isOwnToLeave = this.isPattern && room.isSpent(asker, most)
+    if (!isOwnToLeave && room.size < most) return true
+    const leaving = room.nextToLeave(
+      nowMs,
+      (kept) => isGiven.has(kept.address) || (isOwnToLeave && room.size < most && kept.asker !== asker),
+    )
+    if (leaving) this.#letGo(leaving)
+    return leaving !== undefined
   }
 
   #rememberRefused(refused: ReadonlySet<Address>): Address[] {

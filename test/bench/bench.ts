@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answer } from './answer.ts'
+import { bounds } from './bounds.ts'
 import { connections } from './connections.ts'
 import { FULL, QUICK, type Figure } from './figure.ts'
 import { gateway } from './gateway.ts'
@@ -28,6 +29,7 @@ const FIGURES: readonly Figure[] = [
   policies,
   gateway,
   tunnel,
+  bounds,
 ]
 
 const options = process.argv.slice(2)

@@ -89,6 +89,16 @@ describe('a guarded host', () => {
       )
     expect((await asked()).filter((name) => name.endsWith('forbidden.example'))).toEqual([])
 
+    // Of what is allowed only the types that programs use are asked for.
+    for (const type of ['NULL', 'TYPE65280', 'DNSKEY', 'TXT'])
+      for (const how of [[], ['+tcp'], ['+dnssec'], ['+ednsopt=65001:736563726574']])
+        expect(await status(shop, 'allowed.example', type, ...how), type).toBe('NOERROR')
+    const types = (await lab().inet.queries()).flatMap(({ name, type }) =>
+      name.toLowerCase() === 'allowed.example' ? [type] : [],
+    )
+    expect(types).toContain('TXT')
+    expect(types.filter((type) => !['A', 'AAAA', 'TXT'].includes(type))).toEqual([])
+
     // Private and metadata addresses are no answers.
     expect((await dig(shop, 'inner.any.example')).stdout).toBe('')
 

@@ -11,11 +11,21 @@ const [PUBLIC, PUBLIC6] = ['203.0.113.66', '2001:db8:f::66']
 const [PRIVATE, PRIVATE6] = ['10.77.0.1', 'fd00:77::1']
 const [NEVER, NEVER6] = ['203.0.113.99', '2001:db8:f::99']
 const METADATA = ['169.254.169.254', 'fd00:ec2::254', '100.100.100.200', '168.63.129.16', 'fd20:ce::254']
+/** As a translator or a tunnel beyond this host would take them apart again. */
+const WRAPPED = [
+  '64:ff9b::a9fe:a9fe',
+  '64:ff9b:1::a9fe:a9fe',
+  '2002:a9fe:a9fe::1',
+  '2001::5601:5601',
+  '2001:db8:f::5efe:a9fe:a9fe',
+]
+const WRAPPED_PRIVATE = ['64:ff9b::a4d:1', '2002:a4d:1::1']
+const NAT64_PUBLIC = '64:ff9b::cb00:7142'
 const never = `never: [${NEVER}/32, '${NEVER6}/128']`
 
 let shop: LabContainer
 beforeAll(async () => {
-  await addInternetAddresses(lab(), [PRIVATE, PRIVATE6])
+  await addInternetAddresses(lab(), [PRIVATE, PRIVATE6, ...WRAPPED, ...WRAPPED_PRIVATE, NAT64_PUBLIC])
   await lab().network('shop', { ipv6: true })
   shop = await lab().container({ network: 'shop' })
 })
@@ -37,11 +47,14 @@ async function expectSilence(addresses: readonly string[], port: number): Promis
 
 test('`to: internet` is all that is public, on its port', async () => {
   await underPolicy(`allow: [{ to: internet, ports: [443/tcp] }]\n${never}`, async () => {
-    const all = [PUBLIC, PUBLIC6, PRIVATE, PRIVATE6, NEVER, NEVER6, ...METADATA]
+    const closed = [PRIVATE, PRIVATE6, NEVER, NEVER6, ...METADATA, ...WRAPPED, ...WRAPPED_PRIVATE]
+    const all = [PUBLIC, PUBLIC6, NAT64_PUBLIC, ...closed]
     const onPort = all.map((address) => origin(address, 443))
-    expect(await reached(shop, onPort)).toEqual([origin(PUBLIC, 443), origin(PUBLIC6, 443)])
+    expect(await reached(shop, onPort)).toEqual(
+      [PUBLIC, PUBLIC6, NAT64_PUBLIC].map((address) => origin(address, 443)),
+    )
     expect(await reached(shop, [origin(PUBLIC), origin(PUBLIC6)])).toEqual([])
-    await expectSilence([PRIVATE, PRIVATE6, NEVER, NEVER6, ...METADATA], 443)
+    await expectSilence(closed, 443)
     await expectSilence([PUBLIC, PUBLIC6], 80)
   })
 })
@@ -49,11 +62,11 @@ test('`to: internet` is all that is public, on its port', async () => {
 test('0.0.0.0/0 and ::/0 are every address, private ones too, on one port, but for metadata and `never`', async () => {
   const allow = `allow: [{ cidr: 0.0.0.0/0, ports: [5432/tcp] }, { cidr: '::/0', ports: [5432/tcp] }]`
   await underPolicy(`${allow}\n${never}`, async () => {
-    const reachable = [PUBLIC, PUBLIC6, PRIVATE, PRIVATE6, '198.18.77.1']
-    const all = [...reachable, NEVER, NEVER6, ...METADATA].map((address) => origin(address, 5432))
+    const reachable = [PUBLIC, PUBLIC6, PRIVATE, PRIVATE6, '198.18.77.1', NAT64_PUBLIC, ...WRAPPED_PRIVATE]
+    const all = [...reachable, NEVER, NEVER6, ...METADATA, ...WRAPPED].map((address) => origin(address, 5432))
     expect(await reached(shop, all)).toEqual(reachable.map((address) => origin(address, 5432)))
     expect(await reached(shop, [origin(PUBLIC, 443), origin(PUBLIC6, 443)])).toEqual([])
-    await expectSilence([NEVER, NEVER6, ...METADATA], 5432)
+    await expectSilence([NEVER, NEVER6, ...METADATA, ...WRAPPED], 5432)
     await expectSilence([PUBLIC, PUBLIC6], 443)
   })
 })

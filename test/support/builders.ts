@@ -104,7 +104,15 @@ export class TestFirewall {
       drivers: driversOf(kernel),
       conntrack: new ConntrackDriver(kernel.run),
       generation: kept,
-      everHeld: (name, address) => this.everHeld.get(name)?.has(address) ?? false,
+      everHeldBy: (addresses) =>
+        new Map(
+          [...addresses].map((address) => [
+            address,
+            new Set(
+              [...this.everHeld].flatMap(([name, ever]) => (ever.has(address) ? [name as Hostname] : [])),
+            ),
+          ]),
+        ),
       keepGeneration: async (generation) => void (this.kept = generation),
       adopt: (known) => void this.adopted.push(...known.keys()),
       onBlind: (error) => void this.blind.push(error),

@@ -1,5 +1,6 @@
 import { CLASS_MASK, type HostServices } from '../../config/model.ts'
 import { cidrContains } from '../../net/cidr.ts'
+import { metadataOf } from '../../net/metadata.ts'
 import { familyOf, type Cidr, type Family } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { BuildInput } from '../build-input.ts'
@@ -12,11 +13,11 @@ import { rule } from '../rule.ts'
 import { denied } from '../verdict.ts'
 import { dnsMatches, dnsRules } from './dns.ts'
 import { toGateway } from './gateway.ts'
-import { metadataOf, metadataRules } from './metadata.ts'
+import { metadataRules } from './metadata.ts'
 
 /** What containers may reach on the host itself. Every packet is judged: a service that is closed is closed for those who are connected. */
 export function hostRules(input: BuildInput, family: Family): Rule[] {
-  const metadata = metadataOf(input, family)
+  const metadata = metadataOf(input.config.metadata, family)
   // Its own link-local IPv6 addresses are how containers find their gateway.
   const reachable = metadata.map((cidr) => (cidr === 'fe80::/10' ? ('fe80::a9fe:a9fe' as Cidr) : cidr))
   const resolvers = input.config.dns.gateway
@@ -28,7 +29,7 @@ export function hostRules(input: BuildInput, family: Family): Rule[] {
   return [
     ...toGateway(input),
     ...dnsMatches(resolvers.filter(isMetadata)).map(({ key, matches, text }) => passes(key, text, matches)),
-    ...metadataRules(reachable),
+    ...metadataRules(reachable, family),
     ...(services === 'all'
       ? [...notToTheHost(family), passes('all', 'guard.hostServices is all', [])]
       : [

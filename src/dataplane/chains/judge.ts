@@ -1,4 +1,6 @@
 import { cidrContains } from '../../net/cidr.ts'
+import { metadataOf } from '../../net/metadata.ts'
+import { neverOf } from '../../net/never.ts'
 import { familyOf, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
 import { CLASS_MASK } from '../../config/model.ts'
@@ -10,7 +12,7 @@ import { rule } from '../rule.ts'
 import { approved, denied, passed } from '../verdict.ts'
 import { dnsRules } from './dns.ts'
 import { pastGateway } from './gateway.ts'
-import { metadataForClasses, metadataOf, metadataRules } from './metadata.ts'
+import { metadataForClasses, metadataRules } from './metadata.ts'
 import { smtpRules } from './smtp.ts'
 
 /** The order of this chain is the product: see the contract of each step beside it. */
@@ -19,7 +21,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
   // Who is on the host's network asks past the gateway, as the host does.
   const direct = way === 'output' || !input.config.dns.gateway
   const resolvers = direct ? input.resolvers.filter((address) => familyOf(address) === family) : []
-  const metadata = metadataOf(input, family)
+  const metadata = metadataOf(input.config.metadata, family)
   return [
     // A far end that re-creates a revoked connection the other way round would make its packets replies: hence first.
     denied(
@@ -30,7 +32,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
     ...(way === 'output' ? [hostReply] : replyRules(input, family)),
     ...dnsRules(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))),
     ...metadataForClasses(input, family),
-    ...metadataRules(metadata),
+    ...metadataRules(metadata, family),
     ...(way === 'output' ? [ownHost] : []),
     ...admittedRules(input),
     toError,
@@ -41,9 +43,9 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
     unapprove(input),
     ...(way === 'forward' ? [betweenPorts] : []),
     ...(direct ? [] : pastGateway(input)),
-    ...input.config.never
-      .filter((cidr) => familyOf(cidr) === family)
-      .map((cidr) => denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`)),
+    ...neverOf(input.config.never, family).map((cidr) =>
+      denied('never', [{ kind: 'destination', cidr }], `never: ${cidr}`, `never.${cidr}`),
+    ),
     // Where rights differ, so may the limits on mail: they stand in the chain of each.
     ...(smtp && !input.rights ? smtpRules(smtp, family) : []),
     ...dnsRules(resolvers.filter((address) => !metadata.some((cidr) => cidrContains(cidr, address)))),

@@ -1,21 +1,17 @@
 import { CLASS_MASK } from '../../config/model.ts'
-import { INSTANCE_METADATA, METADATA } from '../../net/metadata.ts'
+import { INSTANCE_METADATA, metadataOf, wrappedMetadata } from '../../net/metadata.ts'
 import { COMMON } from '../../policy/compile.ts'
-import { familyOf, type Cidr, type Family } from '../../net/types.ts'
+import type { Cidr, Family } from '../../net/types.ts'
+import { ANY_WRAPPED } from '../../net/wrapped.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Rule } from '../model.ts'
+import type { Chain, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 
-export function metadataOf(input: BuildInput, family: Family): readonly Cidr[] {
-  if (!input.config.metadata.block) return []
-  return [...METADATA[family], ...input.config.metadata.extra.filter((cidr) => familyOf(cidr) === family)]
-}
-
 /** Link-local frames between containers of one bridge are neighbour discovery, not metadata. */
-export function metadataRules(metadata: readonly Cidr[]): Rule[] {
+export function metadataRules(metadata: readonly Cidr[], family: Family): Rule[] {
   if (metadata.length === 0) return []
   return [
     ...metadata.map((cidr) =>
@@ -31,6 +27,7 @@ export function metadataRules(metadata: readonly Cidr[]): Rule[] {
         `metadata.${cidr}`,
       ),
     ),
+    ...(family === 6 ? toWrapped : []),
     rule({
       key: 'metadata.dnat',
       matches: [{ kind: 'state', states: ['DNAT'] }],
@@ -40,6 +37,31 @@ export function metadataRules(metadata: readonly Cidr[]): Rule[] {
     }),
   ]
 }
+
+/** In a chain of its own: of ordinary packets each is asked four questions and no more. */
+const toWrapped: readonly Rule[] = ANY_WRAPPED.map((cidr) =>
+  rule({
+    key: `metadata.wrapped.${cidr}`,
+    matches: [{ kind: 'destination', cidr }],
+    target: { kind: 'jump', chain: CHAIN.wrapped },
+    action: 'continue',
+    words: `${cidr} may hold an IPv4 address: look at that`,
+  }),
+)
+
+/** What NAT64, 6to4 and their like would turn into an IPv4 metadata address. What comes back from here is judged on. */
+export const wrappedChain = ({ config }: BuildInput): Chain => ({
+  table: 'filter',
+  name: CHAIN.wrapped,
+  rules: wrappedMetadata(config.metadata).map((cidr) =>
+    denied(
+      'metadata',
+      [{ kind: 'destination', cidr }],
+      `cloud metadata within IPv6 ${cidr}`,
+      `wrapped.${cidr}`,
+    ),
+  ),
+})
 
 /** Some may read the credentials of this machine: 80/tcp of where clouds answer for it, and nothing more. */
 export function metadataForClasses({ rights }: BuildInput, family: Family): Rule[] {
@@ -62,7 +84,7 @@ export function metadataForClasses({ rights }: BuildInput, family: Family): Rule
 }
 
 export function dnatRules(input: BuildInput, family: Family): Rule[] {
-  return metadataOf(input, family).map((cidr) =>
+  return metadataOf(input.config.metadata, family).map((cidr) =>
     denied(
       'metadata',
       [{ kind: 'originalDestination', cidr }],

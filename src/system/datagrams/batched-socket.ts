@@ -17,6 +17,7 @@ const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const MSG_DONTWAIT = 0x40
+const [SOL_SOCKET, SO_REUSEADDR] = [1, 2]
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
 const [EINTR, EIO, EAGAIN, EINVAL, EMSGSIZE] = [4, 5, 11, 22, 90]
@@ -81,7 +82,7 @@ export class BatchedSocket implements Datagrams {
   static bind(kernel: Kernel, { type, at, receiveBytes, ...events }: BindOptions): BatchedSocket {
     const isOurs = !('fd' in at)
     const fd = isOurs ? open(kernel.libc, type, (libc, own) => bindTo(libc, own, type, at)) : at.fd
-    const socket = watch(fd, type, isOurs ? receiveBytes : undefined)
+    const socket = watch(kernel.libc, fd, type, isOurs ? receiveBytes : undefined)
     return new BatchedSocket(kernel, socket, { fd, peer: undefined, events })
   }
 
@@ -90,7 +91,7 @@ export class BatchedSocket implements Datagrams {
     const type = isIPv6(host) ? 'udp6' : 'udp4'
     const address = encodeSocketAddress(type, host, port)
     const fd = open(kernel.libc, type, (libc, own) => libc.connect(own, address, address.length))
-    const socket = watch(fd, type, receiveBytes)
+    const socket = watch(kernel.libc, fd, type, receiveBytes)
     const peer = { address: host, port, encoded: address }
     return new BatchedSocket(kernel, socket, { fd, peer, events })
   }
@@ -209,14 +210,19 @@ function bindTo(
   return libc.bind(fd, encoded, encoded.length)
 }
 
-/** Node closes it when the socket is closed. */
-function watch(fd: number, type: 'udp4' | 'udp6', receiveBytes: number | undefined): Socket {
+/**
+ * Node closes it when the socket is closed. Node lets others bind the same place for each socket that it is given, as systemd does for those that it holds: whoever
+ * did would get the messages. That is taken back, and holds for a socket of systemd beyond the end of this process.
+ */
+function watch(libc: Libc, fd: number, type: 'udp4' | 'udp6', receiveBytes: number | undefined): Socket {
   const socket = createSocket({
     type,
     lookup: (address, _, found) => found(null, address, type === 'udp6' ? 6 : 4),
   })
   try {
     socket.bind({ fd })
+    const no = Buffer.alloc(4)
+    if (libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, no, no.length) !== 0) throw errorOf(libc, 'setsockopt')
     if (receiveBytes !== undefined) socket.setRecvBufferSize(receiveBytes)
     return socket
   } catch (error) {

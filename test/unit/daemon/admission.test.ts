@@ -16,6 +16,8 @@ function setUp(
   const brought: { places: readonly { set: string; element: string }[]; seconds: number }[] = []
   const included: string[] = []
   const touched: string[] = []
+  const fulls = new Set<string>()
+  const crowded: string[] = []
   let failures = 0
   let changes = 0
   const admission = new KernelAdmission({
@@ -24,6 +26,7 @@ function setUp(
       admit: (name: string) => ({
         held: (holds[name] ?? []).map((one) => heldAddress(one)),
         refused: [],
+        full: fulls.has(name),
         changed,
       }),
     } as unknown as Ledger,
@@ -46,12 +49,13 @@ function setUp(
       },
     } as unknown as Lane,
     onChange: () => changes++,
+    onFull: (name, asker) => crowded.push(`${name} ${asker}`),
     onIncluded: () => undefined,
     onFailure: () => failures++,
   })
   const admit = (as: readonly string[], ...addresses: string[]) => {
     const given = addresses.map((address) => ({ address: address as Address, ttlMs: 1000 }))
-    return [...admission.admit(as as Hostname[], given).refused]
+    return [...admission.admit(as as Hostname[], given, 'web').refused]
   }
   return { admit, brought, included, touched, changes: () => changes, failures: () => failures }
 }

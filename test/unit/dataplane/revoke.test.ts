@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { Flow } from '../../../src/dataplane/flow.ts'
 import { Membership } from '../../../src/dataplane/membership.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../../../src/dataplane/revoke.ts'
-import { METADATA } from '../../../src/net/metadata.ts'
-import type { Address, Cidr } from '../../../src/net/types.ts'
+import { METADATA, wrappedMetadata } from '../../../src/net/metadata.ts'
+import type { Address, Cidr, Hostname } from '../../../src/net/types.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { configOf, heldAddress } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
@@ -20,9 +20,15 @@ async function input(): Promise<RevokeInput> {
     membership,
     resolvers: ['198.18.0.53', '169.254.169.253', '203.0.113.66'] as Address[],
     sources: ['172.18.0.0/16', '172.19.0.0/16', 'fd00:18::/64'] as Cidr[],
-    everHeld: (_, address) => address === '203.0.113.11' || address === '203.0.113.66',
+    everHeldBy: () =>
+      new Map(
+        ['203.0.113.11', '203.0.113.66'].map((one) => [
+          one as Address,
+          new Set(['api.example.com' as Hostname]),
+        ]),
+      ),
     rightsOf: () => ({ policies: ['common'], metadata: false, smtpAnywhere: [25] }),
-    metadata: [...METADATA[4], ...METADATA[6]],
+    metadata: [...METADATA[4], ...METADATA[6], ...wrappedMetadata({ block: true, extra: [] })],
     never: ['203.0.113.66' as Cidr],
   }
 }
@@ -38,6 +44,9 @@ const flow = (to: string, port: number | undefined = 443, protocol = 'tcp', from
 type Row = readonly [string, Flow, 'stays' | 'lingers' | 'revoked']
 const ROWS: readonly Row[] = [
   ['to an address that a name holds', flow('203.0.113.10'), 'stays'],
+  ['to metadata within NAT64', flow('64:ff9b::a9fe:a9fe', 9418, 'tcp', 'fd00:18::5'), 'revoked'],
+  ['to an address of 6to4', flow('2002:808:808::1', 9418, 'tcp', 'fd00:18::5'), 'revoked'],
+  ['to the internet by NAT64', flow('64:ff9b::808:808', 9418, 'tcp', 'fd00:18::5'), 'stays'],
   ['to it over IPv6', flow('2001:db8::10', 443, 'tcp', 'fd00:18::5'), 'stays'],
   ['to it on a port that is not allowed', flow('203.0.113.10', 22), 'revoked'],
   ['to an address that a name held once', flow('203.0.113.11'), 'lingers'],

@@ -174,7 +174,7 @@ describe('the budget of questions', () => {
 })
 
 describe('learned names', () => {
-  const grants: Grant[] = [{ policy: 'common', as: 'a.example.com' as Hostname, private: false }]
+  const grants: Grant[] = [{ policy: 'common', as: 'a.example.com' as Hostname, private: false, ports: [] }]
 
   test('are matched for who learned them, until their time is over', () => {
     const learned = new LearnedNames()

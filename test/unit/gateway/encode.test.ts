@@ -164,9 +164,9 @@ describe('what is too large', () => {
   })
 
   test('is whole over TCP', () => {
-    const message = answered(many(3000), { isUdp: false })
+    const message = answered(many(256), { isUdp: false })
     expect(decode(message)).toMatchObject({ flag_tc: false })
-    expect(decode(message).answers).toHaveLength(3000)
+    expect(decode(message).answers).toHaveLength(256)
   })
 
   test('is cut when its proof alone does not fit', () => {
@@ -184,7 +184,7 @@ describe('what is too large', () => {
 })
 
 test('names beyond the reach of a pointer are written out', () => {
-  const names = Array.from({ length: 1200 }, (_, at) => `n${at}.example.com`)
+  const names = Array.from({ length: 500 }, (_, at) => `n${at}-${'x'.repeat(40)}.example.com`)
   const mails = names.map((exchange) => ({
     type: 'MX' as const,
     name: NAME,

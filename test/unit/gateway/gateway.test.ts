@@ -187,6 +187,17 @@ describe('an answer that the kernel does not hold', () => {
     expect((await world.ask(WEB)).addresses).toHaveLength(1)
   })
 
+  test('because its name has no room is withheld, and that is what is told', async () => {
+    const world = new TestGateway()
+    world.says([ADDRESS])
+    world.kernel = (_, addresses, name) => {
+      expect(name).toBe('web')
+      return { refused: new Set(addresses.map(({ address }) => address)), isFull: true, done: undefined }
+    }
+    expect((await world.ask(WEB)).rcode).toBe('SERVFAIL')
+    expect(world.outcomes).toEqual(['crowded'])
+  })
+
   test('because it was refused is withheld at once', async () => {
     const world = new TestGateway()
     world.says([ADDRESS])
@@ -212,6 +223,33 @@ describe('an answer that the kernel does not hold', () => {
     world.kernel = () => ({ refused: new Set(), done: Promise.resolve() })
     expect((await world.ask(WEB)).addresses).toEqual(['192.0.2.1'])
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('an answer of very many addresses', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, at) => a(NAME, `192.0.${at >> 8}.${at & 255}`, 60))
+
+  test('is cut to its first 256', async () => {
+    const world = new TestGateway()
+    world.says(many(4000))
+    const answered = world.send(WEB, question(), false)
+    await turns()
+    expect(answered.addresses).toEqual(many(256).map((one) => (one as { data?: unknown }).data))
+    expect(world.admitted).toMatchObject([{ addresses: { length: 256 } }])
+  })
+
+  test('is booked for nobody whom a datagram does not tell of it', async () => {
+    const world = new TestGateway()
+    world.says(many(100))
+    const { messages, addresses } = await world.ask(WEB, { edns: 1232 })
+    expect([(messages[0]?.[2] ?? 0) & 2, addresses, world.admitted]).toEqual([2, [], []])
+    world.says(
+      many(30).map((one) => ({ ...one, name: 'b.example.com' })),
+      { name: 'b.example.com' },
+    )
+    expect((await world.ask(WEB, { name: 'b.example.com', edns: 1232 })).addresses).toHaveLength(30)
+    expect(world.admitted).toMatchObject([{ addresses: { length: 30 } }])
   })
 })
 
@@ -282,7 +320,7 @@ describe('the cache', () => {
   })
 
   test('keeps what is checked, signed and neither apart', async () => {
-    const world = new TestGateway()
+    const world = new TestGateway(answering({ askers: { [WEB]: asker('web', ['web'], true) } }))
     world.says([ADDRESS])
     for (const dnssecOk of [false, true])
       for (const checkingDisabled of [false, true]) await world.ask(WEB, { dnssecOk, checkingDisabled })
@@ -567,7 +605,7 @@ test('another way to deny holds from the next question on', async () => {
   expect((await world.ask(WEB, { name: 'evil.example.org' })).rcode).toBe('NXDOMAIN')
 })
 
-test('an answer that is too large for a datagram is whole over TCP, and admitted once for each', async () => {
+test('an answer that is too large for a datagram is whole over TCP, and admitted for who has it', async () => {
   const world = new TestGateway()
   world.says(
     Array.from({ length: 100 }, (_, at) => aaaa(NAME, `2001:db8::${at.toString(16)}`)),
@@ -578,5 +616,5 @@ test('an answer that is too large for a datagram is whole over TCP, and admitted
   expect(decode(byUdp.messages[0] ?? Buffer.alloc(0))).toMatchObject({ flag_tc: true, answers: [] })
   const byTcp = world.send(WEB, question({ type: 'AAAA' }), false)
   expect(byTcp.addresses).toHaveLength(100)
-  expect(world.admitted).toHaveLength(2)
+  expect(world.admitted).toHaveLength(1)
 })

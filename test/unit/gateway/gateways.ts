@@ -1,6 +1,7 @@
 import { decode, type Answer } from 'dns-packet'
 import { Gateway, type Upstream } from '../../../src/gateway/gateway.ts'
 import type { Admission, Answering, Asker, GivenAddress, QueryReport } from '../../../src/gateway/model.ts'
+import { parsePorts } from '../../../src/net/ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Policy } from '../../../src/policy/model.ts'
 import { NameTable } from '../../../src/policy/name-table.ts'
@@ -11,13 +12,19 @@ export const SHOP = '172.18.0.3'
 export const STRANGER = '172.18.0.9'
 
 /** Names and patterns by policy. */
-export const namesOf = (lists: Readonly<Record<string, readonly string[]>>): NameTable =>
-  new NameTable(
+export const namesOf = (
+  lists: Readonly<Record<string, readonly string[]>>,
+  ports: string | readonly string[] = 'any',
+): NameTable => {
+  const parsed = parsePorts(ports)
+  if ('reason' in parsed) throw new Error(parsed.reason)
+  return new NameTable(
     Object.entries(lists).map(([id, names]) => ({
       id,
-      groups: [{ names: new Map(names.map((name) => [name, false])) }],
+      groups: [{ ports: parsed.ports, names: new Map(names.map((name) => [name, false])) }],
     })) as unknown as Policy[],
   )
+}
 
 export const NAMES = namesOf({
   web: ['a.example.com', 'b.example.com'],
@@ -89,13 +96,13 @@ export class TestGateway {
         },
       },
       admission: {
-        admit: (as, addresses: readonly GivenAddress[]) => {
+        admit: (as, addresses: readonly GivenAddress[], asker) => {
           this.admitted.push({
             as,
             addresses: addresses.map(({ address }) => address),
             ttlsMs: addresses.map(({ ttlMs }) => ttlMs),
           })
-          return this.kernel(as, addresses)
+          return this.kernel(as, addresses, asker)
         },
       },
       answering: by,

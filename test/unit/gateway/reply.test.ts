@@ -305,11 +305,11 @@ test('what stands in the additional section is passed over', () => {
   expect(addressesIn(message)).toEqual(['192.0.2.1'])
 })
 
-test('thousands of records are read within a moment', () => {
+test('thousands of records are read within a moment, and the first of them kept', () => {
   const answers = Array.from({ length: 3000 }, (_, at) =>
     record(TO_QUESTION, TYPE.A, Buffer.from([10, 0, at >> 8, at & 255])),
   )
   const startedMs = performance.now()
-  expect(addressesIn(replyOf(NAME, TYPE.A, { answers }))).toHaveLength(3000)
+  expect(addressesIn(replyOf(NAME, TYPE.A, { answers }))).toHaveLength(256)
   expect(performance.now() - startedMs).toBeLessThan(1000)
 })

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ListenError, startHttpServer } from '../../../src/observe/http.ts'
 import type { HttpServer } from '../../../src/observe/http.ts'
@@ -50,6 +52,39 @@ describe('the HTTP server', () => {
   ])('%s %s is %i', async (method, path, status) => {
     const { url } = await start()
     expect((await fetch(url(path), { method })).status).toBe(status)
+  })
+
+  it('answers who asks while others connect and say nothing, and ends those soon', async () => {
+    const { server, url } = await start()
+    const idle = await Promise.all(
+      Array.from({ length: 400 }, async () => {
+        const socket = connect(server.port, '127.0.0.1')
+        socket.on('error', () => undefined)
+        await once(socket, 'connect')
+        return socket.resume()
+      }),
+    )
+    const startedMs = performance.now()
+    expect((await fetch(url('/healthz'), { signal: AbortSignal.timeout(3000) })).status).toBe(200)
+    expect(performance.now() - startedMs).toBeLessThan(3000)
+    for (const socket of idle) if (!socket.closed) await once(socket, 'close')
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
+  }, 20_000)
+
+  it('lets nobody give way who is being answered', async () => {
+    let render: (page: string) => void = () => undefined
+    const { server, url } = await start({ render: () => new Promise((resolve) => (render = resolve)) })
+    const scrape = fetch(url('/metrics'))
+    const idle: Socket[] = []
+    for (let at = 0; at < 300; at++) {
+      const socket = connect(server.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      await once(socket, 'connect')
+      idle.push(socket)
+    }
+    render('up 1\n')
+    expect(await (await scrape).text()).toBe('up 1\n')
+    for (const socket of idle) socket.destroy()
   })
 
   it('answers 500 when rendering fails, and lives on', async () => {

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { BatchedSocket, type Kernel } from '../../../../src/system/datagrams/batched-socket.ts'
-import { MessageBatch } from '../../../../src/system/datagrams/message-batch.ts'
+import { MessageBatch, SOL_UDP } from '../../../../src/system/datagrams/message-batch.ts'
 import type { BindOptions, ConnectOptions, Datagrams, Peer } from '../../../../src/system/datagrams/model.ts'
 import { encodeSocketAddress } from '../../../../src/system/datagrams/socket-address.ts'
 import { PlainSocket } from '../../../../src/system/datagrams/plain-socket.ts'
@@ -290,7 +290,7 @@ describe('a kernel that is not ready', () => {
     const taken: number[] = []
     const old: Libc = {
       ...libc,
-      setsockopt: () => -1,
+      setsockopt: (fd, level, ...rest) => (level === SOL_UDP ? -1 : libc.setsockopt(fd, level, ...rest)),
       sendmmsg: (...args) => {
         taken.push(args[2])
         return libc.sendmmsg(...args)

@@ -1,0 +1,54 @@
+import { otherHolders, type PortHolder } from '../system/port-holders.ts'
+import { messageOf } from './health.ts'
+
+export interface PortWatchOptions {
+  /** Undefined: nobody else holds it. Told each time. */
+  readonly onState: (problem: string | undefined) => void
+  readonly holders?: (port: number) => Promise<readonly PortHolder[]>
+}
+
+const LOOK_MS = 5_000
+
+/** Whether somebody else takes questions at the gateway's port: no socket can be shared from outside once it is ours, but one may have been there before. */
+export class PortWatch {
+  readonly #options: PortWatchOptions
+  #timer: NodeJS.Timeout | undefined
+  #port: number | undefined
+
+  constructor(options: PortWatchOptions) {
+    this.#options = options
+  }
+
+  /** Resolves after the first look. */
+  async watch(port: number): Promise<void> {
+    if (this.#port === port) return
+    this.stop()
+    this.#port = port
+    this.#timer = setInterval(() => void this.#look(port), LOOK_MS).unref()
+    await this.#look(port)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#port = undefined
+    this.#options.onState(undefined)
+  }
+
+  async #look(port: number): Promise<void> {
+    const problem = await this.#problemOf(port)
+    if (port === this.#port) this.#options.onState(problem)
+  }
+
+  async #problemOf(port: number): Promise<string | undefined> {
+    const { holders = otherHolders } = this.#options
+    try {
+      const others = (await holders(port)).map(
+        ({ uid, pid }) => `user ${uid}${pid === undefined ? '' : ` (process ${pid})`}`,
+      )
+      if (others.length === 0) return undefined
+      return `UDP port ${port} of the DNS gateway is also held by ${[...new Set(others)].join(', ')}, who gets questions of containers: stop it, or name another port in dns.port`
+    } catch (error) {
+      return `who holds port ${port} cannot be seen (${messageOf(error)})`
+    }
+  }
+}
