@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -229,6 +229,7 @@ export class HostView {
           ...(await findHostGroups(this.#inventory, rights, {
             readText: (path) => readText(path).catch(() => undefined),
             inodeOf,
+            list: directoriesIn,
           })),
         }
       : undefined
@@ -273,6 +274,12 @@ export async function ownServers(config: Config): Promise<readonly string[]> {
   const servers = await hostNameServers(readText)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }
+
+const directoriesIn = (path: string): Promise<string[]> =>
+  readdir(path, { withFileTypes: true }).then(
+    (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+    () => [],
+  )
 
 const inodeOf = (path: string): Promise<number | undefined> =>
   stat(path).then(
