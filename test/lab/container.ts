@@ -20,7 +20,7 @@ export interface ContainerOptions {
   readonly publish?: Readonly<Record<number, number>>
   readonly restart?: 'no' | 'always'
   /** Anything else of the engine's HostConfig. */
-  readonly host?: Docker.HostConfig
+  readonly host?: Docker.HostConfig & { readonly CgroupnsMode?: 'host' | 'private' }
 }
 
 export interface ExecResult {
@@ -42,9 +42,8 @@ export class LabContainer {
     const image = options.image ?? IMAGE
     const { caps, dns, labels, binds, cmd, network, name, privileged, publish, restart } = options
     const ports = Object.entries(publish ?? {})
-    const created = await docker.createContainer({
+    const wanted: Docker.ContainerCreateOptions = {
       Image: image,
-      ...(name === undefined ? {} : { name }),
       ...(cmd ? { Cmd: [...cmd] } : {}),
       ...(labels ? { Labels: { ...labels } } : {}),
       ExposedPorts: Object.fromEntries(ports.map(([port]) => [`${port}/tcp`, {}])),
@@ -61,7 +60,10 @@ export class LabContainer {
         ),
         ...options.host,
       },
-    })
+    }
+    // Otherwise all of it would also stand in the address that is asked, which may be too long for labels.
+    const parts = { _query: name === undefined ? {} : { name }, _body: wanted }
+    const created = await docker.createContainer(parts as Docker.ContainerCreateOptions)
     await created.start()
     const facts = await created.inspect()
     return new LabContainer(docker, created.id, facts.Name.slice(1), image)

@@ -207,6 +207,64 @@ test('status says who can send frames past it, and explain which rule decides', 
   expect(await shell('embargod explain agent 127.0.0.1:22')).toMatch(/^allowed.*\n.*to the host itself/)
 })
 
+test('labels that make the events of a container too long to read do not keep it from being held', async () => {
+  await lab().farEnd.reset()
+  await run('loud', { labels: { noise: 'x'.repeat(3 * 1024 * 1024) } })
+  await lab().waitFor(
+    'it is held',
+    async () => (await reached('loud', [...ALLOWED, ...FORBIDDEN])).join() === ALLOWED.join(),
+    5_000,
+  )
+  expect(await isHeld('loud')).toBe(true)
+  await from('loud').stop()
+})
+
+/** Starts the rest in the control group whose directory is named first, which no mount for reading only forbids. */
+const STARTED_IN = `
+  sysopen(my $group, shift(@ARGV), 0) or die "no group: $!";
+  my $args = pack("Q11", 0x200000000, 0, 0, 0, 17, 0, 0, 0, 0, 0, fileno($group));
+  my $child = syscall(435, $args, length $args);
+  die "refused: $!" if $child < 0;
+  if ($child == 0) { exec(@ARGV) or die }
+  waitpid($child, 0);
+  exit($? >> 8);
+`
+
+describe('who can leave its control group is named, for nothing else shows it', () => {
+  const url = `${origin('203.0.113.66')}/`
+  const curls = ['curl', '-gsS', '-o', '/dev/null', '--max-time', '3', url]
+  const startsIn = (group: string) => ['perl', '-e', STARTED_IN, group, ...curls]
+  const moves = ['sh', '-c', `mkdir -p /cg/free && echo $$ > /cg/free/cgroup.procs && ${curls.join(' ')}`]
+  const unfiltered = { SecurityOpt: ['seccomp=unconfined'] }
+
+  test.each([
+    ['mover', { binds: ['/sys/fs/cgroup:/cg:rw'] }, moves],
+    [
+      'seer',
+      { host: { CgroupnsMode: 'host' as const, ...unfiltered } },
+      startsIn('/sys/fs/cgroup/init.scope'),
+    ],
+    ['reader', { binds: ['/sys/fs/cgroup:/cg:ro'], host: unfiltered }, startsIn('/cg/init.scope')],
+  ])('%s', async (name, options, escape) => {
+    await run(name, options)
+    await lab().waitFor('it is held', () => isHeld(name))
+    expect(await reached(name, FORBIDDEN)).toEqual([])
+    const { code, stderr } = await from(name).exec(escape)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(await adviceFor(name)).toContain('may leave the control group that holds it')
+    await from(name).stop()
+  })
+
+  test('the same calls get a container nowhere that has the filter of the engine', async () => {
+    await run('filtered', { host: { CgroupnsMode: 'host' } })
+    await lab().waitFor('it is held', () => isHeld('filtered'))
+    const { stderr } = await from('filtered').exec(startsIn('/sys/fs/cgroup/init.scope'))
+    expect(stderr).toContain('refused')
+    expect(await adviceFor('filtered')).not.toContain('may leave')
+    await from('filtered').stop()
+  })
+})
+
 describe('what somebody changes is put right', () => {
   test.each([
     'nft delete table inet embargod-hostnet',
