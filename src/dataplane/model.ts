@@ -56,6 +56,8 @@ export type Match =
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
   | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
+  /** The destination is an address of the host as it stands in the packet, and so after any DNAT. */
+  | { readonly kind: 'toHost' }
   /** The destination port before any DNAT. */
   | { readonly kind: 'originalPort'; readonly port: number }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
@@ -101,6 +103,8 @@ export type Target =
   | { readonly kind: 'setConnmark'; readonly value: number; readonly mask: number }
   /** Writes these bits of the packet's mark into the connection's. */
   | { readonly kind: 'keepMark'; readonly mask: number }
+  /** Writes these bits of the connection's mark into the packet's. */
+  | { readonly kind: 'takeMark'; readonly mask: number }
   /** Exclusive or: these bits of the packet's mark are 0 then where both marks had the same. Done twice it changes nothing. */
   | { readonly kind: 'mixConnmark'; readonly mask: number }
 

@@ -93,6 +93,11 @@ function walk(
       state.mark = (state.mark & ~target.mask) | target.value
       continue
     }
+    if (target.kind === 'takeMark') {
+      // A new connection bears nothing.
+      state.mark &= ~target.mask
+      continue
+    }
     if (target.kind === 'clearMark') {
       state.mark &= ~target.bit
       continue
@@ -120,6 +125,8 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
         : packet.inInterface === match.name
     case 'out':
       return match.name === packet.outInterface
+    case 'toHost':
+      return packet.outInterface === 'lo'
     case 'destination':
       return cidrContains(match.cidr, packet.destination)
     case 'protocol':

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { LabContainer, type ContainerOptions } from './container.ts'
 import { importImage } from './image.ts'
 import { addInternetAddresses, origin } from './reach.ts'
 import { useLab } from './shared-lab.ts'
+import { SlowReader } from './slow-reader.ts'
 import { SystemdHost } from './systemd-host.ts'
 import { HOST, INET } from './topology.ts'
 import { LiveConnection } from './web.ts'
@@ -194,6 +196,65 @@ test('a connection keeps going where it is allowed, and ends when the right to i
   await guardedBy(CONFIG)
   expect(await opened.lines()).toBeGreaterThan(1)
 }, 90_000)
+
+test('what a process leaves behind when it ends is still judged by the rights of its container', async () => {
+  const rights = (...addresses: readonly string[]): string => `policies:
+  late: { match: { container: late }, allow: [{ cidrs: [${addresses.join(', ')}], ports: [7777/tcp] }] }`
+  const [kept, cut] = ['203.0.113.40', '203.0.113.41']
+  const readers = [await SlowReader.start(lab(), kept), await SlowReader.start(lab(), cut)] as const
+  await guardedBy(CONFIG.replace('policies:', rights(kept, cut)))
+  await run('late')
+  const other = await run('late-too')
+  await guardedBy(
+    CONFIG.replace('policies:', rights(kept, cut).replace('container: late', 'container: late*')),
+  )
+  await lab().waitFor('both are held', async () => (await isHeld('late')) && (await isHeld('late-too')))
+  const written = [await readers[0].writtenFrom(from('late')), await readers[1].writtenFrom(other)] as const
+  // Its control group goes with it, and what it has written is with the kernel.
+  await other.stop()
+  containers.delete('late-too')
+  await guardedBy(CONFIG.replace('policies:', rights(kept).replace('container: late', 'container: late*')))
+  expect([readers[0].bytes, readers[1].bytes]).toEqual([0, 0])
+  await lab().farEnd.reset()
+  for (const reader of readers) reader.read()
+  await lab().waitFor('what is allowed still arrives', () => readers[0].bytes === written[0])
+  await sleep(2000)
+  expect([await lab().farEnd.count(cut), written[1] - readers[1].bytes > 100_000]).toEqual([0, true])
+  for (const reader of readers) await reader.stop()
+  await from('late').stop()
+  await guardedBy(CONFIG)
+}, 90_000)
+
+describe('a published port is a relay for who has nothing of what is common', () => {
+  const published = [HOST.address, '127.0.0.1', '::1'].map((address) => `${origin(address, WEB_PORT)}/passwd`)
+
+  test('whichever way leads to it', async () => {
+    expect(await reached('more', published)).toEqual(published)
+    expect(await reached('own', published)).toEqual([])
+    const loopback = [`${origin('127.0.0.1', WEB_PORT + 1)}/passwd`]
+    await LabContainer.start(host.docker, {
+      name: 'loopback-web',
+      network: 'bridge',
+      cmd: ['httpd', '-f', '-p', '[::]:8090', '-h', '/etc'],
+      publish: { 8090: WEB_PORT + 1 },
+      host: { PortBindings: { '8090/tcp': [{ HostIp: '127.0.0.1', HostPort: String(WEB_PORT + 1) }] } },
+    })
+    await lab().waitFor('it answers', async () => (await reached('more', loopback)).length === 1)
+    await lab().waitFor('it is closed', async () => (await reached('own', loopback)).length === 0)
+  })
+
+  test('and an address of the host that somebody leads elsewhere is no way out', async () => {
+    const rule = ['-d', HOST.address, '-p', 'tcp', '--dport', '9999', '-j', 'DNAT', '--to', '203.0.113.66:80']
+    await host.run(['iptables', '-t', 'nat', '-I', 'OUTPUT', ...rule])
+    await lab().farEnd.reset()
+    const relay = `http://${HOST.address}:9999`
+    expect(JSON.parse(await asService(FETCH_ALL, JSON.stringify([relay])))).toEqual([relay])
+    const before = await lab().farEnd.count('203.0.113.66')
+    expect(await reached('agent', [relay])).toEqual([])
+    expect(await lab().farEnd.count('203.0.113.66')).toBe(before)
+    await host.run(['iptables', '-t', 'nat', '-D', 'OUTPUT', ...rule])
+  })
+})
 
 test('status says who can send frames past it, and explain which rule decides', async () => {
   expect(await adviceFor('agent')).toContain('cap_drop: [NET_RAW]')

@@ -334,7 +334,8 @@ describe('events', () => {
     docker.emitRaw(line('n1').slice(0, 20))
     await new Promise((resolve) => setTimeout(resolve, 20))
     docker.emitRaw(line('n1').slice(20) + line('n2'))
-    await until(() => expect(networks.toSorted()).toEqual(['jürgen', 'second']))
+    // A listing may find them, too.
+    await until(() => expect([...new Set(networks)].toSorted()).toEqual(['jürgen', 'second']))
     expect(problems).toEqual(['the engine sent an event that cannot be read: everything is listed again'])
     expect(states).toHaveLength(1)
   })
