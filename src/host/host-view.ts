@@ -9,12 +9,14 @@ import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
 import type { ClassNumbers } from '../policy/class-numbers.ts'
 import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
+import { findStrayRoutes, withSeveralRights, type StrayRoute } from '../policy/stray-routes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf } from '../workloads/published.ts'
 import { containerResolvers, type ContainerResolvers } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
+import { defaultGateway4, defaultGateway6 } from '../workloads/default-route.ts'
 import { findDockerds } from '../workloads/find-dockerds.ts'
 import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
@@ -45,6 +47,7 @@ export class HostView {
   readonly #written = new WeakMap<Container, EngineResolvConf>()
   readonly #ports: ContainerPorts
   #hostGroups: HostGroups | undefined
+  #strayRoutes: readonly StrayRoute[] = []
 
   constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
@@ -167,6 +170,11 @@ export class HostView {
     return this.#hostGroups
   }
 
+  /** Containers that leave by another network than the one where they have their rights. */
+  get strayRoutes(): readonly StrayRoute[] {
+    return this.#strayRoutes
+  }
+
   /**
    * Never rejects. Resolves to whether they are others than before; what a later call found is kept.
    * @param anew looks for the engine among all processes again
@@ -222,6 +230,7 @@ export class HostView {
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
     const bindings = rights && (await this.#bindings(rights))
+    this.#strayRoutes = rights ? await this.#findStrayRoutes(rights) : []
     const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
       ? {
@@ -250,6 +259,24 @@ export class HostView {
         ),
       hostGroups: this.#hostGroups,
     }
+  }
+
+  async #findStrayRoutes(rights: Assignment): Promise<StrayRoute[]> {
+    const read = (path: string): Promise<string> =>
+      readText(path).then(
+        (text) => text ?? '',
+        () => '',
+      )
+    const gateways = await Promise.all(
+      Array.from(withSeveralRights(rights), async ([id, pid]): Promise<[string, Address[]]> => {
+        const [text4, text6] = await Promise.all([
+          read(`/proc/${pid}/net/route`),
+          read(`/proc/${pid}/net/ipv6_route`),
+        ])
+        return [id, [defaultGateway4(text4), defaultGateway6(text6)].filter((one) => one !== undefined)]
+      }),
+    )
+    return findStrayRoutes(rights, this.#inventory?.networks ?? [], new Map(gateways))
   }
 
   async #bindings(rights: Assignment): Promise<Bindings | 'kept'> {

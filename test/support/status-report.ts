@@ -73,5 +73,6 @@ export const healthyReport: StatusReport = {
   lastReconcile: { atMs: minutesAgo(2), outcome: 'applied' },
   lastVerified: undefined,
   strayDns: [],
+  strayRoutes: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }
