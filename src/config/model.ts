@@ -169,8 +169,5 @@ export const DEFAULT_MARK = 0x20000000
  */
 export const CLASS_MASK = 0x3fe0
 
-/** In a packet of the host's network it says that the connection tells the class: there is no process any more whose control group would. */
-export const CLASS_OF_CONNECTION = CLASS_MASK
-
 /** The bit of a packet's mark that says that a container on the host's network sent it; its rights stand beside it. */
 export const HOST_NETWORK_MARK = 0x10000000

@@ -1,6 +1,12 @@
-import { CLASS_MASK, CLASS_OF_CONNECTION, HOST_NETWORK_MARK } from '../config/model.ts'
+import { CLASS_MASK, HOST_NETWORK_MARK } from '../config/model.ts'
 import type { HostGroup } from '../dataplane/model.ts'
-import { classMark, GENERATION_MASK, HOST_NETWORK_TABLE, shortHash } from '../dataplane/names.ts'
+import {
+  CLASS_OF_CONNECTION,
+  classMark,
+  GENERATION_MASK,
+  HOST_NETWORK_TABLE,
+  shortHash,
+} from '../dataplane/names.ts'
 
 /** What the kernel holds of the marks by control group. */
 export interface SavedHostNetwork {

@@ -1,7 +1,7 @@
 import { cidrContains } from '../../net/cidr.ts'
 import { familyOf, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import { CLASS_MASK, CLASS_OF_CONNECTION } from '../../config/model.ts'
+import { CLASS_MASK } from '../../config/model.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Match, Rule } from '../model.ts'
 import * as names from '../names.ts'
@@ -85,7 +85,7 @@ const bridged = approved('bridged', 'between containers of one network', [{ kind
 /** What a socket still sends whose process has ended. The number in the packet says only that it is so. */
 const classOfConnection = rule({
   key: 'orphan',
-  matches: [{ kind: 'mark', value: CLASS_OF_CONNECTION, mask: CLASS_MASK }],
+  matches: [{ kind: 'mark', value: names.CLASS_OF_CONNECTION, mask: CLASS_MASK }],
   target: { kind: 'takeMark', mask: CLASS_MASK },
   action: 'continue',
   words: 'its process has ended: by the rights of the connection',
