@@ -128,6 +128,8 @@ export interface Bindings {
   readonly ports: readonly Binding[]
   /** The host's own addresses on those bridges, which are no container's. */
   readonly gateways: readonly Address[]
+  /** Ports of bridges that are left alone: nothing that a container of ours chose for itself may cut them. */
+  readonly spared: readonly string[]
 }
 
 /** What a container may send from: the frames of its port bear these and nothing else. */

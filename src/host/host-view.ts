@@ -11,6 +11,7 @@ import type { ClassNumbers } from '../policy/class-numbers.ts'
 import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
 import { findStrayRoutes, withSeveralRights, type StrayRoute } from '../policy/stray-routes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
+import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf } from '../workloads/published.ts'
@@ -229,7 +230,8 @@ export class HostView {
     const rights = assign(config, this.#inventory, numbers)
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
-    const bindings = rights && (await this.#bindings(rights))
+    const plan = this.plan(config)
+    const bindings = rights && (await this.#bindings(rights, plan))
     this.#strayRoutes = rights ? await this.#findStrayRoutes(rights) : []
     const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
@@ -243,7 +245,7 @@ export class HostView {
         }
       : undefined
     return {
-      plan: this.plan(config),
+      plan,
       resolvers: this.#resolvers,
       containers: this.containers,
       published: publishedOf(this.#inventory?.containers ?? []),
@@ -279,7 +281,7 @@ export class HostView {
     return findStrayRoutes(rights, this.#inventory?.networks ?? [], new Map(gateways))
   }
 
-  async #bindings(rights: Assignment): Promise<Bindings | 'kept'> {
+  async #bindings(rights: Assignment, { open }: InterfacePlan): Promise<Bindings | 'kept'> {
     // An engine that is not heard says of nobody that he is gone.
     if (!this.#inventory) return 'kept'
     const { networks } = this.#inventory
@@ -287,6 +289,9 @@ export class HostView {
     return {
       ports: await this.#ports.bindings(rights, networks, this.interfaces),
       gateways: this.interfaces.flatMap(({ name, addresses }) => (bridges.has(name) ? addresses : [])),
+      spared: this.interfaces
+        .filter(({ name }) => open.some((one) => one.name === name))
+        .flatMap(({ ports }) => ports.map(({ name }) => name).filter(isUsableInterfaceName)),
     }
   }
 
