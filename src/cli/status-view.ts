@@ -25,6 +25,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['drift', drift(report, nowMs)],
     ['not protected', unprotected(report)],
     ['own name servers', strayDns(report)],
+    ['leaving by another network', strayRoutes(report)],
   ]
   return [
     summary(report, options),
@@ -236,6 +237,19 @@ const strayDns = ({ strayDns }: StatusReport): string =>
           container,
           servers.join(' '),
           'Take its --dns away, or add the servers to dns.servers.',
+        ]),
+      )
+
+const strayRoutes = ({ strayRoutes }: StatusReport): string =>
+  strayRoutes.length === 0
+    ? ''
+    : renderTable(
+        ['container', 'leaves by', 'and so lacks', 'what to do'],
+        strayRoutes.map(({ container, network, lost }) => [
+          container,
+          network,
+          lost.map((one) => `${one.policy} (${one.network})`).join(', '),
+          'Match it by its name or label, or make the other network its default route (gw_priority).',
         ]),
       )
 

@@ -63,7 +63,7 @@ const guard = z
       .boolean()
       .prefault(false)
       .describe(
-        "Containers with `network_mode: host` are held to policy too: to the common list, or to the policies that match them, where `network: host` matches them all. What listens on the host itself stays open to them, on any of its addresses. Needs nft and a host with nothing but cgroup v2; where it cannot be done `status` says why. With it bit 0x10000000 of packets' marks is embargod's.",
+        "Containers with `network_mode: host` are held to policy too: to the common list, or to the policies that match them, where `network: host` matches them all. What listens on the host itself stays open to them, on any of its addresses, but for published ports to those without what is common. Needs nft and a host with nothing but cgroup v2; where it cannot be done `status` says why. With it bit 0x10000000 of packets' marks is embargod's.",
       ),
     unknown: oneOf('common', 'deny')
       .prefault('common')

@@ -1,6 +1,7 @@
 import type { NameStatus } from '../resolve/model.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import type { ResolverInUse } from '../workloads/resolvers.ts'
+import type { StrayRoute } from '../policy/stray-routes.ts'
 import type { StrayDns } from '../workloads/stray-dns.ts'
 
 /** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
@@ -82,4 +83,6 @@ export interface StatusReport {
   readonly resolvers: readonly ResolverInUse[]
   /** Containers whose own `--dns` servers are denied. */
   readonly strayDns: readonly StrayDns[]
+  /** Containers that leave by a network on which they lack rights that they have on another one. */
+  readonly strayRoutes: readonly StrayRoute[]
 }

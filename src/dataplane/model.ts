@@ -58,6 +58,8 @@ export type Match =
   | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
   /** A protocol that nobody allows by name. */
   | { readonly kind: 'protocolNumber'; readonly number: number }
+  /** The destination is an address of the host as it stands in the packet, and so after any DNAT. */
+  | { readonly kind: 'toHost' }
   /** The destination port before any DNAT. */
   | { readonly kind: 'originalPort'; readonly port: number }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
@@ -112,6 +114,8 @@ export type Target =
   | { readonly kind: 'setConnmark'; readonly value: number; readonly mask: number }
   /** Writes these bits of the packet's mark into the connection's. */
   | { readonly kind: 'keepMark'; readonly mask: number }
+  /** Writes these bits of the connection's mark into the packet's. */
+  | { readonly kind: 'takeMark'; readonly mask: number }
   /** Exclusive or: these bits of the packet's mark are 0 then where both marks had the same. Done twice it changes nothing. */
   | { readonly kind: 'mixConnmark'; readonly mask: number }
 
@@ -135,6 +139,8 @@ export interface Bindings {
   readonly ports: readonly Binding[]
   /** The host's own addresses on those bridges, which are no container's. */
   readonly gateways: readonly Address[]
+  /** Ports of bridges that are left alone: nothing that a container of ours chose for itself may cut them. */
+  readonly spared: readonly string[]
 }
 
 /** What a container may send from: the frames of its port bear these and nothing else. */

@@ -54,6 +54,8 @@ export const classBlockChain = (block: number): string => `${CHAIN.class}-${bloc
 
 /** The number of a class as it stands in the marks of packets and connections. */
 export const classMark = (id: number): number => id << 5
+/** In a packet of the host's network it says that the connection tells the class: there is no process any more whose control group would. */
+export const CLASS_OF_CONNECTION = classMark(511)
 
 export const DENY_REASONS = ['forged', 'revoked', 'metadata', 'never', 'smtp', 'policy'] as const
 export type DenyReason = (typeof DENY_REASONS)[number]

@@ -94,6 +94,11 @@ function walk(
       state.mark = (state.mark & ~target.mask) | target.value
       continue
     }
+    if (target.kind === 'takeMark') {
+      // A new connection bears nothing.
+      state.mark &= ~target.mask
+      continue
+    }
     if (target.kind === 'clearMark') {
       state.mark &= ~target.bit
       continue
@@ -121,6 +126,8 @@ function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): 
         : packet.inInterface === match.name
     case 'out':
       return match.name === packet.outInterface
+    case 'toHost':
+      return packet.outInterface === 'lo'
     case 'destination':
       return cidrTest(match.cidr)(bytesOf(packet.destination))
     case 'protocol':

@@ -3,20 +3,25 @@ import type { Assignment } from '../policy/classes.ts'
 import { groupPlaceOf } from '../workloads/host-group.ts'
 import { containersOnHostNetwork, HOST_NETWORK } from '../workloads/host-network.ts'
 import type { Container, Inventory } from '../workloads/model.ts'
+import { findEngineGroups, type ListDirectories } from './engine-groups.ts'
 
 /** What is asked of the host. Undefined: there is no such file or directory. */
 export interface GroupFiles {
   readonly readText: (path: string) => Promise<string | undefined>
   readonly inodeOf: (path: string) => Promise<number | undefined>
+  readonly list: ListDirectories
 }
 
 const ROOT = '/sys/fs/cgroup'
 /** With the cgroupfs driver the engine makes all groups in here, and nobody else makes any. */
 const COMMON_PARENT = 'docker'
+/** The engine's list tells of no process, which is all that there is where an inspection was not answered. */
+const NOT_KNOWN = 'the engine has not told its process'
 
 /**
- * Looks up where the processes of each are. Who is below the engine's own group and not known yet is held for unknown. The container in which this
- * process itself runs is left alone: its questions are not those of a container.
+ * Looks up where the processes of each are. Whose group bears the name of a container that is not known is held for unknown, and so is who is below
+ * the engine's own group. A container is held by the group of its name, too, when its first process is elsewhere or not known. The container in
+ * which this process itself runs is left alone: its questions are not those of a container.
  */
 export async function findHostGroups(
   inventory: Inventory | undefined,
@@ -39,29 +44,42 @@ export async function findHostGroups(
   )
   const held = new Set<string>()
   const unheld = new Map<string, string>()
-  const groups: HostGroup[] = []
+  const groups = new Map<string, HostGroup>()
+  const classFor = (id: string): number | undefined =>
+    // Its own questions are not a container's.
+    ownGroups.includes(id) ? undefined : classOf(id, rights)
   for (const { container, place } of found) {
     const { id } = container
-    if ('why' in place) {
-      unheld.set(id, place.why)
-      continue
+    if ('why' in place) unheld.set(id, place.why)
+    else groups.set(place.path, { ...place, class: classFor(id) })
+    if (ownGroups.includes(id)) unheld.set(id, 'it is embargod itself')
+    else if (!('why' in place)) held.add(id)
+  }
+  const known = new Set(inventory.containers.map(({ id }) => id))
+  for (const [id, paths] of await findEngineGroups(ROOT, files.list)) {
+    // Of the others the sockets are in networks of their own, which none of this sees.
+    if (known.has(id) && !onHostNetwork.has(id)) continue
+    for (const path of paths.filter((one) => !groups.has(one))) {
+      const inode = await files.inodeOf(`${ROOT}/${path}`)
+      if (inode !== undefined) groups.set(path, { path, inode, class: classFor(id) })
     }
-    const isOurs = ownGroups.includes(id)
-    if (isOurs) unheld.set(id, 'it is embargod itself')
-    else held.add(id)
-    groups.push({ ...place, class: isOurs ? undefined : classOf(id, rights) })
+    if (unheld.get(id) === NOT_KNOWN && paths.length > 0) {
+      unheld.delete(id)
+      held.add(id)
+    }
   }
   const parent = await files.inodeOf(`${ROOT}/${COMMON_PARENT}`)
-  if (parent !== undefined) groups.push({ path: COMMON_PARENT, inode: parent, class: 0 })
-  return { groups, held, unheld, problem: undefined }
+  if (parent !== undefined) groups.set(COMMON_PARENT, { path: COMMON_PARENT, inode: parent, class: 0 })
+  return { groups: [...groups.values()], held, unheld, problem: undefined }
 }
 
 async function placeOf(
   { id, pid }: Container,
   { readText, inodeOf }: GroupFiles,
 ): Promise<{ readonly path: string; readonly inode: number } | { readonly why: string }> {
+  if (pid === undefined) return { why: NOT_KNOWN }
   const ended = { why: 'its process has ended' }
-  const text = pid === undefined ? undefined : await readText(`/proc/${pid}/cgroup`)
+  const text = await readText(`/proc/${pid}/cgroup`)
   if (text === undefined) return ended
   const place = groupPlaceOf(text, id)
   if ('why' in place) return place

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -8,7 +9,9 @@ import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
 import type { ClassNumbers } from '../policy/class-numbers.ts'
 import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
+import { findStrayRoutes, withSeveralRights, type StrayRoute } from '../policy/stray-routes.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
+import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf, servedOf } from '../workloads/published.ts'
@@ -20,6 +23,7 @@ import {
 } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findEngines } from '../workloads/find-dockerds.ts'
+import { defaultGateway4, defaultGateway6 } from '../workloads/default-route.ts'
 import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
 import { findHostGroups } from './host-groups.ts'
@@ -50,6 +54,7 @@ export class HostView {
   readonly #written = new WeakMap<Container, EngineResolvConf>()
   readonly #ports: ContainerPorts
   #hostGroups: HostGroups | undefined
+  #strayRoutes: readonly StrayRoute[] = []
 
   constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
@@ -179,6 +184,11 @@ export class HostView {
     return this.#hostGroups
   }
 
+  /** Containers that leave by another network than the one where they have their rights. */
+  get strayRoutes(): readonly StrayRoute[] {
+    return this.#strayRoutes
+  }
+
   /**
    * Never rejects. Resolves to whether they are others than before; what a later call found is kept.
    * @param anew looks for the engine among all processes again
@@ -233,7 +243,9 @@ export class HostView {
     const rights = assign(config, this.#inventory, numbers)
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
-    const bindings = rights && (await this.#bindings(rights))
+    const plan = this.plan(config)
+    const bindings = rights && (await this.#bindings(rights, plan))
+    this.#strayRoutes = rights ? await this.#findStrayRoutes(rights) : []
     const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
       ? {
@@ -241,10 +253,10 @@ export class HostView {
           ...(await findHostGroups(this.#inventory, rights, {
             readText: (path) => files.readKernelFile(path).catch(() => undefined),
             inodeOf: files.inodeOf,
+            list: directoriesIn,
           })),
         }
       : undefined
-    const plan = this.plan(config)
     return {
       plan,
       learning: rights ? this.#learning(plan) : [],
@@ -274,7 +286,25 @@ export class HostView {
     )
   }
 
-  async #bindings(rights: Assignment): Promise<Bindings | 'kept'> {
+  async #findStrayRoutes(rights: Assignment): Promise<StrayRoute[]> {
+    const read = (path: string): Promise<string> =>
+      files.readKernelFile(path).then(
+        (text) => text ?? '',
+        () => '',
+      )
+    const gateways = await Promise.all(
+      Array.from(withSeveralRights(rights), async ([id, pid]): Promise<[string, Address[]]> => {
+        const [text4, text6] = await Promise.all([
+          read(`/proc/${pid}/net/route`),
+          read(`/proc/${pid}/net/ipv6_route`),
+        ])
+        return [id, [defaultGateway4(text4), defaultGateway6(text6)].filter((one) => one !== undefined)]
+      }),
+    )
+    return findStrayRoutes(rights, this.#inventory?.networks ?? [], new Map(gateways))
+  }
+
+  async #bindings(rights: Assignment, { open }: InterfacePlan): Promise<Bindings | 'kept'> {
     // An engine that is not heard says of nobody that he is gone.
     if (!this.#inventory) return 'kept'
     const { networks } = this.#inventory
@@ -282,6 +312,9 @@ export class HostView {
     return {
       ports: await this.#ports.bindings(rights, networks, this.interfaces),
       gateways: this.interfaces.flatMap(({ name, addresses }) => (bridges.has(name) ? addresses : [])),
+      spared: this.interfaces
+        .filter(({ name }) => open.some((one) => one.name === name))
+        .flatMap(({ ports }) => ports.map(({ name }) => name).filter(isUsableInterfaceName)),
     }
   }
 
@@ -296,3 +329,9 @@ export async function ownServers(config: Config): Promise<readonly string[]> {
   const servers = await hostNameServers(files.readHostResolvConf)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }
+
+const directoriesIn = (path: string): Promise<string[]> =>
+  readdir(path, { withFileTypes: true }).then(
+    (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+    () => [],
+  )

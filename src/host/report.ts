@@ -121,6 +121,7 @@ export function statusReport(
     strayDns: view.dns
       ? []
       : findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers),
+    strayRoutes: host.strayRoutes,
     ...(view.dns ? { dns: view.dns } : {}),
     ...standing,
   }

@@ -80,6 +80,10 @@ export function readRule(text: string): ReadRule {
       case '--ctorigdst':
         matches.push({ kind: 'originalDestination', cidr: bare(next()) })
         break
+      case '--dst-type':
+        if (next() === 'LOCAL') matches.push({ kind: 'toHost' })
+        else unknown.push(word)
+        break
       case '--ctorigdstport':
         matches.push({ kind: 'originalPort', port: Number(next()) })
         break
@@ -194,7 +198,11 @@ function readTarget(name: string, options: readonly string[]): Target {
         : { kind: 'mark', value: Number(value), mask: Number(mask) }
     case 'CONNMARK':
       if (options.includes('--save-mark')) return { kind: 'keepMark', mask: Number(option('--ctmask')) }
-      if (options.includes('--restore-mark')) return { kind: 'mixConnmark', mask: Number(option('--ctmask')) }
+      if (options.includes('--restore-mark'))
+        return {
+          kind: Number(option('--nfmask')) === 0 ? 'mixConnmark' : 'takeMark',
+          mask: Number(option('--ctmask')),
+        }
       return { kind: 'setConnmark', value: Number(value), mask: Number(mask) }
     default:
       return { kind: 'jump', chain: name }

@@ -47,6 +47,8 @@ function renderMatch(match: Match, family: Family): string {
       return `-d ${match.cidr}`
     case 'originalDestination':
       return `${CONNTRACK}--ctorigdst ${match.cidr}`
+    case 'toHost':
+      return '-m addrtype --dst-type LOCAL'
     case 'originalPort':
       return `${CONNTRACK}--ctorigdstport ${match.port}`
     case 'protocol':
@@ -127,6 +129,8 @@ function renderTargetOf(target: Target, family: Family): string {
       return `-j CONNMARK --set-xmark ${hex(target.value)}/${hex(target.mask)}`
     case 'keepMark':
       return `-j CONNMARK --save-mark --nfmask ${hex(target.mask)} --ctmask ${hex(target.mask)}`
+    case 'takeMark':
+      return `-j CONNMARK --restore-mark --nfmask ${hex(target.mask)} --ctmask ${hex(target.mask)}`
     case 'mixConnmark':
       return `-j CONNMARK --restore-mark --nfmask 0x0 --ctmask ${hex(target.mask)}`
     default:

@@ -50,7 +50,7 @@ export function parseBindings(text: string): SavedBindings {
 
 function textOf(one: z.output<typeof element>, set: string): string {
   const parts = typeof one === 'object' ? one.concat : [one]
-  const beginsWithName = parts.length > 1 || set === 'ports'
+  const beginsWithName = parts.length > 1 || set === 'ports' || set === 'spared'
   return parts.map((part, index) => (index === 0 && beginsWithName ? `"${part}"` : `${part}`)).join(' . ')
 }
 

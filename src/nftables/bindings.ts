@@ -24,6 +24,7 @@ const TARGET = '@nh,384,128'
 const QUOTED = { 4: '@nh,352,32', 6: '@nh,576,128' } as const
 const SETS: Readonly<Record<string, string>> = {
   ports: 'set ports { type ifname; }',
+  spared: 'set spared { type ifname; }',
   macs: 'set macs { type ifname . ether_addr; }',
   takenMacs: 'set takenMacs { type ether_addr; }',
   rights4: 'map rights4 { type ifname . ether_addr . ipv4_addr : mark; }',
@@ -63,6 +64,8 @@ const RULES: readonly BindingRule[] = [
     words: 'no rights but by what follows',
   },
   { chain: 'ingress', match: 'iifname @ports', verdict: 'goto known', words: 'a container that is known' },
+  // A container may have chosen the hardware address of a router on a bridge that is nobody's business here.
+  { chain: 'ingress', match: 'iifname @spared', verdict: 'accept', words: 'of a bridge that is left alone' },
   // The bridge would send that container's frames here from then on. Of which bridge it is not every kernel can tell.
   {
     chain: 'ingress',
@@ -248,7 +251,7 @@ export function changeBindings(before: Elements, after: Elements): string {
 export type Elements = ReadonlyMap<string, ReadonlySet<string>>
 
 /** Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon. */
-export function elementsOf({ ports, gateways }: Bindings): Elements {
+export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
   const sets = new Map(Object.keys(SETS).map((set) => [set, new Set<string>()]))
   const add = (set: string, ...parts: readonly string[]): void => void sets.get(set)?.add(parts.join(' . '))
   const take = (address: Address, more?: 'gatewayTargets6'): void => {
@@ -258,6 +261,7 @@ export function elementsOf({ ports, gateways }: Bindings): Elements {
     add('takenTargets6', targetOf(address))
     if (more) add(more, targetOf(address))
   }
+  for (const port of spared) add('spared', `"${port}"`)
   for (const address of gateways) take(address, 'gatewayTargets6')
   for (const { port: name, mac, address, mark } of ports) {
     const family = familyOf(address)

@@ -1,6 +1,12 @@
 import { CLASS_MASK, HOST_NETWORK_MARK } from '../config/model.ts'
 import type { HostGroup } from '../dataplane/model.ts'
-import { classMark, HOST_NETWORK_TABLE, shortHash } from '../dataplane/names.ts'
+import {
+  CLASS_OF_CONNECTION,
+  classMark,
+  GENERATION_MASK,
+  HOST_NETWORK_TABLE,
+  shortHash,
+} from '../dataplane/names.ts'
 
 /** What the kernel holds of the marks by control group. */
 export interface SavedHostNetwork {
@@ -71,6 +77,8 @@ export const digestOf = (groups: readonly HostGroup[]): string =>
   )
 
 const OUTPUT = 'output'
+/** By control group. */
+const GROUPS = 'groups'
 const CHAIN_OF = /^class-(\d+)$/
 
 /** Of the verdict of an element, as the kernel's tool names its chain. */
@@ -89,6 +97,8 @@ const levelsOf = (groups: readonly HostGroup[]): number[] =>
 
 /** In the order in which the kernel lists them: chain by chain, and those that are gone to before those that go there. */
 function rulesOf(groups: readonly HostGroup[]): MarkRule[] {
+  const toGroups = (match: string, words: string): MarkRule[] =>
+    groups.length === 0 ? [] : [{ chain: OUTPUT, text: `${match}goto ${GROUPS}`, words }]
   const classes = [...new Set(groups.flatMap(({ class: id }) => id ?? []))].toSorted((a, b) => a - b)
   return [
     ...classes.map((id) => ({
@@ -96,17 +106,26 @@ function rulesOf(groups: readonly HostGroup[]): MarkRule[] {
       text: `meta mark set meta mark and ${hex(~(HOST_NETWORK_MARK | CLASS_MASK))} or ${hex(HOST_NETWORK_MARK | classMark(id))}`,
       words: id === 0 ? 'no rights of its own' : `the rights of class ${id}`,
     })),
+    ...levelsOf(groups).map((level) => ({
+      chain: GROUPS,
+      text: `socket cgroupv2 level ${level} vmap @level${level}`,
+      words: 'by control group',
+    })),
     {
       chain: OUTPUT,
       // Who may mark packets could mark his own so.
       text: `meta mark and ${hex(HOST_NETWORK_MARK)} != 0 meta mark set meta mark and ${hex(~HOST_NETWORK_MARK)}`,
       words: 'nobody but what follows says who sends',
     },
-    ...levelsOf(groups).map((level) => ({
+    // The kernel knows an owner only as long as some process has the socket.
+    ...toGroups('meta skuid != 4294967295 ', 'somebody has the socket'),
+    {
       chain: OUTPUT,
-      text: `socket cgroupv2 level ${level} vmap @level${level}`,
-      words: 'by control group',
-    })),
+      // A control group goes with its last process, while the kernel still sends what that has written. No connection of the host itself bears a generation.
+      text: `ct state established ct direction original ct mark and ${hex(GENERATION_MASK)} != 0 meta mark set meta mark or ${hex(HOST_NETWORK_MARK | CLASS_OF_CONNECTION)} accept`,
+      words: 'the connection of a container whose process has ended',
+    },
+    ...toGroups('', 'nobody has it, and the connection was never judged'),
   ]
 }
 

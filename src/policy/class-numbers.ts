@@ -7,8 +7,8 @@ export interface RightsClass extends Rights {
   readonly id: number
 }
 
-/** As many as the bits of the mark tell apart. */
-export const MOST_CLASSES = 511
+/** As many as the bits of the mark tell apart, but for the highest number, which is `CLASS_OF_CONNECTION`. */
+export const MOST_CLASSES = 510
 /** From here on rights that nobody has are not kept ready. */
 const SCARCE = 256
 

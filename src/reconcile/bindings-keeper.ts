@@ -153,6 +153,7 @@ const newest = (before: Dropped, { dropped }: SavedBindings): Dropped => ({
 
 const areSame = (some: Bindings, others: Bindings): boolean =>
   some.gateways.join() === others.gateways.join() &&
+  some.spared.join() === others.spared.join() &&
   some.ports.length === others.ports.length &&
   some.ports.every((one, index) => {
     const other = others.ports[index]

@@ -14,7 +14,8 @@ export interface DockerApi {
   containerIds(): Promise<readonly string[]>
   /**
    * Undefined when there is no such container (any more). The engine lets who inspects a container wait until nobody starts, stops or removes
-   * it, for ever where it has lost track of it: after the time limit what the list says has to do.
+   * it, for ever where it has lost track of it: after the time limit what the list says has to do, as it has where the inspection fails or
+   * cannot be read.
    */
   container(id: string): Promise<unknown>
   /** What the list says of it, which waits for nobody, in the shape of an inspection; undefined as above. */
@@ -71,14 +72,17 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
     containerIds: async () => {
       const list = await ask('listing containers', asking.listContainers({ all: true }))
       if (!Array.isArray(list)) throw new Error('listing containers: no list')
-      return list.map((container) => container.Id)
+      return list.map(({ Id: id }) => {
+        if (typeof id !== 'string' || id === '') throw new Error('listing containers: one of them has no id')
+        return id
+      })
     },
     container: async (id) => {
       const inspecting = ask('inspecting a container', asking.getContainer(encodeURIComponent(id)).inspect())
       try {
         return await orAbsent(inspecting)
       } catch (error) {
-        if (!(error instanceof DockerError) || !error.isLate) throw error
+        if (!(error instanceof DockerError)) throw error
         return await containerInList(id)
       }
     },
@@ -105,10 +109,14 @@ class TerseAgent extends Agent {
 const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new LateError(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
   })
   try {
-    return await Promise.race([answer, deadline])
+    const json = await Promise.race([answer, deadline])
+    // What is no JSON, or too long for a text, comes as its bytes. Taken for an answer it would hold nothing.
+    if (typeof json !== 'object' || json === null || json instanceof Uint8Array)
+      throw new Error('the answer cannot be read')
+    return json
   } catch (cause) {
     throw new DockerError(what, { cause })
   } finally {
@@ -116,21 +124,14 @@ const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: numb
   }
 }
 
-class LateError extends Error {
-  override readonly name = 'LateError'
-}
-
 /** A question that the engine did not answer; `statusCode` when it answered with an error of its own. */
 export class DockerError extends Error {
   override readonly name = 'DockerError'
   readonly statusCode: number | undefined
-  /** It was asked, and has not answered yet. */
-  readonly isLate: boolean
 
   constructor(what: string, options: { readonly cause: unknown }) {
     const { cause } = options
     super(`${what}: ${cause instanceof Error ? cause.message.trim() : String(cause)}`, options)
-    this.isLate = cause instanceof LateError
     this.statusCode =
       cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number'
         ? cause.statusCode

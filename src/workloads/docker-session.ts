@@ -8,6 +8,7 @@ import { parseNetwork } from './inventory.ts'
 import { listOf } from './json.ts'
 import { mapBounded } from './map-bounded.ts'
 import type { Engine, Inventory, Network } from './model.ts'
+import { Paced } from './paced.ts'
 
 /** What is told while the engine is watched. Called synchronously: record and request, do not work here. */
 export interface SessionListener {
@@ -50,6 +51,7 @@ export class DockerSession {
   readonly #timing: SessionTiming
   readonly #over = new AbortController()
   readonly #cache = new InventoryCache()
+  readonly #looksAtAll = new Paced(() => this.relist(), UNREADABLE_PAUSE_MS)
   #engine: Engine | undefined
   #work = NO_WORK()
   #working = false
@@ -93,6 +95,7 @@ export class DockerSession {
       if (this.#failure !== undefined && !signal.aborted) throw this.#failure
     } finally {
       clearInterval(relist)
+      this.#looksAtAll.stop()
       signal.removeEventListener('abort', stop)
       this.#api.close()
     }
@@ -141,8 +144,9 @@ export class DockerSession {
       this.#listener.onEvent(event.type, event.action)
       this.#note(event)
     }
-    if (lines.malformed > malformed)
-      this.#listener.onProblem('the engine sent an event that is not understood')
+    if (lines.malformed === malformed) return
+    this.#listener.onProblem('the engine sent an event that cannot be read: everything is listed again')
+    this.#looksAtAll.request()
   }
 
   #note({ type, action, id, container }: DockerEvent): void {
@@ -305,7 +309,9 @@ export class DockerSession {
       this.#engine = parseEngine({ info, version })
       const known = new Set(this.#cache.snapshot().networks.map((network) => network.id))
       for (const { value: network } of listOf(networks).map(parseNetwork)) {
-        if (network && this.#published && !known.has(network.id)) this.#listener.onNetwork(network)
+        // Left out of the list, its bridge would be taken for somebody else's and opened.
+        if (!network) throw new Error('listing networks: one of them has no id or no name')
+        if (this.#published && !known.has(network.id)) this.#listener.onNetwork(network)
       }
       const inspected = await mapBounded(await this.#api.containerIds(), INSPECTIONS_AT_ONCE, (id) =>
         this.#api.container(id),
@@ -343,3 +349,5 @@ export class DockerSession {
 }
 
 const INSPECTIONS_AT_ONCE = 8
+/** What an event that cannot be read would have told is found by a listing, of which a flood of such events causes no more than this. */
+const UNREADABLE_PAUSE_MS = 1_000

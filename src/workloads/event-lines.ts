@@ -11,16 +11,22 @@ export interface DockerEvent {
   readonly container: string | undefined
 }
 
-/** No event comes near this; without a limit a stream that never ends a line would fill the memory. */
+/** Without a limit a stream that never ends a line would fill the memory. An image can bring labels that make a line longer. */
 const MAX_LINE_LENGTH = 1024 * 1024
+/** What a line says of whom it is about stands at its beginning, ahead of all labels. */
+const HEAD_LENGTH = 4096
 
-/** The raw event stream, cut wherever the socket cut it, → events. What is no event is counted and skipped. */
+/**
+ * The raw event stream, cut wherever the socket cut it, → events. What cannot be read is counted: the reader has to look at the engine then. Of
+ * a line that is too long its beginning still tells what happened to whom.
+ */
 export class EventLines {
   readonly #decoder = new StringDecoder('utf8')
   #rest = ''
+  #skipsLine = false
   #malformed = 0
 
-  /** Lines so far that were no event. */
+  /** Lines so far that were no event, or were not read to their end. */
   get malformed(): number {
     return this.#malformed
   }
@@ -29,11 +35,23 @@ export class EventLines {
     const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
-    if (this.#rest.length > MAX_LINE_LENGTH) {
-      this.#rest = ''
-      this.#malformed += 1
+    if (this.#skipsLine && lines.length > 0) {
+      // The end of the line whose beginning was read already.
+      lines.shift()
+      this.#skipsLine = false
     }
-    return lines.filter((line) => line.trim() !== '').flatMap((line) => this.#parse(line) ?? [])
+    const events = lines.filter((line) => line.trim() !== '').flatMap((line) => this.#parse(line) ?? [])
+    return [...events, ...this.#cutTooLong()]
+  }
+
+  #cutTooLong(): DockerEvent[] {
+    if (this.#skipsLine) this.#rest = ''
+    if (this.#rest.length <= MAX_LINE_LENGTH) return []
+    const event = parseHead(this.#rest.slice(0, HEAD_LENGTH))
+    this.#rest = ''
+    this.#skipsLine = true
+    this.#malformed += 1
+    return event ? [event] : []
   }
 
   #parse(line: string): DockerEvent | undefined {
@@ -61,4 +79,13 @@ const parseEvent = (line: string): DockerEvent | undefined => {
     id: textOf(actor['ID']) || textOf(json['id']),
     container: textOf(objectOf(actor['Attributes'])['container']) || undefined,
   }
+}
+
+/** As the engine writes it. No text that others choose can hold a quotation mark that is not escaped, so nothing of it looks like this. */
+const HEAD = /"Type":"(\w+)","Action":"([\w ]+)[^"]*","Actor":\{"ID":"([^"\\]+)"/
+
+const parseHead = (head: string): DockerEvent | undefined => {
+  const [, type, action, id] = HEAD.exec(head) ?? []
+  if (type === undefined || action === undefined || id === undefined) return undefined
+  return { type, action, id, container: undefined }
 }

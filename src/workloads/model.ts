@@ -35,6 +35,12 @@ export interface Container {
   readonly capAdd: readonly string[]
   /** As `capAdd`. */
   readonly capDrop: readonly string[]
+  /** `host` or `container:ID`; empty: its own. */
+  readonly pidMode: string
+  /** `host` or `private`; empty where it is not known. */
+  readonly cgroupnsMode: string
+  /** `seccomp=unconfined`, `apparmor=…`: what was asked for in place of the engine's own. */
+  readonly securityOpt: readonly string[]
   /** Host paths that are mounted, with whether read-only. */
   readonly mounts: readonly { readonly source: string; readonly readOnly: boolean }[]
   /** The container's own `--dns` servers. */

@@ -1,5 +1,4 @@
 import { parseAddress } from '../net/address.ts'
-import type { Address } from '../net/types.ts'
 import type { Container } from './model.ts'
 
 /** Every address of a family, as halves: a set of networks takes no prefix of length 0. */
@@ -49,8 +48,5 @@ function addressesOf(hostIp: string): readonly string[] {
   if (hostIp === '0.0.0.0') return EVERY[4]
   if (hostIp === '::') return EVERY[6]
   const address = parseAddress(hostIp)
-  // Published to the host's own loopback is meant for the host, even where a container has a route there.
-  return address === undefined || isLoopback(address) ? [] : [address]
+  return address === undefined ? [] : [address]
 }
-
-const isLoopback = (address: Address): boolean => address.startsWith('127.') || address === '::1'

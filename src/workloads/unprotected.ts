@@ -1,6 +1,7 @@
 import type { HostInterface } from '../system/host.ts'
 import { defaultBridgeAddress } from './default-bridge.ts'
 import { usesIptables } from './engine.ts'
+import { ENGINE_SOCKETS, hostRootBy, leavesGroupBy } from './escapes.ts'
 import type { InterfacePlan } from './guarded.ts'
 import { exposes } from './host-paths.ts'
 import { containersOnHostNetwork } from './host-network.ts'
@@ -198,13 +199,21 @@ const judgeContainer = (
       )
     }
   }
+  const reachesEngine = container.mounts.some(({ source }) =>
+    [socket, ...ENGINE_SOCKETS].some((path) => exposes(source, path)),
+  )
+  const root = reachesEngine ? undefined : hostRootBy(container)
   if (container.privileged) {
     add(
       'privileged',
       'A privileged container can load kernel modules and reach the host: grant the single capabilities it needs.',
     )
+  } else if (root !== undefined) {
+    add('privileged', `It can have the host send for it as a privileged container can: ${root}.`)
+  } else if (container.pid === undefined) {
+    add('privileged', 'What it may do is not known: the engine lists it and does not answer what it is.')
   }
-  if (container.mounts.some(({ source }) => engineSockets(socket).some((path) => exposes(source, path)))) {
+  if (reachesEngine) {
     add(
       'docker-socket-mounted',
       'Whoever can ask the engine is root on the host, read-only mount or not: put a filtering socket proxy before it.',
@@ -221,12 +230,6 @@ const judgeContainer = (
 
 const OPENS_HOST_NETWORK = new Set(['NET_ADMIN', 'SYS_ADMIN', 'SYS_MODULE', 'ALL'])
 
-const engineSockets = (configured: string): string[] => [
-  configured,
-  '/run/docker.sock',
-  '/run/containerd/containerd.sock',
-]
-
 /** What is not held of a container on the host's network; undefined: nothing. */
 function hostNetworkAdvice(container: Container, state: HostNetworkState | undefined): string | undefined {
   if (!state)
@@ -235,9 +238,16 @@ function hostNetworkAdvice(container: Container, state: HostNetworkState | undef
   if (why !== undefined) return `It uses the host's network and is not held to policy there: ${why}.`
   if (!state.held.has(container.id))
     return "It uses the host's network and is not held to policy yet: it has just started."
-  return hasRawSockets(container)
-    ? "It is held to policy on the host's network, but may send frames past it by packet sockets: give it cap_drop: [NET_RAW]."
-    : undefined
+  const leaves = leavesGroupBy(container)
+  const gaps = [
+    ...(leaves === undefined ? [] : [`may leave the control group that holds it: ${leaves}`]),
+    ...(hasRawSockets(container)
+      ? ['may send frames past it by packet sockets: give it cap_drop: [NET_RAW]']
+      : []),
+  ]
+  return gaps.length === 0
+    ? undefined
+    : `It is held to policy on the host's network, but ${gaps.join('; it ')}.`
 }
 
 /** The engine gives NET_RAW to all from whom it is not taken. */

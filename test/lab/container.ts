@@ -19,6 +19,8 @@ export interface ContainerOptions {
   /** container port → host port, TCP */
   readonly publish?: Readonly<Record<number, number>>
   readonly restart?: 'no' | 'always'
+  /** Its hardware address on `network`. */
+  readonly mac?: string
   /** Anything else of the engine's HostConfig. */
   readonly host?: Docker.HostConfig & { readonly CgroupnsMode?: 'host' | 'private' }
 }
@@ -40,7 +42,7 @@ export class LabContainer {
 
   static async start(docker: Docker, options: ContainerOptions): Promise<LabContainer> {
     const image = options.image ?? IMAGE
-    const { caps, dns, labels, binds, cmd, network, name, privileged, publish, restart } = options
+    const { caps, dns, labels, binds, cmd, mac, network, name, privileged, publish, restart } = options
     const ports = Object.entries(publish ?? {})
     const wanted: Docker.ContainerCreateOptions = {
       Image: image,
@@ -48,6 +50,11 @@ export class LabContainer {
       ...(labels ? { Labels: { ...labels } } : {}),
       ExposedPorts: Object.fromEntries(ports.map(([port]) => [`${port}/tcp`, {}])),
       StopTimeout: 0,
+      // The second is for engines since 25, of which the first is none.
+      ...(mac === undefined ? {} : { MacAddress: mac }),
+      ...(mac === undefined || network === undefined
+        ? {}
+        : { NetworkingConfig: { EndpointsConfig: { [network]: { MacAddress: mac } } } }),
       HostConfig: {
         ...(network === undefined ? {} : { NetworkMode: network }),
         ...(caps ? { CapAdd: [...caps] } : {}),

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { LabContainer, type ContainerOptions } from './container.ts'
 import { importImage } from './image.ts'
 import { addInternetAddresses, origin } from './reach.ts'
 import { useLab } from './shared-lab.ts'
+import { SlowReader } from './slow-reader.ts'
 import { SystemdHost } from './systemd-host.ts'
 import { HOST, INET } from './topology.ts'
 import { LiveConnection } from './web.ts'
@@ -195,6 +197,65 @@ test('a connection keeps going where it is allowed, and ends when the right to i
   expect(await opened.lines()).toBeGreaterThan(1)
 }, 90_000)
 
+test('what a process leaves behind when it ends is still judged by the rights of its container', async () => {
+  const rights = (...addresses: readonly string[]): string => `policies:
+  late: { match: { container: late }, allow: [{ cidrs: [${addresses.join(', ')}], ports: [7777/tcp] }] }`
+  const [kept, cut] = ['203.0.113.40', '203.0.113.41']
+  const readers = [await SlowReader.start(lab(), kept), await SlowReader.start(lab(), cut)] as const
+  await guardedBy(CONFIG.replace('policies:', rights(kept, cut)))
+  await run('late')
+  const other = await run('late-too')
+  await guardedBy(
+    CONFIG.replace('policies:', rights(kept, cut).replace('container: late', 'container: late*')),
+  )
+  await lab().waitFor('both are held', async () => (await isHeld('late')) && (await isHeld('late-too')))
+  const written = [await readers[0].writtenFrom(from('late')), await readers[1].writtenFrom(other)] as const
+  // Its control group goes with it, and what it has written is with the kernel.
+  await other.stop()
+  containers.delete('late-too')
+  await guardedBy(CONFIG.replace('policies:', rights(kept).replace('container: late', 'container: late*')))
+  expect([readers[0].bytes, readers[1].bytes]).toEqual([0, 0])
+  await lab().farEnd.reset()
+  for (const reader of readers) reader.read()
+  await lab().waitFor('what is allowed still arrives', () => readers[0].bytes === written[0])
+  await sleep(2000)
+  expect([await lab().farEnd.count(cut), written[1] - readers[1].bytes > 100_000]).toEqual([0, true])
+  for (const reader of readers) await reader.stop()
+  await from('late').stop()
+  await guardedBy(CONFIG)
+}, 90_000)
+
+describe('a published port is a relay for who has nothing of what is common', () => {
+  const published = [HOST.address, '127.0.0.1', '::1'].map((address) => `${origin(address, WEB_PORT)}/passwd`)
+
+  test('whichever way leads to it', async () => {
+    expect(await reached('more', published)).toEqual(published)
+    expect(await reached('own', published)).toEqual([])
+    const loopback = [`${origin('127.0.0.1', WEB_PORT + 1)}/passwd`]
+    await LabContainer.start(host.docker, {
+      name: 'loopback-web',
+      network: 'bridge',
+      cmd: ['httpd', '-f', '-p', '[::]:8090', '-h', '/etc'],
+      publish: { 8090: WEB_PORT + 1 },
+      host: { PortBindings: { '8090/tcp': [{ HostIp: '127.0.0.1', HostPort: String(WEB_PORT + 1) }] } },
+    })
+    await lab().waitFor('it answers', async () => (await reached('more', loopback)).length === 1)
+    await lab().waitFor('it is closed', async () => (await reached('own', loopback)).length === 0)
+  })
+
+  test('and an address of the host that somebody leads elsewhere is no way out', async () => {
+    const rule = ['-d', HOST.address, '-p', 'tcp', '--dport', '9999', '-j', 'DNAT', '--to', '203.0.113.66:80']
+    await host.run(['iptables', '-t', 'nat', '-I', 'OUTPUT', ...rule])
+    await lab().farEnd.reset()
+    const relay = `http://${HOST.address}:9999`
+    expect(JSON.parse(await asService(FETCH_ALL, JSON.stringify([relay])))).toEqual([relay])
+    const before = await lab().farEnd.count('203.0.113.66')
+    expect(await reached('agent', [relay])).toEqual([])
+    expect(await lab().farEnd.count('203.0.113.66')).toBe(before)
+    await host.run(['iptables', '-t', 'nat', '-D', 'OUTPUT', ...rule])
+  })
+})
+
 test('status says who can send frames past it, and explain which rule decides', async () => {
   expect(await adviceFor('agent')).toContain('cap_drop: [NET_RAW]')
   await run('quiet', { host: { CapDrop: ['NET_RAW'] } })
@@ -205,6 +266,64 @@ test('status says who can send frames past it, and explain which rule decides', 
   expect(await shell('embargod explain guest 203.0.113.10:80')).toMatch(/^allowed/)
   expect(await shell('embargod explain cloud 169.254.169.254:80')).toMatch(/^allowed/)
   expect(await shell('embargod explain agent 127.0.0.1:22')).toMatch(/^allowed.*\n.*to the host itself/)
+})
+
+test('labels that make the events of a container too long to read do not keep it from being held', async () => {
+  await lab().farEnd.reset()
+  await run('loud', { labels: { noise: 'x'.repeat(3 * 1024 * 1024) } })
+  await lab().waitFor(
+    'it is held',
+    async () => (await reached('loud', [...ALLOWED, ...FORBIDDEN])).join() === ALLOWED.join(),
+    5_000,
+  )
+  expect(await isHeld('loud')).toBe(true)
+  await from('loud').stop()
+})
+
+/** Starts the rest in the control group whose directory is named first, which no mount for reading only forbids. */
+const STARTED_IN = `
+  sysopen(my $group, shift(@ARGV), 0) or die "no group: $!";
+  my $args = pack("Q11", 0x200000000, 0, 0, 0, 17, 0, 0, 0, 0, 0, fileno($group));
+  my $child = syscall(435, $args, length $args);
+  die "refused: $!" if $child < 0;
+  if ($child == 0) { exec(@ARGV) or die }
+  waitpid($child, 0);
+  exit($? >> 8);
+`
+
+describe('who can leave its control group is named, for nothing else shows it', () => {
+  const url = `${origin('203.0.113.66')}/`
+  const curls = ['curl', '-gsS', '-o', '/dev/null', '--max-time', '3', url]
+  const startsIn = (group: string) => ['perl', '-e', STARTED_IN, group, ...curls]
+  const moves = ['sh', '-c', `mkdir -p /cg/free && echo $$ > /cg/free/cgroup.procs && ${curls.join(' ')}`]
+  const unfiltered = { SecurityOpt: ['seccomp=unconfined'] }
+
+  test.each([
+    ['mover', { binds: ['/sys/fs/cgroup:/cg:rw'] }, moves],
+    [
+      'seer',
+      { host: { CgroupnsMode: 'host' as const, ...unfiltered } },
+      startsIn('/sys/fs/cgroup/init.scope'),
+    ],
+    ['reader', { binds: ['/sys/fs/cgroup:/cg:ro'], host: unfiltered }, startsIn('/cg/init.scope')],
+  ])('%s', async (name, options, escape) => {
+    await run(name, options)
+    await lab().waitFor('it is held', () => isHeld(name))
+    expect(await reached(name, FORBIDDEN)).toEqual([])
+    const { code, stderr } = await from(name).exec(escape)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(await adviceFor(name)).toContain('may leave the control group that holds it')
+    await from(name).stop()
+  })
+
+  test('the same calls get a container nowhere that has the filter of the engine', async () => {
+    await run('filtered', { host: { CgroupnsMode: 'host' } })
+    await lab().waitFor('it is held', () => isHeld('filtered'))
+    const { stderr } = await from('filtered').exec(startsIn('/sys/fs/cgroup/init.scope'))
+    expect(stderr).toContain('refused')
+    expect(await adviceFor('filtered')).not.toContain('may leave')
+    await from('filtered').stop()
+  })
 })
 
 describe('what somebody changes is put right', () => {

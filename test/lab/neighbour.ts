@@ -60,7 +60,8 @@ export class Neighbour {
     await this.lab.host(['ip', 'link', 'delete', this.bridge])
   }
 
-  private enter(argv: Argv): Argv {
+  /** The words that run a program in there. */
+  enter(argv: Argv): Argv {
     return ['nsenter', `--net=/run/netns/${this.namespace}`, ...argv]
   }
 }

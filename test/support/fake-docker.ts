@@ -18,8 +18,8 @@ export class FakeDocker {
   engine: EngineJson = ENGINE_28
   /** Real engines of some versions send no headers on /events before the first event. */
   holdEventHeaders = false
-  /** Path → what to do instead of answering: a status code, `hang` (no answer until {@link release}), `cut` (half an answer, then the connection ends). */
-  readonly faults = new Map<string, number | 'hang' | 'cut'>()
+  /** Path → what to do instead of answering: a status code, `hang` (no answer until {@link release}), `cut` (half an answer, then the connection ends), `garbage` (no JSON). */
+  readonly faults = new Map<string, number | 'hang' | 'cut' | 'garbage'>()
   /** Every request line's path, without the query. */
   readonly requests: string[] = []
   readonly networks = new Map<string, Json>()
@@ -131,6 +131,11 @@ export class FakeDocker {
       response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' })
       response.write('[{"Id":')
       setTimeout(() => response.destroy(), 10)
+      return
+    }
+    if (fault === 'garbage') {
+      response.writeHead(200, { 'Content-Type': 'application/json' })
+      response.end('{"Id":')
       return
     }
     if (typeof fault === 'number') return send(response, fault, { message: 'as the test wished' })

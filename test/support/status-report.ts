@@ -74,5 +74,6 @@ export const healthyReport: StatusReport = {
   lastVerified: undefined,
   resolvers: [{ server: '198.51.100.1' as Address, origin: 'host' }],
   strayDns: [],
+  strayRoutes: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }

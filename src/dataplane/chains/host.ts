@@ -1,6 +1,7 @@
 import { CLASS_MASK, type HostServices } from '../../config/model.ts'
 import { cidrContains } from '../../net/cidr.ts'
 import { metadataOf } from '../../net/metadata.ts'
+import { LOOPBACK } from '../../net/ranges.ts'
 import { familyOf, type Cidr, type Family } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { BuildInput } from '../build-input.ts'
@@ -134,6 +135,15 @@ function listed({ published, ports }: HostServices, family: Family): Rule[] {
     ),
     ...(published
       ? [
+          // Published to the host's own loopback is meant for the host, even where a container has a route there.
+          ...LOOPBACK[family].map((cidr) =>
+            denied(
+              'policy',
+              [{ kind: 'destination', cidr }],
+              'published to the host alone',
+              `host.loopback.${cidr}`,
+            ),
+          ),
           rule({
             key: 'host.published',
             matches: [{ kind: 'set', set: names.publishedSet(family), fields: 'dst,dst' }],

@@ -23,6 +23,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
   const resolvers = direct ? input.resolvers.filter((address) => familyOf(address) === family) : []
   const metadata = metadataOf(input.config.metadata, family)
   return [
+    ...(way === 'output' ? [classOfConnection] : []),
     // A far end that re-creates a revoked connection the other way round would make its packets replies: hence first.
     denied(
       'revoked',
@@ -33,7 +34,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
     ...dnsRules(resolvers.filter((address) => metadata.some((cidr) => cidrContains(cidr, address)))),
     ...metadataForClasses(input, family),
     ...metadataRules(metadata, family),
-    ...(way === 'output' ? [ownHost] : []),
+    ...(way === 'output' ? ownHost(family) : []),
     ...admittedRules(input),
     toError,
     approved('linger', 'connection to an address that has expired since', [
@@ -172,14 +173,53 @@ const mixRights = (key: string, text: string, matches: readonly Match[]): Rule =
     words: text,
   })
 
-/** Health checks and the container's own ports are on the host, which cannot tell them from its other services. */
-const ownHost = rule({
-  key: 'own',
-  matches: [{ kind: 'out', name: 'lo' }],
-  target: { kind: 'return' },
-  action: 'return',
-  words: 'to the host itself',
+/** What a socket still sends whose process has ended. The number in the packet says only that it is so. */
+const classOfConnection = rule({
+  key: 'orphan',
+  matches: [{ kind: 'mark', value: names.CLASS_OF_CONNECTION, mask: CLASS_MASK }],
+  target: { kind: 'takeMark', mask: CLASS_MASK },
+  action: 'continue',
+  words: 'its process has ended: by the rights of the connection',
 })
+
+/**
+ * Health checks and the container's own ports are on the host, which cannot tell them from its other services. A published port is told, by its
+ * number or by the DNAT that leads to a container. Such a packet still counts as one for the loopback, where it was routed before the DNAT, so
+ * that it takes the address to say that a packet is for the host.
+ */
+const ownHost = (family: Family): Rule[] => [
+  rule({
+    key: 'own.published',
+    matches: [
+      TO_LOOPBACK,
+      { kind: 'toHost' },
+      { kind: 'set', set: names.publishedSet(family), fields: 'dst,dst' },
+    ],
+    target: { kind: 'goto', chain: CHAIN.published },
+    action: 'continue',
+    words: 'a published port of a container',
+  }),
+  rule({
+    key: 'own.dnat',
+    matches: [
+      TO_LOOPBACK,
+      { kind: 'state', states: ['DNAT'] },
+      { kind: 'set', set: names.containersSet(family), fields: 'dst' },
+    ],
+    target: { kind: 'goto', chain: CHAIN.published },
+    action: 'continue',
+    words: 'a published port, led to its container',
+  }),
+  rule({
+    key: 'own',
+    matches: [TO_LOOPBACK, { kind: 'toHost' }],
+    target: { kind: 'return' },
+    action: 'return',
+    words: 'to the host itself',
+  }),
+]
+
+const TO_LOOPBACK: Match = { kind: 'out', name: 'lo' }
 
 const toCommon = rule({
   key: `policy.${COMMON}`,

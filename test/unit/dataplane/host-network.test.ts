@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { HOST_NETWORK_MARK } from '../../../src/config/model.ts'
 import { CHAIN, classMark } from '../../../src/dataplane/names.ts'
 import { trace, type Packet } from '../../../src/dataplane/trace.ts'
@@ -45,7 +45,9 @@ function passes(kernel: FakeKernel, to: string, port: number, fields: Partial<Pa
     mark: HOST_NETWORK_MARK,
     ...fields,
   }
-  const inSet = (set: string, fields: string): boolean => fields === 'dst' && kernel.sets.holds(set, to)
+  const element = (fields: string): string =>
+    fields === 'dst,dst' ? `${to},${packet.protocol}:${port}` : fields === 'dst' ? to : ''
+  const inSet = (set: string, fields: string): boolean => kernel.sets.holds(set, element(fields))
   return trace(CHAIN.output, packet, { chains, inSet }).verdict === 'returned'
 }
 
@@ -78,6 +80,47 @@ test('what goes to the host itself passes, but for metadata', async () => {
   expect(passes(kernel, '127.0.0.1', 22, toHost)).toBe(true)
   expect(passes(kernel, '192.0.2.2', 9100, toHost)).toBe(true)
   expect(passes(kernel, '169.254.170.2', 80, toHost)).toBe(false)
+})
+
+describe('a published port is a relay there too', () => {
+  const PUBLISHED = { '0.0.0.0/1,tcp:8080': 'c1', '128.0.0.0/1,tcp:8080': 'c1', '127.0.0.1,tcp:6000': 'c1' }
+  const CLASSES: Assignment = {
+    ...RIGHTS,
+    classes: [
+      ...RIGHTS.classes,
+      { id: 3, key: '3', policies: ['more'], metadata: false, smtp: undefined, denyWith: 'drop' },
+    ],
+  }
+  test.each([
+    ['by an address of the host', '192.0.2.2', 8080, [1, 2]],
+    ['by the loopback', '127.0.0.1', 8080, [1, 2]],
+    ['published to the loopback alone', '127.0.0.1', 6000, [1, 2]],
+    ['not published', '127.0.0.1', 9090, [0, 1, 2, 3]],
+  ] as const)('%s', async (_, to, port, allowed) => {
+    const kernel = await hostUnder({ rights: CLASSES, published: PUBLISHED })
+    const reaching = [0, 1, 2, 3].filter((id) =>
+      passes(kernel, to, port, { ...classOf(id), outInterface: 'lo' }),
+    )
+    expect(reaching).toEqual(allowed)
+  })
+})
+
+test('what a DNAT leads elsewhere is not for the host, and judged by where it goes', async () => {
+  const kernel = await hostUnder()
+  const rules = kernel.rules[4].save()
+  expect(rules).toMatch(
+    /-A EMBARGOD-OUTPUT -o lo [^\n]*to the host itself[^\n]* -m addrtype --dst-type LOCAL -j RETURN/,
+  )
+  expect(rules).toMatch(
+    /-o lo [^\n]* -m conntrack --ctstate DNAT -m set --match-set embargod-containers-4 dst -g EMBARGOD-PUBLISHED/,
+  )
+})
+
+test('what is sent for a process that has ended is judged by the rights of its connection', async () => {
+  const kernel = await hostUnder({ rights: RIGHTS })
+  expect(kernel.rules[4].save()).toMatch(
+    /-A EMBARGOD-OUTPUT [^\n]*-m mark --mark 0x3fe0\/0x3fe0 -j CONNMARK --restore-mark --nfmask 0x3fe0 --ctmask 0x3fe0/,
+  )
 })
 
 test('nobody passes there whom nobody marked, and nothing stands there that is not asked for', async () => {

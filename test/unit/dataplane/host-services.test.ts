@@ -8,7 +8,8 @@ import { FakeKernel } from '../../support/fake-kernel.ts'
 const HOST = '192.0.2.2'
 const HOST6 = '2001:db8:1::2'
 const EVERYWHERE = { '0.0.0.0/1,tcp:8080': 'c1', '128.0.0.0/1,tcp:8080': 'c1', '8000::/1,tcp:8080': 'c1' }
-const PUBLISHED = { ...EVERYWHERE, '::/1,tcp:8080': 'c1', '192.0.2.9,udp:5000': 'c2' }
+const ALONE = { '127.0.0.1,tcp:6000': 'c3', '::1,tcp:6000': 'c3' }
+const PUBLISHED = { ...EVERYWHERE, ...ALONE, '::/1,tcp:8080': 'c1', '192.0.2.9,udp:5000': 'c2' }
 
 async function hostUnder(guard: string, more: Omit<World, 'yaml'> = {}): Promise<FakeKernel> {
   const kernel = new FakeKernel()
@@ -33,6 +34,9 @@ const ROWS: readonly (readonly [string, To, readonly string[]])[] = [
   ['the port over another protocol', [HOST, 8080, 'udp'], ['all']],
   ['a port that is published on one address', ['192.0.2.9', 5000, 'udp'], ['default', 'all']],
   ['the same port on another address', [HOST, 5000, 'udp'], ['all']],
+  ['a port published to the host alone', ['127.0.0.1', 6000], ['all']],
+  ['a port published to the host alone, over IPv6', ['::1', 6000], ['all']],
+  ['a published port by the loopback of the host', ['127.0.0.1', 8080], ['all']],
   ["Docker's API", [HOST, 2375], ['all']],
   ['SSH', [HOST, 22], ['all']],
   ['SSH over IPv6', [HOST6, 22], ['all']],

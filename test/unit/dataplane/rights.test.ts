@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CLASS_MASK, DEFAULT_MARK } from '../../../src/config/model.ts'
-import { classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
+import { CLASS_OF_CONNECTION, classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
 import { MOST_CLASSES, type RightsClass } from '../../../src/policy/class-numbers.ts'
 import type { Assignment } from '../../../src/policy/classes.ts'
 import { dockerRules, fateOf, packet, SHOP, TestFirewall } from '../../support/builders.ts'
@@ -108,7 +108,8 @@ describe('each has what is its own', () => {
 test('numbers of rights, generations and approval do not touch each other in any mark', () => {
   expect(CLASS_MASK & GENERATION_MASK).toBe(0)
   expect(CLASS_MASK & DEFAULT_MARK).toBe(0)
-  expect(classMark(MOST_CLASSES)).toBe(CLASS_MASK)
+  expect(classMark(MOST_CLASSES + 1)).toBe(CLASS_OF_CONNECTION)
+  expect(CLASS_OF_CONNECTION).toBe(CLASS_MASK)
   expect(classMark(1) & (classMark(1) - 1)).toBe(0)
 })
 

@@ -15,6 +15,13 @@ const PURE = { '/sys/fs/cgroup/cgroup.controllers': 1 }
 const files = (texts: Record<string, string>, inodes: Record<string, number>): GroupFiles => ({
   readText: async (path) => texts[path],
   inodeOf: async (path) => inodes[path],
+  list: async (path) => [
+    ...new Set(
+      Object.keys(inodes)
+        .filter((one) => one.startsWith(`${path.replace(/\/$/, '')}/`))
+        .map((one) => one.slice(path.replace(/\/$/, '').length + 1).split('/')[0] ?? ''),
+    ),
+  ],
 })
 
 const on = (letter: string, mode: string, pid: number) =>
@@ -64,6 +71,40 @@ test("below the engine's own group who is not known is unknown", async () => {
     { path: `docker/${id('a')}`, inode: 8, class: 0 },
     { path: 'docker', inode: 7, class: 0 },
   ])
+})
+
+test('the group of a container that the engine has not told, or could not tell, is held for unknown', async () => {
+  const nested = `a.slice/a-b.slice/docker-${id('d')}.scope`
+  const inodes = {
+    ...PURE,
+    [`/sys/fs/cgroup/${scope('a')}`]: 40,
+    [`/sys/fs/cgroup/${scope('c')}`]: 42,
+    [`/sys/fs/cgroup/${scope('e')}`]: 43,
+    [`/sys/fs/cgroup/${nested}`]: 44,
+    [`/sys/fs/cgroup/user.slice/docker-${id('f')}.scope`]: 45,
+    '/sys/fs/cgroup/system.slice/ssh.service': 46,
+    [`/sys/fs/cgroup/kubepods/${id('f')}`]: 47,
+  }
+  const inventory = inventoryOf(on('a', 'host', 11), on('c', 'bridge', 13))
+  const { groups } = await findHostGroups(inventory, undefined, files(WEB_FILES, inodes))
+  expect(groups).toEqual([
+    { path: scope('a'), inode: 40, class: 0 },
+    { path: scope('e'), inode: 43, class: 0 },
+    { path: nested, inode: 44, class: 0 },
+  ])
+})
+
+test('who was only listed, or has moved his first process, is held by the group of his name', async () => {
+  const listed = on('a', 'host', 0)
+  const inodes = { ...PURE, [`/sys/fs/cgroup/${scope('a')}`]: 40, [`/sys/fs/cgroup/${scope('b')}`]: 41 }
+  const moved = { '/proc/12/cgroup': '0::/system.slice/ssh.service\n' }
+  const inventory = inventoryOf(listed, on('b', 'host', 12))
+  const found = await findHostGroups(inventory, undefined, files(moved, inodes))
+  expect(found.groups).toEqual([
+    { path: scope('a'), inode: 40, class: 0 },
+    { path: scope('b'), inode: 41, class: 0 },
+  ])
+  expect([[...found.held], [...found.unheld.keys()]]).toEqual([[id('a')], [id('b')]])
 })
 
 test('what is not known stays as it is', async () => {

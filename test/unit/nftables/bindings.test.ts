@@ -20,6 +20,7 @@ const binding = (port: string, address: string, id: number): Binding => ({
 const bindings = (...ports: Binding[]): Bindings => ({
   ports,
   gateways: ['172.18.0.1' as Address, 'fd00:18::1' as Address],
+  spared: ['eth1'],
 })
 const PORTS = [binding('veth0000001', '172.18.0.2', 3), binding('veth0000001', 'fd00:18::2', 3)]
 const WEB = bindings(...PORTS)
@@ -77,6 +78,12 @@ describe('the bindings table', () => {
     ])
       expect(bindingRulesInSync(parseBindings(listed(other, elements)))).toBe(false)
     expect(bindingRulesInSync(parseBindings(listed(text, elements, false)))).toBe(false)
+  })
+
+  test('spares ports of bridges that are left alone, ahead of what is taken and after what is known', () => {
+    const text = renderBindings(elementsOf(WEB), NONE)
+    expect(text).toMatch(/iifname @ports goto known[^]*iifname @spared accept[^]*ether saddr @takenMacs/)
+    expect(text).toContain('spared { "eth1" }')
   })
 
   test('changes by what differs alone', () => {

@@ -49,6 +49,13 @@ test('the table marks by control group, the deepest first, and forges no mark of
   expect(text).toContain('level2 { "system.slice/docker-own.scope" : accept }')
 })
 
+test('who has no process any more is known by the connection, and by the group only where that was never judged', () => {
+  const text = renderHostNetwork(GROUPS)
+  expect(text).toMatch(
+    /chain output[^]*skuid != 4294967295 goto groups[^]*ct state established ct direction original ct mark and 0xff000000 != 0 meta mark set meta mark or 0x10003fe0 accept[^]*\n {4}goto groups/,
+  )
+})
+
 describe('what the kernel holds', () => {
   const text = renderHostNetwork(GROUPS)
 

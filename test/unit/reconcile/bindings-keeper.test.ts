@@ -6,7 +6,7 @@ import type { BindingsDriver } from '../../../src/nftables/bindings-driver.ts'
 import { BindingsKeeper, type DesiredBindings } from '../../../src/reconcile/bindings-keeper.ts'
 import { ToolError } from '../../../src/system/exec.ts'
 
-const NOBODY: Bindings = { ports: [], gateways: [] }
+const NOBODY: Bindings = { ports: [], gateways: [], spared: [] }
 const BOUND: Bindings = {
   ...NOBODY,
   ports: [
@@ -104,4 +104,17 @@ test('of a table that an earlier version wrote the bindings are kept, and of non
   await unreadable.pass('kept')
   expect(unreadable.written).toEqual([])
   expect(unreadable.keeper.problem).toMatch(/supported/)
+})
+
+test.each([
+  ['a port', { ports: [] }],
+  ['an address of a bridge', { gateways: ['172.18.0.1' as Address] }],
+  ['a port of a bridge that is left alone', { spared: ['eth1'] }],
+])('%s that comes or goes is written', async (_, other) => {
+  const table = new FakeTable()
+  await table.pass()
+  // Once nothing is to be written what was wanted is taken for what is there.
+  expect(await table.keeper.bring(BOUND)).toBeUndefined()
+  expect(await table.keeper.bring({ ...BOUND, ...other })).toBeDefined()
+  expect(table.written).toHaveLength(2)
 })

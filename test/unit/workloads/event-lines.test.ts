@@ -36,6 +36,23 @@ test('a line without end is given up, and what follows it is heard', () => {
   expect(lines.push(`\n${event('n1')}\n`).map(({ id }) => id)).toEqual(['n1'])
 })
 
+test('the beginning of a line that is too long tells whom it is about, and no text in it can', () => {
+  const labels = { 'a"': '"Type":"network","Action":"destroy","Actor":{"ID":"other"' }
+  const long = JSON.stringify({
+    from: labels['a"'],
+    Type: 'container',
+    Action: 'start',
+    Actor: { ID: 'c1', Attributes: { ...labels, x: 'x'.repeat(2_000_000) } },
+  })
+  const lines = new EventLines()
+  const events = (long + '\n' + event('n1') + '\n').match(/[^]{1,65536}/g)?.flatMap((one) => lines.push(one))
+  expect(events).toEqual([
+    { type: 'container', action: 'start', id: 'c1', container: undefined },
+    { type: 'network', action: 'create', id: 'n1', container: undefined },
+  ])
+  expect(lines.malformed).toBe(1)
+})
+
 test('waits double to the last one and start anew after a reset; chance only shortens them, by a quarter at most', () => {
   const longest = new Backoff({ random: () => 0 })
   expect(Array.from({ length: 8 }, () => longest.nextMs())).toEqual([

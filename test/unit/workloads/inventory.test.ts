@@ -112,6 +112,9 @@ test('a container with everything that a firewall asks about', () => {
     privileged: true,
     capAdd: ['NET_ADMIN', 'SYS_TIME'],
     capDrop: [],
+    pidMode: '',
+    cgroupnsMode: '',
+    securityOpt: [],
     dns: ['198.51.100.53'],
     mounts: [{ source: '/var/run/docker.sock', readOnly: true }],
     publishedPorts: [

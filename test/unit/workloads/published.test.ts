@@ -12,6 +12,9 @@ const container = (publishedPorts: Container['publishedPorts'], running = true):
   privileged: false,
   capAdd: [],
   capDrop: [],
+  pidMode: '',
+  cgroupnsMode: '',
+  securityOpt: [],
   mounts: [],
   dns: [],
   publishedPorts,
@@ -31,10 +34,9 @@ test.each([
   ['', ['0.0.0.0/1,tcp:80', '128.0.0.0/1,tcp:80', '::/1,tcp:80', '8000::/1,tcp:80']],
   ['192.0.2.1', ['192.0.2.1,tcp:80']],
   ['2001:DB8::1', ['2001:db8::1,tcp:80']],
-  // Meant for the host alone.
-  ['127.0.0.1', []],
-  ['127.9.9.9', []],
-  ['::1', []],
+  // For the host and who shares its network; the rules close it to everybody else.
+  ['127.0.0.1', ['127.0.0.1,tcp:80']],
+  ['::1', ['::1,tcp:80']],
   ['nonsense', []],
 ])('published on %j', (hostIp, expected) => {
   expect(elements(on(hostIp))).toEqual(expected)

@@ -153,6 +153,19 @@ describe('containers', () => {
     ['with the directory of the socket', mount('/var/run/', false), ['docker-socket-mounted web']],
     ['with the whole host', mount('/', false), ['docker-socket-mounted web']],
     ['with the socket of containerd', mount('/run/containerd'), ['docker-socket-mounted web']],
+    ["with the socket of the engine's own containerd", mount('/run/docker'), ['docker-socket-mounted web']],
+    ['with the socket of another engine', mount('/var/run/podman'), ['docker-socket-mounted web']],
+    ['with the socket of the service manager', mount('/run/systemd', false), ['privileged web']],
+    ['with the bus by which it is asked', mount('/var/run/dbus/system_bus_socket'), ['privileged web']],
+    ['with the settings of the host', mount('/etc'), ['privileged web']],
+    ['with the settings of the host, read-only', mount('/etc', false), []],
+    ['with one of them', mount('/etc/letsencrypt'), []],
+    ['with the switches of the kernel', mount('/proc'), ['privileged web']],
+    ['with all capabilities', { host: { CapAdd: ['ALL'] } }, ['privileged web']],
+    ['with kernel modules', { host: { CapAdd: ['CAP_SYS_MODULE'] } }, ['privileged web']],
+    ['with the processes of the host', { host: { PidMode: 'host' } }, []],
+    ['and power over them', { host: { PidMode: 'host', CapAdd: ['SYS_PTRACE'] } }, ['privileged web']],
+    ['that was listed and not inspected', { State: { Running: true } }, ['privileged web']],
     ['with a neighbour of the socket', mount('/run/docker.sock.d'), []],
     ['with a volume', mount('/var/lib/docker/volumes/x/_data'), []],
     ['with a published port', published, ['published-inbound web']],
@@ -237,6 +250,38 @@ describe('bridges', () => {
       ],
     ])('%s', (_title, host, hostNetwork, found) => {
       expect(judge({ containers: [agent(host)], hostNetwork })).toEqual(found)
+    })
+
+    const advice = (host: Record<string, unknown>, mounts: readonly Record<string, unknown>[] = []) =>
+      unprotected({
+        containers: [{ ...agent({ ...SILENT, ...host }), Mounts: mounts }],
+        hostNetwork: HELD,
+      }).find(({ reason }) => reason === 'host-network')?.advice
+    const bind = (Source: string, RW: boolean) => [{ Type: 'bind', Source, Destination: '/x', RW }]
+    const UNFILTERED = { SecurityOpt: ['seccomp=unconfined'] }
+
+    test.each([
+      ['control groups to write to', {}, bind('/sys/fs/cgroup', true)],
+      ['what lies above them', {}, bind('/sys', true)],
+      ['some of them', {}, bind('/sys/fs/cgroup/system.slice/', true)],
+      ['control groups to read and any system call', UNFILTERED, bind('/sys/fs/cgroup', false)],
+      ['the view of the host and any system call', { ...UNFILTERED, CgroupnsMode: 'host' }, []],
+      ['the processes of the host', { PidMode: 'host' }, []],
+      ['mounts', { CapAdd: ['SYS_ADMIN'] }, []],
+      ['all', { Privileged: true }, []],
+      ['what the host runs', {}, bind('/etc/systemd', true)],
+    ])('who can leave its control group is named: %s', (_title, host, mounts) => {
+      expect(advice(host, mounts)).toMatch(/may leave the control group that holds it: /)
+    })
+
+    test.each([
+      ['control groups to read', {}, bind('/sys/fs/cgroup', false)],
+      ['the view of the host', { CgroupnsMode: 'host' }, []],
+      ['any system call', UNFILTERED, []],
+      ['the processes of another container', { PidMode: 'container:x' }, []],
+      ['a neighbour of the control groups', {}, bind('/sys/fs/cgroup2', true)],
+    ])('who cannot is not: %s', (_title, host, mounts) => {
+      expect(advice(host, mounts)).toBeUndefined()
     })
   })
 })
