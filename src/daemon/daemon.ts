@@ -13,6 +13,7 @@ import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
+import { onTrial } from '../policy/trial.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
@@ -120,7 +121,12 @@ export class Daemon {
       shape: () => shapeOf(this.#desired),
       failure: () => (this.#health.has('kernel') ? this.#health.problems.join('; ') : undefined),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
-      onConfirmed: () => this.#nextLife.keepWarm(),
+      onConfirmed: async () => {
+        // What stood by the trial alone would run out with it.
+        await this.#switchTo(this.#desired.config)
+        await this.#loop.requestAndWait('reload')
+        this.#nextLife.keepWarm()
+      },
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
@@ -187,7 +193,10 @@ export class Daemon {
     await this.#compose(config)
     this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     this.#port.serve(config.metrics.listen)
-    if (confirmMs !== undefined) this.#switch.beginTrial(confirmMs)
+    if (confirmMs !== undefined) {
+      this.#switch.beginTrial(confirmMs)
+      this.#desired.setPolicy(config, this.#compile(config))
+    }
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
     await this.#learnNames()
@@ -425,7 +434,11 @@ export class Daemon {
     this.#temporary.expire()
     const policies = compile(config, this.#temporary.entries(), nowMs)
     this.#ends.arm(policies.nextEndMs)
-    return policies
+    const { before } = this.#holder
+    const { untilMs } = this.#switch
+    // Where nothing was enforced before, the trial opened nothing.
+    if (before === undefined || untilMs === undefined) return policies
+    return onTrial(policies, compile(before, this.#temporary.entries(), nowMs), untilMs)
   }
 
   async #endEntries(): Promise<void> {

@@ -4,6 +4,7 @@ import { coversPort } from '../net/ports.ts'
 import { INSTANCE_METADATA } from '../net/metadata.ts'
 import { familyOf, type Address, type Cidr, type Hostname, type PortList } from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
+import { endOfAddress, NEVER_HELD, type Ends } from '../policy/ends.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Flow } from './flow.ts'
 import { allowSet, lingerSet, revokedSet } from './names.ts'
@@ -11,8 +12,8 @@ import type { Membership } from './membership.ts'
 
 /** What a change of rights means for live connections, as set elements (`source,protocol:port,destination`). */
 export interface FlowVerdicts {
-  /** Flows whose address a rule still in force once held: asked for established connections only. */
-  readonly linger: ReadonlyMap<string, readonly string[]>
+  /** Flows whose address a rule still in force once held, with the end of that right: asked for established connections only. */
+  readonly linger: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** Flows that no rule in force ever covered. */
   readonly revoked: ReadonlyMap<string, readonly string[]>
 }
@@ -42,28 +43,38 @@ export interface RevokeInput {
 
 /** Judges every flow from a guarded network by the rules in force. Pure: nothing is asked of the kernel. */
 export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerdicts {
-  const linger = new Map<string, string[]>()
+  const linger = new Map<string, Map<string, number>>()
   const revoked = new Map<string, string[]>()
   const isSource = anyOf(input.sources)
   const isBridged = withinOne(input.sources)
   const isForbidden = anyOf([...input.metadata, ...input.never])
   const judge = permission(input)
   const history = namesByPorts(input.policies)
+  /** The latest end of the rights in force under which the address was held once. */
+  const endOfHistory = (flow: Flow): number => {
+    const ends = history
+      .filter(
+        ({ policy, ports }) => input.rightsOf(flow.source).policies.includes(policy) && covers(ports, flow),
+      )
+      .flatMap(({ names, ends }) =>
+        names
+          .filter((name) => input.everHeld(name, flow.destination))
+          .map((name) => endOfAddress(ends, name, flow.destination)),
+      )
+    return Math.max(NEVER_HELD, ...ends)
+  }
   for (const flow of flows) {
     const tuple = tupleOf(flow)
     // What stays within one network is nobody's right to give or take.
     if (tuple === undefined || !isSource(flow.source) || isBridged(flow)) continue
     if (judge(flow)) continue
     const family = familyOf(flow.destination)
-    const lingers =
-      !isForbidden(flow.destination) &&
-      history.some(
-        ({ policy, ports, names }) =>
-          input.rightsOf(flow.source).policies.includes(policy) &&
-          covers(ports, flow) &&
-          names.some((name) => input.everHeld(name, flow.destination)),
-      )
-    push(lingers ? linger : revoked, lingers ? lingerSet(family) : revokedSet(family), tuple)
+    const endMs = isForbidden(flow.destination) ? NEVER_HELD : endOfHistory(flow)
+    if (endMs === NEVER_HELD) push(revoked, revokedSet(family), tuple)
+    else {
+      const lingering = linger.get(lingerSet(family)) ?? new Map<string, number>()
+      linger.set(lingerSet(family), lingering.set(tuple, endMs))
+    }
   }
   return { linger, revoked }
 }
@@ -123,11 +134,17 @@ function inSet(membership: Membership, set: string, address: Address): boolean {
 
 const covers = (ports: PortList, { protocol, port }: Flow): boolean => coversPort(ports, protocol, port)
 
-function namesByPorts(policies: Policies): { policy: string; ports: PortList; names: Hostname[] }[] {
-  return policies.policies.flatMap((policy) =>
-    policy.groups.map((group) => ({ policy: policy.id, ports: group.ports, names: [...group.names.keys()] })),
-  )
+interface NamesOfPorts {
+  readonly policy: string
+  readonly ports: PortList
+  readonly names: readonly Hostname[]
+  readonly ends: Ends | undefined
 }
+
+const namesByPorts = ({ policies }: Policies): NamesOfPorts[] =>
+  policies.flatMap(({ id, groups }) =>
+    groups.map(({ ports, names, ends }) => ({ policy: id, ports, names: [...names.keys()], ends })),
+  )
 
 function anyOf(cidrs: readonly Cidr[]): (address: Address) => boolean {
   const tests = cidrs.map((cidr) => cidrTest(cidr))
