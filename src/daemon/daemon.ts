@@ -13,8 +13,8 @@ import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
-import { onTrial } from '../policy/trial.ts'
-import { Desired } from '../reconcile/desired.ts'
+import { afterTrial, onTrial } from '../policy/trial.ts'
+import { Desired, type BeforeTrial } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
@@ -195,7 +195,7 @@ export class Daemon {
     this.#port.serve(config.metrics.listen)
     if (confirmMs !== undefined) {
       this.#switch.beginTrial(confirmMs)
-      this.#desired.setPolicy(config, this.#compile(config))
+      this.#setPolicy(config, this.#compile(config))
     }
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
@@ -424,7 +424,7 @@ export class Daemon {
     await this.#names.reconfigure(config, policies)
     // Names that were removed are gone from the ledger by now, so the policy is built from what is left.
     this.#names.ledger.takeChanged()
-    this.#desired.setPolicy(config, policies)
+    this.#setPolicy(config, policies)
     this.#news.heard('surroundings')
   }
 
@@ -434,11 +434,25 @@ export class Daemon {
     this.#temporary.expire()
     const policies = compile(config, this.#temporary.entries(), nowMs)
     this.#ends.arm(policies.nextEndMs)
-    const { before } = this.#holder
-    const { untilMs } = this.#switch
-    // Where nothing was enforced before, the trial opened nothing.
-    if (before === undefined || untilMs === undefined) return policies
-    return onTrial(policies, compile(before, this.#temporary.entries(), nowMs), untilMs)
+    const before = this.#beforeTrial(nowMs)
+    return before ? onTrial(policies, before.policies, before.trialEndMs) : policies
+  }
+
+  #setPolicy(config: Config, policies: Policies): void {
+    const before = this.#beforeTrial(Date.now())
+    this.#desired.setPolicy(
+      config,
+      policies,
+      before && { config: before.config, policies: afterTrial(before.policies, before.trialEndMs) },
+    )
+  }
+
+  /** To what the config on trial gives way; undefined where nothing was enforced before: then the trial opened nothing. */
+  #beforeTrial(nowMs: number): (BeforeTrial & { readonly trialEndMs: number }) | undefined {
+    const { before: config } = this.#holder
+    const { untilMs: trialEndMs } = this.#switch
+    if (config === undefined || trialEndMs === undefined) return undefined
+    return { config, policies: compile(config, this.#temporary.entries(), nowMs), trialEndMs }
   }
 
   async #endEntries(): Promise<void> {

@@ -95,6 +95,7 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
         .map((ports) => everything(names.internetSet(id, ports, family))),
     ),
     ...(input.policies.admittedUntilMs === undefined ? [] : [everything(names.admittedSet(family))]),
+    ...(input.policies.trialEndMs === undefined ? [] : [everything(names.trialSet(family))]),
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
     spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS),

@@ -3,7 +3,7 @@ import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname
 import type { Policies, Policy } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import { ElementEnds } from './element-ends.ts'
-import { admittedSet, allowSet, internetSet } from './names.ts'
+import { admittedSet, allowSet, internetSet, trialSet } from './names.ts'
 
 /** Elements of a set with what an operator reads beside them. */
 export type Elements = ReadonlyMap<string, string>
@@ -64,6 +64,7 @@ export class Membership {
     }
     if (policies.admittedUntilMs !== undefined)
       this.#fixEverything(admittedSet, 'no right has ended', policies.admittedUntilMs + GRACE_MS)
+    if (policies.trialEndMs !== undefined) this.#fixEverything(trialSet, 'on trial', policies.trialEndMs)
     for (const name of this.#feeds.keys()) this.refresh(name, held(name))
   }
 

@@ -69,6 +69,12 @@ export const containersSet = (family: Family): string => `${SET_PREFIX}container
 /** Holds every address as long as what was admitted may go on unjudged: until the next right ends. */
 export const admittedSet = (family: Family): string => `${SET_PREFIX}admitted-${family}`
 
+/** Holds every address as long as a config is on trial. */
+export const trialSet = (family: Family): string => `${SET_PREFIX}trial-${family}`
+
+/** A chain as it was before the trial. */
+export const beforeTrialChain = (chain: string): string => `${CHAIN_PREFIX}-T-${shortHash(chain)}`
+
 /** Ports of the host that lead to containers. */
 export const publishedSet = (family: Family): string => `${SET_PREFIX}published-${family}`
 

@@ -13,6 +13,8 @@ export interface Policies {
   readonly nextEndMs: number | undefined
   /** Epoch ms from which live connections are judged again, since a right has ended or a trial is over; absent: no right ends. */
   readonly admittedUntilMs?: number | undefined
+  /** Epoch ms at which the trial of the config ends that gives these rights; absent: it is on none. */
+  readonly trialEndMs?: number | undefined
   /** Equal digests mean equal rights: a change of it puts every live connection to the test again. */
   readonly digest: string
 }

@@ -15,8 +15,15 @@ export function onTrial(tried: Policies, before: Policies, trialEndMs: number): 
       limited(policy, before.policies.find(({ id }) => id === policy.id) ?? NOTHING, endOn),
     ),
     admittedUntilMs: Math.min(tried.admittedUntilMs ?? Infinity, trialEndMs),
+    trialEndMs,
   }
 }
+
+/** The rights before, as they hold when the trial is over: what was admitted meanwhile is judged by them. */
+export const afterTrial = (before: Policies, trialEndMs: number): Policies => ({
+  ...before,
+  admittedUntilMs: Math.min(before.admittedUntilMs ?? Infinity, trialEndMs),
+})
 
 type EndOn = (ownMs: number, beforeMs: number) => number
 

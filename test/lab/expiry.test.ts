@@ -7,6 +7,7 @@ import { flood } from './packets.ts'
 import { origin, reached } from './reach.ts'
 import { guard } from './scene.ts'
 import { useLab } from './shared-lab.ts'
+import { INET } from './topology.ts'
 import { LiveConnection } from './web.ts'
 
 /** A right that ends by itself ends in the kernel, though nobody is left who could take it away. */
@@ -28,10 +29,13 @@ const SLACK_MS = 2_500
 
 let common: LabContainer
 let shop: LabContainer
+let cloud: LabContainer
 beforeAll(async () => {
   await lab().network('shop')
   common = await lab().container({ network: 'bridge' })
   shop = await lab().container({ network: 'shop' })
+  await lab().network('cloud')
+  cloud = await lab().container({ network: 'cloud' })
 })
 beforeEach(async () => {
   expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
@@ -136,20 +140,31 @@ test('an end that is moved is another one at once, and one that is taken off las
 
 test('what only a config on trial allows ends with it, though the daemon is killed; what both allow stays', async () => {
   const before = `allow: [{ cidr: ${LASTS}, ports: [80/tcp, 443/tcp] }]`
-  const tried = `allow:
+  const tried = `guard: { except: [shop] }
+allow:
   - { cidr: ${LASTS}, ports: [80/tcp] }
   - { cidr: ${UNTIL}, ports: [80/tcp] }
-  - { to: internet, ports: [5432/tcp] }`
+  - { to: internet, ports: [5432/tcp] }
+policies:
+  role: { match: { network: cloud }, metadata: allow }`
   const daemon = await guard(lab(), { config: before })
   await lab().embargod.writeConfig(tried)
   const endMs = Date.now() + 8_000
   expect(await lab().cli(['reload', '--confirm', '8s'])).toMatchObject({ code: 0 })
   const all = [origin(LASTS), origin(UNTIL), origin(ANYWHERE, 5432)]
-  expect(await reached(common, all, { seconds: 2 })).toEqual(all)
+  const metadata = origin(INET.metadata)
+  const tryAll = () =>
+    Promise.all([
+      reached(common, all, { seconds: 2 }),
+      reached(shop, [origin(ANYWHERE), origin(LASTS)], { seconds: 2 }),
+      reached(cloud, [metadata, origin(LASTS)], { seconds: 2 }),
+    ])
+  expect(await tryAll()).toEqual([all, [origin(ANYWHERE), origin(LASTS)], [metadata, origin(LASTS)]])
   const live = await LiveConnection.open(common, origin(UNTIL))
   await daemon.kill()
   await waitUntil(endMs + SLACK_MS)
-  expect(await reached(common, all, { seconds: 2 })).toEqual([origin(LASTS)])
+  // Rules that the trial made wider are as they were before it, too.
+  expect(await tryAll()).toEqual([[origin(LASTS)], [origin(LASTS)], [origin(LASTS)]])
   expect(await live.flows(2_000)).toBe(false)
 })
 
