@@ -13,8 +13,8 @@ import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
-import { afterTrial, onTrial } from '../policy/trial.ts'
-import { Desired, type BeforeTrial } from '../reconcile/desired.ts'
+import { onTrial } from '../policy/trial.ts'
+import { Desired } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
@@ -27,6 +27,7 @@ import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
+import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
@@ -83,6 +84,7 @@ export class Daemon {
   readonly #setWriter = new SetWriter()
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
+  readonly #clock = new ClockSteps()
   readonly #looks = new LookPlan(performance.now())
   readonly #switch: ConfigSwitch
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
@@ -434,25 +436,20 @@ export class Daemon {
     this.#temporary.expire()
     const policies = compile(config, this.#temporary.entries(), nowMs)
     this.#ends.arm(policies.nextEndMs)
-    const before = this.#beforeTrial(nowMs)
-    return before ? onTrial(policies, before.policies, before.trialEndMs) : policies
+    return policies
   }
 
+  /** Beside what is in force now stands what comes back if nobody confirms it. Where nothing was enforced before, a trial opened nothing. */
   #setPolicy(config: Config, policies: Policies): void {
-    const before = this.#beforeTrial(Date.now())
-    this.#desired.setPolicy(
-      config,
-      policies,
-      before && { config: before.config, policies: afterTrial(before.policies, before.trialEndMs) },
-    )
-  }
-
-  /** To what the config on trial gives way; undefined where nothing was enforced before: then the trial opened nothing. */
-  #beforeTrial(nowMs: number): (BeforeTrial & { readonly trialEndMs: number }) | undefined {
-    const { before: config } = this.#holder
-    const { untilMs: trialEndMs } = this.#switch
-    if (config === undefined || trialEndMs === undefined) return undefined
-    return { config, policies: compile(config, this.#temporary.entries(), nowMs), trialEndMs }
+    const { before } = this.#holder
+    const { untilMs } = this.#switch
+    if (before === undefined || untilMs === undefined) {
+      this.#desired.setPolicy(config, policies)
+      return
+    }
+    const earlier = compile(before, this.#temporary.entries(), Date.now())
+    const trial = onTrial(policies, earlier, untilMs)
+    this.#desired.setPolicy(config, trial.tried, { config: before, policies: trial.before })
   }
 
   async #endEntries(): Promise<void> {
@@ -471,6 +468,8 @@ export class Daemon {
     let outcome = 'failed'
     this.#passing = true
     try {
+      // Ends that go by a clock that nobody sets are at another time of the one that was set.
+      if (this.#clock.happened) this.#setPolicy(this.#desired.config, this.#compile(this.#desired.config))
       await this.#news.lookInto(this.#desired, triggers)
       this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())

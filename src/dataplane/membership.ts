@@ -3,7 +3,9 @@ import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname
 import type { Policies, Policy } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import { ElementEnds } from './element-ends.ts'
+import { feedsOf, type Feed } from './feeds.ts'
 import { admittedSet, allowSet, internetSet, trialSet } from './names.ts'
+import { commentOf, own, type Owned } from './owners.ts'
 
 /** Elements of a set with what an operator reads beside them. */
 export type Elements = ReadonlyMap<string, string>
@@ -12,14 +14,6 @@ export type Elements = ReadonlyMap<string, string>
 export interface Dirty {
   readonly all: boolean
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
-}
-
-/** Elements with their owners. Most have one: 100,000 sets of one would cost more than all else. */
-type Owned = Map<string, string | Set<string>>
-
-interface Feed {
-  readonly sets: Readonly<Record<Family, string>>
-  readonly private: boolean
 }
 
 /**
@@ -274,43 +268,3 @@ const NOBODY: ReadonlySet<string> = new Set()
 const GRACE_MS = 1_000
 const NO_NAMES = { names: new Map() }
 const EVERYTHING = { 4: '0.0.0.0/0' as Cidr, 6: '::/0' as Cidr } as const
-
-/** True: nobody owned it before. */
-function own(owners: Owned, element: string, owner: string): boolean {
-  const present = owners.get(element)
-  if (present === undefined) owners.set(element, owner)
-  else if (typeof present === 'object') present.add(owner)
-  else if (present !== owner) owners.set(element, new Set([present, owner]))
-  return present === undefined
-}
-
-/** At most what fits: the first owners by name, and how many more there are. */
-function commentOf(owners: ReadonlySet<string>): string {
-  if (owners.size === 1) for (const owner of owners) return owner
-  const sorted = [...owners].toSorted()
-  const shown: string[] = []
-  let length = 0
-  for (const owner of sorted) {
-    if (length + owner.length > 180) break
-    shown.push(owner)
-    length += owner.length + 1
-  }
-  const hidden = sorted.length - shown.length
-  return hidden > 0 ? `${shown.join(' ')} +${hidden}` : shown.join(' ')
-}
-
-function feedsOf(policies: Policies): Map<Hostname, Feed[]> {
-  const feeds = new Map<Hostname, Feed[]>()
-  for (const policy of policies.policies) {
-    for (const group of policy.groups) {
-      const sets = { 4: allowSet(policy.id, group.ports, 4), 6: allowSet(policy.id, group.ports, 6) }
-      for (const [name, isPrivate] of group.names) {
-        const feed = { sets, private: isPrivate }
-        const known = feeds.get(name)
-        if (known) known.push(feed)
-        else feeds.set(name, [feed])
-      }
-    }
-  }
-  return feeds
-}

@@ -13,7 +13,12 @@ export function besideBefore(tried: Dataplane, before: Dataplane): Dataplane {
   return {
     ...tried,
     rules: { 4: four ?? tried.rules[4], 6: six ?? tried.rules[6] },
-    // Rules that name them have to be taken by the kernel; what only they held is closed.
+    // It has no ends, so it leaves alone what either of them does, and the rules judge.
+    backstop: {
+      ...tried.backstop,
+      open: [...new Set([...tried.backstop.open, ...before.backstop.open])].toSorted(),
+    },
+    // Asked by the rules before it alone.
     sets: [...tried.sets, ...before.sets.filter(({ name }) => !named.has(name))],
   }
 }

@@ -127,15 +127,14 @@ export async function applyWarmStart(
   directory: string,
   warm: WarmStart,
   drivers: HostDrivers,
+  now: () => number = Date.now,
 ): Promise<{ readonly filled: Promise<void> }> {
   const { dataplane, elements } = warm
   const file = join(directory, ELEMENTS_FILE)
   const create = async (): Promise<{ readonly filled: Promise<void> }> => {
     const [text] = await Promise.all([readFile(file), drivers.ipset.write(dataplane.sets.map(renderCreate))])
     if (hashOf(text) !== elements) throw new Error(`${file} is not of the same moment as the rest`)
-    const filled = drivers.ipset
-      .writeFile(file)
-      .then(() => drivers.ipset.write(endingLines(warm, Date.now())))
+    const filled = drivers.ipset.writeFile(file).then(() => drivers.ipset.write(endingLines(warm, now())))
     // Whoever waits for it hears of it.
     filled.catch(() => undefined)
     return { filled }

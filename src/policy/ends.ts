@@ -1,6 +1,7 @@
 import type { AllowEntry } from '../config/model.ts'
 import { classify } from '../net/ranges.ts'
 import type { Address, Cidr, Hostname } from '../net/types.ts'
+import type { Policy } from './model.ts'
 
 /** When the rights of one port list end by themselves, epoch ms. A target that is missing here lasts. */
 export interface Ends {
@@ -47,6 +48,17 @@ export function endOfAddress(
   if (end.publicMs === end.privateMs) return end.publicMs
   return classify(address) === 'private' ? end.privateMs : end.publicMs
 }
+
+/** When the last right to a name ends, over all policies; Infinity: one of them lasts. */
+export const endOfName = (policies: readonly Policy[], name: Hostname): number =>
+  Math.max(
+    NEVER_HELD,
+    ...policies.flatMap(({ groups }) =>
+      groups
+        .filter(({ names }) => names.has(name))
+        .map(({ ends }) => ends?.names.get(name)?.publicMs ?? Infinity),
+    ),
+  )
 
 /** The end of what nobody may reach. */
 export const NEVER_HELD = -Infinity

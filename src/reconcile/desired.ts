@@ -11,6 +11,7 @@ import type { DesiredBindings } from './bindings-keeper.ts'
 import type { DesiredGroups } from './host-network-keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
+import { onlyBefore } from '../policy/trial.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
 
@@ -193,7 +194,9 @@ export class Desired {
   }
 
   #rebuildMembership(): void {
-    this.membership.rebuild(this.#policies, this.#statics(), this.#held)
+    const before = this.#before ? onlyBefore(this.#before.policies, this.#policies) : []
+    const policies = { ...this.#policies, policies: [...this.#policies.policies, ...before] }
+    this.membership.rebuild(policies, this.#statics(), this.#held)
   }
 
   #statics(): Map<string, Elements> {

@@ -51,16 +51,16 @@ const waitUntil = (ms: number): Promise<unknown> => sleep(Math.max(0, ms - Date.
 async function arrivingAfter(ms: number, address: string): Promise<number> {
   await waitUntil(ms)
   await lab().farEnd.reset()
-  await sleep(1_500)
+  await sleep(1_000)
   return lab().farEnd.count(address)
 }
 
 test('`allow --for` ends with 1,000 packets a second on their way and the daemon killed', async () => {
   const daemon = await guard(lab(), { config: `allow: [{ cidr: ${LASTS}, ports: [9999/udp] }]` })
-  const endMs = Date.now() + 8_000
+  const endMs = Date.now() + 6_000
   const entry = `{ cidr: ${WHILE}, ports: [9999/udp] }`
-  expect(await lab().cli(['allow', entry, '--for', '8s'])).toMatchObject({ code: 0 })
-  const stream = flood(common, { dst: WHILE, proto: 'udp', rate: 1_000, seconds: 14 })
+  expect(await lab().cli(['allow', entry, '--for', '6s'])).toMatchObject({ code: 0 })
+  const stream = flood(common, { dst: WHILE, proto: 'udp', rate: 1_000, seconds: 11 })
   await daemon.kill()
   await sleep(1_000)
   expect(await lab().farEnd.count(WHILE)).toBeGreaterThan(500)
@@ -102,20 +102,20 @@ policies:
     origin(OWN),
     origin(ANYWHERE, 5432),
   ]
-  expect(await reached(shop, [...lasting, ...ending], { seconds: 2 })).toEqual([...lasting, ...ending])
+  expect(await reached(shop, [...lasting, ...ending], { seconds: 1 })).toEqual([...lasting, ...ending])
   const live = await LiveConnection.open(shop, origin(UNTIL))
   const kept = await LiveConnection.open(shop, origin(LASTS))
   await daemon.kill()
   expect(Date.now()).toBeLessThan(endMs)
   await waitUntil(endMs + SLACK_MS)
-  expect(await reached(shop, [...lasting, ...ending], { seconds: 2 })).toEqual(lasting)
-  expect(await live.flows(2_000)).toBe(false)
+  expect(await reached(shop, [...lasting, ...ending], { seconds: 1 })).toEqual(lasting)
+  expect(await live.flows(1_500)).toBe(false)
   expect(await kept.flows()).toBe(true)
 
   // After a boot nothing of it comes back, neither from what was enforced last nor from the saved addresses.
   expect(await lab().cli(['cleanup', '--yes'])).toMatchObject({ code: 0 })
   const next = await guard(lab(), { config })
-  expect(await reached(shop, [...lasting, ...ending], { seconds: 2 })).toEqual(lasting)
+  expect(await reached(shop, [...lasting, ...ending], { seconds: 1 })).toEqual(lasting)
   await next.term()
 })
 
@@ -133,9 +133,9 @@ test('an end that is moved is another one at once, and one that is taken off las
   const endMs = Date.now() + 6_000
   await reload(endMs)
   await daemon.kill()
-  expect(await reached(common, [origin(UNTIL)], { seconds: 2 })).toHaveLength(1)
+  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toHaveLength(1)
   await waitUntil(endMs + SLACK_MS)
-  expect(await reached(common, [origin(UNTIL)], { seconds: 2 })).toEqual([])
+  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toEqual([])
 })
 
 test('what only a config on trial allows ends with it, though the daemon is killed; what both allow stays', async () => {
@@ -155,9 +155,9 @@ policies:
   const metadata = origin(INET.metadata)
   const tryAll = () =>
     Promise.all([
-      reached(common, all, { seconds: 2 }),
-      reached(shop, [origin(ANYWHERE), origin(LASTS)], { seconds: 2 }),
-      reached(cloud, [metadata, origin(LASTS)], { seconds: 2 }),
+      reached(common, all, { seconds: 1 }),
+      reached(shop, [origin(ANYWHERE), origin(LASTS)], { seconds: 1 }),
+      reached(cloud, [metadata, origin(LASTS)], { seconds: 1 }),
     ])
   expect(await tryAll()).toEqual([all, [origin(ANYWHERE), origin(LASTS)], [metadata, origin(LASTS)]])
   const live = await LiveConnection.open(common, origin(UNTIL))
@@ -165,7 +165,7 @@ policies:
   await waitUntil(endMs + SLACK_MS)
   // Rules that the trial made wider are as they were before it, too.
   expect(await tryAll()).toEqual([[origin(LASTS)], [origin(LASTS)], [origin(LASTS)]])
-  expect(await live.flows(2_000)).toBe(false)
+  expect(await live.flows(1_500)).toBe(false)
 })
 
 test('what was on trial and is confirmed outlasts it', async () => {
@@ -176,5 +176,5 @@ test('what was on trial and is confirmed outlasts it', async () => {
   expect(await lab().cli(['confirm'])).toMatchObject({ code: 0 })
   await daemon.kill()
   await waitUntil(endMs + SLACK_MS)
-  expect(await reached(common, [origin(UNTIL)], { seconds: 2 })).toEqual([origin(UNTIL)])
+  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toEqual([origin(UNTIL)])
 })

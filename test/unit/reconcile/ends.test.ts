@@ -1,9 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compile } from '../../../src/policy/compile.ts'
-import { onTrial } from '../../../src/policy/trial.ts'
 import type { Address } from '../../../src/net/types.ts'
-import { configOf, fateOf, packet, TestFirewall, WHOLE } from '../../support/builders.ts'
+import { fateOf, packet, TestFirewall, WHOLE } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
 /** A right that ends by itself ends in the kernel, though nobody is left who could take it away. */
@@ -49,33 +47,6 @@ allow:
     expect(open()).toEqual(lasting)
     kernel.nowMs += 1
     expect(open()).toEqual([])
-  })
-
-  test('what only a config on trial allows ends with the trial', async () => {
-    const kernel = new FakeKernel()
-    const before = compile(await configOf('allow: [{ cidr: 203.0.113.1 }]'), [], kernel.nowMs)
-    const one = await TestFirewall.start(kernel, { yaml: 'allow: [{ cidr: 203.0.113.1 }]' })
-    await one.pass()
-    const config = await configOf(
-      'allow: [{ cidr: 203.0.113.1 }, { cidr: 203.0.113.2 }, { to: internet, ports: [80] }]',
-    )
-    const tried = compile(config, [], kernel.nowMs)
-    one.desired.setPolicy(config, onTrial(tried, before, kernel.nowMs + 60_000))
-    await one.pass()
-    const open = () => [
-      isOpen(kernel, '203.0.113.1'),
-      isOpen(kernel, '203.0.113.2'),
-      isOpen(kernel, '198.51.100.9', 80),
-    ]
-    expect(open()).toEqual([true, true, true])
-    kernel.nowMs += 60_000
-    expect(open()).toEqual([true, false, false])
-    // Confirmed a moment too late it is open again.
-    one.desired.setPolicy(config, tried)
-    await one.pass()
-    expect(open()).toEqual([true, true, true])
-    kernel.nowMs += 3_600_000
-    expect(open()).toEqual([true, true, true])
   })
 
   test('an address that is brought beside the passes ends with its right, and lasts when a right that lasts brings it too', async () => {
