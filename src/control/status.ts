@@ -52,7 +52,7 @@ export interface StatusReport {
     /** Has it, where none can be bound, the rights that all of its network have? */
     readonly byNetwork: boolean
   }[]
-  /** `untilMs`: when the right to the name ends by itself, or with the trial of the config; absent: it lasts. */
+  /** `untilMs`: when the right to the name ends by itself; absent: it lasts. */
   readonly names: readonly (NameStatus & { readonly untilMs?: number })[]
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
   readonly counters: readonly {
