@@ -119,23 +119,20 @@ policies:
   await next.term()
 })
 
-test('an end that is moved is another one at once, and one that is taken off lasts', async () => {
-  const config = (endMs: number | undefined): string =>
-    `allow: [{ cidr: ${UNTIL}, ports: [80/tcp]${endMs === undefined ? '' : `, until: '${isoOf(endMs)}'`} }]`
-  const reload = async (endMs: number | undefined): Promise<void> => {
-    await lab().embargod.writeConfig(config(endMs))
-    expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
-  }
+test('an end that is moved is another one at once; what was on trial and is confirmed outlasts the trial', async () => {
+  const config = (endMs: number, ...more: string[]): string =>
+    ['allow:', `  - { cidr: ${UNTIL}, ports: [80/tcp], until: '${isoOf(endMs)}' }`, ...more].join('\n')
   const hour = Date.now() + 3_600_000
   const daemon = await guard(lab(), { config: config(hour) })
-  await reload(undefined)
-  await reload(hour)
-  const endMs = Date.now() + 6_000
-  await reload(endMs)
+  const endMs = Date.now() + 8_000
+  await lab().embargod.writeConfig(config(endMs, `  - { cidr: ${LASTS}, ports: [80/tcp] }`))
+  expect(await lab().cli(['reload', '--confirm', '5s'])).toMatchObject({ code: 0 })
+  expect(await lab().cli(['confirm'])).toMatchObject({ code: 0 })
   await daemon.kill()
-  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toHaveLength(1)
+  const both = [origin(UNTIL), origin(LASTS)]
+  expect(await reached(common, both, { seconds: 1 })).toEqual(both)
   await waitUntil(endMs + SLACK_MS)
-  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toEqual([])
+  expect(await reached(common, both, { seconds: 1 })).toEqual([origin(LASTS)])
 })
 
 test('what only a config on trial allows ends with it, though the daemon is killed; what both allow stays', async () => {
@@ -166,15 +163,4 @@ policies:
   // Rules that the trial made wider are as they were before it, too.
   expect(await tryAll()).toEqual([[origin(LASTS)], [origin(LASTS)], [origin(LASTS)]])
   expect(await live.flows(1_500)).toBe(false)
-})
-
-test('what was on trial and is confirmed outlasts it', async () => {
-  const daemon = await guard(lab(), { config: `allow: [{ cidr: ${LASTS}, ports: [80/tcp] }]` })
-  await lab().embargod.writeConfig(`allow: [{ cidr: ${UNTIL}, ports: [80/tcp] }]`)
-  const endMs = Date.now() + 5_000
-  expect(await lab().cli(['reload', '--confirm', '5s'])).toMatchObject({ code: 0 })
-  expect(await lab().cli(['confirm'])).toMatchObject({ code: 0 })
-  await daemon.kill()
-  await waitUntil(endMs + SLACK_MS)
-  expect(await reached(common, [origin(UNTIL)], { seconds: 1 })).toEqual([origin(UNTIL)])
 })
