@@ -161,8 +161,9 @@ const temporary = ({ temporary }: StatusReport, nowMs: number): string =>
 /** One line an address; what is said of the name itself stands on its first line. */
 function names({ names }: StatusReport, nowMs: number): string {
   if (names.length === 0) return ''
-  const rows = names.flatMap(({ name, state, addresses, lastSuccessMs, lastError, refused }) => {
+  const rows = names.flatMap(({ name, state, addresses, lastSuccessMs, lastError, refused, untilMs }) => {
     const notes = [
+      untilMs === undefined ? '' : `allowed until ${new Date(untilMs).toISOString()}`,
       lastError === undefined ? '' : lastError,
       refused.length === 0 ? '' : `refused ${refused.join(', ')}`,
     ].filter(Boolean)

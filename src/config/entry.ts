@@ -82,7 +82,7 @@ const longEntry = z
     until: parsed(parseUntil, (found) => found.untilMs)
       .optional()
       .describe(
-        'The entry counts no longer after this: `2027-01-31` (to the end of that day, UTC) or `2027-01-31T18:00:00Z`.',
+        'The entry counts no longer after this: `2027-01-31` (to the end of that day, UTC) or `2027-01-31T18:00:00Z`. The kernel ends it within two seconds, also while embargod does not run.',
       ),
     comment: z
       .string()

@@ -54,7 +54,8 @@ export interface StatusReport {
     /** Has it, where none can be bound, the rights that all of its network have? */
     readonly byNetwork: boolean
   }[]
-  readonly names: readonly NameStatus[]
+  /** `untilMs`: when the right to the name ends by itself; absent: it lasts. */
+  readonly names: readonly (NameStatus & { readonly untilMs?: number })[]
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
   readonly counters: readonly {
     readonly family: 'ipv4' | 'ipv6'

@@ -59,6 +59,11 @@ export class ConfigHolder {
     private readonly env: ConfigEnv = hostConfigEnv,
   ) {}
 
+  /** To which the config on trial gives way; undefined: nothing is on trial, or there was none before it. */
+  get before(): Config | undefined {
+    return this.#onTrial && this.#accepted?.config
+  }
+
   /**
    * @param trial given when the file is not accepted yet, with whether anything of ours stands on the host
    * @throws NoConfigError

@@ -15,8 +15,8 @@ export interface SwitchOptions {
   /** Why the kernel is not as desired. */
   readonly failure: () => string | undefined
   readonly onLoaded: (isGood: boolean) => void
-  /** What is in force may be enforced from now on by whoever starts next. */
-  readonly onConfirmed: () => void
+  /** What is in force ends with no trial any more, and may be enforced from now on by whoever starts next. */
+  readonly onConfirmed: () => Promise<void>
   /** Nobody confirmed the first config ever: there is none to go back to. */
   readonly onNoWayBack: () => void
 }
@@ -61,7 +61,7 @@ export class ConfigSwitch {
     return this.#inTurn(async () => {
       this.#trial.end()
       if (!(await this.options.holder.confirm(store))) return false
-      this.options.onConfirmed()
+      await this.options.onConfirmed()
       this.options.log.info({}, 'the config is confirmed')
       return true
     })

@@ -13,6 +13,7 @@ import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
+import { onTrial } from '../policy/trial.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
@@ -26,6 +27,7 @@ import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
+import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
@@ -82,6 +84,7 @@ export class Daemon {
   readonly #setWriter = new SetWriter()
   readonly #temporary = new TemporaryAllows()
   readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
+  readonly #clock = new ClockSteps()
   readonly #looks = new LookPlan(performance.now())
   readonly #switch: ConfigSwitch
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
@@ -120,7 +123,12 @@ export class Daemon {
       shape: () => shapeOf(this.#desired),
       failure: () => (this.#health.has('kernel') ? this.#health.problems.join('; ') : undefined),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
-      onConfirmed: () => this.#nextLife.keepWarm(),
+      onConfirmed: async () => {
+        // What stood by the trial alone would run out with it.
+        await this.#switchTo(this.#desired.config)
+        await this.#loop.requestAndWait('reload')
+        this.#nextLife.keepWarm()
+      },
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
@@ -187,7 +195,10 @@ export class Daemon {
     await this.#compose(config)
     this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     this.#port.serve(config.metrics.listen)
-    if (confirmMs !== undefined) this.#switch.beginTrial(confirmMs)
+    if (confirmMs !== undefined) {
+      this.#switch.beginTrial(confirmMs)
+      this.#setPolicy(config, this.#compile(config))
+    }
     this.#loop.hold()
     await this.#watches.watchEngine(config.docker.socket)
     await this.#learnNames()
@@ -422,7 +433,7 @@ export class Daemon {
     await this.#names.reconfigure(config, policies)
     // Names that were removed are gone from the ledger by now, so the policy is built from what is left.
     this.#names.ledger.takeChanged()
-    this.#desired.setPolicy(config, policies)
+    this.#setPolicy(config, policies)
     this.#news.heard('surroundings')
   }
 
@@ -433,6 +444,19 @@ export class Daemon {
     const policies = compile(config, this.#temporary.entries(), nowMs)
     this.#ends.arm(policies.nextEndMs)
     return policies
+  }
+
+  /** Beside what is in force now stands what comes back if nobody confirms it. Where nothing was enforced before, a trial opened nothing. */
+  #setPolicy(config: Config, policies: Policies): void {
+    const { before } = this.#holder
+    const { untilMs } = this.#switch
+    if (before === undefined || untilMs === undefined) {
+      this.#desired.setPolicy(config, policies)
+      return
+    }
+    const earlier = compile(before, this.#temporary.entries(), Date.now())
+    const trial = onTrial(policies, earlier, untilMs)
+    this.#desired.setPolicy(config, trial.tried, { config: before, policies: trial.before })
   }
 
   async #endEntries(): Promise<void> {
@@ -451,6 +475,8 @@ export class Daemon {
     let outcome = 'failed'
     this.#passing = true
     try {
+      // Ends that go by a clock that nobody sets are at another time of the one that was set.
+      if (this.#clock.happened) this.#setPolicy(this.#desired.config, this.#compile(this.#desired.config))
       await this.#news.lookInto(this.#desired, triggers)
       this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())

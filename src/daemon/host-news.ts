@@ -72,7 +72,13 @@ export class HostNews {
     if (all) this.#tellResolvers()
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
-    desired.setSurroundings(await this.surroundings(config))
+    const surroundings = await this.surroundings(config)
+    const { before } = desired
+    desired.setSurroundings(
+      before
+        ? { ...surroundings, before: host.before(before.config, config, surroundings.rights) }
+        : surroundings,
+    )
     // Where nobody has rights of his own they wait for the policies to come back.
     if (desired.surroundings.rights && this.classNumbers.areLeaving) {
       this.heard('surroundings')

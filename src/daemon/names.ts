@@ -133,9 +133,11 @@ export class Names {
       for (const [element, { comment, expiresAtMs }] of elements) {
         const address = parseAddress(element)
         if (address === undefined || membership.has(set, element)) continue
-        const seenAtMs = Math.min(nowMs, expiresAtMs - maxStaleMs)
-        for (const name of comment.split(' ')) {
-          this.ledger.adopt(name as Hostname, address, seenAtMs, this.isHostAddress)
+        for (const name of comment.split(' ') as Hostname[]) {
+          const lasts = membership.endOfName(set, name, address) > nowMs + maxStaleMs
+          // The time-out of what ends with its right does not tell when it was written.
+          const seenAtMs = lasts ? Math.min(nowMs, expiresAtMs - maxStaleMs) : nowMs
+          this.ledger.adopt(name, address, seenAtMs, this.isHostAddress)
         }
       }
     }

@@ -1,8 +1,8 @@
 /** The time in which somebody has to say that a config may stay. */
 export class Trial {
   #timer: NodeJS.Timeout | undefined
-  #untilMs: number | undefined
-
+  /** On a clock that nobody sets, as the timer's is. */
+  #endsAtMs: number | undefined
   #isOver = false
 
   constructor(private readonly onOver: () => void) {}
@@ -12,15 +12,17 @@ export class Trial {
     return this.#isOver
   }
 
-  /** Epoch ms, for people: the clock that ends it is one that nobody sets. Undefined: nothing is on trial. */
+  /** Epoch ms on the host's clock as it is now. Undefined: nothing is on trial. */
   get untilMs(): number | undefined {
-    return this.#untilMs
+    return this.#endsAtMs === undefined
+      ? undefined
+      : Math.round(Date.now() + this.#endsAtMs - performance.now())
   }
 
   /** One that runs already is replaced. */
   begin(forMs: number): void {
     this.end()
-    this.#untilMs = Date.now() + forMs
+    this.#endsAtMs = performance.now() + forMs
     this.#timer = setTimeout(() => {
       this.#isOver = true
       this.onOver()
@@ -30,7 +32,7 @@ export class Trial {
   end(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#untilMs = undefined
+    this.#endsAtMs = undefined
     this.#isOver = false
   }
 }

@@ -86,6 +86,7 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
     timeout: timeoutSeconds,
     maxelem: maxelemFor(input.setSizes.get(name) ?? 0),
   })
+  const everything = (name: string): SetSpec => spec(name, 'hash:net', FOR_GOOD_SECONDS)
   const maxStaleSeconds = Math.floor(input.config.resolver.maxStaleMs / 1000)
   return [
     ...input.policies.policies.flatMap((policy) =>
@@ -93,6 +94,13 @@ function buildSets(input: BuildInput, family: Family): SetSpec[] {
         spec(names.allowSet(policy.id, group.ports, family), 'hash:net', maxStaleSeconds),
       ),
     ),
+    ...input.policies.policies.flatMap(({ id, internet, internetEnds }) =>
+      internet
+        .filter(({ text }) => internetEnds?.has(text))
+        .map((ports) => everything(names.internetSet(id, ports, family))),
+    ),
+    ...(input.policies.admittedUntilMs === undefined ? [] : [everything(names.admittedSet(family))]),
+    ...(input.policies.trialEndMs === undefined ? [] : [everything(names.trialSet(family))]),
     spec(names.revokedSet(family), 'hash:ip,port,ip', REVOKED_SECONDS),
     spec(names.lingerSet(family), 'hash:ip,port,ip', LINGER_SECONDS),
     spec(names.containersSet(family), 'hash:net', FOR_GOOD_SECONDS),

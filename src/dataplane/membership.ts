@@ -1,9 +1,12 @@
 import { splitForIpset } from '../net/cidr.ts'
 import { CidrIndex } from '../net/cidr-index.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
-import type { Policies } from '../policy/model.ts'
+import type { Policies, Policy } from '../policy/model.ts'
 import type { HeldAddress } from '../resolve/model.ts'
-import { allowSet } from './names.ts'
+import { ElementEnds } from './element-ends.ts'
+import { feedsOf, type Feed } from './feeds.ts'
+import { admittedSet, allowSet, internetSet, trialSet } from './names.ts'
+import { commentOf, own, type Owned } from './owners.ts'
 
 /** Elements of a set with what an operator reads beside them. */
 export type Elements = ReadonlyMap<string, string>
@@ -12,14 +15,6 @@ export type Elements = ReadonlyMap<string, string>
 export interface Dirty {
   readonly all: boolean
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
-}
-
-/** Elements with their owners. Most have one: 100,000 sets of one would cost more than all else. */
-type Owned = Map<string, string | Set<string>>
-
-interface Feed {
-  readonly sets: Readonly<Record<Family, string>>
-  readonly private: boolean
 }
 
 /**
@@ -33,6 +28,7 @@ export class Membership {
   #ofName = new Map<Hostname, Map<string, Set<string>>>()
   /** Networks and addresses of the config by what is written beside them, which may be the text of a name. */
   #fixed = new Map<string, Map<string, string>>()
+  #ends = new ElementEnds()
   #dirty = new Map<string, Set<string>>()
   #all = true
   /** Names bring addresses only, so networks change with the policy alone. */
@@ -48,19 +44,22 @@ export class Membership {
     this.#owners = new Map()
     this.#ofName = new Map()
     this.#fixed = new Map()
+    this.#ends = new ElementEnds()
     this.#networks = new Map()
     this.#dirty = new Map()
     this.#all = true
     this.setStatics(statics)
     for (const policy of policies.policies) {
-      for (const group of policy.groups) {
-        for (const family of FAMILIES) this.#set(allowSet(policy.id, group.ports, family))
-        for (const [cidr, words] of group.cidrs) {
-          const set = allowSet(policy.id, group.ports, familyOf(cidr))
-          for (const part of splitForIpset(cidr)) this.#fix(set, part, words)
-        }
+      this.#fixGroups(policy)
+      for (const ports of policy.internet) {
+        const endMs = policy.internetEnds?.get(ports.text)
+        if (endMs !== undefined)
+          this.#fixEverything((family) => internetSet(policy.id, ports, family), 'internet', endMs)
       }
     }
+    if (policies.admittedUntilMs !== undefined)
+      this.#fixEverything(admittedSet, 'no right has ended', policies.admittedUntilMs + GRACE_MS)
+    if (policies.trialEndMs !== undefined) this.#fixEverything(trialSet, 'on trial', policies.trialEndMs)
     for (const name of this.#feeds.keys()) this.refresh(name, held(name))
   }
 
@@ -162,6 +161,29 @@ export class Membership {
     return typeof owners === 'string' ? owners : owners && commentOf(owners)
   }
 
+  /** Epoch ms from which none of its owners has a right to the element any more; Infinity: one of them keeps it. */
+  endOf(set: string, element: string): number {
+    if (!this.#ends.has(set)) return Infinity
+    let endMs = this.#ends.ofFixed(set, element)
+    for (const owner of this.ownersOf(set, element)) {
+      // What is written beside a network may be the text of a name.
+      if (
+        !this.#ofName
+          .get(owner as Hostname)
+          ?.get(set)
+          ?.has(element)
+      )
+        continue
+      endMs = Math.max(endMs, this.endOfName(set, owner as Hostname, element as Address))
+    }
+    return endMs
+  }
+
+  /** Epoch ms from which the name gives no right to the address in this set; Infinity: it lasts. */
+  endOfName(set: string, name: Hostname, address: Address): number {
+    return this.#ends.ofName(set, name, address)
+  }
+
   elementsOf(set: string): Iterable<string> {
     return this.#owners.get(set)?.keys() ?? []
   }
@@ -196,7 +218,32 @@ export class Membership {
     return owners
   }
 
-  #fix(set: string, element: string, words: string): void {
+  #fixGroups({ id, groups }: Policy): void {
+    for (const { ports, cidrs, ends } of groups) {
+      for (const family of FAMILIES) {
+        const set = allowSet(id, ports, family)
+        this.#set(set)
+        if (ends) this.#ends.put(set, ends)
+      }
+      for (const [cidr, words] of cidrs) {
+        const set = allowSet(id, ports, familyOf(cidr))
+        const endMs = ends?.cidrs.get(cidr) ?? Infinity
+        for (const part of splitForIpset(cidr)) this.#fix(set, part, words, endMs)
+      }
+    }
+  }
+
+  /** A set that holds every address until its right ends: a rule that names it ends with it. */
+  #fixEverything(setOf: (family: Family) => string, words: string, endMs: number): void {
+    for (const family of FAMILIES) {
+      const set = setOf(family)
+      this.#ends.put(set, NO_NAMES)
+      for (const half of splitForIpset(EVERYTHING[family])) this.#fix(set, half, words, endMs)
+    }
+  }
+
+  #fix(set: string, element: string, words: string, endMs: number): void {
+    this.#ends.fix(set, element, endMs)
     own(this.#set(set), element, words)
     const fixed = this.#fixed.get(set)
     if (fixed) fixed.set(element, words)
@@ -222,43 +269,7 @@ export class Membership {
 }
 
 const NOBODY: ReadonlySet<string> = new Set()
-
-/** True: nobody owned it before. */
-function own(owners: Owned, element: string, owner: string): boolean {
-  const present = owners.get(element)
-  if (present === undefined) owners.set(element, owner)
-  else if (typeof present === 'object') present.add(owner)
-  else if (present !== owner) owners.set(element, new Set([present, owner]))
-  return present === undefined
-}
-
-/** At most what fits: the first owners by name, and how many more there are. */
-function commentOf(owners: ReadonlySet<string>): string {
-  if (owners.size === 1) for (const owner of owners) return owner
-  const sorted = [...owners].toSorted()
-  const shown: string[] = []
-  let length = 0
-  for (const owner of sorted) {
-    if (length + owner.length > 180) break
-    shown.push(owner)
-    length += owner.length + 1
-  }
-  const hidden = sorted.length - shown.length
-  return hidden > 0 ? `${shown.join(' ')} +${hidden}` : shown.join(' ')
-}
-
-function feedsOf(policies: Policies): Map<Hostname, Feed[]> {
-  const feeds = new Map<Hostname, Feed[]>()
-  for (const policy of policies.policies) {
-    for (const group of policy.groups) {
-      const sets = { 4: allowSet(policy.id, group.ports, 4), 6: allowSet(policy.id, group.ports, 6) }
-      for (const [name, isPrivate] of group.names) {
-        const feed = { sets, private: isPrivate }
-        const known = feeds.get(name)
-        if (known) known.push(feed)
-        else feeds.set(name, [feed])
-      }
-    }
-  }
-  return feeds
-}
+/** The daemon is to judge live connections first: it knows those on addresses that have expired, which the sets no longer hold. */
+const GRACE_MS = 1_000
+const NO_NAMES = { names: new Map() }
+const EVERYTHING = { 4: '0.0.0.0/0' as Cidr, 6: '::/0' as Cidr } as const

@@ -72,6 +72,15 @@ export const lingerSet = (family: Family): string => `${SET_PREFIX}linger-${fami
 /** Addresses that the engine gave to containers. */
 export const containersSet = (family: Family): string => `${SET_PREFIX}containers-${family}`
 
+/** Holds every address as long as what was admitted may go on unjudged: until the next right ends. */
+export const admittedSet = (family: Family): string => `${SET_PREFIX}admitted-${family}`
+
+/** Holds every address as long as a config is on trial. */
+export const trialSet = (family: Family): string => `${SET_PREFIX}trial-${family}`
+
+/** A chain as it was before the trial. */
+export const beforeTrialChain = (chain: string): string => `${CHAIN_PREFIX}-T-${shortHash(chain)}`
+
 /** Ports of the host that lead to containers. */
 export const publishedSet = (family: Family): string => `${SET_PREFIX}published-${family}`
 
@@ -81,6 +90,11 @@ export const servedSet = (family: Family): string => `${SET_PREFIX}served-${fami
 /** `embargod-<policy>-<ports' hash>-<family>`, at most 31 characters. */
 export function allowSet(policy: string, ports: PortList, family: Family): string {
   return `${SET_PREFIX}${policy.slice(0, 12)}-${shortHash(`${policy} ${ports.text}`, 6)}-${family}`
+}
+
+/** Holds every address as long as a right to the whole internet lasts that ends by itself. */
+export function internetSet(policy: string, ports: PortList, family: Family): string {
+  return `${SET_PREFIX}${policy.slice(0, 12)}-${shortHash(`${policy} internet ${ports.text}`, 6)}-${family}`
 }
 
 export const shortHash = (text: string, length = 8): string =>

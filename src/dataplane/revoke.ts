@@ -11,6 +11,7 @@ import {
   type PortList,
 } from '../net/types.ts'
 import { PRIVATE_RANGES } from './private-ranges.ts'
+import { endOfAddress, NEVER_HELD } from '../policy/ends.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Flow } from './flow.ts'
 import { allowSet, lingerSet, revokedSet } from './names.ts'
@@ -18,8 +19,8 @@ import type { Membership } from './membership.ts'
 
 /** What a change of rights means for live connections, as set elements (`source,protocol:port,destination`). */
 export interface FlowVerdicts {
-  /** Flows whose address a rule still in force once held: asked for established connections only. */
-  readonly linger: ReadonlyMap<string, readonly string[]>
+  /** Flows whose address a rule still in force once held, with the end of that right: asked for established connections only. */
+  readonly linger: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** Flows that no rule in force ever covered. */
   readonly revoked: ReadonlyMap<string, readonly string[]>
 }
@@ -50,7 +51,7 @@ export interface RevokeInput {
 
 /** Judges every flow from a guarded network by the rules in force. Pure: nothing is asked of the kernel. */
 export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerdicts {
-  const linger = new Map<string, string[]>()
+  const linger = new Map<string, Map<string, number>>()
   const revoked = new Map<string, string[]>()
   const isSource = anyOf(input.sources)
   const isBridged = withinOne(input.sources)
@@ -72,14 +73,20 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
     const family = familyOf(flow.destination)
     const heldBy = [...(history.get(flow.destination) ?? [])]
     const { policies } = input.rightsOf(flow.source)
-    const lingers =
-      heldBy.length > 0 &&
-      !isForbidden(flow.destination) &&
-      groups.some(
-        ({ id, ports, names }) =>
-          policies.includes(id) && covers(ports, flow) && heldBy.some((name) => names.has(name)),
-      )
-    push(lingers ? linger : revoked, lingers ? lingerSet(family) : revokedSet(family), tuple)
+    // The latest end of the rights in force under which the address was held once.
+    const endMs = Math.max(
+      NEVER_HELD,
+      ...(isForbidden(flow.destination) ? [] : groups)
+        .filter(({ id, ports }) => policies.includes(id) && covers(ports, flow))
+        .flatMap(({ names, ends }) =>
+          heldBy.filter((name) => names.has(name)).map((name) => endOfAddress(ends, name, flow.destination)),
+        ),
+    )
+    if (endMs === NEVER_HELD) push(revoked, revokedSet(family), tuple)
+    else {
+      const lingering = linger.get(lingerSet(family)) ?? new Map<string, number>()
+      linger.set(lingerSet(family), lingering.set(tuple, endMs))
+    }
   }
   return { linger, revoked }
 }

@@ -7,9 +7,10 @@ import { hostAddresses, stopReservedLearning, type HostInterface } from '../syst
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { Run } from '../system/exec.ts'
 import { askNamespaces, type AskNamespaces } from '../system/net-namespaces.ts'
-import type { ClassNumbers } from '../policy/class-numbers.ts'
+import { ClassNumbers } from '../policy/class-numbers.ts'
 import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
 import { findStrayRoutes, withSeveralRights, type StrayRoute } from '../policy/stray-routes.ts'
+import { rightsBefore } from '../policy/trial-rights.ts'
 import type { Surroundings } from '../reconcile/desired.ts'
 import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
@@ -302,6 +303,19 @@ export class HostView {
       }),
     )
     return findStrayRoutes(rights, this.#inventory?.networks ?? [], new Map(gateways))
+  }
+
+  /** What a config on trial would give way to, for packets that are marked as the one on trial says. */
+  before(config: Config, tried: Config, rights: Assignment | undefined): NonNullable<Surroundings['before']> {
+    const { servers } = config.dns
+    // Whom the host itself names is not looked for while a config names others.
+    const resolvers =
+      servers.length > 0 ? servers : tried.dns.servers.length > 0 ? [] : serversOf(this.#resolvers)
+    return {
+      plan: this.plan(config),
+      resolvers,
+      rights: rightsBefore(rights, assign(config, this.#inventory, new ClassNumbers())),
+    }
   }
 
   async #bindings(rights: Assignment, { open }: InterfacePlan): Promise<Bindings | 'kept'> {

@@ -8,6 +8,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Ledger } from '../resolve/ledger.ts'
+import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
@@ -100,7 +101,7 @@ export function statusReport(
   unprotected: readonly Unprotected[],
   standing: Standing,
 ): StatusReport {
-  const { desired, ledger, counters, host, guards, flavour } = view
+  const { desired, counters, host, guards, flavour } = view
   return {
     daemon: 'running',
     health: standing.problems.length === 0 ? 'healthy' : 'degraded',
@@ -113,7 +114,7 @@ export function statusReport(
     networks: networkRows(view),
     policies: policyRows(desired),
     containers: containerRows(desired),
-    names: ledger.statuses(),
+    names: nameRows(view),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
     resolvers: host.resolvers,
@@ -126,6 +127,12 @@ export function statusReport(
     ...standing,
   }
 }
+
+const nameRows = ({ desired, ledger }: View): StatusReport['names'] =>
+  ledger.statuses().map((status) => {
+    const untilMs = endOfName(desired.policies.policies, status.name)
+    return Number.isFinite(untilMs) ? { ...status, untilMs } : status
+  })
 
 const guardedSubnets = (desired: Desired) =>
   desired.surroundings.plan.guarded.flatMap(({ subnets }) => subnets)

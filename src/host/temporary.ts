@@ -15,6 +15,8 @@ interface Clocks {
   readonly monotonicMs: () => number
 }
 
+const CLOCK_STEP_MS = 2_000
+
 const HOST_CLOCKS: Clocks = { epochMs: () => Date.now(), monotonicMs: () => performance.now() }
 
 /** Break glass: entries that are allowed for a while and end by themselves, though somebody set the host's clock back meanwhile. */
@@ -60,7 +62,13 @@ export class TemporaryAllows {
     return [...this.#entries.values()].map(({ entry, untilMs }) => ({ entry, untilMs }))
   }
 
+  /** With the ends that they have on the host's clock as it is now. */
   entries(): AllowEntry[] {
-    return [...this.#entries.values()].flatMap(({ parsed }) => parsed)
+    return [...this.#entries.values()].flatMap((one) => {
+      const endMs = Math.floor(this.clocks.epochMs() + this.#leftMs(one))
+      // The two clocks differ by a little at any time; that is no other end.
+      if (endMs > one.untilMs - CLOCK_STEP_MS) return one.parsed
+      return one.parsed.map((entry) => ({ ...entry, untilMs: Math.min(endMs, entry.untilMs ?? endMs) }))
+    })
   }
 }

@@ -9,6 +9,7 @@ import type { Dataplane } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
 import { diffRules } from '../iptables/diff.ts'
 import { renderAdd, renderCreate } from '../ipset/render.ts'
+import { secondsToKeep } from '../ipset/time-left.ts'
 import { FAMILIES } from '../net/types.ts'
 import { atBoot, renderBackstop } from '../nftables/backstop.ts'
 import type { Policies } from '../policy/model.ts'
@@ -31,8 +32,17 @@ export interface WarmStart {
   /** Epoch ms from which some right has ended. */
   readonly validUntilMs: number | undefined
   readonly dataplane: Dataplane
+  /** Elements whose rights end by themselves. They are not in the file, since what they have left is known at the boot alone. */
+  readonly ending: readonly EndingElement[]
   /** Hash of {@link ELEMENTS_FILE}, which is written first. */
   readonly elements: string
+}
+
+interface EndingElement {
+  readonly set: string
+  readonly element: string
+  readonly comment: string
+  readonly endMs: number
 }
 
 /** The lines that fill the sets, for ipset to read by itself: a hundred thousand of them would keep our own loop busy. */
@@ -51,6 +61,9 @@ export const savedWarmStart: StateFormat<WarmStart> = {
           digest: z.string(),
           files: z.array(z.object({ file: z.string(), hash: z.string() })),
           validUntilMs: z.number().optional(),
+          ending: z.array(
+            z.object({ set: z.string(), element: z.string(), comment: z.string(), endMs: z.number() }),
+          ),
           dataplane: z.object({ rules: z.unknown(), sets: z.array(z.unknown()), backstop: z.unknown() }),
           elements: z.string(),
         })
@@ -67,20 +80,31 @@ export async function makeWarmStart(
   { digest, nextEndMs }: Pick<Policies, 'digest' | 'nextEndMs'>,
 ): Promise<WarmStart> {
   const lines: string[] = []
+  const ending: EndingElement[] = []
   for (const set of dataplane.sets) {
     const { name, timeout } = set
     // They exist by then, but for a set that it did not make itself the tool asks the kernel what it is at every line: twice the time.
     if (membership.sizeOf(name) > 0) lines.push(renderCreate(set))
     for (const element of membership.elementsOf(name)) {
       const comment = membership.commentOf(name, element) ?? ''
-      lines.push(renderAdd(name, { element, timeoutSeconds: timeout, comment }))
+      const endMs = membership.endOf(name, element)
+      if (endMs === Infinity) lines.push(renderAdd(name, { element, timeoutSeconds: timeout, comment }))
+      else ending.push({ set: name, element, comment, endMs })
     }
   }
   const elements = `${lines.join('\n')}\n`
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await writeAtomically(join(directory, ELEMENTS_FILE), elements)
   const files = sources.map(({ file, text }) => ({ file, hash: hashOf(text) }))
-  return { program: VERSION, digest, files, validUntilMs: nextEndMs, dataplane, elements: hashOf(elements) }
+  return {
+    program: VERSION,
+    digest,
+    files,
+    validUntilMs: nextEndMs,
+    dataplane,
+    ending,
+    elements: hashOf(elements),
+  }
 }
 
 /** Is it of this program and of the config as it lies there now? */
@@ -105,15 +129,17 @@ export async function isCurrent(warm: WarmStart, configFile: string, nowMs: numb
  */
 export async function applyWarmStart(
   directory: string,
-  { dataplane, elements }: WarmStart,
+  warm: WarmStart,
   drivers: HostDrivers,
+  now: () => number = Date.now,
 ): Promise<{ readonly filled: Promise<void> }> {
+  const { dataplane, elements } = warm
   const file = join(directory, ELEMENTS_FILE)
   const create = async (): Promise<{ readonly filled: Promise<void> }> => {
     const [text] = await Promise.all([readOwn(file), drivers.ipset.write(dataplane.sets.map(renderCreate))])
     if (text === undefined || hashOf(text) !== elements)
       throw new Error(`${file} is not of the same moment as the rest`)
-    const filled = drivers.ipset.writeFile(file)
+    const filled = drivers.ipset.writeFile(file).then(() => drivers.ipset.write(endingLines(warm, now())))
     // Whoever waits for it hears of it.
     filled.catch(() => undefined)
     return { filled }
@@ -133,6 +159,14 @@ export async function applyWarmStart(
     await creating.then(({ filled }) => filled).catch(() => undefined)
     throw error
   }
+}
+
+function endingLines({ dataplane, ending }: WarmStart, nowMs: number): string[] {
+  const timeouts = new Map(dataplane.sets.map(({ name, timeout }) => [name, timeout]))
+  return ending.flatMap(({ set, element, comment, endMs }) => {
+    const timeoutSeconds = secondsToKeep(endMs, timeouts.get(set) ?? 0, nowMs)
+    return timeoutSeconds === undefined ? [] : [renderAdd(set, { element, timeoutSeconds, comment })]
+  })
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -3,6 +3,7 @@ import type { Dirty, Membership } from '../dataplane/membership.ts'
 import { shortHash } from '../dataplane/names.ts'
 import type { SavedElement, SetHeader } from './parse.ts'
 import { renderAdd, renderCreate, renderDelete, safeComment, type ElementWrite } from './render.ts'
+import { hasOtherTimeout, secondsToKeep } from './time-left.ts'
 
 /** What the kernel is known to hold, element by element. */
 export interface KnownElement {
@@ -104,15 +105,22 @@ export function diffSets(
   return { before, after, summary, touched, leaving, remember: () => memory.forEach((step) => step()) }
 }
 
-/** Undefined: the set must not hold it. */
+/**
+ * Undefined: the set must not hold it, or no longer.
+ * @param timeoutSeconds the set's own
+ */
 export function elementOf(
   membership: Membership,
   set: string,
   element: string,
   timeoutSeconds: number,
+  nowMs: number,
 ): ElementWrite | undefined {
   const comment = wantedComment(membership, set, element)
-  return comment === undefined ? undefined : { element, timeoutSeconds, comment }
+  const seconds = secondsToKeep(membership.endOf(set, element), timeoutSeconds, nowMs)
+  return comment === undefined || seconds === undefined
+    ? undefined
+    : { element, timeoutSeconds: seconds, comment }
 }
 
 /** As the kernel will give it back. */
@@ -153,12 +161,9 @@ function createSet(
   const adds: ElementWrite[] = []
   for (const element of membership.elementsOf(spec.name)) {
     const counters = sameKind ? current.elements.get(element) : undefined
-    adds.push({
-      element,
-      timeoutSeconds: spec.timeout,
-      comment: wantedComment(membership, spec.name, element) ?? '',
-      ...(counters ? { packets: counters.packets, bytes: counters.bytes } : {}),
-    })
+    const write = elementOf(membership, spec.name, element, spec.timeout, nowMs)
+    if (!write) continue
+    adds.push(counters ? { ...write, packets: counters.packets, bytes: counters.bytes } : write)
   }
   if (sameKind && !isMembershipSet(spec)) adds.push(...carriedOver(current, nowMs))
   return { adds, deletes: [] }
@@ -185,16 +190,20 @@ function changeElements(
 ): ElementWork {
   const work: ElementWork = { adds: [], deletes: [] }
   if (!isMembershipSet(spec)) return work
-  const half = (spec.timeout * 1000) / 2
   const check = (element: string): void => {
     const comment = wantedComment(membership, spec.name, element)
-    const present = current.elements.get(element)
     if (comment === undefined) {
       // Present or not: of a write that failed nobody knows what landed.
       work.deletes.push(element)
-    } else if (!present || present.comment !== comment || present.expiresAtMs - nowMs < half) {
-      work.adds.push({ element, timeoutSeconds: spec.timeout, comment })
+      return
     }
+    const present = current.elements.get(element)
+    const endMs = membership.endOf(spec.name, element)
+    if (present?.comment === comment && !hasOtherTimeout(present.expiresAtMs, endMs, spec.timeout, nowMs))
+      return
+    // One whose right has just ended runs out by itself, until the policy without it takes it out.
+    const timeoutSeconds = secondsToKeep(endMs, spec.timeout, nowMs)
+    if (timeoutSeconds !== undefined) work.adds.push({ element, timeoutSeconds, comment })
   }
   if (!dirty.all) {
     for (const element of dirty.elements.get(spec.name) ?? []) check(element)

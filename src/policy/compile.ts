@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { AllowEntry, Config } from '../config/model.ts'
 import type { Cidr, Hostname, PortList } from '../net/types.ts'
+import { endOfEntry, endsOf, joinEnds, NEVER_HELD, type NameEnd } from './ends.ts'
 import type { Group, Policies, Policy } from './model.ts'
 import { isPattern, patternOf } from '../net/pattern.ts'
 
@@ -21,11 +22,13 @@ export function compile(config: Config, temporary: readonly AllowEntry[], nowMs:
   }))
   const policies = lists.map(({ id, allow }) => compilePolicy(id, allow))
   const ends = lists.flatMap(({ allow }) => allow.flatMap((entry) => entry.untilMs ?? []))
+  const nextEndMs = ends.length > 0 ? Math.min(...ends) : undefined
   return {
     policies,
     names: namesOf(policies, (name) => !isPattern(name)),
     patterns: namesOf(policies, isPattern),
-    nextEndMs: ends.length > 0 ? Math.min(...ends) : undefined,
+    nextEndMs,
+    admittedUntilMs: nextEndMs,
     digest: digestOf(policies, config),
   }
 }
@@ -33,27 +36,58 @@ export function compile(config: Config, temporary: readonly AllowEntry[], nowMs:
 interface OpenGroup extends Group {
   readonly names: Map<Hostname, boolean>
   readonly cidrs: Map<Cidr, string>
+  readonly nameEnds: Map<Hostname, NameEnd>
+  readonly cidrEnds: Map<Cidr, number>
 }
 
 function compilePolicy(id: string, entries: readonly AllowEntry[]): Policy {
   const groups = new Map<string, OpenGroup>()
   const internet = new Map<string, PortList>()
-  for (const { target, ports, private: mayBePrivate, comment } of entries) {
+  const internetEnds = new Map<string, number>()
+  for (const entry of entries) {
+    const { target, ports, private: mayBePrivate, comment } = entry
     if (target.kind === 'internet') {
       internet.set(ports.text, ports)
+      putLatest(internetEnds, ports.text, endOfEntry(entry))
       continue
     }
     let group = groups.get(ports.text)
-    if (!group) groups.set(ports.text, (group = { ports, names: new Map(), cidrs: new Map() }))
+    if (!group) groups.set(ports.text, (group = openGroup(ports)))
     if (target.kind !== 'cidr') {
       const name = target.kind === 'domain' ? target.name : patternOf(target.suffix, target.depth)
       group.names.set(name, mayBePrivate || (group.names.get(name) ?? false))
-    } else if (!group.cidrs.has(target.cidr)) {
-      group.cidrs.set(target.cidr, comment ?? 'static')
+      group.nameEnds.set(name, joinEnds(group.nameEnds.get(name), entry))
+      continue
     }
+    if (!group.cidrs.has(target.cidr)) group.cidrs.set(target.cidr, comment ?? 'static')
+    putLatest(group.cidrEnds, target.cidr, endOfEntry(entry))
   }
-  return { id, groups: [...groups.values()], internet: [...internet.values()] }
+  const ending = [...internetEnds].filter(([, endMs]) => endMs !== Infinity)
+  return {
+    id,
+    groups: Array.from(groups.values(), closed),
+    internet: [...internet.values()],
+    internetEnds: ending.length > 0 ? new Map(ending) : undefined,
+  }
 }
+
+const openGroup = (ports: PortList): OpenGroup => ({
+  ports,
+  names: new Map(),
+  cidrs: new Map(),
+  nameEnds: new Map(),
+  cidrEnds: new Map(),
+})
+
+const closed = ({ ports, names, cidrs, nameEnds, cidrEnds }: OpenGroup): Group => ({
+  ports,
+  names,
+  cidrs,
+  ends: endsOf(nameEnds, cidrEnds),
+})
+
+const putLatest = <Key>(ends: Map<Key, number>, key: Key, endMs: number): void =>
+  void ends.set(key, Math.max(ends.get(key) ?? NEVER_HELD, endMs))
 
 function namesOf(
   policies: readonly Policy[],

@@ -1,16 +1,25 @@
 import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
+import type { BuildInput } from '../dataplane/build-input.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
 import type { Dataplane, HostGroups } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS, publishedSet, servedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
+import { besideBefore } from '../dataplane/trial.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
 import type { DesiredBindings } from './bindings-keeper.ts'
 import type { DesiredGroups } from './host-network-keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
+import { onlyBefore } from '../policy/trial.ts'
 import type { HeldAddress } from '../resolve/model.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
+
+/** What holds again when the config on trial is not confirmed. */
+export interface BeforeTrial {
+  readonly config: Config
+  readonly policies: Policies
+}
 
 /** Everything outside the policy that shapes the rules. */
 export interface Surroundings {
@@ -32,6 +41,8 @@ export interface Surroundings {
   readonly bindings: DesiredBindings
   /** Undefined: who is on the host's network is not held there. */
   readonly hostGroups: HostGroups | undefined
+  /** The same under the config before the one on trial; absent: none is on trial, or there was none before it. */
+  readonly before?: Pick<Surroundings, 'plan' | 'resolvers'> & Pick<BuildInput, 'rights'>
 }
 
 /**
@@ -43,6 +54,7 @@ export class Desired {
   #dataplane: Dataplane | undefined
   #config: Config
   #policies: Policies
+  #before: BeforeTrial | undefined
   #surroundings: Surroundings
   #generation: number
   /** What is counted by container, with its policies. */
@@ -83,9 +95,15 @@ export class Desired {
     return this.#generation
   }
 
-  setPolicy(config: Config, policies: Policies): void {
+  /** Undefined: nothing is on trial. */
+  get before(): BeforeTrial | undefined {
+    return this.#before
+  }
+
+  setPolicy(config: Config, policies: Policies, before?: BeforeTrial): void {
     this.#config = config
     this.#policies = policies
+    this.#before = before
     this.#dataplane = undefined
     this.#rebuildMembership()
   }
@@ -148,24 +166,40 @@ export class Desired {
   /** The same object as long as nothing changed. */
   dataplane(): Dataplane {
     if (this.#dataplane && this.#outgrown(this.#dataplane)) this.#dataplane = undefined
-    this.#dataplane ??= buildDataplane({
-      config: this.#config,
-      policies: this.#policies,
+    this.#dataplane ??= this.#build()
+    return this.#dataplane
+  }
+
+  #build(): Dataplane {
+    const { before: around, ...surroundings } = this.#surroundings
+    const built = this.#buildOf(this, surroundings)
+    if (!this.#before || !around) return built
+    return besideBefore(built, this.#buildOf(this.#before, { ...surroundings, ...around }))
+  }
+
+  #buildOf(
+    { config, policies }: BeforeTrial,
+    {
+      plan,
+      rights,
+      classOfBridge,
+      resolvers,
+    }: Pick<Surroundings, 'plan' | 'classOfBridge' | 'resolvers'> & Pick<BuildInput, 'rights'>,
+  ): Dataplane {
+    return buildDataplane({
+      config,
+      policies,
       interfaces: {
-        guarded: this.#surroundings.plan.guarded.map((one) => one.bridge),
-        stacked: this.#surroundings.plan.stacked,
-        open: this.#surroundings.plan.open.map((one) => ({
-          ...one,
-          isDocker: one.why === 'excepted network',
-        })),
+        guarded: plan.guarded.map((one) => one.bridge),
+        stacked: plan.stacked,
+        open: plan.open.map((one) => ({ ...one, isDocker: one.why === 'excepted network' })),
       },
-      rights: this.#surroundings.rights,
-      classOfBridge: this.#surroundings.classOfBridge,
-      resolvers: this.#surroundings.resolvers,
+      rights,
+      classOfBridge,
+      resolvers,
       generation: this.#generation,
       setSizes: { get: (set: string) => this.membership.sizeOf(set) },
     })
-    return this.#dataplane
   }
 
   #outgrown(dataplane: Dataplane): boolean {
@@ -173,7 +207,9 @@ export class Desired {
   }
 
   #rebuildMembership(): void {
-    this.membership.rebuild(this.#policies, this.#statics(), this.#held)
+    const before = this.#before ? onlyBefore(this.#before.policies, this.#policies) : []
+    const policies = { ...this.#policies, policies: [...this.#policies.policies, ...before] }
+    this.membership.rebuild(policies, this.#statics(), this.#held)
   }
 
   #statics(): Map<string, Elements> {
@@ -251,7 +287,7 @@ const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const sameEntries = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean =>
   one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 
-const shapeOf = ({ plan, resolvers, rights, classOfBridge }: Surroundings): string =>
+const shapeOf = ({ plan, resolvers, rights, classOfBridge, before }: Surroundings): string =>
   JSON.stringify([
     plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
     plan.open,
@@ -260,4 +296,10 @@ const shapeOf = ({ plan, resolvers, rights, classOfBridge }: Surroundings): stri
     rights?.unknown,
     rights?.classes,
     classOfBridge && [...classOfBridge],
+    before && [
+      before.plan.guarded.map((one) => one.bridge),
+      before.plan.open,
+      before.resolvers,
+      before.rights,
+    ],
   ])

@@ -189,7 +189,7 @@ export class Firewall {
       return []
     })
     await this.reconciler.refresh(FLOW_SETS, nowMs)
-    const lines = rejudge(flows, this.reconciler.known, this.#judgement())
+    const lines = rejudge(flows, this.reconciler.known, this.#judgement(), nowMs)
     return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
   }
 

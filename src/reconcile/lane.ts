@@ -1,6 +1,7 @@
 import type { Membership } from '../dataplane/membership.ts'
 import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from '../ipset/sync.ts'
 import type { Additions, ElementWrite } from '../ipset/render.ts'
+import { hasOtherTimeout } from '../ipset/time-left.ts'
 import { LatelyWritten, type Written } from './lately-written.ts'
 
 export interface LaneOptions {
@@ -72,7 +73,7 @@ export class Lane {
 
   /**
    * Undefined: the kernel holds all of them. Rejects when one could not be written.
-   * @param timeoutSeconds how long the kernel keeps them
+   * @param timeoutSeconds how long the kernel keeps what does not end sooner
    */
   bring(
     places: readonly Place[],
@@ -84,7 +85,12 @@ export class Lane {
     for (const { set, element } of places) {
       const known = this.#options.known.get(set)
       const before = known?.elements.get(element)
-      if (!this.#stands(set, element, before, nowMs)) (missing ??= []).push({ set, element, known, before })
+      const endMs = membership.endOf(set, element)
+      if (
+        !this.#stands(set, element, before, nowMs) ||
+        hasOtherTimeout(before.expiresAtMs, endMs, timeoutSeconds, nowMs)
+      )
+        (missing ??= []).push({ set, element, known, before })
     }
     if (!missing) return undefined
     if (missing.some(({ set, element }) => this.#isLeaving(set, element)))
@@ -120,7 +126,12 @@ export class Lane {
     return since
   }
 
-  #stands(set: string, element: string, known: KnownElement | undefined, nowMs: number): boolean {
+  #stands(
+    set: string,
+    element: string,
+    known: KnownElement | undefined,
+    nowMs: number,
+  ): known is KnownElement {
     if (known === undefined || known.expiresAtMs <= nowMs || this.#isBlind) return false
     return !this.#isLeaving(set, element) && !this.#arriving.get(set)?.has(element)
   }
@@ -144,7 +155,7 @@ export class Lane {
     for (const { set, element, known, before } of missing) {
       // What is on its way is known.
       const arriving = before && this.#arriving.get(set)?.get(element)
-      const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds)
+      const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds, nowMs)
       if (arriving) waits.add(arriving)
       else if (known && write) wanted.push({ set, known, before, write })
       else return Promise.reject(new Error(`the set ${set} is not there yet`))

@@ -4,6 +4,7 @@ import type { Flow } from '../dataplane/flow.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
 import { lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { KnownSet } from '../ipset/sync.ts'
+import { secondsToKeep } from '../ipset/time-left.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 
 /** How long an established connection on an expired address may stay silent, in seconds. */
@@ -20,26 +21,32 @@ export function rejudge(
   flows: readonly Flow[],
   known: ReadonlyMap<string, KnownSet>,
   input: RevokeInput,
+  nowMs: number,
 ): string[] {
   const { linger, revoked } = judgeFlows(flows, input)
   const lines: string[] = []
+  /** @param elements with the epoch ms of their end */
   const add = (
-    sets: ReadonlyMap<string, readonly string[]>,
-    timeoutSeconds: number,
+    set: string,
+    elements: Iterable<readonly [string, number]>,
+    mostSeconds: number,
     comment: string,
   ): void => {
-    for (const [set, elements] of sets) {
-      const present = known.get(set)?.elements
-      let room = MOST_FLOWS - (present?.size ?? 0)
-      for (const element of new Set(elements)) {
-        // A set that is full refuses the line, and with it the whole pass.
-        if (!present?.has(element) && room-- <= 0) continue
-        lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
-      }
+    const present = known.get(set)?.elements
+    let room = MOST_FLOWS - (present?.size ?? 0)
+    for (const [element, endMs] of elements) {
+      const timeoutSeconds = secondsToKeep(endMs, mostSeconds, nowMs)
+      if (timeoutSeconds === undefined) continue
+      // A set that is full refuses the line, and with it the whole pass.
+      if (!present?.has(element) && room-- <= 0) continue
+      lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
     }
   }
-  add(linger, LINGER_SECONDS, 'live when its address expired')
-  add(revoked, REVOKED_SECONDS, 'live when its right was revoked')
+  for (const [set, ends] of linger) add(set, ends, LINGER_SECONDS, 'live when its address expired')
+  for (const [set, elements] of revoked) {
+    const unending = [...new Set(elements)].map((element) => [element, Infinity] as const)
+    add(set, unending, REVOKED_SECONDS, 'live when its right was revoked')
+  }
   // A flow that lingered under a right that has been revoked must not come back when the revocation has run out.
   for (const family of FAMILIES) {
     const lingering = known.get(lingerSet(family))?.elements

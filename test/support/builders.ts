@@ -140,7 +140,7 @@ export class TestFirewall {
 
   async reload(yaml: string): Promise<void> {
     const config = await configOf(yaml)
-    const policies = compile(config, [], NOW_MS)
+    const policies = compile(config, [], this.kernel.nowMs)
     for (const name of this.everHeld.keys()) {
       if (policies.names.has(name as Hostname)) continue
       this.everHeld.delete(name)

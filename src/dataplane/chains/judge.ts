@@ -35,7 +35,7 @@ export function judgeRules(input: BuildInput, family: Family, way: 'forward' | '
     ...metadataForClasses(input, family),
     ...metadataRules(metadata, family),
     ...(way === 'output' ? ownHost(family) : []),
-    ...admittedRules(input),
+    ...admittedRules(input, family),
     toError,
     approved('linger', 'connection to an address that has expired since', [
       { kind: 'state', states: ['ESTABLISHED'] },
@@ -240,16 +240,22 @@ const toClass = rule({
  * A connection bears the number of its rights beside its generation, so that who takes over an address of somebody else takes over none of
  * his connections. No rule can compare two marks, but one can mix them.
  */
-function admittedRules({ generation, rights }: BuildInput): Rule[] {
+function admittedRules({ generation, rights, policies }: BuildInput, family: Family): Rule[] {
   const matches: readonly Match[] = [
     { kind: 'state', states: ['ESTABLISHED'] },
     ...admittedConnection(generation),
   ]
   const words = 'connection admitted under the rules in force'
+  // The daemon begins a new generation when a right ends. Should it be gone by then, the set runs empty and the connections are judged
+  // again by what the sets still hold. Asked in no other rule: it may run empty between two rules, and marks must not stay mixed.
+  const untilEnd: readonly Match[] =
+    policies.admittedUntilMs === undefined
+      ? []
+      : [{ kind: 'set', set: names.admittedSet(family), fields: 'dst' }]
   const passes = (more: readonly Match[]): Rule =>
     rule({
       key: 'admitted',
-      matches: [...matches, ...more],
+      matches: [...matches, ...more, ...untilEnd],
       target: { kind: 'return' },
       action: 'return',
       words,

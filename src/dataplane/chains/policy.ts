@@ -3,7 +3,7 @@ import type { Family, PortList } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Rule } from '../model.ts'
+import type { Match, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { matchesOfPorts } from '../ports.ts'
@@ -42,10 +42,10 @@ export function allowRules(
         rule({
           key: `internet.${of(policy.id)}${names.shortHash(ports.text, 6)}.${key}`,
           policy: policy.id,
-          matches,
+          matches: [...whileItLasts(policy, ports, family), ...matches],
           target: { kind: 'jump', chain: CHAIN.internet },
           action: 'continue',
-          words: `allow ${policy.id}: internet ${shorten(ports)}`,
+          words: `allow ${policy.id}: internet ${shorten(ports)}${policy.internetEnds?.has(ports.text) ? ', for a while' : ''}`,
         }),
       ),
     ),
@@ -65,6 +65,12 @@ export function allowRules(
     denied('policy', [], `not allowed by ${whose}`, 'deny', whose, denyChain),
   ]
 }
+
+/** A rule has no time-out in the kernel, so one that is to end by itself asks a set that has. */
+const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): Match[] =>
+  internetEnds?.has(ports.text)
+    ? [{ kind: 'set', set: names.internetSet(id, ports, family), fields: 'dst' }]
+    : []
 
 /** What is common has keys as on a host without policies. */
 const of = (policy: string): string => (policy === COMMON ? '' : `${policy}.`)

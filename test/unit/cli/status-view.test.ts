@@ -61,6 +61,11 @@ REASON      SUBJECT    WHAT TO DO
 dns-tunnel  this host  switch the DNS gateway on
 `))
 
+  it('says when the right to a name ends', () => {
+    const names = healthyReport.names.map((one) => ({ ...one, untilMs: REPORT_TIME_MS + 3_600_000 }))
+    expect(view({ ...healthyReport, names })).toContain('14m        allowed until 2026-01-02T13:00:00.000Z')
+  })
+
   it('puts what is wrong first', () => {
     const text = view({
       ...healthyReport,

@@ -29,6 +29,10 @@ const CASES = [
     yaml: 'allow: [{ to: internet, ports: [443/tcp] }, { cidr: 10.0.0.0/8, ports: any }]\nlog: { blocked: false }\n',
   },
   {
+    name: 'until',
+    yaml: 'allow: [{ cidr: 198.51.100.0/24, until: 2026-06-20 }, { to: internet, ports: [443/tcp], until: 2026-06-21 }, { to: internet, ports: [123/udp] }]\n',
+  },
+  {
     name: 'interfaces',
     yaml: 'allow: [api.example.com]\nguard: { mark: 0x10000 }\n',
     plan: planOf(

@@ -4,6 +4,7 @@ import { Membership } from '../../../src/dataplane/membership.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../../../src/dataplane/revoke.ts'
 import { METADATA, wrappedMetadata } from '../../../src/net/metadata.ts'
 import type { Address, Cidr, Hostname } from '../../../src/net/types.ts'
+import { rejudge } from '../../../src/reconcile/rejudge.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { configOf, heldAddress } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
@@ -88,5 +89,22 @@ describe('a live connection, when rights change', () => {
       'embargod-revoked-4': ['172.18.0.5,tcp:443,203.0.113.99'],
       'embargod-revoked-6': ['fd00:18::5,udp:53,2001:db8::99'],
     })
+  })
+
+  test('lingers for no longer than the right under which its address was held', async () => {
+    const endMs = NOW_MS + 3_600_000
+    const ending = `{ domain: api.example.com, until: '${new Date(endMs).toISOString()}' }`
+    const lingerOf = async (entries: string) => {
+      const policies = compile(await configOf(`allow: [${entries}]\n`), [], NOW_MS)
+      const names = new Set(['api.example.com', 'other.example.com'] as Hostname[])
+      const everHeldBy = () => new Map([['203.0.113.11' as Address, names]])
+      const judged = { ...(await input()), policies, everHeldBy }
+      return rejudge([flow('203.0.113.11')], new Map(), judged, NOW_MS)
+    }
+    const line = (seconds: number) => [
+      `add embargod-linger-4 172.18.0.5,tcp:443,203.0.113.11 timeout ${seconds} comment "live when its address expired"`,
+    ]
+    expect(await lingerOf(ending)).toEqual(line(3_600))
+    expect(await lingerOf(`${ending}, { domain: other.example.com, ports: [443] }`)).toEqual(line(86_400))
   })
 })

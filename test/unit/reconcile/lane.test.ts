@@ -76,14 +76,14 @@ describe('an element', () => {
     expect(known.get('one')?.elements.size).toBe(0)
   })
 
-  test('stands until the kernel lets it go', async () => {
+  test('stands until half of its time is over, and is renewed then', async () => {
     const { writes, bring } = setUp()
     const brought = bring([A])
     await turns()
     writes[0]?.resolve()
     await brought
-    expect(bring([A], NOW_MS + 59_999)).toBeUndefined()
-    expect(await stateOf(bring([A], NOW_MS + 60_000))).toBe('waits')
+    expect(bring([A], NOW_MS + 30_000)).toBeUndefined()
+    expect(await stateOf(bring([A], NOW_MS + 30_001))).toBe('waits')
     expect(writes).toHaveLength(2)
   })
 

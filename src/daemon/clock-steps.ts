@@ -1,0 +1,17 @@
+/** A clock that is disciplined drifts by less between two looks. */
+const STEP_MS = 1_000
+
+/** Notices that somebody set the host's clock. */
+export class ClockSteps {
+  #offsetMs = offsetMs()
+
+  /** True once for each time that the clock was set since the last question. */
+  get happened(): boolean {
+    const now = offsetMs()
+    if (Math.abs(now - this.#offsetMs) < STEP_MS) return false
+    this.#offsetMs = now
+    return true
+  }
+}
+
+const offsetMs = (): number => Date.now() - performance.now()
