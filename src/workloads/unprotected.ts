@@ -15,6 +15,7 @@ export interface HostFacts {
   readonly plan: InterfacePlan
   readonly config: {
     readonly docker: { readonly socket: string }
+    readonly guard: { readonly inbound: 'published' | 'any' }
     readonly smtp: MailLimit | undefined
     readonly policies: readonly { readonly id: string; readonly smtp: MailLimit | undefined }[]
   }
@@ -82,6 +83,14 @@ const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unpr
       subject: '',
       advice:
         'Containers may ask the resolvers in use for any name, and data can leave in such names: set dns.gateway, or let the resolvers answer only the names needed.',
+    })
+  }
+  if (config.guard.inbound === 'any') {
+    found.push({
+      reason: 'published-inbound',
+      subject: '',
+      advice:
+        'Whoever can reach a container by its own address gets answers, which may carry anything: set guard.inbound to published.',
     })
   }
   const senders = [{ id: '', smtp: config.smtp }, ...config.policies]

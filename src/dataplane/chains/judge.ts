@@ -139,6 +139,10 @@ export function errorRules({ generation, rights, config }: BuildInput): Rule[] {
   const admitted = 'about an admitted connection of its own'
   const isReply: Match = { kind: 'direction', direction: 'REPLY' }
   return [
+    // The bridge holds those to their senders where it knows them.
+    passed('error.bridged', 'ICMP error between containers of one network', [
+      { kind: 'bridged', out: 'veth+' },
+    ]),
     ...(rights
       ? [
           mixRights('error.compare', 'the rights of the connection against those of the container', own),

@@ -22,6 +22,7 @@ interface Facts {
   engine?: EngineJson
   interfaces?: HostInterface[]
   smtp?: Config['smtp']
+  inbound?: Config['guard']['inbound']
   policies?: Pick<Config['policies'][number], 'id' | 'smtp'>[]
   socket?: string
   secondGuard?: boolean
@@ -45,6 +46,7 @@ const unprotected = ({
   engine = ENGINE_20,
   interfaces = [],
   smtp,
+  inbound = 'published',
   policies = [],
   socket = '/var/run/docker.sock',
   secondGuard = true,
@@ -59,7 +61,7 @@ const unprotected = ({
     engine: parseEngine(engine),
     interfaces,
     plan: decideInterfaces(inventory, interfaces, guard),
-    config: { smtp, policies, docker: { socket } },
+    config: { smtp, policies, docker: { socket }, guard: { inbound } },
     secondGuard,
     mixedNetworks: [],
     dnsGateway,
@@ -92,6 +94,7 @@ test('an ordinary host with an ordinary container has nothing to tell', () => {
 test.each([
   ['no DNS gateway', { dnsGateway: false }, ['dns-tunnel']],
   ['no backstop', { secondGuard: false }, ['no-second-guard']],
+  ['answers to anybody who connects', { inbound: 'any' as const }, ['published-inbound']],
   ['mail to anyone', { smtp: smtp('any') }, ['smtp-any']],
   ['mail to anyone for some', { policies: [{ id: 'mailer', smtp: smtp('any') }] }, ['smtp-any mailer']],
   ['a rootless engine', { engine: ENGINE_ROOTLESS }, ['rootless']],
