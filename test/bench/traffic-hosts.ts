@@ -18,7 +18,15 @@ export interface TrafficHost {
 }
 
 export type TrafficHostName =
-  'no filter' | 'embargod, 10' | 'embargod, 100,000' | '5,000 rules' | 'nginx stream proxy'
+  | 'no filter'
+  | 'embargod, 10'
+  | 'embargod before, 10'
+  | 'embargod, 100,000'
+  | '5,000 rules'
+  | 'nginx stream proxy'
+
+/** Another build of the program, to be measured beside this one. */
+const BEFORE = process.env['EMBARGOD_BENCH_BEFORE']
 
 /** One host for each way of filtering, side by side, each with an engine and an internet of its own. */
 export async function withTrafficHosts<T>(work: (hosts: readonly TrafficHost[]) => Promise<T>): Promise<T> {
@@ -35,12 +43,14 @@ export async function withTrafficHosts<T>(work: (hosts: readonly TrafficHost[]) 
     await enforce(few, 10)
     const many = await open('many')
     await enforce(many, 100_000)
+    const before = BEFORE === undefined ? [] : [await openBefore(BEFORE, () => open('before'))]
     const rules = await open('rules')
     await handMadeRules(rules, 5_000)
     const proxied = await open('proxy')
     return await work([
       { name: 'no filter', client: await clientOf(bare), target: SERVER.address },
       { name: 'embargod, 10', client: await clientOf(few), target: SERVER.address },
+      ...before,
       { name: 'embargod, 100,000', client: await clientOf(many), target: SERVER.address },
       { name: '5,000 rules', client: await clientOf(rules), target: SERVER.address },
       { name: 'nginx stream proxy', ...(await behindProxy(proxied)) },
@@ -48,6 +58,17 @@ export async function withTrafficHosts<T>(work: (hosts: readonly TrafficHost[]) 
   } finally {
     for (const lab of labs) await lab.stop()
   }
+}
+
+async function openBefore(program: string, open: () => Promise<Lab>): Promise<TrafficHost> {
+  const lab = await open()
+  process.env['EMBARGOD_LAB_PROGRAM'] = program
+  try {
+    await enforce(lab, 10)
+  } finally {
+    delete process.env['EMBARGOD_LAB_PROGRAM']
+  }
+  return { name: 'embargod before, 10', client: await clientOf(lab), target: SERVER.address }
 }
 
 /** Ports to spare: a client makes many thousand connections to one address. */

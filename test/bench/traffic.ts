@@ -39,6 +39,9 @@ export function compareTraffic({
     return [
       ...hosts.map(({ name }) => ({ what: name, measured: told(of(name), unit, digits) })),
       compared('10 addresses : no filter', ratios(few, of('no filter')), reach, '≥'),
+      ...(hosts.some(({ name }) => name === 'embargod before, 10')
+        ? [compared('10 addresses : before', ratios(few, of('embargod before, 10')), 0.97, '≥')]
+        : []),
       compared('100,000 addresses : no filter', ratios(many, of('no filter')), reach, '≥'),
       compared('100,000 addresses : 10 addresses', ratios(many, few), reach, '≥'),
       compared('100,000 addresses : 5,000 rules', ratios(many, of('5,000 rules')), reachRules, '≥'),

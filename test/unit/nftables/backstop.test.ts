@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  atBoot,
   BackstopDriver,
   backstopInSync,
   removeBackstop,
@@ -59,6 +60,27 @@ describe('the backstop', () => {
     await driver.write(renderBackstop(desired))
     kernel.backstop = disturb(kernel.backstop ?? '')
     expect(backstopInSync(desired, await driver.read())).toBe(false)
+  })
+
+  test('drops what comes from another link of a name that is left alone', async () => {
+    const text = renderBackstop({
+      markBit: 1,
+      generation: 1,
+      open: [{ name: 'shop0', index: 7, isDocker: true }],
+      stacked: [],
+    })
+    expect(text).toContain('iif { 7 } return')
+    expect(text).toContain('iifname { "shop0" } iif != { 7 } drop')
+  })
+
+  test('leaves alone at boot what is not of the engine, by its name: numbers are new then', () => {
+    const open = [
+      { name: 'shop0', index: 7, isDocker: true },
+      { name: 'virbr0', index: 8, isDocker: false },
+    ]
+    const text = renderBackstop(atBoot({ markBit: 1, generation: 1, open, stacked: [] }))
+    expect(text).toContain('iifname { "virbr0" } return')
+    expect(text).not.toMatch(/shop0|iif \{|input/)
   })
 
   test('is removed whether or not it is there', async () => {

@@ -189,3 +189,49 @@ test('nothing is both guarded and open, and without a list only ignored bridges 
     }),
   )
 })
+
+describe('interfaces on top of a guarded bridge', () => {
+  const link = (name: string, kind: string, lower: string | undefined): HostInterface => ({
+    name,
+    index: 9,
+    kind,
+    isBridge: false,
+    lower,
+    ports: [],
+    addresses: [],
+  })
+  const withPort = (name: string, port: string): HostInterface => ({
+    ...bridge(name),
+    ports: [{ index: 8, name: port, kind: 'veth' }],
+  })
+  const stacked = (...interfaces: HostInterface[]): readonly string[] =>
+    decideInterfaces(inventoryOf(defaultBridgeJson()), interfaces, GUARD_ALL).stacked
+
+  test.each<[string, HostInterface[], string[]]>([
+    ['a VLAN', [bridge('docker0'), link('docker0.7', 'vlan', 'docker0')], ['docker0.7']],
+    [
+      'a macvlan on a VLAN, told in whatever order',
+      [link('m0', 'macvlan', 'docker0.7'), bridge('docker0'), link('docker0.7', 'vlan', 'docker0')],
+      ['docker0.7', 'm0'],
+    ],
+    ['a pair with a leg in the bridge', [withPort('docker0', 'leg'), link('door', 'veth', 'leg')], ['door']],
+    [
+      'a pair that the engine is about to give to a container',
+      [withPort('docker0', 'veth0a1b2c3'), link('veth1d2e3f4', 'veth', 'veth0a1b2c3')],
+      [],
+    ],
+    ['a VLAN of an uplink', [bridge('docker0'), link('eth0.7', 'vlan', 'eth0')], []],
+    ['a VLAN of a bridge that is not ours', [bridge('virbr0'), link('virbr0.7', 'vlan', 'virbr0')], []],
+    ['one whose name no rule can bear', [bridge('docker0'), link('door+', 'macvlan', 'docker0')], []],
+  ])('%s', (_, interfaces, expected) => expect(stacked(...interfaces)).toEqual(expected))
+})
+
+test('a link that is left alone is known by its number, and one that is not there is not opened', () => {
+  const list = inventoryOf(defaultBridgeJson(), custom('pay', 'paynet0'))
+  const guard = { ...GUARD_ALL, except: ['pay'] }
+  const open = (...interfaces: HostInterface[]) => decideInterfaces(list, interfaces, guard).open
+  expect(open(bridge('docker0'))).toEqual([])
+  expect(open(bridge('docker0'), { ...bridge('paynet0'), index: 77 })).toEqual([
+    { name: 'paynet0', index: 77, why: 'excepted network' },
+  ])
+})
