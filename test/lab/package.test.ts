@@ -84,12 +84,12 @@ describe('installed', () => {
 })
 
 test('its gateway takes many messages at a time, by the library beside it', async () => {
-  const loaded = (): Promise<string> =>
-    shell('grep -c koffi.node "/proc/$(systemctl show -P MainPID embargod.service)/maps" || true')
-  expect(await loaded()).toBe('0')
+  const loaded = await shell(
+    'grep -c koffi.node "/proc/$(systemctl show -P MainPID embargod.service)/maps" || true',
+  )
+  expect(loaded).not.toBe('0')
   await host.systemd.write(FILE, `${CONFIG}dns: { gateway: true }\n`)
   await shell('embargod reload')
-  await lab().waitFor('the library is loaded', async () => (await loaded()) !== '0')
   await reaches('http://allowed.example/')
   expect(await host.systemd.journal('embargod.service')).not.toContain('one message at a time')
   await host.systemd.write(FILE, CONFIG)
