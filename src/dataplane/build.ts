@@ -3,7 +3,9 @@ import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
 import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, reservedFrames, sourceRules } from './chains/dispatch.ts'
 import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
-import { errorRules, judgeRules } from './chains/judge.ts'
+import { lingerRules } from './chains/admitted.ts'
+import { judgeRules, outputRules, verdictRules } from './chains/judge.ts'
+import { errorRules, replyRules } from './chains/replies.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
 import { hostRules, publishedRules } from './chains/host.ts'
 import { dnatRules, wrappedChain } from './chains/metadata.ts'
@@ -43,8 +45,11 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.pass, rules: passRules(input) },
     { table: 'filter', name: CHAIN.bridged, rules: bridgedRules(input) },
     { table: 'filter', name: CHAIN.forward, rules: dispatch(input, CHAIN.judge, byNetwork(input)) },
-    { table: 'filter', name: CHAIN.judge, rules: judgeRules(input, family) },
-    { table: 'filter', name: CHAIN.error, rules: errorRules(input) },
+    { table: 'filter', name: CHAIN.judge, rules: judgeRules(family) },
+    { table: 'filter', name: CHAIN.reply, rules: replyRules(input, family) },
+    { table: 'filter', name: CHAIN.verdict, rules: verdictRules(input, family, 'forward') },
+    { table: 'filter', name: CHAIN.error, rules: errorRules(input, family) },
+    ...(input.rights ? [{ table: 'filter', name: CHAIN.linger, rules: lingerRules() } satisfies Chain] : []),
     {
       table: 'filter',
       name: CHAIN.input,
@@ -55,7 +60,7 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
           {
             table: 'filter',
             name: CHAIN.output,
-            rules: judgeRules(input, family, 'output'),
+            rules: outputRules(input, family),
           } satisfies Chain,
         ]
       : []),

@@ -18,13 +18,18 @@ export const NFLOG_GROUP = 61
 
 /** The bits of the connection mark that hold the generation in which a connection was admitted. */
 export const GENERATION_MASK = 0xff000000
-export const GENERATIONS = 255
-/** The generation as it stands in the connection mark, 1 to 255. */
+export const GENERATIONS = 254
+/** In place of a generation: what was bridged, and admitted nowhere else. */
+export const BRIDGED = 255
+/** The generation as it stands in the connection mark, 1 to 254. */
 export const generationMark = (generation: number): number => (generation << 24) >>> 0
 
 export const CHAIN = {
   forward: 'EMBARGOD',
   judge: 'EMBARGOD-JUDGE',
+  reply: 'EMBARGOD-REPLY',
+  verdict: 'EMBARGOD-VERDICT',
+  linger: 'EMBARGOD-LINGER',
   input: 'EMBARGOD-INPUT',
   output: 'EMBARGOD-OUTPUT',
   host: 'EMBARGOD-HOST',

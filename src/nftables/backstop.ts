@@ -1,4 +1,11 @@
-import { BACKSTOP_TABLE, GENERATION_MASK, generationMark, HELD_TABLE, shortHash } from '../dataplane/names.ts'
+import {
+  BACKSTOP_TABLE,
+  BRIDGED,
+  GENERATION_MASK,
+  generationMark,
+  HELD_TABLE,
+  shortHash,
+} from '../dataplane/names.ts'
 import type { Backstop, OpenLink } from '../dataplane/model.ts'
 import type { Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
@@ -142,6 +149,8 @@ function forwardRules({ markBit, generation, formerGeneration, open, stacked }: 
     },
     ...(formerGeneration === undefined ? [] : [admittedIn(formerGeneration)]),
     admittedIn(generation),
+    // Where an accept of somebody else stands ahead of the rules they see no more of such a connection than its first packet.
+    { ...admittedIn(BRIDGED, ' meta oifkind "bridge"'), words: 'between containers of one network' },
     { match: `meta mark and ${bit} == ${bit}`, verdict: 'return', words: 'approved by the rules' },
     { match: '', verdict: 'drop', words: 'not approved', isLast: true },
   ]
@@ -158,8 +167,8 @@ export const atBoot = (backstop: Backstop): Backstop => ({
   open: backstop.open.filter(({ isDocker }) => !isDocker).map((link) => ({ ...link, index: undefined })),
 })
 
-const admittedIn = (generation: number): BackstopRule => ({
-  match: `ct state established ct mark and ${hex(GENERATION_MASK)} == ${hex(generationMark(generation))}`,
+const admittedIn = (generation: number, more = ''): BackstopRule => ({
+  match: `ct state established ct mark and ${hex(GENERATION_MASK)} == ${hex(generationMark(generation))}${more}`,
   verdict: 'return',
   words: `admitted in generation ${generation}`,
 })

@@ -184,7 +184,7 @@ const RULES: readonly BindingRule[] = [
   },
   {
     chain: 'known',
-    match: `${ERROR[6]} iifname . ether saddr . ${QUOTED[6]} != @quotes6`,
+    match: `${ERROR[6]} iifname . ether saddr . ${QUOTED[6]} != @quotes6 @nh,576,16 and 0xffc0 != 0xfe80`,
     verdict: forged,
     words: 'an ICMP error about a packet to somebody else',
   },

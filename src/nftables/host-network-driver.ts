@@ -22,7 +22,7 @@ const listing = z.object({
 /** @throws Error when it is no listing. */
 export function parseHostNetwork(text: string): SavedHostNetwork {
   const { nftables } = listing.parse(JSON.parse(text))
-  const hooked = nftables.some(({ chain }) => chain?.hook === 'output' && chain.prio === -150)
+  const hooked = nftables.some(({ chain }) => chain?.hook === 'output' && chain.prio === -1)
   const fingerprints = nftables.flatMap(({ rule }) =>
     rule ? [/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1]] : [],
   )

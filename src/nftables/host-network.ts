@@ -38,8 +38,8 @@ export function renderHostNetwork(groups: readonly HostGroup[]): string {
     ...levelsOf(groups).map((level) => `  map level${level} { type cgroupsv2 : verdict; }`),
     ...chains.flatMap((chain) => [
       `  chain ${chain} {`,
-      // Ahead of the filter tables, where the mark is judged.
-      ...(chain === OUTPUT ? ['    type filter hook output priority -150; policy accept;'] : []),
+      // Ahead of the filter tables, where the mark is judged, and behind all that others do to marks.
+      ...(chain === OUTPUT ? ['    type filter hook output priority -1; policy accept;'] : []),
       ...rules
         .filter((rule) => rule.chain === chain)
         .map((rule) => `    ${rule.text} comment "${rule.words} [${fingerprint(rule, digest)}]"`),

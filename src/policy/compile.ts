@@ -105,6 +105,9 @@ function namesOf(
 }
 
 /** Everything of the config that can take a right away from a live connection. */
+/** To be counted up when rules admit less than those of a version before: its connections are judged again then. */
+const RULES = 2
+
 function digestOf(policies: readonly Policy[], config: Config): string {
   const rights = policies.map((policy) => [
     policy.id,
@@ -125,7 +128,7 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     ...config.policies.map((policy) => ({ ...policy, allow: undefined })),
   ]
   return createHash('sha256')
-    .update(JSON.stringify([rights, limits]))
+    .update(JSON.stringify([RULES, rights, limits]))
     .digest('hex')
     .slice(0, 16)
 }

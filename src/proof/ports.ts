@@ -33,24 +33,40 @@ export async function openPorts(
   bridges: readonly string[],
   withNeighbours: boolean,
 ): Promise<Map<string, ProbePort>> {
-  const pair = (bridge: string, near: string, far: string, nearMac: string): string[] => [
-    // A bridge that was given no address takes the lowest of its ports: this one is never that.
-    `link add ${near} address ${nearMac} type veth peer name ${far}`,
-    `link set ${near} alias ${ALIAS}`,
-    // No IPv6 of its own, and none of what the kernel would say to make it known.
-    `link set ${near} addrgenmode none`,
-    `link set ${far} addrgenmode none`,
-    `link set ${near} master ${bridge} up`,
-    `link set ${far} up`,
-  ]
-  const lines = bridges.flatMap((bridge, index) => [
-    ...pair(bridge, nearOf(index), farOf(index), `fe:ff:ff:ff:ff:${mac(index)}`),
+  const pairs = bridges.flatMap((bridge, index): Pair[] => [
+    { bridge, near: nearOf(index), far: farOf(index), nearMac: `fe:ff:ff:ff:ff:${mac(index)}` },
     ...(withNeighbours
-      ? pair(bridge, neighbourOf(index), farNeighbourOf(index), `fe:ff:ff:ff:fe:${mac(index)}`)
+      ? [
+          {
+            bridge,
+            near: neighbourOf(index),
+            far: farNeighbourOf(index),
+            nearMac: `fe:ff:ff:ff:fe:${mac(index)}`,
+          },
+        ]
       : []),
   ])
   // A bridge that vanishes must not keep the others from it: what is missing shows below.
-  await run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1] })
+  const tell = (lines: readonly string[]) =>
+    run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1] })
+  await tell(
+    pairs.flatMap(({ near, far, nearMac }) => [
+      // A bridge that was given no address takes the lowest of its ports: this one is never that.
+      `link add ${near} address ${nearMac} type veth peer name ${far}`,
+      `link set ${near} alias ${ALIAS}`,
+      // No IPv6 of its own, and none of what the kernel would say to make it known.
+      `link set ${near} addrgenmode none`,
+      `link set ${far} addrgenmode none`,
+      `link set ${far} arp off`,
+    ]),
+  )
+  await deafen(
+    run,
+    pairs.map(({ far }) => far),
+  )
+  await tell(
+    pairs.flatMap(({ bridge, near, far }) => [`link set ${near} master ${bridge} up`, `link set ${far} up`]),
+  )
   if (withNeighbours) await placeNeighbours(run, bridges.length)
   const macs = await bridgeMacs(run)
   return new Map(
@@ -70,6 +86,32 @@ export async function openPorts(
           ]
     }),
   )
+}
+
+interface Pair {
+  readonly bridge: string
+  readonly near: string
+  readonly far: string
+  readonly nearMac: string
+}
+
+const ENDS_TABLE = 'embargod-verify-ends'
+const REMOVE_ENDS = `table netdev ${ENDS_TABLE} {}\ndelete table netdev ${ENDS_TABLE}\n`
+
+/**
+ * The far ends only send. What a bridge sends to them, and it floods to every port, would come to the host by an interface that no rule
+ * guards: it is dropped before anybody sees it, from before the near ends are ports.
+ */
+async function deafen(run: Run, ends: readonly string[]): Promise<void> {
+  const devices = ends.map((name) => `"${name}"`).join(', ')
+  await run(['nft', '-f', '-'], {
+    input: `${REMOVE_ENDS}table netdev ${ENDS_TABLE} {
+  chain ends {
+    type filter hook ingress devices = { ${devices} } priority -500; policy drop;
+  }
+}
+`,
+  })
 }
 
 /** A frame to an address that no port is known for would go to every container. */
@@ -111,5 +153,7 @@ export async function closePorts(run: Run): Promise<number> {
       input: ours.map((name) => `link delete ${name}\n`).join(''),
       okExitCodes: [1],
     })
+  // Behind them, so that no end is ever a port and heard.
+  if (ours.length > 0) await run(['nft', '-f', '-'], { input: REMOVE_ENDS })
   return ours.length
 }

@@ -96,8 +96,8 @@ export const decideInterfaces = (
 }
 
 /**
- * All that lies on top of these bridges, on whatever number of floors, and the far end of a pair whose other end is a port of theirs. A pair that is
- * named as the engine names those of its containers is on its way into one.
+ * All that lies on top of these bridges, on whatever number of floors, the VRF that they are in, and the far end of a pair whose other end is a port of
+ * theirs. A pair that is named as the engine names those of its containers is on its way into one.
  */
 const stackedOn = (
   bridges: ReadonlyMap<string, unknown>,
@@ -108,12 +108,12 @@ const stackedOn = (
       .filter(({ name }) => bridges.has(name))
       .flatMap((one) => one.ports.map(({ name }) => name)),
   )
-  const found = new Set(
-    hostInterfaces
-      .filter((one) => one.kind === 'veth' && one.lower !== undefined && ports.has(one.lower))
-      .filter((one) => !isContainersEnd(one))
-      .map(({ name }) => name),
-  )
+  const isLeg = (one: HostInterface): boolean =>
+    one.kind === 'veth' && one.lower !== undefined && ports.has(one.lower) && !isContainersEnd(one)
+  // What comes in by a bridge in a VRF comes in by the VRF, as far as rules are told.
+  const isAbove = ({ kind, ports: below }: HostInterface): boolean =>
+    kind === 'vrf' && below.some(({ name }) => bridges.has(name))
+  const found = new Set(hostInterfaces.filter((one) => isLeg(one) || isAbove(one)).map(({ name }) => name))
   for (let size = -1; size !== found.size;) {
     size = found.size
     for (const { name, lower, kind } of hostInterfaces)

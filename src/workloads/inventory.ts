@@ -176,16 +176,21 @@ const publishedPortsOf = (ports: unknown): Container['publishedPorts'] =>
     }),
   )
 
-/** `80/tcp` with something behind it is published; null stands for a port that the image merely names. */
+/** `80/tcp` with something behind it, for others than the host itself, is published; null stands for a port that the image merely names. */
 const servedPortsOf = (ports: unknown, bindings: unknown): Container['servedPorts'] => {
   const inside = [ports, bindings].flatMap((some) =>
-    Object.entries(objectOf(some)).flatMap(([name, to]) => (listOf(to).length > 0 ? [name] : [])),
+    Object.entries(objectOf(some)).flatMap(([name, to]) =>
+      listOf(to).some((one) => !isLoopback(textOf(objectOf(one)['HostIp']))) ? [name] : [],
+    ),
   )
   return [...new Set(inside)].flatMap((name) => {
     const [port = '', protocol = 'tcp'] = name.split('/')
     return isPort(Number(port)) ? [{ port: Number(port), protocol }] : []
   })
 }
+
+/** Published to the host alone. */
+const isLoopback = (hostIp: string): boolean => hostIp.startsWith('127.') || hostIp === '::1'
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
 

@@ -228,7 +228,7 @@ const judgeContainer = (
       'Whoever can ask the engine is root on the host, read-only mount or not: put a filtering socket proxy before it.',
     )
   }
-  if (container.publishedPorts.length > 0) {
+  if (container.publishedPorts.length > 0 || container.servedPorts.length > 0) {
     add(
       'published-inbound',
       'It answers whoever connects to its published ports, and answers may carry anything: bind them to an address that only its clients reach.',

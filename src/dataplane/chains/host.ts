@@ -31,6 +31,7 @@ export function hostRules(input: BuildInput, family: Family): Rule[] {
     ...toGateway(input),
     ...dnsMatches(resolvers.filter(isMetadata)).map(({ key, matches, text }) => passes(key, text, matches)),
     ...metadataRules(reachable, family),
+    unreachable(family),
     ...(services === 'all'
       ? [...notToTheHost(family), passes('all', 'guard.hostServices is all', [])]
       : [
@@ -82,6 +83,17 @@ const TUNNELS = {
   protocols: [4, 41, 47, 115, 137],
   ports: [4789, 6081, 8472],
 } as const
+
+/** That nobody listens at the container's port to which the host sent something: of any other connection of the host a container says nothing. */
+const unreachable = (family: Family): Rule =>
+  passes('unreachable', 'a closed port of the container, to the host that tried it', [
+    { kind: 'icmpType', type: DESTINATION_UNREACHABLE[family] },
+    { kind: 'state', states: ['RELATED'] },
+    { kind: 'direction', direction: 'REPLY' },
+    { kind: 'quotesOwn' },
+  ])
+
+const DESTINATION_UNREACHABLE = { 4: 3, 6: 1 } as const
 
 /** Closed even where `guard.hostServices` is all: these are no services, and no container has anything to say about the host's connections and routes. */
 const notToTheHost = (family: Family): Rule[] => [

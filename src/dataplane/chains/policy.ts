@@ -109,7 +109,11 @@ export const passRules = (input: BuildInput): Rule[] => [approve(input)]
 export const bridgedRules = (input: BuildInput): Rule[] => [
   rule({
     key: 'bridged.connection',
-    target: { kind: 'setConnmark', value: 0, mask: names.GENERATION_MASK },
+    target: {
+      kind: 'setConnmark',
+      value: names.generationMark(names.BRIDGED),
+      mask: names.GENERATION_MASK,
+    },
     action: 'continue',
     words: 'its connection is admitted nowhere else',
   }),
@@ -124,9 +128,18 @@ export function okRules(input: BuildInput): Rule[] {
     action: 'continue',
     words: 'admitted for these rights',
   })
+  // Somebody else opened it, so that the verdict is on this packet alone.
+  const replies = rule({
+    key: 'ok.reply',
+    matches: [{ kind: 'direction', direction: 'REPLY' }],
+    target: { kind: 'return' },
+    action: 'return',
+    words: 'a reply admits no connection',
+  })
   return [
-    ...(input.rights ? [kept] : []),
     approve(input),
+    replies,
+    ...(input.rights ? [kept] : []),
     rule({
       key: 'ok.generation',
       target: {

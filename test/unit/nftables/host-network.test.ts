@@ -30,7 +30,7 @@ function listed(
       { metainfo: { version: '1.0.6' } },
       ...[...maps].map(([name, elem]) => ({ map: { name, elem } })),
       { chain: { name: 'class-3' } },
-      { chain: { name: 'output', ...(hooked ? { hook: 'output', prio: -150 } : {}) } },
+      { chain: { name: 'output', ...(hooked ? { hook: 'output', prio: -1 } : {}) } },
       ...[...text.matchAll(/comment "([^"]*)"/g)].map(([, comment]) => ({ rule: { comment } })),
     ],
   })

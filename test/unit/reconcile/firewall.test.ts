@@ -130,13 +130,13 @@ describe('a pass', () => {
 
   test('of the metrics of rules: what is rewritten keeps its counters', async () => {
     const { kernel, host } = await settled()
-    const judge = kernel.rules[4].chain('filter', 'EMBARGOD-JUDGE')?.rules ?? []
+    const judge = kernel.rules[4].chain('filter', 'EMBARGOD-VERDICT')?.rules ?? []
     for (const [index, rule] of judge.entries())
       Object.assign(rule, { packets: index + 1, bytes: 100 * index })
     const before = new Map(judge.map(({ text, packets }) => [keyOf(text), packets]))
     await host.reload('allow: [api.example.com]\nnever: [203.0.113.99]\n')
     await host.pass()
-    const after = kernel.rules[4].chain('filter', 'EMBARGOD-JUDGE')?.rules ?? []
+    const after = kernel.rules[4].chain('filter', 'EMBARGOD-VERDICT')?.rules ?? []
     expect(after.length).toBe(judge.length + 1)
     for (const { text, packets } of after) expect(packets).toBe(before.get(keyOf(text)) ?? 0)
   })

@@ -220,6 +220,14 @@ describe('interfaces on top of a guarded bridge', () => {
       [withPort('docker0', 'veth0a1b2c3'), link('veth1d2e3f4', 'veth', 'veth0a1b2c3')],
       [],
     ],
+    [
+      'the VRF that it is in',
+      [
+        bridge('docker0'),
+        { ...link('vrf0', 'vrf', undefined), ports: [{ index: 3, name: 'docker0', kind: 'bridge' }] },
+      ],
+      ['vrf0'],
+    ],
     ['a VLAN of an uplink', [bridge('docker0'), link('eth0.7', 'vlan', 'eth0')], []],
     ['a VLAN of a bridge that is not ours', [bridge('virbr0'), link('virbr0.7', 'vlan', 'virbr0')], []],
     ['one whose name no rule can bear', [bridge('docker0'), link('door+', 'macvlan', 'docker0')], []],

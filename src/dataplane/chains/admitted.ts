@@ -1,0 +1,92 @@
+import { CLASS_MASK } from '../../config/model.ts'
+import type { Family } from '../../net/types.ts'
+import type { BuildInput } from '../build-input.ts'
+import type { Match, Rule } from '../model.ts'
+import * as names from '../names.ts'
+import { CHAIN } from '../names.ts'
+import { rule } from '../rule.ts'
+import { approved } from '../verdict.ts'
+
+/** Connections that pass since they were admitted, with the rights that they were admitted for. */
+
+/**
+ * A connection bears the number of its rights beside its generation, so that who takes over an address of somebody else takes over none of
+ * his connections. No rule can compare two marks, but one can mix them.
+ */
+export function admittedRules(input: BuildInput, family: Family): Rule[] {
+  const { generation, rights } = input
+  const matches: readonly Match[] = [
+    { kind: 'state', states: ['ESTABLISHED'] },
+    ...admittedConnection(generation),
+  ]
+  const words = 'connection admitted under the rules in force'
+  const passes = (more: readonly Match[]): Rule =>
+    rule({
+      key: 'admitted',
+      matches: [...matches, ...more, ...untilEnd(input, family)],
+      target: { kind: 'return' },
+      action: 'return',
+      words,
+    })
+  if (!rights) return [passes([])]
+  return [
+    mixRights('admitted.compare', 'the rights of the connection against those of the container', matches),
+    passes([{ kind: 'mark', value: 0, mask: CLASS_MASK }]),
+    mixRights('admitted.other', 'not the same: it is judged again', matches),
+  ]
+}
+
+/**
+ * A connection to an address that has expired since, begun by this container. Who takes over its address takes over none of those, so that the
+ * rights are compared as for any admitted connection.
+ */
+export function toLinger({ rights }: BuildInput, family: Family): Rule[] {
+  const words = 'connection to an address that has expired since'
+  const lingers: readonly Match[] = [
+    { kind: 'state', states: ['ESTABLISHED'] },
+    { kind: 'direction', direction: 'ORIGINAL' },
+    { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
+  ]
+  if (!rights) return [approved('linger', words, lingers)]
+  return [
+    mixRights('linger.compare', 'the rights of the connection against those of the container', lingers),
+    rule({
+      key: 'linger',
+      matches: [...lingers, { kind: 'mark', value: 0, mask: CLASS_MASK }],
+      target: { kind: 'goto', chain: CHAIN.linger },
+      action: 'allow',
+      words,
+    }),
+    mixRights('linger.other', 'not the same: it is judged again', lingers),
+  ]
+}
+
+/** Admitted once more, with the rights that it has. */
+export const lingerRules = (): Rule[] => [
+  mixRights('linger.rights', 'the rights of the container again', []),
+  approved('linger.ok', 'connection to an address that has expired since', []),
+]
+
+/**
+ * The daemon begins a new generation when a right ends. Should it be gone by then, the set runs empty, and connections are judged again by what the
+ * sets still hold. Never asked where marks are mixed: it may run empty between two rules, and they must not stay so.
+ */
+export const untilEnd = ({ policies }: BuildInput, family: Family): readonly Match[] =>
+  policies.admittedUntilMs === undefined
+    ? []
+    : [{ kind: 'set', set: names.admittedSet(family), fields: 'dst' }]
+
+/** Of a connection that the container began and that was admitted in this generation. */
+export const admittedConnection = (generation: number): readonly Match[] => [
+  { kind: 'direction', direction: 'ORIGINAL' },
+  { kind: 'connmark', value: names.generationMark(generation), mask: names.GENERATION_MASK },
+]
+
+export const mixRights = (key: string, text: string, matches: readonly Match[]): Rule =>
+  rule({
+    key,
+    matches,
+    target: { kind: 'mixConnmark', mask: CLASS_MASK },
+    action: 'continue',
+    words: text,
+  })
