@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -254,7 +253,7 @@ export class HostView {
           ...(await findHostGroups(this.#inventory, rights, {
             readText: (path) => files.readKernelFile(path).catch(() => undefined),
             inodeOf: files.inodeOf,
-            list: directoriesIn,
+            list: files.directoriesIn,
           })),
         }
       : undefined
@@ -343,9 +342,3 @@ export async function ownServers(config: Config): Promise<readonly string[]> {
   const servers = await hostNameServers(files.readHostResolvConf)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }
-
-const directoriesIn = (path: string): Promise<string[]> =>
-  readdir(path, { withFileTypes: true }).then(
-    (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
-    () => [],
-  )
