@@ -519,7 +519,7 @@ export class Daemon {
       this.#gateway.answerBy(this.#desired, this.#host.inventory)
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
-      this.#account.passed(result, triggers, this.#desired, known)
+      this.#account.passed(result, triggers, this.#desired, known, this.#host)
       this.#lookAgain(result.fight)
       this.#loop.at('the disk that holds the state')
       await this.#nextLife.keep(result)
