@@ -1,6 +1,7 @@
 import type { StatusReport } from '../control/status.ts'
 import {
   statusReport,
+  strayDnsOf,
   tellMetrics,
   unprotectedOf,
   type Guards,
@@ -27,7 +28,7 @@ import { usesIptables } from '../workloads/engine.ts'
 import { chainOf, type Health } from './health.ts'
 import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
-import { UnprotectedLog } from './unprotected-log.ts'
+import { StandingLogs } from './standing-log.ts'
 
 /** What is known of the engine. */
 type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
@@ -43,7 +44,7 @@ export class Account {
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
-  readonly #unprotectedLog: UnprotectedLog
+  readonly #standingLogs: StandingLogs
   readonly #queryLog: QueryLog
   readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   #lastRepairMs: number | undefined
@@ -54,7 +55,7 @@ export class Account {
     private readonly health: Health,
     private readonly log: Logger,
   ) {
-    this.#unprotectedLog = new UnprotectedLog(log)
+    this.#standingLogs = new StandingLogs(log)
     this.#queryLog = new QueryLog(log)
   }
 
@@ -236,7 +237,10 @@ export class Account {
   report(view: View): void {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
-    this.#unprotectedLog.tell(this.#unprotected, Date.now())
+    const nowMs = Date.now()
+    this.#standingLogs.unprotected.tell(this.#unprotected, nowMs)
+    this.#standingLogs.strayRoutes.tell(view.host.strayRoutes, nowMs)
+    this.#standingLogs.strayDns.tell(strayDnsOf(view), nowMs)
     this.proofs.retain(
       new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )
