@@ -141,7 +141,7 @@ export class Loop {
   }
 
   #start(): void {
-    if (!this.#isPassDue && this.#jobs.length === 0) return
+    if (this.#stopped.signal.aborted || (!this.#isPassDue && this.#jobs.length === 0)) return
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined
       this.#start()

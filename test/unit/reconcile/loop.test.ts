@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Loop, type Trigger } from '../../../src/reconcile/loop.ts'
 
 /** A pass that ends when told. */
@@ -132,6 +132,21 @@ test('other work runs between passes, never beside one, and its failure is its o
   loop.request('timer')
   ;(await run(2)).end()
   await loop.stop()
+})
+
+test('a loop that is stopped in the midst of a pass that fails does nothing more', async () => {
+  const { pass, run } = gate()
+  const loop = new Loop(pass)
+  loop.request('start')
+  const first = await run(0)
+  const stopping = loop.stop()
+  first.end(new Error('refused'))
+  await stopping
+  await sleep(20)
+  const turns = vi.spyOn(globalThis, 'setImmediate')
+  await sleep(50)
+  expect(turns).not.toHaveBeenCalled()
+  turns.mockRestore()
 })
 
 test('other work does not wait for a loop that fails again and again, nor for its patience', async () => {
