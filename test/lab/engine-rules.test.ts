@@ -37,8 +37,9 @@ const told = async (): Promise<string> =>
   (await statusOf(lab())).problems.find((line) => line.startsWith('rules of the Docker engine are gone')) ??
   ''
 
+/** Nothing tells of a change in the nat table: it is looked at every 15 s, and has to lack the rules twice. */
 const becomes = (what: RegExp): Promise<void> =>
-  lab().waitFor(`status says ${what}`, async () => what.test(await told()), 30_000)
+  lab().waitFor(`status says ${what}`, async () => what.test(await told()), 60_000)
 
 test('status names the part that somebody flushed, of either family, until it is back', async () => {
   await guard(lab(), { config: CONFIG })
