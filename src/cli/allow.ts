@@ -58,7 +58,12 @@ export function defineAllow(program: Command, action: Action<AllowArgs>, bind: B
       'embargod allow --list',
       'embargod allow --revoke api.github.com:443',
     ],
-    { 0: 'done', 2: 'bad entry', 5: 'the daemon is not running' },
+    {
+      0: 'done',
+      1: 'it is noted, and the kernel does not hold it yet: the daemon goes on trying',
+      2: 'bad entry',
+      5: 'the daemon is not running',
+    },
   )
 }
 

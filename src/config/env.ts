@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { inTime } from '../system/file-deadline.ts'
 import { readOnce, type OpenedFile } from '../system/read-file.ts'
 import { pathFaults } from '../system/trusted-path.ts'
 
@@ -15,7 +16,7 @@ export interface ConfigEnv {
 
 export const hostConfigEnv: ConfigEnv = {
   read: (path, maxBytes) => readOnce(path, { maxBytes }),
-  list: (directory) => readdir(directory),
+  list: (directory) => inTime(`listing ${directory}`, () => readdir(directory)),
   pathFaults,
   nowMs: () => Date.now(),
 }

@@ -1,6 +1,7 @@
 import type { StatusReport } from '../control/status.ts'
 import {
   statusReport,
+  strayDnsOf,
   tellMetrics,
   unprotectedOf,
   type Guards,
@@ -22,10 +23,15 @@ import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import type { NetworkResult } from '../proof/results.ts'
+import type { HostView } from '../host/host-view.ts'
+import { usesIptables } from '../workloads/engine.ts'
 import { chainOf, type Health } from './health.ts'
 import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
-import { UnprotectedLog } from './unprotected-log.ts'
+import { StandingLogs } from './standing-log.ts'
+
+/** What is known of the engine. */
+type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
 export class Account {
@@ -38,7 +44,7 @@ export class Account {
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
-  readonly #unprotectedLog: UnprotectedLog
+  readonly #standingLogs: StandingLogs
   readonly #queryLog: QueryLog
   readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   #lastRepairMs: number | undefined
@@ -49,7 +55,7 @@ export class Account {
     private readonly health: Health,
     private readonly log: Logger,
   ) {
-    this.#unprotectedLog = new UnprotectedLog(log)
+    this.#standingLogs = new StandingLogs(log)
     this.#queryLog = new QueryLog(log)
   }
 
@@ -70,8 +76,11 @@ export class Account {
   dockerIs(state: StatusReport['docker']): void {
     this.#docker = state
     this.metrics.setDockerConnected(state.connected)
-    if (state.connected) this.health.good('docker')
-    else this.health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
+    if (state.connected) {
+      this.health.good('docker')
+      this.#engineRules.forget()
+    } else
+      this.health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
   }
 
   /** The backstop's twin is one table the more and never one the less: without it the host is guarded, so it is told and not degraded. */
@@ -153,12 +162,13 @@ export class Account {
     triggers: ReadonlySet<Trigger>,
     desired: Desired,
     known: ReadonlyMap<string, KnownSet>,
+    host: EngineView,
   ): void {
     this.health.good('kernel')
     const rules = fight?.waitMs === undefined
     if (fight) this.health.bad('fight', fight.words)
     else if (observed.parts.size > 0) this.health.good('fight')
-    this.#lookAtEngine(observed.rules)
+    this.#lookAtEngine(observed.rules, host)
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
@@ -198,14 +208,17 @@ export class Account {
   }
 
   /** Without its NAT and its isolation the engine's networks do not work, and it is the only one who can put them back. */
-  #lookAtEngine(rules: PassResult['observed']['rules']): void {
-    const gone = this.#docker.connected ? this.#engineRules.areGone(rules) : false
-    if (gone === true)
-      this.health.bad(
-        'engine-rules',
-        'the rules of the Docker engine are gone: restart the engine, which puts them back',
-      )
-    else if (gone === false) this.health.good('engine-rules')
+  #lookAtEngine(
+    rules: PassResult['observed']['rules'],
+    { inventory, engine, engineSwitches }: EngineView,
+  ): void {
+    // What an engine has that is away is not known. Rules in nftables, or in a namespace of its own, are not seen here.
+    const isJudged = this.#docker.connected && inventory && engine && usesIptables(engine) && !engine.rootless
+    const gone = isJudged
+      ? this.#engineRules.look(rules, { networks: inventory.networks, switches: engineSwitches })
+      : undefined
+    if (gone !== undefined) this.health.bad('engine-rules', gone)
+    else this.health.good('engine-rules')
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
@@ -224,7 +237,10 @@ export class Account {
   report(view: View): void {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
-    this.#unprotectedLog.tell(this.#unprotected, Date.now())
+    const nowMs = Date.now()
+    this.#standingLogs.unprotected.tell(this.#unprotected, nowMs)
+    this.#standingLogs.strayRoutes.tell(view.host.strayRoutes, nowMs)
+    this.#standingLogs.strayDns.tell(strayDnsOf(view), nowMs)
     this.proofs.retain(
       new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )

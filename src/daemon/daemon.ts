@@ -43,6 +43,7 @@ import { OwnServers } from './own-servers.ts'
 import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
+import { StallWatch } from './stall-watch.ts'
 import type { Store } from './store.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
 import { Watches } from './watches.ts'
@@ -88,11 +89,15 @@ export class Daemon {
   readonly #looks = new LookPlan(performance.now())
   readonly #switch: ConfigSwitch
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
+  readonly #stallWatch: StallWatch
   readonly #watches: Watches
   readonly #port: MetricsPort
   readonly #proof: ContinuousProof
   readonly #ownServers: OwnServers
   readonly #startedAtMs = Date.now()
+  /** Resolves when the start is done with the config that it has read, whether or not the kernel took it: another one may follow. */
+  readonly firstTried: Promise<void>
+  #firstWasTried: () => void = () => undefined
   #store!: Store
   #news!: HostNews
   #nextLife!: NextLife
@@ -105,23 +110,27 @@ export class Daemon {
   #headersTimer: NodeJS.Timeout | undefined
   #turnTimer: NodeJS.Timeout | undefined
   #stopping = false
+  /** The service manager was told that the kernel holds the policy. */
+  #isReady = false
   #passing = false
 
   constructor(options: DaemonOptions) {
     this.#options = options
+    this.firstTried = new Promise((resolve) => (this.#firstWasTried = resolve))
     this.#log = options.log
     this.#health = new Health((key, problem) => {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
     })
     this.#account = new Account(this.#health, this.#log)
+    this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })
     this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
     this.#switch = new ConfigSwitch({
       holder: this.#holder,
       log: this.#log,
       putInForce: (config) => this.#putInForce(config),
       shape: () => shapeOf(this.#desired),
-      failure: () => (this.#health.has('kernel') ? this.#health.problems.join('; ') : undefined),
+      failure: () => this.#failure(),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
       onConfirmed: async () => {
         // What stood by the trial alone would run out with it.
@@ -193,14 +202,17 @@ export class Daemon {
     const { config, store } = await this.#holder.first(confirmMs === undefined ? undefined : { isGuarded })
     this.#store = store
     await this.#compose(config)
-    this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
-    this.#port.serve(config.metrics.listen)
+    if (this.#stopping) return
     if (confirmMs !== undefined) {
       this.#switch.beginTrial(confirmMs)
       this.#setPolicy(config, this.#compile(config))
     }
+    this.#port.serve(config.metrics.listen)
+    this.#stallWatch.start()
     this.#loop.hold()
-    await this.#watches.watchEngine(config.docker.socket)
+    // From here on another config may be put in force by a command.
+    this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
+    await this.#watches.watchEngine(this.#desired.config.docker.socket)
     await this.#learnNames()
     this.#loop.release()
     await this.#loop.requestAndWait('start')
@@ -208,9 +220,11 @@ export class Daemon {
     this.#names.start()
     this.#ownServers.watch(() => this.#desired.config)
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
+    this.#firstWasTried()
     while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
     if (this.#stopping) return
     this.#proof.start()
+    this.#isReady = true
     await this.#options.service.ready(this.#statusLine())
     this.#log.info({ version: VERSION, names: this.#desired.policies.names.size }, 'enforcing')
   }
@@ -257,6 +271,7 @@ export class Daemon {
     await this.#gateway?.stop()
     await this.#names?.stop()
     await this.#loop.stop()
+    this.#stallWatch.stop()
     await this.#setWriter.close()
     await this.#held.close()
     await this.#namespaces.close()
@@ -279,13 +294,21 @@ export class Daemon {
     return this.#reloading(() => this.#switch.reloadBySignal(this.#store))
   }
 
+  /** Before the kernel holds the first policy, and while we stop, the service manager is told of no reload: the end of one says READY. */
   async #reloading(reload: () => Promise<ReloadAnswer>): Promise<ReloadAnswer> {
+    if (!this.#isReady || this.#stopping) return reload()
     await this.#options.service.reloading()
     try {
       return await reload()
     } finally {
-      await this.#options.service.ready(this.#statusLine())
+      if (!this.#stopping) await this.#options.service.ready(this.#statusLine())
     }
+  }
+
+  /** Why the kernel is not as desired; undefined: it is, as far as a pass has told. */
+  #failure(): string | undefined {
+    const isAsDesired = !this.#health.has('kernel') && !this.#health.has('stalled')
+    return isAsDesired ? undefined : this.#health.problems.join('; ')
   }
 
   async #putInForce(config: Config): Promise<void> {
@@ -340,6 +363,7 @@ export class Daemon {
       health: this.#health,
       store,
       request: (trigger) => this.#loop.request(trigger),
+      onStep: (step) => this.#loop.at(step),
     })
     this.#desired = new Desired({
       config,
@@ -378,6 +402,7 @@ export class Daemon {
           { err: error },
           'live connections could not be read: those on expired addresses may break',
         ),
+      onStep: (step) => this.#loop.at(step),
     })
     this.#gateway = await composeGateway({
       account: this.#account,
@@ -494,8 +519,9 @@ export class Daemon {
       this.#gateway.answerBy(this.#desired, this.#host.inventory)
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
-      this.#account.passed(result, triggers, this.#desired, known)
+      this.#account.passed(result, triggers, this.#desired, known, this.#host)
       this.#lookAgain(result.fight)
+      this.#loop.at('the disk that holds the state')
       await this.#nextLife.keep(result)
     } catch (error) {
       this.#account.failed(error, triggers)
@@ -577,6 +603,7 @@ export class Daemon {
         await this.#switchTo(this.#desired.config)
         await this.#enforceNow()
       },
+      failure: () => this.#failure(),
       requestStop: this.#options.requestStop,
     })
   }

@@ -15,6 +15,8 @@ export interface HostNewsOptions {
   readonly health: Health
   readonly store: Store
   readonly request: (trigger: Trigger) => void
+  /** What the pass waits for from now on. */
+  readonly onStep: (step: string) => void
 }
 
 /** The engine's list or the config; containers' ports; the interfaces. */
@@ -60,6 +62,7 @@ export class HostNews {
     const interfaces = this.#stale.interfaces || all
     if (!news && !interfaces && !this.#stale.ports) return
     this.#stale = { surroundings: false, ports: false, interfaces: false }
+    this.#options.onStep('the interfaces and name servers of this host')
     try {
       await Promise.all([
         interfaces ? host.readInterfaces() : undefined,
@@ -72,6 +75,7 @@ export class HostNews {
     if (all) this.#tellResolvers()
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
+    this.#options.onStep('the containers of this host')
     const surroundings = await this.surroundings(config)
     const { before } = desired
     desired.setSurroundings(
@@ -125,6 +129,7 @@ export class HostNews {
     const numbers = this.classNumbers.snapshot()
     const text = JSON.stringify(numbers)
     if (text === this.#keptClasses) return
+    this.#options.onStep('the disk that holds the state')
     await this.#options.store.save('classes', numbers, saved.savedClasses)
     this.#keptClasses = text
   }

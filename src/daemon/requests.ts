@@ -1,5 +1,6 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
+import { ControlError } from '../control/error.ts'
 import type { ControlHandlers } from '../control/server.ts'
 import {
   allowRequest,
@@ -60,6 +61,8 @@ export interface Served {
   readonly configSwitch: ConfigSwitch
   /** Takes over what is allowed for a while now, and resolves when it is in force. */
   readonly enforceTemporary: () => Promise<void>
+  /** Why the kernel is not as desired; undefined: it is. */
+  readonly failure: () => string | undefined
   /** Ends the process as SIGTERM does. */
   readonly requestStop: () => void
 }
@@ -68,9 +71,11 @@ export interface Served {
 export const requestHandlers = (served: Served): ControlHandlers => ({
   status: async () => status(served),
   reload: (body) => served.reload(reloadRequest.parse(body ?? {}).confirmMs),
-  confirm: async (): Promise<ConfirmAnswer> => ({
-    confirmed: await served.configSwitch.confirm(served.store),
-  }),
+  confirm: async (): Promise<ConfirmAnswer> => {
+    const confirmed = await served.configSwitch.confirm(served.store)
+    if (confirmed) refuseUnlessInForce(served)
+    return { confirmed }
+  },
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
@@ -133,8 +138,16 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
     await store.save('temporary', temporary.list(), saved.savedTemporary)
     await served.enforceTemporary()
     log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
+    refuseUnlessInForce(served)
   }
   return { temporary: temporary.list() }
+}
+
+/** Whoever is told that it is done relies on the kernel. */
+function refuseUnlessInForce({ failure }: Served): void {
+  const detail = failure()
+  if (detail !== undefined)
+    throw new ControlError(`it is noted, and the kernel does not hold it yet: ${detail}`, 1)
 }
 
 /** For a file that may not be the one in force. */
@@ -155,5 +168,5 @@ async function plan(
     // Numbers that the plan would give away are nobody's yet.
     classNumbers: classNumbers.copy(),
   }
-  return { problems, changes: await loop.exclusively(() => planChange(standing, drivers, nowMs)) }
+  return { problems, changes: await loop.exclusively('a plan', () => planChange(standing, drivers, nowMs)) }
 }

@@ -14,6 +14,7 @@ import { acquireLock } from '../system/lock.ts'
 import { createServiceManager } from '../system/systemd.ts'
 import { NoConfigError } from './config-holder.ts'
 import { Daemon } from './daemon.ts'
+import { reloadOnSignals } from './reload-signals.ts'
 
 export interface RunSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -57,15 +58,14 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
         requestStop()
       },
     })
-    let reloading = Promise.resolve()
-    surroundings.signals.onReload(() => {
-      reloading = reloading
-        .then(() => daemon.reloadBySignal())
-        .then(
-          () => undefined,
-          (error: unknown) => log.error({ err: error }, 'reload failed'),
-        )
-    })
+    // Before the start, since without a listener the signal would end the process.
+    surroundings.signals.onReload(
+      reloadOnSignals(
+        daemon.firstTried,
+        () => daemon.reloadBySignal(),
+        (error) => log.error({ err: error }, 'reload failed'),
+      ),
+    )
     try {
       const started = daemon.start()
       await Promise.race([started, stopped])

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backstop } from '../dataplane/model.ts'
 import { atBoot, renderBackstop } from '../nftables/backstop.ts'
@@ -8,6 +7,7 @@ export const CLOSED_GUARD_FILE = 'closed-guard.nft'
 
 /** The backstop as a file that `nft -f` loads at boot: with nobody to approve anything, the host's bridges are closed. */
 export async function writeClosedGuard(directory: string, backstop: Backstop): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  await writeAtomically(join(directory, CLOSED_GUARD_FILE), renderBackstop(atBoot(backstop)))
+  await writeAtomically(join(directory, CLOSED_GUARD_FILE), renderBackstop(atBoot(backstop)), {
+    makeDirectory: true,
+  })
 }

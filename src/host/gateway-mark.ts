@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { inTime } from '../system/file-deadline.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 
 const FILE = 'dns-gateway'
@@ -9,5 +10,5 @@ export async function markGateway(stateDirectory: string, isWanted: boolean): Pr
   const path = join(stateDirectory, FILE)
   if (isWanted)
     await writeAtomically(path, 'The sockets of the DNS gateway are held by embargod-dns.socket.\n')
-  else await rm(path, { force: true })
+  else await inTime(`removing ${path}`, () => rm(path, { force: true }))
 }

@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises'
 import type { Config } from '../config/model.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
@@ -24,6 +23,7 @@ import {
 } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findEngines } from '../workloads/find-dockerds.ts'
+import { engineSwitches, UNKNOWN_SWITCHES, type EngineSwitches } from '../workloads/engine-switches.ts'
 import { defaultGateway4, defaultGateway6 } from '../workloads/default-route.ts'
 import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
@@ -51,6 +51,7 @@ export class HostView {
   #resolvers: readonly ResolverInUse[] = []
   #askedByEngine: readonly string[] = []
   #resolverReads = 0
+  #engineSwitches = UNKNOWN_SWITCHES
   #resolverProblems: readonly string[] = []
   readonly #written = new WeakMap<Container, EngineResolvConf>()
   readonly #ports: ContainerPorts
@@ -72,6 +73,11 @@ export class HostView {
 
   get interfaces(): readonly HostInterface[] {
     return this.#interfaces.all
+  }
+
+  /** Does the engine keep rules in iptables, as far as it was told so? */
+  get engineSwitches(): EngineSwitches {
+    return this.#engineSwitches
   }
 
   /** Names of networks whose containers have the engine ask for them, from the host's own network: past the gateway. */
@@ -198,13 +204,19 @@ export class HostView {
     if (anew) this.#engines = undefined
     this.#resolverReads += 1
     const read = this.#resolverReads
-    const found = await this.#findResolvers(config)
+    const [found, switches] = await Promise.all([this.#findResolvers(config), this.#findSwitches(config)])
     if (read !== this.#resolverReads) return false
     const before = [...serversOf(this.#resolvers), ...this.#askedByEngine]
     this.#resolvers = found.resolvers
     this.#askedByEngine = found.askedByEngine
     this.#resolverProblems = found.problems
+    this.#engineSwitches = switches
     return [...serversOf(found.resolvers), ...found.askedByEngine].join() !== before.join()
+  }
+
+  async #findSwitches(config: Config): Promise<EngineSwitches> {
+    const dockerds = await this.#findEngines(config.docker.socket).catch(() => [])
+    return engineSwitches({ dockerds, engine: this.#engine, readConfig: files.readEngineConfig })
   }
 
   async #findResolvers(config: Config): Promise<ContainerResolvers> {
@@ -254,7 +266,7 @@ export class HostView {
           ...(await findHostGroups(this.#inventory, rights, {
             readText: (path) => files.readKernelFile(path).catch(() => undefined),
             inodeOf: files.inodeOf,
-            list: directoriesIn,
+            list: files.directoriesIn,
           })),
         }
       : undefined
@@ -343,9 +355,3 @@ export async function ownServers(config: Config): Promise<readonly string[]> {
   const servers = await hostNameServers(files.readHostResolvConf)
   return servers.filter((server) => parseAddress(server) !== undefined)
 }
-
-const directoriesIn = (path: string): Promise<string[]> =>
-  readdir(path, { withFileTypes: true }).then(
-    (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
-    () => [],
-  )

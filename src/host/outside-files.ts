@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import { inTime, isTimeout } from '../system/file-deadline.ts'
 import { readIfThere } from '../system/read-file.ts'
 
 /** Files of others that are read again and again, each with the limits of its kind. Undefined: there is no such file. */
@@ -25,8 +26,21 @@ export const readEngineConfig = (path: string): Promise<string | undefined> =>
 export const readContainerFile = (path: string): Promise<string | undefined> =>
   readIfThere(path, { maxBytes: MAX_RESOLV_CONF_BYTES, follow: false })
 
+/** Undefined: there is no such file. Rejects when the file system does not answer in time, since that says nothing. */
 export const inodeOf = (path: string): Promise<number | undefined> =>
-  stat(path).then(
+  inTime(`looking at ${path}`, () => stat(path)).then(
     ({ ino }) => ino,
-    () => undefined,
+    (error: unknown) => absentUnlessLate(error, undefined),
   )
+
+/** None where there is no such directory. Rejects as {@link inodeOf} does. */
+export const directoriesIn = (path: string): Promise<string[]> =>
+  inTime(`listing ${path}`, () => readdir(path, { withFileTypes: true })).then(
+    (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+    (error: unknown) => absentUnlessLate(error, []),
+  )
+
+function absentUnlessLate<T>(error: unknown, absent: T): T {
+  if (isTimeout(error)) throw error
+  return absent
+}

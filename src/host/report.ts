@@ -13,7 +13,7 @@ import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import { findStrayDns } from '../workloads/stray-dns.ts'
+import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
 
 /** What the daemon knows, for those who ask. Nothing in here reads the kernel. */
 export interface View {
@@ -69,6 +69,10 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
   })
 }
 
+/** Behind the gateway it does not matter whom a container names. */
+export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>
+  dns ? [] : findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers)
+
 export function tellMetrics(
   metrics: Metrics,
   view: View,
@@ -118,10 +122,7 @@ export function statusReport(
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
     resolvers: host.resolvers,
-    // Behind the gateway it does not matter whom a container names.
-    strayDns: view.dns
-      ? []
-      : findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers),
+    strayDns: strayDnsOf(view),
     strayRoutes: host.strayRoutes,
     ...(view.dns ? { dns: view.dns } : {}),
     ...standing,

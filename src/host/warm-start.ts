@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import { hostConfigEnv } from '../config/env.ts'
@@ -93,8 +92,7 @@ export async function makeWarmStart(
     }
   }
   const elements = `${lines.join('\n')}\n`
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  await writeAtomically(join(directory, ELEMENTS_FILE), elements)
+  await writeAtomically(join(directory, ELEMENTS_FILE), elements, { makeDirectory: true })
   const files = sources.map(({ file, text }) => ({ file, hash: hashOf(text) }))
   return {
     program: VERSION,

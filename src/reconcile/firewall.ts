@@ -53,6 +53,8 @@ export interface FirewallOptions {
   readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void
   /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
   readonly onBlind: (error: unknown) => void
+  /** What the pass waits for from now on. */
+  readonly onStep?: (step: string) => void
 }
 
 /** One pass from what is desired to what the kernel holds, with the change of generation that a change of rights needs. */
@@ -96,6 +98,7 @@ export class Firewall {
    * Looks, compares, writes. Rejects when the rules or sets are not as desired; a missing second guard alone is a partial outcome.
    */
   async pass(scope: Scope, nowMs: number): Promise<PassResult> {
+    this.#at('the tools that read the kernel')
     if (!this.#adopted) {
       await this.reconciler.readSets(nowMs)
       this.#options.adopt(this.reconciler.known, nowMs)
@@ -140,7 +143,9 @@ export class Firewall {
     this.#applied = dataplane
     this.#generation = next
     if (isNew) {
+      this.#at('the disk that holds the state')
       await this.#options.keepGeneration(next)
+      this.#at('the tools that read the kernel')
       await this.reconciler.refresh(FLOW_SETS, nowMs)
     }
     const { observed } = change
@@ -156,8 +161,13 @@ export class Firewall {
     return { outcome, summary, observed, drift, backstopError, fight, bindingsProblem, hostNetworkProblem }
   }
 
+  #at(step: string): void {
+    this.#options.onStep?.(step)
+  }
+
   /** Returns why the second guard is missing, if it is. */
   async #apply(change: Change): Promise<unknown> {
+    this.#at('the tools that write the kernel')
     try {
       await this.reconciler.apply(change)
       return undefined
@@ -182,8 +192,10 @@ export class Firewall {
   }
 
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
+    this.#at('the disk that holds the state')
     // Without its digest until it stands: a process that ends in between begins another one, and judges these flows again.
     await this.#options.keepGeneration({ ...next, digest: '' })
+    this.#at('conntrack, which lists live connections')
     const flows = await this.#flows(next).catch((error: unknown) => {
       this.#options.onBlind(error)
       return []

@@ -15,37 +15,85 @@ interface Backoff {
   readonly newsMs: number
 }
 
+/** What has begun in the loop and has not ended. */
+export interface UnderWay {
+  readonly work: string
+  readonly sinceMs: number
+  /** What it waits for, as it said itself; undefined: it has not said. */
+  readonly step: string | undefined
+}
+
+/** What was asked for was not done, since a pass does not end or the loop was stopped. */
+export class NotDoneError extends Error {
+  override readonly name = 'NotDoneError'
+}
+
+/** Something that has the kernel for itself between two passes. */
+interface Job {
+  readonly what: string
+  /** Never rejects. */
+  readonly run: () => Promise<void>
+  readonly giveUp: (error: NotDoneError) => void
+}
+
 /** Runs passes one at a time. Triggers that come during a pass are gathered into the next; a failed pass is tried again, ever later. */
 export class Loop {
   readonly #pass: (triggers: ReadonlySet<Trigger>) => Promise<void>
   readonly #backoff: Backoff
   #wanted = new Set<Trigger>()
+  #jobs: Job[] = []
+  /** Those who wait for a pass that has not begun. */
   #waiters: (() => void)[] = []
+  /** Those who wait for what is under way. */
+  #served: (() => void)[] = []
   #running: Promise<void> | undefined
+  #underWay: UnderWay | undefined
+  #holding: UnderWay | undefined
   #failures = 0
-  #held = false
   /** Ends the wait after a failure. */
   #patience = new AbortController()
   /** Something changed since the failure. */
   #news = new AbortController()
   readonly #stopped = new AbortController()
+  #leave: (() => void) | undefined
+  readonly #clock: () => number
 
   /** `pass` rejects when the kernel is not as desired. */
   constructor(
     pass: (triggers: ReadonlySet<Trigger>) => Promise<void>,
     backoff = { firstMs: 200, mostMs: 15_000, newsMs: 1_000 },
+    clock: () => number = () => performance.now(),
   ) {
     this.#pass = pass
     this.#backoff = backoff
+    this.#clock = clock
+  }
+
+  /** Undefined: nothing is, as between two passes. Times are those of the clock that was given. */
+  get underWay(): UnderWay | undefined {
+    return this.#underWay ?? this.#holding
+  }
+
+  /** To be called by what is under way, when it begins to wait for something else. */
+  at(step: string): void {
+    if (this.#underWay) this.#underWay = { ...this.#underWay, step }
+  }
+
+  /** Whoever waits is told now, as if it had failed: what is under way does not end. */
+  giveUpWaiting(): void {
+    for (const waiter of [...this.#served.splice(0), ...this.#waiters.splice(0)]) waiter()
+    for (const { giveUp } of this.#jobs.splice(0))
+      giveUp(new NotDoneError('a pass that is under way does not end: see `embargod status`'))
+    this.#leave?.()
   }
 
   /** From now on triggers are gathered and no pass begins, until released. */
   hold(): void {
-    this.#held = true
+    this.#holding = this.#begin('the first look at this host')
   }
 
   release(): void {
-    this.#held = false
+    this.#holding = undefined
     if (this.#wanted.size > 0) this.request('retry')
   }
 
@@ -56,14 +104,10 @@ export class Loop {
     // A person waits for a reload, and it may well bring what was missing.
     if (trigger === 'reload') this.#patience.abort()
     if (NEWS.has(trigger)) this.#news.abort()
-    if (this.#held) return
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined
-      if (this.#wanted.size > 0) this.request('retry')
-    })
+    this.#start()
   }
 
-  /** Resolves when a pass that began after this call has ended, well or not. */
+  /** Resolves when a pass that began after this call has ended, well or not, or when nobody waits for it any more. */
   async requestAndWait(trigger: Trigger): Promise<void> {
     if (this.#stopped.signal.aborted) return
     await new Promise<void>((resolve) => {
@@ -72,52 +116,87 @@ export class Loop {
     })
   }
 
-  /** Runs something that writes to the kernel between two passes. */
-  async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#running) await this.#running
-    let result: T | undefined
-    // Begun when the place is taken: what it asks for at once must not start a pass beside it.
-    const working = Promise.resolve()
-      .then(work)
-      .then((value) => void (result = value))
-    this.#running = working
-      .catch(() => undefined)
-      .finally(() => {
-        this.#running = undefined
-        if (this.#wanted.size > 0) this.request('retry')
-      })
-    await working
-    return result as T
+  /**
+   * Runs something that looks at the kernel or writes to it between two passes, also between two that fail.
+   * @throws NotDoneError when what is under way does not end
+   */
+  exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#stopped.signal.aborted) return Promise.reject(new NotDoneError(`${what}: embargod is stopping`))
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ what, run: () => work().then(resolve, reject), giveUp: reject })
+      this.#patience.abort()
+      this.#start()
+    })
   }
 
+  /** Waits for a pass that is under way, unless it does not end. */
   async stop(): Promise<void> {
     this.#stopped.abort()
     this.#wanted.clear()
-    await this.#running
+    const given = new Promise<void>((resolve) => (this.#leave = resolve))
+    await Promise.race([this.#running, given])
     for (const waiter of this.#waiters.splice(0)) waiter()
+    for (const { what, giveUp } of this.#jobs.splice(0))
+      giveUp(new NotDoneError(`${what}: embargod is stopping`))
+  }
+
+  #start(): void {
+    if (this.#stopped.signal.aborted || (!this.#isPassDue && this.#jobs.length === 0)) return
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = undefined
+      this.#start()
+    })
+  }
+
+  get #isPassDue(): boolean {
+    return this.#wanted.size > 0 && !this.#holding
   }
 
   async #drain(): Promise<void> {
     // One turn of the event loop gathers what came together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#wanted.size > 0 && !this.#stopped.signal.aborted) {
+    while (!this.#stopped.signal.aborted) {
+      const job = this.#jobs.shift()
+      if (job) {
+        const giveUp = (): void =>
+          job.giveUp(new NotDoneError(`${job.what} does not end: see \`embargod status\``))
+        await this.#tracked(job.what, [giveUp], job.run)
+        continue
+      }
+      if (!this.#isPassDue) return
       const triggers = this.#wanted
       const waiters = this.#waiters.splice(0)
       this.#wanted = new Set()
+      let isToWait = false
       try {
-        await this.#pass(triggers)
+        await this.#tracked('a pass', waiters, () => this.#pass(triggers))
         this.#failures = 0
       } catch {
         // The pass has told why. Its triggers stand until one succeeds.
         this.#failures++
+        isToWait = this.#jobs.length === 0 && !this.#wanted.has('reload')
         for (const trigger of triggers) this.#wanted.add(trigger)
         this.#wanted.add('retry')
-        for (const waiter of waiters) waiter()
-        await this.#wait()
-        continue
       }
       for (const waiter of waiters) waiter()
+      if (isToWait) await this.#wait()
     }
+  }
+
+  /** @param served whom {@link giveUpWaiting} tells while it lasts */
+  async #tracked(work: string, served: readonly (() => void)[], begin: () => Promise<void>): Promise<void> {
+    this.#underWay = this.#begin(work)
+    this.#served = [...served]
+    try {
+      await begin()
+    } finally {
+      this.#underWay = undefined
+      this.#served = []
+    }
+  }
+
+  #begin(work: string): UnderWay {
+    return { work, sinceMs: this.#clock(), step: undefined }
   }
 
   async #wait(): Promise<void> {

@@ -1,24 +1,61 @@
-import { open, rename, rm, unlink } from 'node:fs/promises'
+import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { inTime } from './file-deadline.ts'
 
 export interface AtomicOptions {
   /** Default 0600. */
   readonly mode?: number
   /** Default: who writes. */
   readonly owner?: { readonly uid: number; readonly gid: number }
+  /** The directory is made, for the owner alone, where there is none. */
+  readonly makeDirectory?: boolean
   /** Looks at the new file before it takes the place of the old one, which stays when this rejects. */
   readonly check?: (temporary: string) => Promise<void>
 }
 
+/** A pass may wait for it. */
+const WRITE_MS = 10_000
+/** A disk that writes less than a megabyte in a second is as good as none. */
+const WRITE_MS_PER_CHARACTER = 0.001
+/** The latest write of each path: they take turns. */
+const turns = new Map<string, Promise<void>>()
+/** Paths of which a write goes on, perhaps long after its time limit: a second one beside it could have its half put in place by the first. */
+const unfinished = new Set<string>()
+
 /**
  * Replaces a file so that a crash or a full disk leaves the old content or the new, whole: a temporary file beside it,
- * synced, renamed over it, the directory synced. One writer at a time for a path.
+ * synced, renamed over it, the directory synced. Writes of one path take turns. Rejects when the disk does not answer in time, and from then on for as
+ * long as that write goes on.
  */
-export async function writeAtomically(
+export function writeAtomically(path: string, content: string, options: AtomicOptions = {}): Promise<void> {
+  const write = (): Promise<void> => writeInTime(path, content, options)
+  const turn = (turns.get(path) ?? Promise.resolve()).then(write, write)
+  turns.set(path, turn)
+  const leave = (): void => void (turns.get(path) === turn && turns.delete(path))
+  turn.then(leave, leave)
+  return turn
+}
+
+async function writeInTime(path: string, content: string, options: AtomicOptions): Promise<void> {
+  const doing = `writing ${path}`
+  if (unfinished.has(path)) throw new Error(`${doing}: an earlier write of it has not ended`)
+  const write = async (): Promise<void> => {
+    unfinished.add(path)
+    try {
+      await replace(path, content, options)
+    } finally {
+      unfinished.delete(path)
+    }
+  }
+  await inTime(doing, write, WRITE_MS + WRITE_MS_PER_CHARACTER * content.length)
+}
+
+async function replace(
   path: string,
   content: string,
-  { mode = 0o600, owner, check }: AtomicOptions = {},
+  { mode = 0o600, owner, makeDirectory = false, check }: AtomicOptions,
 ): Promise<void> {
+  if (makeDirectory) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = join(dirname(path), `.${basename(path)}.tmp`)
   try {
     // What an earlier process left, or somebody put there: a link would be written through, and a pipe waited for.

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { inTime } from './file-deadline.ts'
 import { ownershipFaults, readIfThere, RefusedFileError } from './read-file.ts'
 
 /** A hundred thousand addresses are a tenth of it. */
@@ -14,7 +15,7 @@ const TIMEOUT_MS = 30_000
 export async function readOwn(path: string): Promise<string | undefined> {
   const directory = dirname(path)
   try {
-    const { uid, mode } = await stat(directory)
+    const { uid, mode } = await inTime(`looking at ${directory}`, () => stat(directory), TIMEOUT_MS)
     const faults = ownershipFaults({ uid, mode: mode & 0o7777 })
     if (faults.length > 0) throw new RefusedFileError(`${directory} ${faults.join('; it ')}`)
   } catch (error) {

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
+import { inTime } from './file-deadline.ts'
 
 export interface ReadLimits {
   readonly maxBytes: number
@@ -29,14 +30,7 @@ export class RefusedFileError extends Error {
   override readonly name = 'RefusedFileError'
 }
 
-const DEFAULT_TIMEOUT_MS = 5_000
 const CHUNK_BYTES = 65_536
-/**
- * Reads that outlived their time limit. Each holds one of the four threads that Node has for files, so a third one is not waited for: a file system
- * that does not answer would otherwise stop all reading.
- */
-const MOST_HANGING = 2
-let hanging = 0
 
 /**
  * The one door to files that somebody else may have written. The file is opened once, and its facts and content are those of this one
@@ -44,8 +38,7 @@ let hanging = 0
  * Rejects with the `code` of `node:fs`, or with `ETIMEDOUT`.
  */
 export function readOnce(path: string, limits: ReadLimits): Promise<OpenedFile> {
-  if (hanging >= MOST_HANGING) return Promise.reject(timedOut(path, 'other files do not answer'))
-  return withDeadline(path, openAndRead(path, limits), limits.timeoutMs ?? DEFAULT_TIMEOUT_MS)
+  return inTime(`reading ${path}`, () => openAndRead(path, limits), limits.timeoutMs)
 }
 
 /** The text of a regular file. Rejects with {@link RefusedFileError} for anything else. */
@@ -126,26 +119,6 @@ async function readUpTo(handle: FileHandle, maxBytes: number): Promise<Buffer | 
     chunks.push(chunk.subarray(0, bytesRead))
   }
 }
-
-async function withDeadline<T>(path: string, reading: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const overdue = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      hanging += 1
-      const back = (): void => void (hanging -= 1)
-      reading.then(back, back)
-      reject(timedOut(path, `no answer within ${timeoutMs / 1000} s`))
-    }, timeoutMs)
-  })
-  try {
-    return await Promise.race([reading, overdue])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-const timedOut = (path: string, why: string): Error =>
-  Object.assign(new Error(`reading ${path}: ${why}`), { code: 'ETIMEDOUT' })
 
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined

@@ -1,7 +1,8 @@
-import { mkdir, rename } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { syncDirectory, writeAtomically } from './atomic-file.ts'
+import { inTime } from './file-deadline.ts'
 import { readOwn } from './own-file.ts'
 
 /** Shape of a file's body, defined by whom it belongs to. Raise `version` when an older program would misread it. */
@@ -77,8 +78,7 @@ export class StateStore {
     }
     const content = JSON.stringify({ version: format.version, writtenAtMs: this.now(), body: value })
     try {
-      await mkdir(this.directory, { recursive: true, mode: 0o700 })
-      await writeAtomically(this.#path(name), `${content}\n`)
+      await writeAtomically(this.#path(name), `${content}\n`, { makeDirectory: true })
     } catch (error) {
       throw stateError(`writing ${this.#path(name)}`, error)
     }
@@ -106,8 +106,10 @@ export class StateStore {
     const time = new Date(this.now()).toISOString().replaceAll(':', '')
     const movedTo = join(this.directory, `${name}.corrupt-${time}`)
     try {
-      await rename(this.#path(name), movedTo)
-      await syncDirectory(this.directory)
+      await inTime(`moving ${this.#path(name)} aside`, async () => {
+        await rename(this.#path(name), movedTo)
+        await syncDirectory(this.directory)
+      })
     } catch (error) {
       throw stateError(`moving ${this.#path(name)} aside`, error)
     }

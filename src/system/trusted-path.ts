@@ -1,5 +1,6 @@
 import { lstat, readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
+import { inTime } from './file-deadline.ts'
 import { ownershipFaults } from './read-file.ts'
 
 /** As the kernel. */
@@ -9,9 +10,18 @@ const STICKY = 0o1000
 /**
  * Why others than root may decide what a path leads to: a sentence about each directory on the way, links followed, that somebody else owns or can write.
  * In a directory with the sticky bit, such as /tmp, nobody can replace what is root's: there what comes next has to be root's. Where there are no
- * faults, root alone can change what the path leads to, so it may be opened afterwards. What is not there ends the way: opening it says so.
+ * faults, root alone can change what the path leads to, so it may be opened afterwards. What is not there ends the way: opening it says so. A file system
+ * that does not answer in time is a fault, too.
  */
 export async function pathFaults(path: string): Promise<string[]> {
+  try {
+    return await inTime('looking at the directories above it', () => faultsOnTheWay(path))
+  } catch (error) {
+    return [`cannot be judged: ${error instanceof Error ? error.message : String(error)}`]
+  }
+}
+
+async function faultsOnTheWay(path: string): Promise<string[]> {
   const faults: string[] = []
   const seen = new Set<string>()
   const enter = async (directory: string): Promise<void> => {

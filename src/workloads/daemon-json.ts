@@ -1,4 +1,4 @@
-import { isObject, textsOf } from './json.ts'
+import { isObject, textsOf, type JsonObject } from './json.ts'
 
 /** The engine's config file with other name servers in it. */
 export interface DaemonJsonChange {
@@ -43,9 +43,13 @@ export function withDns(text: string | undefined, servers: readonly string[]): D
 
 /** The servers that the engine's config file names to it. Throws when it is not one JSON object. */
 export const dnsOfDaemonJson = (text: string | undefined): string[] =>
-  text === undefined || text.trim() === '' ? [] : textsOf(objectIn(text)['dns'])
+  textsOf(settingsOfDaemonJson(text)['dns'])
 
-function objectIn(text: string): Readonly<Record<string, unknown>> {
+/** All that the engine's config file says. Throws when it is not one JSON object. */
+export const settingsOfDaemonJson = (text: string | undefined): JsonObject =>
+  text === undefined || text.trim() === '' ? {} : objectIn(text)
+
+function objectIn(text: string): JsonObject {
   const json: unknown = JSON.parse(text)
   if (!isObject(json)) throw new Error('not an object')
   return json

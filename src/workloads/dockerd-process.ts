@@ -10,6 +10,9 @@ export interface DockerdProcess {
   readonly hosts: readonly string[]
   readonly dns: readonly string[]
   readonly configFile: string | undefined
+  /** `--iptables`, `--ip6tables`; undefined: its command line does not say. */
+  readonly iptables?: boolean
+  readonly ip6tables?: boolean
 }
 
 /** A process as /proc shows it. */
@@ -59,7 +62,7 @@ export const enginesBehind = (
 /** Our own may be in there, when this daemon runs in a container that sees the host's processes. */
 const containerIdsIn = (cgroup: string): string[] => cgroup.match(/[0-9a-f]{64}/g) ?? []
 
-/** As dockerd's own flag parser reads it: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each again and again. */
+/** As dockerd's own flag parser reads it: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each again and again; a switch is `--s` or `--s=false`. */
 export const parseDockerdArgv = (argv: readonly string[], pid: number): DockerdProcess => {
   const values = (flag: string, short?: string): string[] =>
     argv.flatMap((argument, index): string[] => {
@@ -70,11 +73,19 @@ export const parseDockerdArgv = (argv: readonly string[], pid: number): DockerdP
         return [argument.slice(short.length).replace(/^=/, '')]
       return []
     })
+  const isOn = (flag: string): boolean | undefined => {
+    const said = argv.findLast((argument) => argument === flag || argument.startsWith(`${flag}=`))
+    if (said === undefined) return undefined
+    return said === flag || /^(1|t|true)$/i.test(said.slice(flag.length + 1))
+  }
+  const [iptables, ip6tables] = [isOn('--iptables'), isOn('--ip6tables')]
   return {
     pid,
     hosts: values('--host', '-H'),
     dns: values('--dns'),
     configFile: values('--config-file').at(-1),
+    ...(iptables === undefined ? {} : { iptables }),
+    ...(ip6tables === undefined ? {} : { ip6tables }),
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseAddress } from '../net/address.ts'
-import type { Address, Cidr } from '../net/types.ts'
+import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
 import { bridgeNameOf, isUsableInterfaceName } from './bridge-name.ts'
 import { isObject, listOf, objectOf, textOf, textRecordOf, textsOf } from './json.ts'
 import type { JsonObject } from './json.ts'
@@ -71,9 +71,20 @@ export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
     gateways,
     internal: facts['Internal'] === true,
     ipv6: facts['EnableIPv6'] === true,
+    ...unmasqueradedIn(textRecordOf(facts['Options'])),
     ...(policyLabel === undefined ? {} : { policyLabel }),
   }
   return { value, problems }
+}
+
+/** A mode other than NAT routes the container's own address, or keeps all of it in. */
+function unmasqueradedIn(options: Readonly<Record<string, string>>): Pick<Network, 'unmasqueraded'> {
+  const ofBridge = (name: string): string => options[`com.docker.network.bridge.${name}`] ?? ''
+  const isOff = /^(0|f|false)$/i.test(ofBridge('enable_ip_masquerade'))
+  const families = FAMILIES.filter(
+    (family) => isOff || !['', 'nat', 'nat-unprotected'].includes(ofBridge(`gateway_mode_ipv${family}`)),
+  )
+  return families.length === 0 ? {} : { unmasqueraded: families }
 }
 
 /** `GET /containers/{id}/json`. */

@@ -1,4 +1,4 @@
-import type { Address, Cidr } from '../net/types.ts'
+import type { Address, Cidr, Family } from '../net/types.ts'
 
 /** What Docker says there is, reduced to what a firewall needs. Names are as Docker gave them: hostile text until sanitised. */
 export interface Inventory {
@@ -16,6 +16,8 @@ export interface Network {
   readonly gateways: readonly Address[]
   readonly internal: boolean
   readonly ipv6: boolean
+  /** Families in which what leaves by it keeps its address, by the network's own options; undefined: none. */
+  readonly unmasqueraded?: readonly Family[]
   /** The policy that its label asks for. */
   readonly policyLabel?: string
 }

@@ -101,6 +101,10 @@ const logLines = (
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
 
+/** What was wrong is noticed to be over. */
+export const heals = (lab: Lab): Promise<void> =>
+  lab.waitFor('nothing is wrong', async () => (await statusOf(lab)).problems.length === 0, 30_000)
+
 /** Both guards stand and nothing is wrong. */
 export async function isWhole(lab: Lab): Promise<void> {
   const { problems, guards } = await statusOf(lab)

@@ -1,10 +1,11 @@
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { Flavour } from '../../src/iptables/diff.ts'
 import type { LabContainer } from './container.ts'
-import { ALLOWS, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
+import { ALLOWS, heals, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
 import { importImage } from './image.ts'
 import { steadyFlood } from './leaks.ts'
 import { insertRules } from './rules.ts'
+import { ForeignRules } from './leak/foreign.ts'
 import { guard } from './scene.ts'
 import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
@@ -59,6 +60,7 @@ test("an engine on legacy iptables is guarded in legacy's own DOCKER-USER, and d
   expect((await jumpsIn('legacy'))[0]).toBe('DOCKER-USER')
 
   await holds(lab(), from)
+  const engines = await ForeignRules.remember(lab())
   await holds(lab(), from, [4, 6], async () => {
     for (const number of [1, 2, 3]) {
       const network = await lab().network(`passing${number}`)
@@ -67,6 +69,8 @@ test("an engine on legacy iptables is guarded in legacy's own DOCKER-USER, and d
     for (const tool of ['iptables', 'ip6tables'] as const) await lab().host([tool, '-F', 'FORWARD'])
     await lab().waitFor('the jumps stand again', async () => (await jumpsIn('legacy')).length === 2, 30_000)
   })
+  await engines.restore()
+  await heals(lab())
   await isWhole(lab())
   expect(await named(lab(), daemon)).toEqual([])
   expect((await lab().cli(['explain', 'shop', '203.0.113.66:443'])).code).toBe(6)

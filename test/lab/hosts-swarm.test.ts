@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { ALLOWS, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
+import { ALLOWS, heals, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
 import { IMAGE } from './image.ts'
 import { origin, reached } from './reach.ts'
+import { ForeignRules } from './leak/foreign.ts'
 import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
 import { HOST } from './topology.ts'
@@ -40,6 +41,7 @@ test('made under guard, a swarm, its overlay network, containers and services on
     async () => (await docker.listContainers()).some(({ Names }) => /leaky/.test(Names.join())),
     30_000,
   )
+  const engines = await ForeignRules.remember(lab())
   await holds(lab(), from, [4], async () => {
     // The engine puts its rules for docker_gwbridge in place again with every network that it makes.
     const network = await lab().network('passing')
@@ -56,6 +58,8 @@ test('made under guard, a swarm, its overlay network, containers and services on
     30_000,
   )
   expect(await lab().farEnd.count('203.0.113.66')).toBe(0)
+  await engines.restore()
+  await heals(lab())
   await isWhole(lab())
   expect(await named(lab(), daemon)).toEqual([])
 

@@ -4,7 +4,6 @@ import { HOOKS } from '../../../src/dataplane/chains/dispatch.ts'
 import { diffRules } from '../../../src/iptables/diff.ts'
 import { parseSave } from '../../../src/iptables/parse.ts'
 import { renderRule } from '../../../src/iptables/render.ts'
-import { EngineRules } from '../../../src/reconcile/engine-rules.ts'
 import { displacedJumps, Fights } from '../../../src/reconcile/fight.ts'
 import type { Change } from '../../../src/reconcile/reconciler.ts'
 
@@ -116,19 +115,4 @@ describe('a fight for the first place', () => {
     expect(repaired(fights, 100, 7_000)).toBe(100)
     expect(fights.judge(changeFor(BESIDE), rules, true).fight).toBeUndefined()
   })
-})
-
-test('the rules of an engine are gone when they were there and stay away', () => {
-  let nowMs = 0
-  const present = { 4: parseSave('*filter\n:DOCKER - [0:0]\nCOMMIT\n*nat\n:DOCKER - [0:0]\nCOMMIT\n', 4) }
-  const half = { 4: parseSave('*filter\n:DOCKER - [0:0]\nCOMMIT\n', 4) }
-  const engine = new EngineRules(() => nowMs)
-  expect(engine.areGone({ 4: parseSave('', 4) })).toBe(false)
-  expect(engine.areGone(present)).toBe(false)
-  expect(engine.areGone({})).toBeUndefined()
-  expect(engine.areGone(half)).toBe(false)
-  nowMs += 4_000
-  expect(engine.areGone(half)).toBe(true)
-  expect(engine.areGone(present)).toBe(false)
-  expect(engine.areGone(half)).toBe(false)
 })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Loop, type Trigger } from '../../../src/reconcile/loop.ts'
 
 /** A pass that ends when told. */
@@ -113,7 +113,7 @@ test('other work runs between passes, never beside one, and its failure is its o
   loop.request('start')
   await run(0)
   const order: string[] = []
-  const work = loop.exclusively(async () => {
+  const work = loop.exclusively('a plan', async () => {
     order.push('work begins')
     loop.request('answer')
     await sleep(20)
@@ -126,9 +126,40 @@ test('other work runs between passes, never beside one, and its failure is its o
   expect(await work).toBe(7)
   expect(order).toEqual(['work begins', 'passes: 1'])
   ;(await run(1)).end()
-  await expect(loop.exclusively(async () => Promise.reject(new Error('mine')))).rejects.toThrow('mine')
+  await expect(loop.exclusively('a plan', async () => Promise.reject(new Error('mine')))).rejects.toThrow(
+    'mine',
+  )
   loop.request('timer')
   ;(await run(2)).end()
+  await loop.stop()
+})
+
+test('a loop that is stopped in the midst of a pass that fails does nothing more', async () => {
+  const { pass, run } = gate()
+  const loop = new Loop(pass)
+  loop.request('start')
+  const first = await run(0)
+  const stopping = loop.stop()
+  first.end(new Error('refused'))
+  await stopping
+  await sleep(20)
+  const turns = vi.spyOn(globalThis, 'setImmediate')
+  await sleep(50)
+  expect(turns).not.toHaveBeenCalled()
+  turns.mockRestore()
+})
+
+test('other work does not wait for a loop that fails again and again, nor for its patience', async () => {
+  let tries = 0
+  const loop = new Loop(
+    async () => {
+      tries++
+      throw new Error('refused')
+    },
+    { firstMs: 60_000, mostMs: 60_000, newsMs: 60_000 },
+  )
+  await loop.requestAndWait('start')
+  expect(await loop.exclusively('a plan', async () => tries)).toBe(1)
   await loop.stop()
 })
 

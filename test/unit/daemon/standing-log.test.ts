@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { UnprotectedLog } from '../../../src/daemon/unprotected-log.ts'
+import { StandingLogs } from '../../../src/daemon/standing-log.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import type { Unprotected } from '../../../src/workloads/model.ts'
 
@@ -10,7 +10,7 @@ const MINUTE = 60_000
 test('what is not protected is said when it begins, and of who comes and goes at most once an hour', () => {
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const log = new UnprotectedLog(createLogger({ level: 'info', pretty: false, destination }))
+  const log = new StandingLogs(createLogger({ level: 'info', pretty: false, destination })).unprotected
   const said = (found: readonly Unprotected[], nowMs: number): unknown[] => {
     lines.length = 0
     log.tell(found, nowMs)
@@ -22,4 +22,23 @@ test('what is not protected is said when it begins, and of who comes and goes at
     expect(said(minute % 2 ? [tunnel] : [tunnel, web], minute * MINUTE)).toEqual([])
   expect(said([tunnel], 61 * MINUTE)).toEqual([])
   expect(said([tunnel, web], 62 * MINUTE)).toMatchObject([web])
+})
+
+test('a container that leaves by a network without its rights, and one that asks whom it may not, is said once', () => {
+  const lines: string[] = []
+  const destination = { write: (line: string) => void lines.push(line) }
+  const logs = new StandingLogs(createLogger({ level: 'info', pretty: false, destination }))
+  const lost = [{ policy: 'mail', network: 'office' }]
+  const stray = { container: 'web', network: 'shop', lost }
+  const asks = { container: 'web', servers: ['203.0.113.53'] }
+  for (const minute of [0, 1, 90]) {
+    logs.strayRoutes.tell([stray], minute * MINUTE)
+    logs.strayDns.tell([asks], minute * MINUTE)
+  }
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 'warn', ...stray },
+    { level: 'warn', ...asks },
+  ])
+  logs.strayRoutes.tell([{ ...stray, network: 'back' }], 91 * MINUTE)
+  expect(lines).toHaveLength(3)
 })

@@ -1,0 +1,55 @@
+import type { Loop } from '../reconcile/loop.ts'
+import type { Health } from './health.ts'
+
+export interface StallWatchOptions {
+  readonly loop: Pick<Loop, 'underWay' | 'giveUpWaiting'>
+  readonly health: Health
+  /** The clock of the loop. */
+  readonly clock?: () => number
+}
+
+/** Longer than any good pass. A tool that hangs ends one by its own time limit, mostly before or soon after this. */
+export const STALLED_MS = 10_000
+const LOOK_MS = 1_000
+
+/**
+ * Sees from outside that the loop stands still: a pass that waits for something without a time limit tells of nothing itself. Nothing here ends such a
+ * pass, for what it began may still be written; the service manager does, which the loop then feeds no longer.
+ */
+export class StallWatch {
+  readonly #options: StallWatchOptions
+  #timer: NodeJS.Timeout | undefined
+  /** How long what is under way may take before it is told (again), and since when it is under way. */
+  #told: { readonly sinceMs: number; readonly dueMs: number } | undefined
+
+  constructor(options: StallWatchOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.look(), LOOK_MS)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  look(): void {
+    const { loop, health, clock = () => performance.now() } = this.#options
+    const { underWay } = loop
+    const lastedMs = underWay ? clock() - underWay.sinceMs : 0
+    if (!underWay || lastedMs < STALLED_MS) {
+      this.#told = undefined
+      health.good('stalled')
+      return
+    }
+    // Whoever asks for something meanwhile is told of it, too.
+    loop.giveUpWaiting()
+    const { sinceMs, work, step } = underWay
+    if (this.#told?.sinceMs !== sinceMs) this.#told = { sinceMs, dueMs: STALLED_MS }
+    // Twice as late each time, or the log would hold a line a second.
+    while (lastedMs >= 2 * this.#told.dueMs) this.#told = { sinceMs, dueMs: 2 * this.#told.dueMs }
+    const why = step === undefined ? '' : `: it waits for ${step}`
+    health.bad('stalled', `${work} has not ended for ${this.#told.dueMs / 1000} s${why}`)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Family } from '../net/types.ts'
+import { settingsOfDaemonJson } from './daemon-json.ts'
+import { configFileOf, type DockerdProcess } from './dockerd-process.ts'
+import type { Engine } from './model.ts'
+
+/** Does the engine keep rules in iptables, by family? Undefined: that cannot be told. */
+export type EngineSwitches = Readonly<Record<Family, boolean | undefined>>
+
+export const UNKNOWN_SWITCHES: EngineSwitches = { 4: undefined, 6: undefined }
+
+export interface SwitchSources {
+  /** The engine behind the socket, or all that may be it. */
+  readonly dockerds: readonly DockerdProcess[]
+  readonly engine: Engine | undefined
+  /** The text of the engine's config file; undefined when there is none. Rejects when it cannot be read or trusted. */
+  readonly readConfig: (path: string) => Promise<string | undefined>
+}
+
+/** What the engine was told by its command line and its config file. An engine whose process is not seen may be another program altogether. */
+export async function engineSwitches({
+  dockerds,
+  engine,
+  readConfig,
+}: SwitchSources): Promise<EngineSwitches> {
+  const [dockerd, ...others] = dockerds
+  if (!dockerd || others.length > 0 || !engine) return UNKNOWN_SWITCHES
+  try {
+    const settings = settingsOfDaemonJson(await readConfig(configFileOf(dockerd)))
+    const told = (name: 'iptables' | 'ip6tables'): boolean | undefined => {
+      const value = dockerd[name] ?? settings[name]
+      return typeof value === 'boolean' ? value : undefined
+    }
+    if (told('iptables') === false) return { 4: false, 6: told('ip6tables') === false ? false : undefined }
+    // Before 27 it was off, and what was told counted only among the experimental features.
+    const six = told('ip6tables') ?? true
+    return { 4: true, 6: six && majorOf(engine.version) < 27 ? undefined : six }
+  } catch {
+    return UNKNOWN_SWITCHES
+  }
+}
+
+/** A version that is no number counts as an old one, of which less is known. */
+const majorOf = (version: string): number => Number(/^\d+/.exec(version)?.[0] ?? 0)
