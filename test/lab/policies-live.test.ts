@@ -152,7 +152,7 @@ test('a container that loses its rights loses its live connections with them', a
 test('a connection is judged once, and goes on by what it bears', async () => {
   const packets = async (rule: string): Promise<number> => {
     const { stdout } = await lab().host(['iptables-save', '-c', '-t', 'filter'])
-    return Number(new RegExp(`^\\[(\\d+):\\d+\\] -A EMBARGOD-JUDGE .*\\[${rule} `, 'm').exec(stdout)?.[1])
+    return Number(new RegExp(`^\\[(\\d+):\\d+\\] -A EMBARGOD-VERDICT .*\\[${rule} `, 'm').exec(stdout)?.[1])
   }
   const live = await LiveConnection.open(web, origin(WEB))
   const [admitted, judgedAgain] = [await packets('admitted'), await packets('admitted.other')]

@@ -150,7 +150,7 @@ describe('where the policy would let through', () => {
 const openByEngine = (): string[] => (lab().engineVersion === '28.5' ? [] : [page(stranger[1])])
 
 async function bridgedPackets(): Promise<number> {
-  const { stdout } = await lab().host(['iptables', '-nvxL', 'EMBARGOD-JUDGE'])
+  const { stdout } = await lab().host(['iptables', '-nvxL', 'EMBARGOD-VERDICT'])
   const line = stdout.split('\n').find((text) => text.includes('[bridged ')) ?? ''
   return Number(line.trim().split(/\s+/)[0])
 }
