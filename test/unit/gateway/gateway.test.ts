@@ -387,6 +387,21 @@ describe('an absence', () => {
   })
 })
 
+test('a family that is withdrawn is empty for who asks, also when no upstream answers any more', async () => {
+  const world = new TestGateway()
+  world.says([ADDRESS])
+  await world.ask(WEB)
+  world.nowMs += 60_000
+  world.says([])
+  expect((await world.ask(WEB)).addresses).toEqual([])
+  world.nowMs += 5_000
+  world.upstream = () => Promise.reject(new Error('silence'))
+  const answered = await world.ask(WEB)
+  expect([answered.rcode, answered.addresses]).toEqual(['NOERROR', []])
+  expect(world.outcomes).toEqual(['answered', 'answered', 'stale'])
+  expect(world.admitted).toHaveLength(1)
+})
+
 describe('an upstream that fails', () => {
   const failures = {
     'is silent': () => Promise.reject(new Error('silence')),
