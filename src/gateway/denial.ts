@@ -4,6 +4,17 @@ import type { Query } from './query.ts'
 import type { Reply, ResourceRecord } from './reply.ts'
 import { EXTENDED_ERROR, TYPE } from './types.ts'
 
+/** Why an allowed name is not answered in full. */
+export const WHY = {
+  type: { code: EXTENDED_ERROR.notSupported, text: 'embargod: records of this type are not asked for' },
+  leftOut: {
+    code: EXTENDED_ERROR.blocked,
+    text: 'embargod: addresses that this name may not have were left out',
+  },
+  crowded: { code: EXTENDED_ERROR.other, text: 'embargod: the name has no room for more addresses' },
+  withheld: { code: EXTENDED_ERROR.other, text: 'embargod: its addresses could not be opened in time' },
+} as const satisfies Record<string, ExtendedError>
+
 /** What a container gets that asks for a name which it may not reach. */
 export interface Denial {
   readonly reply: Reply

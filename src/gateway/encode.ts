@@ -92,18 +92,15 @@ class Writer {
   #at: number
   /** Where records have to end: the options come behind them. */
   readonly #end: number
-  /** Of the client's options; undefined: it has none. */
-  readonly #options: Buffer | undefined
   /** Where names stand that later ones may point to, but for the question's. */
   #places: Map<string, number> | undefined
 
   constructor(
     private readonly query: Query,
     most: number,
-    why: ExtendedError | undefined,
+    private readonly why?: ExtendedError,
   ) {
-    this.#options = query.edns && (why ? extendedError(why) : NO_OPTIONS)
-    this.#end = most - (this.#options ? OPT_BYTES + this.#options.length : 0)
+    this.#end = most - (query.edns ? OPT_BYTES : 0)
     this.#at = 12 + query.asked.length
     query.asked.copy(scratch, 12)
   }
@@ -156,7 +153,9 @@ class Writer {
       scratch.writeUInt16BE(TYPE.OPT, this.#at + 1)
       scratch.writeUInt16BE(MOST_UDP_BYTES, this.#at + 3)
       scratch.writeUInt32BE(query.edns.dnssecOk ? 0x8000 : 0, this.#at + 5)
-      const options = this.#options ?? NO_OPTIONS
+      const error = this.why ? extendedError(this.why) : NO_OPTIONS
+      // It gives way to records (RFC 8914): a client that is sent to TCP for it would gain nothing.
+      const options = this.#at + error.length <= this.#end ? error : NO_OPTIONS
       scratch.writeUInt16BE(options.length, this.#at + 9)
       options.copy(scratch, this.#at + OPT_BYTES)
       this.#at += OPT_BYTES + options.length

@@ -4,7 +4,7 @@ import type { Grant, NameTable } from '../policy/name-table.ts'
 import { MalformedMessage } from '../resolve/message-reader.ts'
 import { forwardedOf, isAskable, type Forwarded } from './askable.ts'
 import { Cache, type Cached } from './cache.ts'
-import { denialOf } from './denial.ts'
+import { denialOf, WHY } from './denial.ts'
 import { encodeBad, encodeError, encodeReply } from './encode.ts'
 import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
@@ -159,7 +159,8 @@ export class Gateway {
   /** The name is allowed and the type is not. Any error would be taken for one of the name: that it has no such record is what clients cope with. */
   #leaveEmpty(ask: Ask): void {
     // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
-    respondTo(ask, encodeError(ask.query, ask.query.type === TYPE.ANY ? RCODE.notImp : RCODE.noError))
+    const rcode = ask.query.type === TYPE.ANY ? RCODE.notImp : RCODE.noError
+    respondTo(ask, encodeError(ask.query, rcode, WHY.type))
     this.#tell(ask, 'denied')
   }
 
@@ -259,19 +260,20 @@ export class Gateway {
         ? this.#admission.admit(as, given, ask.asker.name)
         : { refused: NONE, done: undefined, isFull: false }
     if (isFull) {
-      respondTo(ask, encodeError(ask.query, RCODE.servFail))
+      respondTo(ask, encodeError(ask.query, RCODE.servFail, WHY.crowded))
       return this.#tell(ask, 'crowded')
     }
     const told = refused.size === 0 ? part : without(refused, part)
+    const why = refused.size === 0 ? undefined : WHY.leftOut
     const send = (held: boolean): void => {
-      respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
+      respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf, why }))
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
     this.#holds.wait(done, this.#answering.config.maxHoldMs, (isHeld) => {
       try {
         if (isHeld) return send(true)
-        respondTo(ask, encodeError(ask.query, RCODE.servFail))
+        respondTo(ask, encodeError(ask.query, RCODE.servFail, WHY.withheld))
         this.#tell(ask, 'withheld', true)
       } catch (error) {
         this.#onFault(error)

@@ -65,6 +65,41 @@ describe('an extended error says that it is policy', () => {
   })
 })
 
+describe('an allowed name that is not answered in full says why', () => {
+  const NAME = 'api.example.com'
+  const all = (given: readonly { address: string }[]) => new Set(given.map(({ address }) => address as never))
+
+  test.each<[string, string, (world: TestGateway) => void, [number, string]]>([
+    ['a type that is not asked for', 'NULL', () => undefined, [21, 'records of this type']],
+    [
+      'an address that was refused',
+      'A',
+      (world) => (world.kernel = (_, given) => ({ refused: all(given), done: undefined })),
+      [15, 'left out'],
+    ],
+    [
+      'no room',
+      'A',
+      (world) => (world.kernel = (_, given) => ({ refused: all(given), isFull: true, done: undefined })),
+      [0, 'no room'],
+    ],
+    [
+      'a kernel that does not hold it',
+      'A',
+      (world) => (world.kernel = () => ({ refused: new Set(), done: Promise.reject(new Error('full')) })),
+      [0, 'in time'],
+    ],
+  ])('%s', async (_, type, spoil, [code, text]) => {
+    const world = worldOf('nxdomain')
+    world.says([a(NAME, '192.0.2.1')], { name: NAME })
+    spoil(world)
+    expect(await whyOf(world, { name: NAME, type, edns: 1232 })).toEqual([
+      code,
+      expect.stringContaining(text),
+    ])
+  })
+})
+
 test('a denial is not to be kept', async () => {
   for (const denied of ['nxdomain', 'refused'] as const) {
     const { messages } = await worldOf(denied).ask(WEB, { name: EVIL, edns: 1232 })
