@@ -100,8 +100,9 @@ describe('a family that DNS withdraws closes, the other one goes on, and the nam
     ['asked by containers', true, false],
     ['over a restart', false, true],
   ])('%s', async (_, gateway, restarts) => {
-    await lab().network('both', { ipv6: true })
-    const from = await inside(lab(), { network: 'both' })
+    const network = `both-${gateway}-${restarts}`
+    await lab().network(network, { ipv6: true })
+    const from = await inside(lab(), { network })
     await lab().inet.dns({ 'both.example': { a: ['203.0.113.78'], aaaa: ['2001:db8:f::78'], ttl: 1 } })
     const config = `dns: { gateway: ${gateway} }\n${policy('both.example')}`
     const daemon = await guard(lab(), { config })

@@ -50,9 +50,9 @@ test(
 
     // What it was for: after REFUSED a resolver takes the server for a broken one and asks no further domain.
     await daemon.hup(config(', denied: refused'))
-    const { stdout } = await from.exec(['dig', '+tries=1', '+time=2', 'db.first.example'])
-    expect(stdout).toMatch(
-      /status: REFUSED[^]*EDE: 15 \(Blocked\): \(embargod: not allowed by policy common\)/,
+    const refused = /status: REFUSED[^]*EDE: 15 \(Blocked\): \(embargod: not allowed by policy common\)/
+    await lab().waitFor('it is refused', async () =>
+      refused.test((await from.exec(['dig', '+tries=1', '+time=2', 'db.first.example'])).stdout),
     )
     expect(await reaches(from, 'db')).toBe(false)
   },
