@@ -9,6 +9,7 @@ import { encodeBad, encodeError, encodeReply } from './encode.ts'
 import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
+import { Newcomers } from './newcomers.ts'
 import { isBad, readQuery, type Query } from './query.ts'
 import { QueryRates } from './rate.ts'
 import { readReply, type Reply } from './reply.ts'
@@ -38,6 +39,10 @@ const STALE_TTL_SECONDS = 30
 const LONGEST_NEGATIVE_MS = 300_000
 /** An absence that does not say for how long. */
 const PLAIN_NEGATIVE_MS = 5_000
+
+/** A denial that waits is looked at again so often. */
+const POSTPONED_MS = 50
+const MOST_POSTPONED = 1_000
 
 /** `joined`: it may share its way through the kernel with others. */
 export type Respond = (message: Buffer, joined: boolean) => void
@@ -74,6 +79,9 @@ export class Gateway {
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
   readonly #holds = new Holds()
+  readonly #newcomers = new Newcomers()
+  /** Denials that wait until it is known to whom. */
+  #postponed = 0
   readonly cache = new Cache()
   /** Who waits for which answer of an upstream: who asks the same waits for the same one. */
   readonly #asked = new Map<string, Waiting[]>()
@@ -138,14 +146,43 @@ export class Gateway {
       report('malformed')
       return true
     }
+    this.#decide(query, asker, source, isUdp, startedMs, respond)
+    return true
+  }
+
+  #decide(
+    query: Query,
+    asker: Asker,
+    source: Address,
+    isUdp: boolean,
+    startedMs: number,
+    respond: Respond,
+  ): void {
     const name = query.dotted
     const { names } = this.#answering
     const { grants, isLearned } = name === undefined ? NOTHING : this.#grantsOf(asker, source, name)
     const ask: Ask = { query, asker, source, name, grants, isLearned, names, isUdp, startedMs, respond }
-    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#deny(ask)
+    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#denyInTime(ask)
     else if (isAskable(query.type, asker, isLearned)) this.#answer(ask)
     else this.#leaveEmpty(ask)
-    return true
+  }
+
+  /** Who is not known yet may be so in a moment, and be allowed more. */
+  #denyInTime(ask: Ask): void {
+    const { query, asker, source, isUdp, startedMs, respond } = ask
+    const mayWait = asker.isUnknown === true && this.#postponed < MOST_POSTPONED
+    if (!mayWait || !this.#newcomers.isNew(source, performance.now())) return this.#deny(ask)
+    this.#postponed++
+    setTimeout(() => {
+      this.#postponed--
+      try {
+        const now = this.#answering.askerOf(source)
+        if (now) this.#decide(query, now, source, isUdp, startedMs, respond)
+        else this.#deny(ask)
+      } catch (error) {
+        this.#onFault(error)
+      }
+    }, POSTPONED_MS)
   }
 
   #grantsOf(asker: Asker, source: Address, name: string): Pick<Ask, 'grants' | 'isLearned'> {

@@ -1,7 +1,7 @@
 import { decode } from 'dns-packet'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { a } from '../../support/dns-server.ts'
-import { answering, asker, namesOf, TestGateway, WEB } from './gateways.ts'
+import { answering, asker, namesOf, TestGateway, turns, WEB } from './gateways.ts'
 import { question, type Asking } from './messages.ts'
 
 const ALLOWED = ['api.example.com', '**.deep.example.net']
@@ -146,5 +146,63 @@ describe('where the answer is an address that leads nowhere', () => {
     world.gateway.setAnswering(answering({ config: { denied: 'zero' }, names }))
     world.send(WEB, question({ name: Array.from({ length: 120 }, () => 'x').join('.') }))
     expect(looks).toBe(9)
+  })
+})
+
+describe('a source that no known container holds', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  const NAME = 'own.example.com'
+  const unknown = { ...asker('unknown', ['common']), isUnknown: true }
+  const names = namesOf({ common: ['api.example.com'], web: [NAME] })
+  const by = (who: typeof unknown) =>
+    answering({ config: { denied: 'nxdomain' }, names, askers: { [WEB]: who } })
+
+  function start(): TestGateway {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const world = new TestGateway(by(unknown))
+    world.says([a(NAME, '192.0.2.1')], { name: NAME })
+    return world
+  }
+
+  test('is answered by the rights of the container that it turns out to be', async () => {
+    const world = start()
+    const answered = await world.ask(WEB, { name: NAME })
+    await vi.advanceTimersByTimeAsync(500)
+    expect(answered.messages).toEqual([])
+    world.gateway.setAnswering(by({ ...asker('web', ['common', 'web']), isUnknown: false }))
+    await vi.advanceTimersByTimeAsync(50)
+    await turns()
+    expect(answered.addresses).toEqual(['192.0.2.1'])
+    expect(world.outcomes).toEqual(['answered'])
+  })
+
+  test('waits for a second, once, and only for what is denied', async () => {
+    const world = start()
+    const first = await world.ask(WEB, { name: NAME })
+    await vi.advanceTimersByTimeAsync(900)
+    expect(first.messages).toEqual([])
+    world.says([a('api.example.com', '192.0.2.1')], { name: 'api.example.com' })
+    expect((await world.ask(WEB, { name: 'api.example.com' })).addresses).toEqual(['192.0.2.1'])
+    await vi.advanceTimersByTimeAsync(200)
+    expect(first.rcode).toBe('NXDOMAIN')
+    expect((await world.ask(WEB, { name: NAME })).rcode).toBe('NXDOMAIN')
+    expect(vi.getTimerCount()).toBe(0)
+    await vi.advanceTimersByTimeAsync(60_000)
+    // The address may be another container's by now.
+    const later = await world.ask(WEB, { name: NAME })
+    expect(later.messages).toEqual([])
+    await vi.advanceTimersByTimeAsync(1_100)
+    expect([later.rcode, later.messages.length]).toEqual(['NXDOMAIN', 1])
+  })
+
+  test('takes no more of the gateway than a thousand questions', async () => {
+    const world = start()
+    for (let id = 0; id < 1_100; id++) world.send(WEB, question({ name: NAME, id }))
+    expect(vi.getTimerCount()).toBe(1_000)
+    expect(world.outcomes).toHaveLength(100)
+    await vi.advanceTimersByTimeAsync(1_100)
+    expect(world.outcomes).toHaveLength(1_100)
+    expect(vi.getTimerCount()).toBe(0)
   })
 })
