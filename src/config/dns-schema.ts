@@ -31,9 +31,11 @@ export const dnsSchema = z
       .describe(
         'Name servers that the gateway asks: `address`, `address:port`, `[v6]:port`, or DNS over TLS as `tls://address#name` and `tls://address:port#name`, with the name in the certificate. Empty: those that the host uses.',
       ),
-    denied: oneOf('refused', 'nxdomain', 'zero')
-      .prefault('refused')
-      .describe('What the gateway answers for a name that is not allowed; `zero`: 0.0.0.0 and ::.'),
+    denied: oneOf('nxdomain', 'refused', 'zero')
+      .prefault('nxdomain')
+      .describe(
+        'What the gateway answers for a name that is not allowed, with an Extended DNS Error that says so. `nxdomain`: resolvers go on to the next domain of their search list. `refused`: some stop there. `zero`: 0.0.0.0 and ::, but NXDOMAIN for an allowed name with further labels behind it.',
+      ),
     log: oneOf('denied', 'all', 'none')
       .prefault('denied')
       .describe('Questions to the gateway that are logged.'),

@@ -33,7 +33,7 @@ export interface GatewayConfig {
   /** Whom the gateway asks; empty: the host's servers. */
   readonly upstreams: readonly UpstreamServer[]
   /** What a forbidden name gets; `zero`: 0.0.0.0 and ::. */
-  readonly denied: 'refused' | 'nxdomain' | 'zero'
+  readonly denied: 'nxdomain' | 'refused' | 'zero'
   readonly log: 'denied' | 'all' | 'none'
   /** How long an answer may wait for the kernel before it is withheld. */
   readonly maxHoldMs: number

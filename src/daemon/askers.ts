@@ -55,7 +55,8 @@ export function answeringOf(
       for (const address of endpoints.flatMap(({ addresses }) => addresses))
         askers.set(address, common(name, shares(id, address)))
   const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
-  const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
+  const unknown =
+    rights?.unknown === 'deny' ? undefined : { ...common('unknown'), isUnknown: rights !== undefined }
   return {
     config: config.dns,
     names: namesOf(policies),

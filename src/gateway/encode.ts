@@ -1,6 +1,6 @@
 import type { BadQuery, Query } from './query.ts'
 import type { Reply, ResourceRecord } from './reply.ts'
-import { RCODE, TYPE } from './types.ts'
+import { EXTENDED_ERROR, RCODE, TYPE } from './types.ts'
 
 /** No datagram of ours is fragmented on the way. */
 const MOST_UDP_BYTES = 1232
@@ -12,33 +12,46 @@ export interface EncodeOptions {
   readonly isUdp: boolean
   /** What records' TTLs become. */
   readonly ttlOf: (ttlSeconds: number) => number
+  /** Told to clients that know extended DNS. */
+  readonly why?: ExtendedError | undefined
+}
+
+/** Why an answer is what it is. */
+export interface ExtendedError {
+  readonly code: number
+  /** For people, short: it has to fit any datagram. */
+  readonly text: string
 }
 
 const scratch = Buffer.allocUnsafe(MOST_TCP_BYTES)
 
-/** The message that answers a query. What does not fit into a datagram is left out, and the client is told to come by TCP. */
-export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf }: EncodeOptions): Buffer {
+/**
+ * The message that answers a query. What does not fit into a datagram is left out, and the client is told to come by TCP. The first records are in it all the same, aliases before
+ * what they lead to, since some clients know no TCP.
+ */
+export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf, why }: EncodeOptions): Buffer {
   const most = isUdp ? Math.min(query.maxBytes, MOST_UDP_BYTES) : MOST_TCP_BYTES
-  const end = most - (query.edns ? OPT_BYTES : 0)
-  const writer = new Writer(query, end)
+  const writer = new Writer(query, most, why)
   let fits = true
   for (const record of reply.answers) fits &&= writer.record(record, ttlOf(record.ttlSeconds))
   const answers = writer.records
   const dnssec = query.edns?.dnssecOk ?? false
   for (const record of reply.authority)
     if (fits && (dnssec || record.type === TYPE.SOA)) fits = writer.record(record, ttlOf(record.ttlSeconds))
-  if (!fits) return writer.finish({ rcode: reply.rcode, answers: 0, authority: 0, isCut: true })
+  const isCut = !fits || reply.isCut
   return writer.finish({
     rcode: reply.rcode,
     answers,
     authority: writer.records - answers,
-    authenticated: reply.authenticated,
+    isCut,
+    // Whoever checked it saw all of it.
+    authenticated: reply.authenticated && !isCut,
   })
 }
 
 /** An answer without records. */
-export const encodeError = (query: Query, rcode: number): Buffer =>
-  new Writer(query, MOST_UDP_BYTES).finish({ rcode, answers: 0, authority: 0 })
+export const encodeError = (query: Query, rcode: number, why?: ExtendedError): Buffer =>
+  new Writer(query, MOST_UDP_BYTES, why).finish({ rcode, answers: 0, authority: 0 })
 
 /** To what is no question. */
 export function encodeBad({ query, rcode }: BadQuery): Buffer {
@@ -51,22 +64,43 @@ export function encodeBad({ query, rcode }: BadQuery): Buffer {
   return message
 }
 
-const NO_DATA = { answers: [], authority: [], authenticated: false, ttlSeconds: undefined } as const
+const NO_DATA = {
+  answers: [],
+  authority: [],
+  authenticated: false,
+  ttlSeconds: undefined,
+  isCut: false,
+} as const
 export const REFUSED: Reply = { rcode: RCODE.refused, ...NO_DATA }
 export const NXDOMAIN: Reply = { rcode: RCODE.nxDomain, ...NO_DATA }
 export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
+
+const NO_OPTIONS = Buffer.alloc(0)
+
+function extendedError({ code, text }: ExtendedError): Buffer {
+  const words = Buffer.from(text)
+  const head = Buffer.allocUnsafe(6)
+  head.writeUInt16BE(EXTENDED_ERROR.option, 0)
+  head.writeUInt16BE(2 + words.length, 2)
+  head.writeUInt16BE(code, 4)
+  return Buffer.concat([head, words])
+}
 
 /** Writes into one buffer that all share, and hands out a copy. */
 class Writer {
   records = 0
   #at: number
+  /** Where records have to end: the options come behind them. */
+  readonly #end: number
   /** Where names stand that later ones may point to, but for the question's. */
   #places: Map<string, number> | undefined
 
   constructor(
     private readonly query: Query,
-    private readonly end: number,
+    most: number,
+    private readonly why?: ExtendedError,
   ) {
+    this.#end = most - (query.edns ? OPT_BYTES : 0)
     this.#at = 12 + query.asked.length
     query.asked.copy(scratch, 12)
   }
@@ -75,7 +109,7 @@ class Writer {
   record({ owner, type, data, target }: ResourceRecord, ttlSeconds: number): boolean {
     const pointer = owner === this.query.name ? 12 : this.#places?.get(owner)
     const ownerBytes = pointer === undefined ? owner.length : 2
-    if (this.#at + ownerBytes + 10 + data.length > this.end) return false
+    if (this.#at + ownerBytes + 10 + data.length > this.#end) return false
     if (pointer === undefined) {
       this.#remember(owner, this.#at)
       scratch.write(owner, this.#at, 'latin1')
@@ -100,7 +134,6 @@ class Writer {
     readonly authenticated?: boolean
   }): Buffer {
     const { query } = this
-    if (header.isCut) this.#at = 12 + query.asked.length
     scratch.writeUInt16BE(query.id, 0)
     scratch.writeUInt16BE(
       0x8080 |
@@ -120,8 +153,12 @@ class Writer {
       scratch.writeUInt16BE(TYPE.OPT, this.#at + 1)
       scratch.writeUInt16BE(MOST_UDP_BYTES, this.#at + 3)
       scratch.writeUInt32BE(query.edns.dnssecOk ? 0x8000 : 0, this.#at + 5)
-      scratch.writeUInt16BE(0, this.#at + 9)
-      this.#at += OPT_BYTES
+      const error = this.why ? extendedError(this.why) : NO_OPTIONS
+      // It gives way to records (RFC 8914): a client that is sent to TCP for it would gain nothing.
+      const options = this.#at + error.length <= this.#end ? error : NO_OPTIONS
+      scratch.writeUInt16BE(options.length, this.#at + 9)
+      options.copy(scratch, this.#at + OPT_BYTES)
+      this.#at += OPT_BYTES + options.length
     }
     const message = Buffer.allocUnsafe(this.#at)
     scratch.copy(message, 0, 0, this.#at)

@@ -4,16 +4,18 @@ import type { Grant, NameTable } from '../policy/name-table.ts'
 import { MalformedMessage } from '../resolve/message-reader.ts'
 import { forwardedOf, isAskable, type Forwarded } from './askable.ts'
 import { Cache, type Cached } from './cache.ts'
-import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
+import { denialOf, WHY } from './denial.ts'
+import { encodeBad, encodeError, encodeReply } from './encode.ts'
 import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
+import { Newcomers } from './newcomers.ts'
 import { isBad, readQuery, type Query } from './query.ts'
 import { QueryRates } from './rate.ts'
-import { readReply, type Reply, type ResourceRecord } from './reply.ts'
+import { readReply, type Reply } from './reply.ts'
 import { targetsOf } from './targets.ts'
 import { RCODE, TYPE, typeName } from './types.ts'
-import { isCut } from './upstream-message.ts'
+import { answersIn, isCut } from './upstream-message.ts'
 
 export interface Upstream {
   /** `done` is called once, now or later, with the answer, or with why there is none. */
@@ -38,6 +40,10 @@ const LONGEST_NEGATIVE_MS = 300_000
 /** An absence that does not say for how long. */
 const PLAIN_NEGATIVE_MS = 5_000
 
+/** A denial that waits is looked at again so often. */
+const POSTPONED_MS = 50
+const MOST_POSTPONED = 1_000
+
 /** `joined`: it may share its way through the kernel with others. */
 export type Respond = (message: Buffer, joined: boolean) => void
 
@@ -45,7 +51,7 @@ export type Respond = (message: Buffer, joined: boolean) => void
 interface Ask {
   readonly query: Query
   readonly asker: Asker
-  readonly source: string
+  readonly source: Address
   readonly name: string | undefined
   readonly grants: readonly Grant[]
   /** The name is in no list: the answer to an earlier question led to it. */
@@ -73,6 +79,9 @@ export class Gateway {
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
   readonly #holds = new Holds()
+  readonly #newcomers = new Newcomers()
+  /** Denials that wait until it is known to whom. */
+  #postponed = 0
   readonly cache = new Cache()
   /** Who waits for which answer of an upstream: who asks the same waits for the same one. */
   readonly #asked = new Map<string, Waiting[]>()
@@ -137,40 +146,66 @@ export class Gateway {
       report('malformed')
       return true
     }
+    this.#decide(query, asker, source, isUdp, startedMs, respond)
+    return true
+  }
+
+  #decide(
+    query: Query,
+    asker: Asker,
+    source: Address,
+    isUdp: boolean,
+    startedMs: number,
+    respond: Respond,
+  ): void {
     const name = query.dotted
     const { names } = this.#answering
-    const listed = name === undefined ? NOBODY : ownOf(asker, names.match(name))
-    // Another container may have the address by now: what it learned is compared with whose lists hold.
-    const grants =
-      listed.length > 0 || name === undefined
-        ? listed
-        : ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
-    const isLearned = grants !== listed
+    const { grants, isLearned } = name === undefined ? NOTHING : this.#grantsOf(asker, source, name)
     const ask: Ask = { query, asker, source, name, grants, isLearned, names, isUdp, startedMs, respond }
-    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#deny(ask)
+    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#denyInTime(ask)
     else if (isAskable(query.type, asker, isLearned)) this.#answer(ask)
     else this.#leaveEmpty(ask)
-    return true
+  }
+
+  /** Who is not known yet may be so in a moment, and be allowed more. */
+  #denyInTime(ask: Ask): void {
+    const { query, asker, source, isUdp, startedMs, respond } = ask
+    const mayWait = asker.isUnknown === true && this.#postponed < MOST_POSTPONED
+    if (!mayWait || !this.#newcomers.isNew(source, performance.now())) return this.#deny(ask)
+    this.#postponed++
+    setTimeout(() => {
+      this.#postponed--
+      try {
+        const now = this.#answering.askerOf(source)
+        if (now) this.#decide(query, now, source, isUdp, startedMs, respond)
+        else this.#deny(ask)
+      } catch (error) {
+        this.#onFault(error)
+      }
+    }, POSTPONED_MS)
+  }
+
+  #grantsOf(asker: Asker, source: Address, name: string): Pick<Ask, 'grants' | 'isLearned'> {
+    const listed = ownOf(asker, this.#answering.names.match(name))
+    if (listed.length > 0) return { grants: listed, isLearned: false }
+    // Another container may have the address by now: what it learned is compared with whose lists hold.
+    const learned = ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
+    return { grants: learned, isLearned: learned.length > 0 }
   }
 
   /** The name is allowed and the type is not. Any error would be taken for one of the name: that it has no such record is what clients cope with. */
   #leaveEmpty(ask: Ask): void {
     // An answer to ANY is a sample of what a server has at hand: it is of no use, and large.
-    respondTo(ask, encodeError(ask.query, ask.query.type === TYPE.ANY ? RCODE.notImp : RCODE.noError))
+    const rcode = ask.query.type === TYPE.ANY ? RCODE.notImp : RCODE.noError
+    respondTo(ask, encodeError(ask.query, rcode, WHY.type))
     this.#tell(ask, 'denied')
   }
 
   #deny(ask: Ask): void {
-    const { query } = ask
-    const { denied } = this.#answering.config
-    const zero = denied === 'zero' ? zeroOf(query) : undefined
-    respondTo(
-      ask,
-      encodeReply(query, zero ?? (denied === 'refused' ? REFUSED : NXDOMAIN), {
-        isUdp: ask.isUdp,
-        ttlOf: (ttl) => ttl,
-      }),
-    )
+    const { query, asker, source, isUdp } = ask
+    const isAllowed = (name: string): boolean => this.#grantsOf(asker, source, name).grants.length > 0
+    const { reply, why } = denialOf(query, this.#answering.config.denied, asker, isAllowed)
+    respondTo(ask, encodeReply(query, reply, { isUdp, ttlOf: (ttl) => ttl, why }))
     this.#tell(ask, 'denied')
   }
 
@@ -251,35 +286,31 @@ export class Gateway {
       ageSeconds === Number.POSITIVE_INFINITY
         ? STALE_TTL_SECONDS
         : Math.max(0, this.#heldTtl(ttl) - ageSeconds)
-    const given = addressesOf(reply, ttlOf)
-    this.#learn(ask, reply, ttlOf)
-    // Of what does not fit a datagram is told nothing, so nothing has to be held: the client comes by TCP.
-    if (ask.isUdp && given.length > FEW_ADDRESSES) {
-      const message = encodeReply(ask.query, reply, { isUdp: true, ttlOf })
-      if (isCut(message)) {
-        respondTo(ask, message)
-        return this.#tell(ask, outcome)
-      }
-    }
+    // What does not fit a datagram is not told, so it has not to be held: who wants it comes by TCP.
+    const all = addressesOf(reply, ttlOf)
+    const part = ask.isUdp && all.length > FEW_ADDRESSES ? firstOf(reply, ask.query, ttlOf) : reply
+    const given = part === reply ? all : addressesOf(part, ttlOf)
+    this.#learn(ask, part, ttlOf)
     const as = ask.grants.map((grant) => grant.as)
     const { refused, done, isFull } =
       given.length > 0
         ? this.#admission.admit(as, given, ask.asker.name)
         : { refused: NONE, done: undefined, isFull: false }
     if (isFull) {
-      respondTo(ask, encodeError(ask.query, RCODE.servFail))
+      respondTo(ask, encodeError(ask.query, RCODE.servFail, WHY.crowded))
       return this.#tell(ask, 'crowded')
     }
-    const told = refused.size === 0 ? reply : without(refused, reply)
+    const told = refused.size === 0 ? part : without(refused, part)
+    const why = refused.size === 0 ? undefined : WHY.leftOut
     const send = (held: boolean): void => {
-      respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf }))
+      respondTo(ask, encodeReply(ask.query, told, { isUdp: ask.isUdp, ttlOf, why }))
       this.#tell(ask, reply.rcode === RCODE.servFail ? 'failed' : outcome, held)
     }
     if (!done) return send(false)
     this.#holds.wait(done, this.#answering.config.maxHoldMs, (isHeld) => {
       try {
         if (isHeld) return send(true)
-        respondTo(ask, encodeError(ask.query, RCODE.servFail))
+        respondTo(ask, encodeError(ask.query, RCODE.servFail, WHY.withheld))
         this.#tell(ask, 'withheld', true)
       } catch (error) {
         this.#onFault(error)
@@ -323,8 +354,15 @@ const without = (refused: ReadonlySet<Address>, reply: Reply): Reply => ({
 /** So many fit any datagram but the smallest. */
 const FEW_ADDRESSES = 20
 
+/** As much of a reply as a datagram tells. */
+function firstOf(reply: Reply, query: Query, ttlOf: (ttl: number) => number): Reply {
+  const message = encodeReply(query, reply, { isUdp: true, ttlOf })
+  if (!isCut(message)) return reply
+  return { ...reply, answers: reply.answers.slice(0, answersIn(message)), authority: [], isCut: true }
+}
+
 const NONE: ReadonlySet<Address> = new Set()
-const NOBODY: readonly Grant[] = []
+const NOTHING: Pick<Ask, 'grants' | 'isLearned'> = { grants: [], isLearned: false }
 
 const UNIT_SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const
 const perSecond = ({ config: { ratePerContainer: rate } }: Answering): number =>
@@ -347,19 +385,4 @@ function addressesOf({ answers }: Reply, ttlOf: (ttl: number) => number): GivenA
   for (const { addresses, ttlSeconds } of answers)
     for (const address of addresses) given.push({ address, ttlMs: ttlOf(ttlSeconds) * 1000 })
   return given
-}
-
-/** An address that leads nowhere, for clients that take an error for a reason to ask somebody else. */
-function zeroOf({ name, type }: Query): Reply {
-  const bytes = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : undefined
-  if (bytes === undefined) return EMPTY
-  const record: ResourceRecord = {
-    owner: name,
-    type,
-    ttlSeconds: 60,
-    data: Buffer.alloc(bytes),
-    addresses: [],
-    target: undefined,
-  }
-  return { ...EMPTY, answers: [record] }
 }

@@ -12,6 +12,8 @@ export interface Asker {
   readonly anyName: boolean
   /** Its sockets are those of this host's kernel, which takes messages apart that were joined on the way to it. */
   readonly sharesKernel: boolean
+  /** No known container holds its address, and one that does might have other rights. */
+  readonly isUnknown?: boolean
 }
 
 /** What the gateway answers by: replaced whole when the policy, or who is who, changes. */

@@ -27,6 +27,8 @@ export interface Reply {
   readonly authority: readonly ResourceRecord[]
   /** How long it holds: of a negative one as its SOA says, undefined where nothing says it. */
   readonly ttlSeconds: number | undefined
+  /** These are the first of its records, as many as a datagram holds. */
+  readonly isCut: boolean
 }
 
 const CLASS_IN = 1
@@ -65,6 +67,7 @@ export function readReply(message: Buffer, name: string, type: number): Reply {
     answers,
     authority: isNegative(rcode, answers, type) ? authority : [],
     ttlSeconds: lifetime(rcode, answers, authority, type),
+    isCut: false,
   }
 }
 

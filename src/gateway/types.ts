@@ -31,3 +31,12 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 export const typeName = (type: number): string => NAMES.get(type) ?? 'other'
 
 export const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const
+
+/** Extended DNS Errors (RFC 8914) say why an answer is what it is. */
+export const EXTENDED_ERROR = {
+  option: 15,
+  other: 0,
+  forgedAnswer: 4,
+  blocked: 15,
+  notSupported: 21,
+} as const

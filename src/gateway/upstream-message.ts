@@ -98,3 +98,4 @@ export function hasCapitals(sent: Buffer): boolean {
 
 export const isCut = (message: Buffer): boolean => (message.readUInt16BE(2) & 0x0200) !== 0
 export const rcodeOf = (message: Buffer): number => message.readUInt16BE(2) & 0x000f
+export const answersIn = (message: Buffer): number => message.readUInt16BE(6)

@@ -1,14 +1,17 @@
 import type { Address, Family } from '../net/types.ts'
 import type { Lookup } from './model.ts'
 
+type Outcome = 'addresses' | 'empty' | 'failed'
+
 /** How one family of a name fared. */
 export class FamilyRecord {
   readonly family: Family
-  /** It brought an address at some time, perhaps in an earlier process. */
+  /** It brought an address at some time, perhaps in an earlier process, and has not been withdrawn since. */
   everAnswered = false
-  /** The last outcome was an answer with addresses. */
-  succeeded = false
-  asked = false
+  /** Of the last look-up; undefined: there was none. */
+  outcome: Outcome | undefined
+  /** The last look-up found no address of this family while the name had some of the other: a later answer of the other one confirms it. */
+  seemsWithdrawn = false
   lastSuccessMs: number | undefined
   /** Why the last look-up brought nothing. */
   error: string | undefined
@@ -19,21 +22,34 @@ export class FamilyRecord {
     this.family = family
   }
 
-  /** Did the last look-up fail a family that is known to have addresses? */
-  get stale(): boolean {
-    return this.everAnswered && !this.succeeded
+  get asked(): boolean {
+    return this.outcome !== undefined
   }
 
-  book(lookup: Lookup, nowMs: number): void {
-    this.asked = true
-    this.succeeded = lookup.kind === 'addresses' && lookup.records.length > 0
-    if (this.succeeded) {
+  book(lookup: Lookup, nowMs: number, other: FamilyRecord): void {
+    this.outcome = outcomeOf(lookup)
+    this.seemsWithdrawn = this.outcome === 'empty' && other.outcome === 'addresses'
+    if (this.outcome === 'addresses') {
       this.everAnswered = true
       this.lastSuccessMs = nowMs
       this.error = undefined
-    } else {
-      const type = this.family === 4 ? 'A' : 'AAAA'
-      this.error = `${type}: ${'detail' in lookup ? lookup.detail : 'the answer has no address'}`
+      return
     }
+    // A name that has no address at all any more may be a zone that is broken: neither family counts as withdrawn.
+    other.seemsWithdrawn &&= this.outcome !== 'empty'
+    const type = this.family === 4 ? 'A' : 'AAAA'
+    this.error = `${type}: ${'detail' in lookup ? lookup.detail : 'the answer has no address'}`
   }
+
+  /** Do we live on old answers of a family that is known to have addresses? That it has none, beside addresses of the other, is an answer. */
+  isStaleBeside(other: FamilyRecord): boolean {
+    if (!this.everAnswered || this.outcome === 'addresses') return false
+    return this.outcome !== 'empty' || other.outcome !== 'addresses'
+  }
+}
+
+function outcomeOf(lookup: Lookup): Outcome {
+  if (lookup.kind === 'empty') return 'empty'
+  if (lookup.kind !== 'addresses') return 'failed'
+  return lookup.records.length > 0 ? 'addresses' : 'empty'
 }

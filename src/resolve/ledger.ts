@@ -26,8 +26,8 @@ const NOTHING: readonly HeldAddress[] = []
 
 /**
  * The live addresses of every configured name: the union of its answers over time. An address leaves for one reason only, a later
- * answer without it after its time is up (or its name's removal from the config); no failure takes anything away. Pure: time is an
- * argument, epoch milliseconds.
+ * answer without it after its time is up (or its name's removal from the config); no failure takes anything away. That a name has no address of one
+ * family is such an answer where it has some of the other; that it has none at all is a failure. Pure: time is an argument, epoch milliseconds.
  */
 export class Ledger {
   #limits: LedgerLimits

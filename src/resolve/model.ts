@@ -31,7 +31,7 @@ export interface HeldAddress {
   readonly expiresAtMs: number
 }
 
-/** fresh: the last look-up of every family that ever answered succeeded; stale: living on old answers; failing: nothing known at all. */
+/** fresh: the last look-up of every family that ever answered succeeded, or said that it has none beside addresses of the other one; stale: living on old answers; failing: nothing known at all. */
 export type NameState = 'fresh' | 'stale' | 'failing'
 
 export interface NameStatus {

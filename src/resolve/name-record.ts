@@ -23,6 +23,8 @@ const MOVED_MS = 1_000
 /** A name that answers with ever new refused addresses shall not fill the memory. */
 const MAX_REFUSED_REMEMBERED = 256
 
+const NONE: ReadonlySet<Address> = new Set()
+
 /** Everything known of one name. Times are epoch ms. */
 export class NameRecord {
   readonly #name: Hostname
@@ -57,7 +59,7 @@ export class NameRecord {
   get state(): NameState {
     if (this.isPattern) return 'fresh'
     if (this.#held.size === 0) return 'failing'
-    return this.#families[4].stale || this.#families[6].stale ? 'stale' : 'fresh'
+    return FAMILIES.some((family) => this.#isStale(family)) ? 'stale' : 'fresh'
   }
 
   held(): readonly HeldAddress[] {
@@ -94,6 +96,8 @@ export class NameRecord {
     limits: LedgerLimits,
   ): RecordResult {
     const familyRecord = this.#families[family]
+    const otherFamily = family === 4 ? 6 : 4
+    const otherRecord = this.#families[otherFamily]
     const records = lookup.kind === 'addresses' ? lookup.records : []
     const answered = new Set<Address>()
     const refused = new Set<Address>()
@@ -125,11 +129,16 @@ export class NameRecord {
       answered.add(address)
     }
     // An answer of nothing but refused addresses is no news of the name: whoever gave it takes nothing away with it.
-    familyRecord.book(answered.size === 0 && refused.size > 0 ? ALL_REFUSED : lookup, nowMs)
+    familyRecord.book(answered.size === 0 && refused.size > 0 ? ALL_REFUSED : lookup, nowMs, otherRecord)
     if (records.length > 0) familyRecord.refused = [...refused]
     const told = { refused: [...refused], refusedNow: this.#rememberRefused(refused) }
     if (answered.size === 0) return this.#result(told)
     const removed = this.#removeExpired(family, answered, nowMs, limits)
+    if (otherRecord.seemsWithdrawn) {
+      removed.push(...this.#removeExpired(otherFamily, NONE, nowMs, limits))
+      // From now on it is a name that has addresses of one family only.
+      if (this.#rooms[otherFamily].size === 0) otherRecord.everAnswered = false
+    }
     const evicted = this.#makeRoom(family, answered, fresh.length, nowMs, limits)
     const room = Math.max(0, limits.maxAddressesPerName - this.#rooms[family].size)
     const added = fresh.slice(0, room)
@@ -234,7 +243,9 @@ export class NameRecord {
   status(): NameStatus {
     const { 4: four, 6: six } = this.#families
     const nothing = this.#held.size === 0
-    const errors = [four, six].filter((family) => nothing || family.stale).map(({ error }) => error)
+    const errors = FAMILIES.filter((family) => nothing || this.#isStale(family)).map(
+      (family) => this.#families[family].error,
+    )
     const refused = [...four.refused, ...six.refused]
     const known = errors.filter((error) => error !== undefined)
     const successes = [four.lastSuccessMs, six.lastSuccessMs].filter((ms) => ms !== undefined)
@@ -295,6 +306,10 @@ export class NameRecord {
       }
     }
     return restored
+  }
+
+  #isStale(family: Family): boolean {
+    return this.#families[family].isStaleBeside(this.#families[family === 4 ? 6 : 4])
   }
 
   /** What may be held today; `private` only where an entry lets it. */

@@ -94,6 +94,47 @@ describe('a look-up that fails keeps the last good addresses', () => {
   })
 })
 
+describe('a family that DNS withdraws closes, the other one goes on, and the name is fresh', () => {
+  test.each([
+    ['polled', false, false],
+    ['asked by containers', true, false],
+    ['over a restart', false, true],
+  ])('%s', async (_, gateway, restarts) => {
+    const network = `both-${gateway}-${restarts}`
+    await lab().network(network, { ipv6: true })
+    const from = await inside(lab(), { network })
+    await lab().inet.dns({ 'both.example': { a: ['203.0.113.78'], aaaa: ['2001:db8:f::78'], ttl: 1 } })
+    const config = `dns: { gateway: ${gateway} }\n${policy('both.example')}`
+    const daemon = await guard(lab(), { config })
+    const six = '[2001:db8:f::78]'
+    await lab().waitFor('both are open', async () =>
+      (await Promise.all([reaches(from, '203.0.113.78'), reaches(from, six)])).every(Boolean),
+    )
+    const page = (family: 4 | 6) => fetchPage(from, 'http://both.example/', { family, timeoutMs: 2000 })
+    if (gateway) expect((await page(4)).code).toBe(0)
+    await lab().inet.dns({ 'both.example': { aaaa: ['2001:db8:f::78'], ttl: 1 } })
+    if (restarts) {
+      await daemon.term()
+      await guard(lab(), { config })
+    }
+    await lab().waitFor('IPv4 is closed', async () => !(await reaches(from, '203.0.113.78')), 20_000)
+    expect(await reaches(from, six)).toBe(true)
+    if (gateway) expect([(await page(4)).code, (await page(6)).code]).toEqual([6, 0])
+    const metrics = await scrape(lab())
+    expect([metrics.value('names', { state: 'fresh' }), metrics.value('names', { state: 'stale' })]).toEqual([
+      1, 0,
+    ])
+    // That IPv6 goes as well is no answer: it stays.
+    await lab().inet.dns({ 'both.example': {} })
+    await lab().waitFor(
+      'it is stale',
+      async () => (await scrape(lab())).value('names', { state: 'stale' }) === 1,
+    )
+    await sleep(5000)
+    expect(await reaches(from, six)).toBe(true)
+  })
+})
+
 test('more than a thousand addresses come by TCP', async () => {
   const from = await inside(lab())
   const many = Array.from({ length: 1010 }, (_, n) => `198.18.${40 + (n >> 8)}.${n & 255}`)

@@ -46,7 +46,7 @@ test('every step is as it should be, in plain text, and nothing stays', { timeou
     /payments +may: adyen +reaches adyen .*OK/,
     /500 packets sent, 0 got out/,
     /rotating\.photos\.example.* 0 failed; \d+ addresses met .*OK/,
-    /c2VjcmV0.*REFUSED; 0 questions got out .*OK/,
+    /c2VjcmV0.*Blocked; 0 questions got out .*OK/,
     /^ {2}embargod 0\.1\.0: healthy/m,
     /^ {2}denied: shop_api/m,
     /^ {2}embargod_drift_repairs_total\{.*\} [1-9]/m,

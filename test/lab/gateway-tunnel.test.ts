@@ -77,7 +77,7 @@ test.skipIf(!canTunnel)(
     const from = await client()
     await lab().waitFor('the gateway answers', async () => {
       const { stdout } = await from.exec(['dig', '+tries=1', '+time=1', 'forbidden.example'])
-      return stdout.includes('REFUSED')
+      return stdout.includes('EDE: 15 (Blocked)')
     })
     await lab().inet.forget()
     for (const server of ['', SERVER]) expect(await tunnels(from, server), server).toBe(false)

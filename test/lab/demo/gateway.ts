@@ -22,14 +22,14 @@ export async function gateway({ host, lab, screen, shop, web }: Scene): Promise<
     'rotating.photos.example': { turns: TURNS.map((address) => ({ a: [address], ttl: 1 })) },
     'photos.example': { a: [STRAY] },
   })
-  await screen.step('reload, until a question for a forbidden name is refused', async () => {
+  await screen.step('reload, until embargod answers a question for a forbidden name', async () => {
     await host.addConfig('gateway', CONFIG)
     const beganMs = performance.now()
     const { exitCode, stderr } = await host.embargod('reload')
     if (exitCode !== 0) throw new Error(stderr)
     await lab.waitFor('the gateway answers', async () => {
       const { stdout } = await web.exec(['dig', '+tries=1', '+time=1', 'forbidden.example'])
-      return stdout.includes('status: REFUSED')
+      return stdout.includes('EDE: 15 (Blocked)')
     })
     return { ok: true, back: 'containers ask embargod', tookMs: performance.now() - beganMs }
   })
@@ -66,8 +66,8 @@ export async function gateway({ host, lab, screen, shop, web }: Scene): Promise<
       'c2VjcmV0.evil.example',
       `@${INET.otherDns}`,
     ])
-    const status = /status: (\w+)/.exec(stdout)?.[1] ?? 'no answer'
+    const status = /EDE: 15 \((Blocked)\)/.exec(stdout)?.[1] ?? 'not blocked'
     const out = (await lab.inet.queries()).filter(({ name }) => /evil/i.test(name)).length
-    return { ok: status === 'REFUSED' && out === 0, back: `${status}; ${count(out, 'question')} got out` }
+    return { ok: status === 'Blocked' && out === 0, back: `${status}; ${count(out, 'question')} got out` }
   })
 }

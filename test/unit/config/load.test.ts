@@ -41,7 +41,7 @@ describe('an accepted config', () => {
         ratePerContainer: { count: 200, per: 'second' },
         gateway: false,
         upstreams: [],
-        denied: 'refused',
+        denied: 'nxdomain',
         log: 'denied',
         maxHoldMs: 100,
         minTtlMs: 0,

@@ -106,7 +106,7 @@ describe('keys and values', () => {
       'dns: { upstreams: [9.9.9.9, "tls://9.9.9.9"] }\n',
       'embargod.yaml:1:29: "tls://9.9.9.9" lacks the name in the certificate: write tls://9.9.9.9#dns.example.com',
     ],
-    ['dns: { denied: servfail }\n', 'embargod.yaml:1:16: dns.denied must be refused or nxdomain or zero'],
+    ['dns: { denied: servfail }\n', 'embargod.yaml:1:16: dns.denied must be nxdomain or refused or zero'],
     ['dns: { log: some }\n', 'embargod.yaml:1:13: dns.log must be denied or all or none'],
     ['dns: { maxHold: 0s }\n', 'embargod.yaml:1:17: 0s is out of bounds: from 1ms to 5s'],
     ['dns: { maxHold: 5001ms }\n', 'embargod.yaml:1:17: 5001ms is out of bounds: from 1ms to 5s'],

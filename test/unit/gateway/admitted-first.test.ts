@@ -16,6 +16,8 @@ const GRANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'c.example.com': '*.example.com',
   },
 }
+/** Beyond what a datagram holds, with and without options. */
+const MORE_THAN_FIT = Array.from({ length: 100 }, (_, at) => a('cdn.example.net', `198.51.100.${at}`, 20))
 /** No name may lead there. */
 const REFUSED = '169.254.169.254'
 
@@ -33,7 +35,7 @@ type Step =
   | {
       readonly kind: 'say'
       readonly which: number
-      readonly what: 'addresses' | 'absence' | 'failure' | 'garbage'
+      readonly what: 'addresses' | 'many' | 'absence' | 'failure' | 'garbage'
     }
   | { readonly kind: 'hold'; readonly which: number; readonly succeeds: boolean }
   | { readonly kind: 'forget' }
@@ -59,6 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       what: fc.constantFrom(
         'addresses' as const,
         'addresses' as const,
+        'many' as const,
         'absence' as const,
         'failure' as const,
         'garbage' as const,
@@ -166,6 +169,7 @@ async function play(steps: readonly Step[]): Promise<number> {
           [
             cname(name, 'cdn.example.net', 30),
             a('cdn.example.net', last, 20),
+            ...(what === 'many' ? MORE_THAN_FIT : []),
             a('cdn.example.net', REFUSED, 20),
           ],
           {

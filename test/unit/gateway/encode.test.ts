@@ -153,14 +153,28 @@ describe('what is too large', () => {
     expect(whole.length).toBe(bytesOf(fits, edns !== undefined))
     expect(decode(whole)).toMatchObject({ flag_tc: false })
     expect(decode(whole).answers).toHaveLength(fits)
-    const cut = answered(many(fits + 1), { asking })
-    expect(cut.length).toBe(bytesOf(0, edns !== undefined))
+    const cut = answered(many(fits + 1), { asking, telling: { flags: 0x1a0 } })
+    expect(cut.length).toBe(bytesOf(fits, edns !== undefined))
     expect(decode(cut)).toMatchObject({
       flag_tc: true,
-      answers: [],
+      flag_ad: false,
       authorities: [],
       questions: [{ name: NAME }],
     })
+    expect(recordsOf(cut)).toEqual(
+      recordsOf(answered(many(fits + 1), { asking, isUdp: false })).slice(0, fits),
+    )
+  })
+
+  test('has the aliases first, whole, and then as many addresses as fit', () => {
+    const [one, two] = ['b'.repeat(60), 'c'.repeat(60)].map((label) => `${label}.example.net`)
+    const addresses = many(40).map((record) => ({ ...record, name: two! }))
+    const message = answered([...addresses, cname(one!, two!), cname(NAME, one!)])
+    const { flag_tc: isCut } = decode(message) as { flag_tc?: boolean }
+    const types = recordsOf(message).map(({ type }) => type)
+    expect([isCut, types.slice(0, 3)]).toEqual([true, ['CNAME', 'CNAME', 'A']])
+    expect(types.length).toBeGreaterThan(15)
+    expect(message.length).toBeGreaterThan(512 - 16)
   })
 
   test('is whole over TCP', () => {

@@ -239,11 +239,22 @@ describe('an answer of very many addresses', () => {
     expect(world.admitted).toMatchObject([{ addresses: { length: 256 } }])
   })
 
-  test('is booked for nobody whom a datagram does not tell of it', async () => {
+  test('is booked as far as a datagram tells of it', async () => {
     const world = new TestGateway()
     world.says(many(100))
-    const { messages, addresses } = await world.ask(WEB, { edns: 1232 })
-    expect([(messages[0]?.[2] ?? 0) & 2, addresses, world.admitted]).toEqual([2, [], []])
+    const held = deferred()
+    world.kernel = () => ({ refused: new Set(['192.0.0.1' as never]), done: held.promise })
+    const answered = await world.ask(WEB, { edns: 1232 })
+    expect(answered.messages).toEqual([])
+    held.resolve()
+    await turns()
+    expect((answered.messages[0]?.[2] ?? 0) & 2).toBe(2)
+    // It is told of as many as fit, which the kernel holds then, but for one that was refused.
+    const [booked] = world.admitted
+    expect(booked?.addresses).toHaveLength(74)
+    expect(answered.addresses).toEqual(booked?.addresses.filter((address) => address !== '192.0.0.1'))
+    world.admitted.length = 0
+    world.kernel = refusing()
     world.says(
       many(30).map((one) => ({ ...one, name: 'b.example.com' })),
       { name: 'b.example.com' },
@@ -385,6 +396,21 @@ describe('an absence', () => {
     world.says([ADDRESS])
     expect((await world.ask(WEB)).addresses).toEqual(['192.0.2.1'])
   })
+})
+
+test('a family that is withdrawn is empty for who asks, also when no upstream answers any more', async () => {
+  const world = new TestGateway()
+  world.says([ADDRESS])
+  await world.ask(WEB)
+  world.nowMs += 60_000
+  world.says([])
+  expect((await world.ask(WEB)).addresses).toEqual([])
+  world.nowMs += 5_000
+  world.upstream = () => Promise.reject(new Error('silence'))
+  const answered = await world.ask(WEB)
+  expect([answered.rcode, answered.addresses]).toEqual(['NOERROR', []])
+  expect(world.outcomes).toEqual(['answered', 'answered', 'stale'])
+  expect(world.admitted).toHaveLength(1)
 })
 
 describe('an upstream that fails', () => {
@@ -613,8 +639,9 @@ test('an answer that is too large for a datagram is whole over TCP, and admitted
   )
   const byUdp = world.send(WEB, question({ type: 'AAAA' }))
   await turns()
-  expect(decode(byUdp.messages[0] ?? Buffer.alloc(0))).toMatchObject({ flag_tc: true, answers: [] })
+  expect(decode(byUdp.messages[0] ?? Buffer.alloc(0))).toMatchObject({ flag_tc: true })
+  expect(byUdp.addresses).toHaveLength(17)
   const byTcp = world.send(WEB, question({ type: 'AAAA' }), false)
   expect(byTcp.addresses).toHaveLength(100)
-  expect(world.admitted).toHaveLength(1)
+  expect(world.admitted).toMatchObject([{ addresses: byUdp.addresses }, { addresses: byTcp.addresses }])
 })

@@ -31,6 +31,8 @@ const FAILURES: Lookup[] = [
   })),
 ]
 
+const EMPTY: Lookup[] = [{ kind: 'empty' }, answer([])]
+
 function ledgerOf(uses: Record<string, NameUse> = { [api]: PUBLIC_USE }, limits = LIMITS): Ledger {
   const ledger = new Ledger({ limits, classify, parseAddress })
   ledger.configure(new Map(Object.entries(uses) as [Hostname, NameUse][]))
@@ -105,13 +107,15 @@ describe('an address', () => {
     const step = fc.record({
       afterMs: fc.nat(20 * MINUTE),
       family: fc.constantFrom<Family>(4, 6),
-      failure: fc.option(fc.constantFrom(...FAILURES)),
+      failure: fc.option(fc.constantFrom(...FAILURES, ...EMPTY, ...EMPTY)),
       members: fc.subarray([1, 2, 3, 4, 5]),
       ttlMs: fc.constantFrom(0, MINUTE, 60 * MINUTE),
     })
+    let withdrawn = 0
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
         const ledger = ledgerOf()
+        const told: { family: Family; kind: 'addresses' | 'empty' | 'failed' }[] = []
         let nowMs = T0
         for (const { afterMs, family, failure, members, ttlMs } of steps) {
           nowMs += afterMs
@@ -124,14 +128,19 @@ describe('an address', () => {
             )
           const answered = lookup.kind === 'addresses' ? lookup.records.map(({ address }) => address) : []
           const { removed, added } = book(ledger, lookup, nowMs, family)
+          const hasOnlyThis = isWithdrawn(told, family === 4 ? 6 : 4)
           for (const held of before) {
             const mayGo =
               answered.length > 0 &&
-              held.family === family &&
+              (held.family === family || hasOnlyThis) &&
               nowMs >= held.expiresAtMs &&
               !answered.includes(held.address)
             expect(removed.includes(held.address)).toBe(mayGo)
+            if (mayGo && held.family !== family) withdrawn++
           }
+          const kind =
+            answered.length > 0 ? 'addresses' : 'detail' in lookup ? ('failed' as const) : ('empty' as const)
+          told.push({ family, kind })
           expect(heldBy(ledger).toSorted()).toEqual(
             [
               ...before.map(({ address }) => address).filter((address) => !removed.includes(address)),
@@ -144,6 +153,98 @@ describe('an address', () => {
       }),
       { numRuns: 200 },
     )
+    expect(withdrawn).toBeGreaterThan(20)
+  })
+
+  /** Its last look-up was empty, at a moment when the other family had addresses, and the other one was not empty since. */
+  function isWithdrawn(
+    told: readonly { readonly family: Family; readonly kind: string }[],
+    family: Family,
+  ): boolean {
+    const at = told.findLastIndex((one) => one.family === family)
+    if (told[at]?.kind !== 'empty') return false
+    const before = told.slice(0, at).findLast((one) => one.family !== family)
+    return (
+      before?.kind === 'addresses' &&
+      told.slice(at).every((one) => one.family === family || one.kind !== 'empty')
+    )
+  }
+})
+
+describe('a family that DNS withdraws', () => {
+  const both = () => {
+    const ledger = ledgerOf()
+    book(ledger, answer(['198.51.100.1']), T0)
+    book(ledger, answer(['2001:db8::1']), T0, 6)
+    return ledger
+  }
+  const FAILED: Lookup[] = [
+    { kind: 'nxdomain', detail: '' },
+    { kind: 'servfail', detail: '' },
+    { kind: 'timeout', detail: '' },
+  ]
+
+  test.each([
+    [4, 6, '2001:db8::1'],
+    [6, 4, '198.51.100.1'],
+  ] as const)('%d ages out like any address, and the name is fresh all the time', (gone, stays, left) => {
+    for (const order of [
+      [gone, stays],
+      [stays, gone],
+    ] as const) {
+      const ledger = both()
+      for (let minute = 1; minute <= 13; minute++)
+        for (const family of order) {
+          const lookup: Lookup = family === gone ? { kind: 'empty' } : answer([left])
+          const result = book(ledger, lookup, T0 + minute * MINUTE, family)
+          expect(result).toMatchObject({ state: 'fresh', transition: undefined })
+          if (minute < 11) expect(heldBy(ledger)).toHaveLength(2)
+        }
+      expect(heldBy(ledger)).toEqual([left])
+      expect(ledger.status(api)).toMatchObject({ state: 'fresh', lastError: undefined })
+      // It is a name of one family now: what becomes of the other is no news.
+      expect(book(ledger, { kind: 'timeout', detail: '' }, T0 + 14 * MINUTE, gone).state).toBe('fresh')
+      expect(book(ledger, answer([left]), T0 + 15 * MINUTE, stays).state).toBe('fresh')
+    }
+  })
+
+  test('goes after a restart too', () => {
+    const next = ledgerOf()
+    next.restore(JSON.parse(JSON.stringify(both().snapshot())), T0 + 20 * MINUTE)
+    for (const minute of [20, 21]) {
+      book(next, { kind: 'empty' }, T0 + minute * MINUTE, 4)
+      book(next, answer(['2001:db8::1']), T0 + minute * MINUTE, 6)
+      expect(next.state(api)).toBe('fresh')
+    }
+    book(next, answer(['2001:db8::1']), T0 + 22 * MINUTE, 6)
+    expect(heldBy(next)).toEqual(['2001:db8::1'])
+  })
+
+  test.each(FAILED)('is none by a failed look-up: %j', (failure) => {
+    const ledger = both()
+    for (let minute = 1; minute <= 60; minute++) {
+      book(ledger, failure, T0 + minute * MINUTE, 4)
+      expect(book(ledger, answer(['2001:db8::1']), T0 + minute * MINUTE, 6).state).toBe('stale')
+    }
+    expect(heldBy(ledger)).toContain('198.51.100.1')
+  })
+
+  test('is none when both are empty at once, in whatever order that is told, and the first good answer takes nothing away', () => {
+    for (const order of [
+      [4, 6],
+      [6, 4],
+    ] as const) {
+      const ledger = both()
+      for (const minute of [20, 21, 22])
+        for (const family of order) book(ledger, { kind: 'empty' }, T0 + minute * MINUTE, family)
+      expect(ledger.status(api)).toMatchObject({
+        state: 'stale',
+        lastError: expect.stringContaining('no address'),
+      })
+      expect(heldBy(ledger)).toHaveLength(2)
+      book(ledger, answer(['2001:db8::2']), T0 + 23 * MINUTE, 6)
+      expect(heldBy(ledger)).toContain('198.51.100.1')
+    }
   })
 })
 
