@@ -58,7 +58,7 @@ export function defineAllow(program: Command, action: Action<AllowArgs>, bind: B
       'embargod allow --list',
       'embargod allow --revoke api.github.com:443',
     ],
-    { 0: 'done', 2: 'bad entry', 5: 'the daemon is not running' },
+    { 0: 'done', 1: 'the daemon does not answer', 2: 'bad entry', 5: 'the daemon is not running' },
   )
 }
 

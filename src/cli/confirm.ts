@@ -27,6 +27,6 @@ export function defineConfirm(program: Command, action: Action<NoArgs>, bind: Bi
     .action(() => bind(action, {}))
   explainUse(command, ['embargod confirm'], {
     0: 'the configuration stays',
-    1: 'nothing is on trial, or the daemon is not running',
+    1: 'nothing is on trial, or the daemon is not running or does not answer',
   })
 }
