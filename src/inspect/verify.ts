@@ -9,21 +9,19 @@ import { createDrivers } from '../host/drivers.ts'
 import { askEngine } from '../host/engine-once.ts'
 import { HostView } from '../host/host-view.ts'
 import { dockerSocketOf } from '../host/look-up.ts'
-import { cidrContains } from '../net/cidr.ts'
-import { FAMILIES, familyOf, type Address } from '../net/types.ts'
+import { FAMILIES } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
-import type { Finding, Place, Trial } from '../proof/model.ts'
+import type { Finding, Trial } from '../proof/model.ts'
 import { placesUpTo, surveyPlaces, type Untried } from '../proof/places.ts'
 import { prove } from '../proof/prove.ts'
 import { BACKSTOP_MISSING, resultsOf } from '../proof/results.ts'
-import { allowedTarget, forbiddenTarget, nobodysTarget, type Judge } from '../proof/targets.ts'
 import { bridgedFramesAreJudged, WAYS } from '../proof/ways.ts'
 import type { Run } from '../system/exec.ts'
 import { decideInterfaces, type GuardChoice } from '../workloads/guarded.ts'
-import type { Inventory } from '../workloads/model.ts'
-import { judge, type KernelView } from './judge.ts'
-import { rememberSets, type RememberedSets } from './remembered-sets.ts'
-import { hookOf, readChains } from './ruleset.ts'
+import type { KernelView } from './judge.ts'
+import { trialOf } from './kernel-trials.ts'
+import { rememberSets } from './remembered-sets.ts'
+import { hookOf } from './ruleset.ts'
 
 /** Proves on the live host, with packets of its own, that the forbidden is stopped by each guard and the allowed gets through. */
 export const verifyAction =
@@ -139,51 +137,6 @@ const skip = (network: string, what: string, why: string): Finding => ({
   skipped: true,
   problem: undefined,
 })
-
-interface Setting {
-  readonly inventory: Inventory
-  readonly host: HostView
-  readonly kernel: KernelView
-  readonly sets: RememberedSets
-}
-
-async function trialOf(setting: Setting, place: Place, source: Address): Promise<Trial> {
-  const { inventory, host, kernel, sets } = setting
-  const family = familyOf(source)
-  const verdictOf = judgeFrom(setting, place)
-  const forbidden = (await forbiddenTarget(family, verdictOf)) ?? nobodysTarget(family)
-  const allowed = await allowedTarget(
-    family,
-    {
-      chains: readChains(kernel.rules[family]),
-      elementsOf: sets.elementsOf,
-      leaves: (address) =>
-        !host.isHostAddress(address) &&
-        !inventory.networks.some(({ subnets }) => subnets.some((subnet) => cidrContains(subnet, address))),
-    },
-    verdictOf,
-  )
-  return { place, family, source, forbidden, allowed }
-}
-
-function judgeFrom({ inventory, host, kernel, sets }: Setting, place: Place): Judge {
-  const found = inventory.networks.find(({ bridge }) => bridge === place.bridge)
-  if (!found) throw new Error(`the network ${place.network} is gone`)
-  const network = { ...found, ipv6: place.sources.some((source) => familyOf(source) === 6) }
-  // The source is nobody's, so it is in no set, and what the sets are asked is the same for all networks.
-  const way = { network, bridge: place.bridge, addresses: undefined, routes: FAMILIES }
-  return (target) =>
-    judge(
-      {
-        source: { kind: 'bridge', name: network.name, ways: [way] },
-        ...target,
-        kernel,
-        networks: inventory.networks,
-        isHostAddress: host.isHostAddress,
-      },
-      sets,
-    )
-}
 
 function tell(io: Io, findings: readonly Finding[], passed: boolean): void {
   const paint = (code: number, text: string): string => (io.color ? `\u001B[${code}m${text}\u001B[0m` : text)
