@@ -13,8 +13,11 @@ export interface Patience {
   readonly answerMs: number
 }
 
-/** A command answers within three seconds when the daemon does not, and to read the kernel takes most of the third. */
-const PATIENCE: Patience = { takenMs: 2_000, silenceMs: 3_000, answerMs: 120_000 }
+/**
+ * A command answers within three seconds when the daemon does not, and to read the kernel takes most of the third. One that took the request may
+ * be busy with a list of 100,000 names: to give it up too early would call a change failed that is made.
+ */
+const PATIENCE: Patience = { takenMs: 2_000, silenceMs: 5_000, answerMs: 120_000 }
 
 export interface CallOptions {
   /** Runtime directory of the daemon. */
