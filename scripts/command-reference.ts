@@ -38,6 +38,9 @@ export function renderCommandReference(): string {
     'Misuse of the command line ends with 64, any other failure with 1. Commands that ask the daemon do so over a unix socket that only',
     'root can reach; the daemon is the one of the same network namespace. Colour is for terminals only, and `NO_COLOR` turns it off.',
     '',
+    'Where the daemon does not answer, commands say so after two seconds. `status`, `plan`, `explain` and `verify` then tell what the kernel',
+    'and the saved state say, and end as they do without a daemon; the others end with 1, and the daemon will not do later what they asked.',
+    '',
     ...sections,
   ].join('\n')
 }

@@ -10,7 +10,7 @@ import { statusAction } from './cli/status.ts'
 import { hostConfigEnv } from './config/env.ts'
 import { callDaemon } from './control/client.ts'
 import type { CallDaemon } from './control/client.ts'
-import { ControlError } from './control/error.ts'
+import { ControlError, DOES_NOT_ANSWER } from './control/error.ts'
 import { runtimeDirectory } from './control/place.ts'
 import type { StatusReport } from './control/status.ts'
 import { runAction } from './daemon/run.ts'
@@ -41,6 +41,7 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
       environment,
       pid,
       signals,
+      ask,
       runtimeDirectory: directory,
       removeAll: async (state) => (await removeAll(run, state)).failures,
     }),
@@ -48,9 +49,10 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
     plan: privileged(planAction(ask, run)),
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
-      fromHost: (config) =>
-        statusAlone(config, run, Date.now()).catch((cause: unknown) => {
-          throw new ControlError('the daemon is not running', EXIT.notRunning, { cause })
+      fromHost: (config, why) =>
+        statusAlone(config, why, run, Date.now()).catch((cause: unknown) => {
+          const said = why === 'not-running' ? 'the daemon is not running' : DOES_NOT_ANSWER
+          throw new ControlError(said, EXIT.notRunning, { cause })
         }),
       now: Date.now,
     }),

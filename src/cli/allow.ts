@@ -60,7 +60,7 @@ export function defineAllow(program: Command, action: Action<AllowArgs>, bind: B
     ],
     {
       0: 'done',
-      1: 'it is noted, and the kernel does not hold it yet: the daemon goes on trying',
+      1: 'the daemon does not answer, or has noted it and goes on trying: the kernel does not hold it yet',
       2: 'bad entry',
       5: 'the daemon is not running',
     },

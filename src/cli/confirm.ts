@@ -27,6 +27,6 @@ export function defineConfirm(program: Command, action: Action<NoArgs>, bind: Bi
     .action(() => bind(action, {}))
   explainUse(command, ['embargod confirm'], {
     0: 'the configuration stays',
-    1: 'nothing is on trial, the daemon is not running, or the kernel does not hold it yet',
+    1: 'nothing is on trial, the daemon is not running or does not answer, or the kernel does not hold it yet',
   })
 }

@@ -47,7 +47,7 @@ export function defineReload(program: Command, action: Action<ConfirmArgs>, bind
     )
   explainUse(command, ['embargod reload', 'embargod reload --confirm 60s'], {
     0: 'the new configuration is in force',
-    1: 'the daemon is not running, or the kernel did not take it',
+    1: 'the daemon is not running or does not answer, or the kernel did not take it',
     2: 'bad configuration; the one before stays in force',
   })
 }

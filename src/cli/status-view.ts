@@ -37,7 +37,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
 
 function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): string {
   const { config, docker, backend } = report
-  const state = report.daemon === 'running' ? report.health : 'not running'
+  const state = report.daemon === 'running' ? report.health : report.daemon.replace('-', ' ')
   const code = state === 'healthy' ? 32 : state === 'degraded' ? 33 : 31
   const process = [
     report.pid === undefined ? '' : `pid ${report.pid}`,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { StatusReport } from '../control/status.ts'
+import { SilentDaemonError } from '../control/error.ts'
+import type { StatusReport, WithoutDaemon } from '../control/status.ts'
 import { jsonText } from '../observe/sanitise.ts'
 import { configOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfigArgs } from './command.ts'
@@ -10,19 +11,24 @@ export interface StatusArgs extends ConfigArgs {
 }
 
 export interface StatusSources {
-  /** The daemon's own report; undefined when none runs. */
+  /** The daemon's own report; undefined when none runs; rejects with SilentDaemonError when it does not answer. */
   readonly fromDaemon: () => Promise<StatusReport | undefined>
   /** What kernel and state directory tell when no daemon does. */
-  readonly fromHost: (config: string) => Promise<StatusReport>
+  readonly fromHost: (config: string, why: WithoutDaemon) => Promise<StatusReport>
   readonly now: () => number
 }
 
 export const statusAction =
   (sources: StatusSources): Action<StatusArgs> =>
   async ({ json, config }, io) => {
-    const report = (await sources.fromDaemon()) ?? (await sources.fromHost(config))
+    const answer = await sources.fromDaemon().catch((error: unknown): WithoutDaemon => {
+      if (error instanceof SilentDaemonError) return 'not-answering'
+      throw error
+    })
+    const report =
+      typeof answer === 'object' ? answer : await sources.fromHost(config, answer ?? 'not-running')
     io.stdout.write(json ? jsonText(report) : renderStatus(report, { nowMs: sources.now(), color: io.color }))
-    if (report.daemon === 'not-running') return EXIT.notRunning
+    if (report.daemon !== 'running') return EXIT.notRunning
     return report.health === 'healthy' ? EXIT.ok : EXIT.degraded
   }
 
@@ -38,6 +44,6 @@ export function defineStatus(program: Command, action: Action<StatusArgs>, bind:
   explainUse(command, ['embargod status', "embargod status --json | jq '.unprotected[].reason'"], {
     0: 'healthy',
     4: 'degraded',
-    5: 'the daemon is not running; what kernel and state directory tell is shown',
+    5: 'the daemon is not running or does not answer; what kernel and state directory tell is shown',
   })
 }

@@ -1,13 +1,28 @@
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type ClientRequest } from 'node:http'
 import * as z from 'zod'
-import { ControlError } from './error.ts'
+import { ControlError, SilentDaemonError } from './error.ts'
 import { socketPath } from './place.ts'
+
+/** How long a command waits, in milliseconds. */
+export interface Patience {
+  /** Until the daemon takes the request. */
+  readonly takenMs: number
+  /** Between two signs of life of a daemon that is at work on the request. */
+  readonly silenceMs: number
+  /** For the answer, however alive the daemon is. */
+  readonly answerMs: number
+}
+
+/**
+ * A command answers within three seconds when the daemon does not, and to read the kernel takes most of the third. One that took the request may
+ * be busy with a list of 100,000 names: to give it up too early would call a change failed that is made.
+ */
+const PATIENCE: Patience = { takenMs: 2_000, silenceMs: 5_000, answerMs: 120_000 }
 
 export interface CallOptions {
   /** Runtime directory of the daemon. */
   readonly directory: string
-  /** Milliseconds without a byte from the daemon; default two minutes. */
-  readonly timeoutMs?: number
+  readonly patience?: Partial<Patience>
   readonly signal?: AbortSignal
 }
 
@@ -19,8 +34,8 @@ const envelope = z.union([
 ])
 
 /**
- * Asks the daemon of this network namespace. Undefined when none runs; rejects with {@link ControlError} when it refuses,
- * does not answer in time, or may not be asked by us. `T` is what the handler of that name promises.
+ * Asks the daemon of this network namespace. Undefined when none runs; rejects with {@link SilentDaemonError} when it gives no sign of life, and
+ * with {@link ControlError} when it refuses, is not done in time, or may not be asked by us. `T` is what the handler of that name promises.
  */
 export async function callDaemon<T>(
   name: string,
@@ -35,6 +50,8 @@ export async function callDaemon<T>(
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined
     if (code === 'EACCES') throw new ControlError('only root may talk to the daemon', 1, { cause: error })
+    // So many callers wait to be accepted already that the kernel takes no more.
+    if (code === 'EAGAIN') throw new SilentDaemonError(false)
     if (error instanceof ControlError) throw error
     throw new ControlError('the daemon broke off the conversation', 1, { cause: error })
   }
@@ -44,6 +61,10 @@ export async function callDaemon<T>(
   return answer.data.result as T
 }
 
+/**
+ * The kernel connects us to a process that is stopped, too, and keeps for it what we send. So the body is sent when the daemon says that it
+ * takes it ("100 Continue"): what was refused for want of an answer must not be carried out an hour later, when the process goes on.
+ */
 function post(socket: string, path: string, body: string, options: CallOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
@@ -52,7 +73,11 @@ function post(socket: string, path: string, body: string, options: CallOptions):
         path,
         method: 'POST',
         agent: false,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        headers: {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+          expect: '100-continue',
+        },
         ...(options.signal ? { signal: options.signal } : {}),
       },
       (response) => {
@@ -62,14 +87,54 @@ function post(socket: string, path: string, body: string, options: CallOptions):
         response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
       },
     )
-    const timeoutMs = options.timeoutMs ?? 120_000
-    request.setTimeout(timeoutMs, () => {
-      request.destroy(
-        new ControlError(`the daemon did not answer within ${Math.round(timeoutMs / 1000)} s`, 1),
-      )
-    })
+    giveUpWhenSilent(request, { ...PATIENCE, ...options.patience })
+    request.once('continue', () => request.end(body))
     request.once('error', reject)
-    request.end(body)
+    request.flushHeaders()
+  })
+}
+
+/** Ends a request whose daemon shows no sign of life. */
+function giveUpWhenSilent(request: ClientRequest, { takenMs, silenceMs, answerMs }: Patience): void {
+  let signs = 0
+  let taken = false
+  let timer: NodeJS.Timeout | undefined
+  const expectSignWithin = (ms: number): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      const before = signs
+      // Where we ourselves were kept from running, a sign of life may lie in the socket, unread.
+      setImmediate(() => {
+        if (signs === before) request.destroy(new SilentDaemonError(taken))
+      })
+    }, ms)
+  }
+  const noteSign = (): void => {
+    signs += 1
+    expectSignWithin(silenceMs)
+  }
+  const limit = setTimeout(() => {
+    request.destroy(
+      new ControlError(`the daemon is at work on it and was not done within ${answerMs / 1000} s`, 1),
+    )
+  }, answerMs)
+  expectSignWithin(takenMs)
+  request.once('continue', () => {
+    taken = true
+    signs += 1
+    // A daemon of a version that gives no further signs until it is done: only the limit holds for it.
+    clearTimeout(timer)
+  })
+  request.on('information', ({ statusCode }) => {
+    if (statusCode !== 100) noteSign()
+  })
+  request.once('response', (response) => {
+    noteSign()
+    response.on('data', noteSign)
+  })
+  request.once('close', () => {
+    clearTimeout(timer)
+    clearTimeout(limit)
   })
 }
 

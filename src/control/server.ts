@@ -10,10 +10,13 @@ export type ControlHandler = (body: unknown, signal: AbortSignal) => Promise<unk
 export type ControlHandlers = Readonly<Record<string, ControlHandler>>
 
 const MAX_BODY_BYTES = 1024 * 1024
+/** The client gives up a daemon that shows no sign of life for some seconds. */
+const SIGN_OF_LIFE_MS = 500
 
 /**
  * The daemon's ear: `POST /<name>` with a JSON body over a unix socket that only our user can reach.
- * Answers `{"result": …}`, or `{"error": {"message", "exitCode"}}` with a status of 400 and more.
+ * Answers `{"result": …}`, or `{"error": {"message", "exitCode"}}` with a status of 400 and more. Until then "102 Processing" says again and
+ * again that the daemon lives and is at work on it.
  */
 export class ControlServer {
   readonly #server: Server
@@ -74,20 +77,30 @@ async function converse(
   handlers: ControlHandlers,
 ): Promise<void> {
   const gone = new AbortController()
-  response.once('close', () => gone.abort())
+  const signs = setInterval(() => showLife(response), SIGN_OF_LIFE_MS)
+  response.once('close', () => {
+    clearInterval(signs)
+    gone.abort()
+  })
+  showLife(response)
   const name = (request.url ?? '').slice(1)
   const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined
   try {
     if (request.method !== 'POST') return reply(response, 405, failure('only POST', 64))
-    if (handler === undefined) return reply(response, 404, failure(`this daemon does not know "${name}"`, 64))
+    // First the whole request: who still writes it when we close reads no answer.
     const text = await readBody(request)
     if (text === undefined) return reply(response, 413, failure('the request is larger than 1 MiB', 64))
+    if (handler === undefined) return reply(response, 404, failure(`this daemon does not know "${name}"`, 64))
     const result = await handler(parseBody(text), gone.signal)
     reply(response, 200, { result: result ?? null })
   } catch (error) {
     if (error instanceof ControlError) return reply(response, 422, failure(error.message, error.exitCode))
     reply(response, 500, failure(error instanceof Error ? error.message : String(error), 1))
   }
+}
+
+function showLife(response: ServerResponse): void {
+  if (!response.headersSent && !response.destroyed) response.writeProcessing()
 }
 
 const failure = (message: string, exitCode: number): object => ({ error: { message, exitCode } })

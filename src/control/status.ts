@@ -4,10 +4,13 @@ import type { ResolverInUse } from '../workloads/resolvers.ts'
 import type { StrayRoute } from '../policy/stray-routes.ts'
 import type { StrayDns } from '../workloads/stray-dns.ts'
 
+/** Why the daemon itself says nothing. */
+export type WithoutDaemon = 'not-running' | 'not-answering'
+
 /** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
 export interface StatusReport {
-  /** `running` comes from the daemon; `not-running` is put together from the kernel and the state directory. */
-  readonly daemon: 'running' | 'not-running'
+  /** `running` comes from the daemon; the others are put together from the kernel and the state directory. */
+  readonly daemon: 'running' | WithoutDaemon
   readonly health: 'healthy' | 'degraded'
   /** Why it is degraded, in sentences. */
   readonly problems: readonly string[]

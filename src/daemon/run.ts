@@ -3,6 +3,8 @@ import type { Action } from '../cli/command.ts'
 import type { RunArgs } from '../cli/run.ts'
 import { EXIT } from '../cli/command.ts'
 import { formatProblem } from '../config/problem.ts'
+import type { CallDaemon } from '../control/client.ts'
+import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { createLogger } from '../observe/logger.ts'
 import { BackstopDriver, renderBackstop } from '../nftables/backstop.ts'
 import { DEFAULT_MARK } from '../config/model.ts'
@@ -10,7 +12,7 @@ import type { Signals } from '../signals.ts'
 import { checkPrivileges } from '../system/capabilities.ts'
 import { run } from '../system/exec.ts'
 import { inheritedSockets } from '../system/inherited-sockets.ts'
-import { acquireLock } from '../system/lock.ts'
+import { acquireLock, AlreadyRunningError } from '../system/lock.ts'
 import { createServiceManager } from '../system/systemd.ts'
 import { NoConfigError } from './config-holder.ts'
 import { Daemon } from './daemon.ts'
@@ -20,6 +22,8 @@ export interface RunSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
   readonly signals: Signals
+  /** Asks a daemon that runs already. */
+  readonly ask: CallDaemon
   readonly runtimeDirectory: string
   /** Takes away everything of ours and the closed guard in this directory; resolves to what could not be removed. */
   readonly removeAll: (stateDirectory: string) => Promise<readonly string[]>
@@ -31,7 +35,11 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
     const missing = await checkPrivileges()
     for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
     if (missing.some(({ required }) => required)) return EXIT.failed
-    const lock = await acquireLock()
+    const lock = await acquireLock().catch(async (error: unknown) => {
+      if (!(error instanceof AlreadyRunningError)) throw error
+      const silent = await isSilent(surroundings.ask).catch(() => false)
+      throw silent ? new Error(HOLDS_LOCK) : error
+    })
     const log = createLogger({ level: 'info', pretty: io.isTTY, color: io.color })
     const service = createServiceManager({
       run,

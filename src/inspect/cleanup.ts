@@ -7,6 +7,7 @@ import type { CleanupArgs } from '../cli/cleanup.ts'
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
+import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
 import { HELD_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
@@ -21,18 +22,18 @@ import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 const STOP_MS = 30_000
 const DEFAULT_STATE = '/var/lib/embargod'
 
+const DOES_NOT_STOP = 'the daemon does not stop'
+const RUNS = 'the daemon is running and would put everything back: stop it first, or say --stop'
+
 /** Takes away everything of ours and nothing else. Holds the daemon's lock, so that none starts meanwhile. */
 export const cleanupAction =
   (ask: CallDaemon, run: Run): Action<CleanupArgs> =>
   async ({ stop, config }, io) => {
-    if (stop) await ask('stop')
-    const lock = await lockWithin(stop ? STOP_MS : 0)
+    const hears = stop ? !(await isSilent(ask, 'stop')) : undefined
+    const lock = await lockWithin(hears ? STOP_MS : 0)
     if (!lock) {
-      io.stderr.write(
-        stop
-          ? 'embargod: the daemon does not stop\n'
-          : 'embargod: the daemon is running and would put everything back: stop it first, or say --stop\n',
-      )
+      const silent = hears === undefined ? await isSilent(ask) : !hears
+      io.stderr.write(`embargod: ${silent ? HOLDS_LOCK : stop ? DOES_NOT_STOP : RUNS}\n`)
       return EXIT.failed
     }
     try {

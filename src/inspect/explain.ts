@@ -2,6 +2,7 @@ import type { Action, Io } from '../cli/command.ts'
 import { EXIT } from '../cli/command.ts'
 import type { ExplainArgs } from '../cli/explain.ts'
 import type { CallDaemon } from '../control/client.ts'
+import { askUnlessSilent } from '../control/silence.ts'
 import type { AnswersAnswer } from '../control/protocol.ts'
 import { askEngine } from '../host/engine-once.ts'
 import { createDrivers } from '../host/drivers.ts'
@@ -31,8 +32,9 @@ const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp', 'gre', 'esp', 'ah'
 
 /** Would it pass, and which rule decides? */
 export const explainAction =
-  (ask: CallDaemon, run: Run, engineAt: typeof askEngine = askEngine): Action<ExplainArgs> =>
+  (daemon: CallDaemon, run: Run, engineAt: typeof askEngine = askEngine): Action<ExplainArgs> =>
   async (args, io) => {
+    const { ask } = askUnlessSilent(daemon, io.stderr)
     const { host, protocol: said } = args.destination
     const protocol = PROTOCOLS.find((one) => one === (said ?? 'tcp'))
     if (!protocol) return complain(io, `${said}: no protocol that is known here (${PROTOCOLS.join(', ')})`)

@@ -40,8 +40,10 @@ export interface JudgeInput {
   readonly isHostAddress: (address: Address) => boolean
 }
 
+export type AskSets = Pick<HostDrivers['ipset'], 'holding'>
+
 /** Follows the packet through the kernel's rules and sets, and through what the engine itself forbids behind them. */
-export async function judge(input: JudgeInput, ipset: HostDrivers['ipset']): Promise<Judgement> {
+export async function judge(input: JudgeInput, ipset: AskSets): Promise<Judgement> {
   const { source, destination } = input
   const say = (allowed: boolean, because: string, walk?: Trace): Judgement => ({
     address: destination,
@@ -92,7 +94,7 @@ export async function judgeOnHost(
     readonly class: number
     readonly rules: SavedFamilies
   },
-  ipset: HostDrivers['ipset'],
+  ipset: AskSets,
 ): Promise<Judgement> {
   const { destination, protocol, port } = input
   const saved = input.rules[familyOf(destination)]
@@ -165,7 +167,7 @@ const backstopDrops = ({ kernel }: JudgeInput, { bridge }: Way): boolean =>
 const markOf = (bindings: SavedBindings | undefined, from: Address | undefined): number =>
   (from !== undefined && bindings && marksByAddress(bindings).get(from)) || 0
 
-function follow(input: JudgeInput, way: Way, chain: string, ipset: HostDrivers['ipset']): Promise<Trace> {
+function follow(input: JudgeInput, way: Way, chain: string, ipset: AskSets): Promise<Trace> {
   const { destination, protocol, port, kernel } = input
   const from = way.addresses?.find((one) => familyOf(one) === familyOf(destination))
   const mark = markOf(kernel.bindings, from)
@@ -179,7 +181,7 @@ async function walk(
   packet: Packet,
   from: Address | undefined,
   saved: Saved,
-  ipset: HostDrivers['ipset'],
+  ipset: AskSets,
 ): Promise<Trace> {
   const { destination, protocol, port } = packet
   const chains = readChains(saved)

@@ -3,6 +3,7 @@ import { EXIT } from '../cli/command.ts'
 import type { PlanArgs } from '../cli/plan.ts'
 import { formatProblem } from '../config/problem.ts'
 import type { CallDaemon } from '../control/client.ts'
+import { askUnlessSilent } from '../control/silence.ts'
 import type { PlanAnswer } from '../control/protocol.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { planChange } from '../host/plan-change.ts'
@@ -14,7 +15,9 @@ import type { Run } from '../system/exec.ts'
 export const planAction =
   (ask: CallDaemon, run: Run): Action<PlanArgs> =>
   async ({ config, json }, io) => {
-    const answer = (await ask<PlanAnswer>('plan', { config })) ?? (await planAlone(config, run))
+    const answer =
+      (await askUnlessSilent(ask, io.stderr).ask<PlanAnswer>('plan', { config })) ??
+      (await planAlone(config, run))
     if (answer.problems.length > 0 && answer.changes === undefined) {
       for (const problem of answer.problems) io.stderr.write(`${formatProblem(problem)}\n`)
       return EXIT.badConfig

@@ -10,9 +10,15 @@ export function wordsOf(text: string, key: string | undefined): string {
   return key !== undefined && comment !== undefined ? comment.replace(/ \[[^\]]*\]$/, '') : text
 }
 
+/** A verify follows many packets through the same rules. */
+const understood = new WeakMap<Saved, ReadonlyMap<string, readonly TraceRule[]>>()
+
 /** Our chains of the filter table, understood. */
-export function readChains(saved: Saved): Map<string, TraceRule[]> {
-  const chains = new Map<string, TraceRule[]>()
+export function readChains(saved: Saved): ReadonlyMap<string, readonly TraceRule[]> {
+  const known = understood.get(saved)
+  if (known) return known
+  const chains = new Map<string, readonly TraceRule[]>()
+  understood.set(saved, chains)
   for (const [name, chain] of saved.tables.get('filter')?.chains ?? []) {
     if (!name.startsWith(CHAIN_PREFIX)) continue
     chains.set(

@@ -1,4 +1,5 @@
-import type { StatusReport } from '../control/status.ts'
+import { ALONE } from '../control/silence.ts'
+import type { StatusReport, WithoutDaemon } from '../control/status.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { readStanding } from '../host/standing.ts'
 import { FAMILIES } from '../net/types.ts'
@@ -8,8 +9,18 @@ import type { Run } from '../system/exec.ts'
 import { statusReport, unprotectedOf } from '../host/report.ts'
 import { hookOf } from './ruleset.ts'
 
+const WHY: Readonly<Record<WithoutDaemon, string>> = {
+  'not-running': 'the daemon is not running: nothing is looked up, repaired or counted',
+  'not-answering': ALONE,
+}
+
 /** What kernel, engine and state directory tell while no daemon does. Counters are the kernel's own. */
-export async function statusAlone(configFile: string, run: Run, nowMs: number): Promise<StatusReport> {
+export async function statusAlone(
+  configFile: string,
+  why: WithoutDaemon,
+  run: Run,
+  nowMs: number,
+): Promise<StatusReport> {
   const standing = await readStanding(configFile, run, nowMs)
   const { config, policies, ledger, host, generation, temporary } = standing
   const drivers = createDrivers(run)
@@ -43,10 +54,7 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     dns: undefined,
   }
   const report = statusReport(view, unprotectedOf(view), {
-    problems: [
-      'the daemon is not running: nothing is looked up, repaired or counted',
-      ...host.resolverProblems,
-    ],
+    problems: [WHY[why], ...host.resolverProblems],
     pid: undefined,
     startedAtMs: undefined,
     config: {
@@ -61,5 +69,5 @@ export async function statusAlone(configFile: string, run: Run, nowMs: number): 
     lastReconcile: undefined,
     lastVerified: undefined,
   })
-  return { ...report, daemon: 'not-running' }
+  return { ...report, daemon: why }
 }

@@ -38,8 +38,10 @@ export interface Finding {
   readonly network: string
   readonly what: string
   readonly passed: boolean
-  /** What was seen. */
+  /** What was seen; of what was skipped, why. */
   readonly detail: string
+  /** It was not tried, so it is neither proven nor wrong. */
+  readonly skipped?: true
   /** What is wrong, in words that are the same as long as it is. Undefined: it passed. */
   readonly problem: string | undefined
 }

@@ -1,6 +1,6 @@
 import { bytesOf, formatAddress } from '../net/address.ts'
 import { cidrContains } from '../net/cidr.ts'
-import { FAMILIES, familyOf, type Address, type Cidr } from '../net/types.ts'
+import { FAMILIES, familyOf, type Address, type Cidr, type Family } from '../net/types.ts'
 import type { HostInterface } from '../system/host.ts'
 import { isGeneratedBridgeName } from '../workloads/bridge-name.ts'
 import type { GuardedInterface } from '../workloads/guarded.ts'
@@ -13,33 +13,62 @@ export interface PlacesInput {
   readonly containers: readonly Container[]
 }
 
-/** Where a proof can be made: guarded networks whose bridge stands, leads out and has an address to spare. */
-export function placesOf({ guarded, interfaces, containers }: PlacesInput): Place[] {
+/** What of a guarded network no proof can be made on, and why. */
+export interface Untried {
+  /** As the engine names it, or the bridge where it names none: hostile text. */
+  readonly network: string
+  /** Undefined: in no family. */
+  readonly family: Family | undefined
+  readonly why: string
+}
+
+export interface Survey {
+  /** Guarded networks whose bridge stands, leads out and has an address to spare. */
+  readonly places: readonly Place[]
+  readonly untried: readonly Untried[]
+}
+
+export const placesOf = (input: PlacesInput): readonly Place[] => surveyPlaces(input).places
+
+/** Every guarded network in each family is either a place to make a proof on, or untried for a reason. */
+export function surveyPlaces({ guarded, interfaces, containers }: PlacesInput): Survey {
   const taken = new Set<Address>([
     ...interfaces.flatMap(({ addresses }) => addresses),
     ...containers.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses)),
   ])
-  return guarded.flatMap(({ bridge, networkName, internal, subnets }): Place[] => {
+  const places: Place[] = []
+  const untried: Untried[] = []
+  for (const { bridge, networkName, internal, subnets } of guarded) {
+    const network = networkName ?? bridge
+    const skip = (why: string, family?: Family) => untried.push({ network, family, why })
     const standing = interfaces.find(({ name, isBridge }) => name === bridge && isBridge)
-    if (!standing || networkName === undefined || internal) return []
+    if (!standing) {
+      // Bridges of the engine's own naming are guarded before there is one, and then nothing is on it.
+      if (networkName !== undefined) skip(`its bridge ${bridge} does not stand`)
+      continue
+    }
+    if (networkName === undefined) {
+      skip('the engine knows no network of this bridge')
+      continue
+    }
+    if (internal) {
+      skip('it is internal: nothing is routed out of it')
+      continue
+    }
     const sources = FAMILIES.flatMap((family) => {
       const subnet = subnets.find(
         (one) => familyOf(one) === family && standing.addresses.some((address) => cidrContains(one, address)),
       )
-      return (subnet && freeAddress(subnet, taken)) ?? []
+      const source = subnet && freeAddress(subnet, taken)
+      if (!subnet) skip(`its bridge has no IPv${family} address`, family)
+      else if (source === undefined) skip(`no IPv${family} address is free there to send from`, family)
+      return source ?? []
     })
-    return sources.length === 0
-      ? []
-      : [
-          {
-            network: networkName,
-            bridge,
-            kind: kindOf(bridge),
-            sources,
-            gateways: standing.addresses.filter((one) => subnets.some((subnet) => cidrContains(subnet, one))),
-          },
-        ]
-  })
+    if (sources.length === 0) continue
+    const gateways = standing.addresses.filter((one) => subnets.some((subnet) => cidrContains(subnet, one)))
+    places.push({ network, bridge, kind: kindOf(bridge), sources, gateways })
+  }
+  return { places, untried }
 }
 
 const kindOf = (bridge: string): PlaceKind =>
@@ -72,6 +101,10 @@ export function choosePlaces(
   const again = oldestFirst.filter(({ network }) => last.get(network)?.passed === false).slice(0, MOST_AGAIN)
   return [...new Set([...chosen.values(), ...again])]
 }
+
+/** As many as are asked for: first one of each kind of network and each family, then the others in their order. */
+export const placesUpTo = (places: readonly Place[], most: number): readonly Place[] =>
+  [...new Set([...choosePlaces(places), ...places])].slice(0, most)
 
 /** The highest address of a subnet that nobody has: engines hand out the lowest first. Undefined: there is none. */
 export function freeAddress(subnet: Cidr, taken: ReadonlySet<Address>): Address | undefined {

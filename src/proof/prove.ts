@@ -3,15 +3,20 @@ import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, LOCKS, type Lock } from '../system/lock.ts'
 import { openCarrier, type Carrier } from './carriers.ts'
 import { familyOf, type Address } from '../net/types.ts'
+import { judgeTrial } from './findings.ts'
 import type { Finding, Target, Trial } from './model.ts'
 import { closePorts, openPorts } from './ports.ts'
 import { nobodysTarget } from './targets.ts'
-import { bridgedFramesAreJudged, enterConnection, quoteOf, WAYS, type Quoted } from './ways.ts'
+import {
+  bridgedFramesAreJudged,
+  enterConnection,
+  isWay,
+  quoteOf,
+  ROLES,
+  type Pretended,
+  type Role,
+} from './ways.ts'
 import { installTable, readTable, removeTable, type Probe, type Sighting } from './table.ts'
-
-/** What is sent by the gateway, and by every other way, in a trial. */
-const ROLES = ['forbidden', 'allowed', 'disapproved', 'reserved', 'bridged', 'error'] as const
-type Role = (typeof ROLES)[number]
 
 /** No container of the address would use these: nobody has the address. */
 const FIRST_SOURCE_PORT = 61_001
@@ -29,11 +34,17 @@ interface Sent {
 /**
  * Sends what is forbidden, what is allowed, and what is allowed without the approval of the rules, on every place at once, and tells what
  * became of it. One proof at a time on a host; nothing that is sent leaves it.
+ * @param turnMs how long another proof is waited for
  * @throws Error when the proof cannot be made: a tool fails, the kernel refuses.
  */
-export async function prove(run: Run, trials: readonly Trial[], markBit: number): Promise<Finding[]> {
+export async function prove(
+  run: Run,
+  trials: readonly Trial[],
+  markBit: number,
+  turnMs = TURN_MS,
+): Promise<Finding[]> {
   if (trials.length === 0) return []
-  const lock = await waitForTurn()
+  const lock = await waitForTurn(turnMs)
   try {
     const judged = await bridgedFramesAreJudged()
     // What a proof that was killed has left stands in the way of this one.
@@ -79,8 +90,8 @@ export async function removeLeftovers(run: Run): Promise<boolean> {
 
 const TURN_MS = 30_000
 
-async function waitForTurn(): Promise<Lock> {
-  const deadlineMs = performance.now() + TURN_MS
+async function waitForTurn(turnMs: number): Promise<Lock> {
+  const deadlineMs = performance.now() + turnMs
   for (;;) {
     try {
       return await acquireLock(LOCKS.proof)
@@ -99,6 +110,7 @@ function packetsOf(trial: Trial, bridgedIsJudged: boolean): { trial: Trial; role
     forbidden: trial.forbidden,
     allowed: trial.allowed,
     disapproved: trial.allowed,
+    reply: trial.allowed ? undefined : nobodys,
     reserved: host && { ...nobodys, destination: host },
     bridged: bridgedIsJudged ? nobodys : undefined,
     error: host && nobodys,
@@ -121,9 +133,17 @@ async function prepare(
 ): Promise<Sent> {
   const { trial, role, target } = packet
   const sourcePort = FIRST_SOURCE_PORT + index
+  const { destination: peer, port: peerPort } = target
   const host = role === 'error' ? hostAddressOf(trial) : undefined
-  const quoted: Quoted | undefined = host && { host, peer: target.destination, hostPort: sourcePort }
+  const quoted: Pretended | undefined = host && {
+    from: host,
+    fromPort: sourcePort,
+    to: peer,
+    toPort: peerPort,
+  }
   if (quoted) await enterConnection(run, quoted)
+  if (role === 'reply')
+    await enterConnection(run, { from: peer, fromPort: peerPort, to: trial.source, toPort: sourcePort })
   const carrier = await openCarrier(target.protocol, trial.family, quoted && quoteOf(quoted))
   const probe: Probe = {
     id: `p${index}`,
@@ -132,7 +152,8 @@ async function prepare(
     sourcePort,
     target,
     way: isWay(role) ? role : 'gateway',
-    disapproved: role === 'disapproved',
+    disapproved: role === 'disapproved' || role === 'reply',
+    passesRules: role === 'reply',
     carrierPort: carrier.port,
   }
   return { ...packet, carrier, probe }
@@ -155,100 +176,3 @@ async function send(run: Run, sent: readonly Sent[], markBit: number): Promise<M
     await removeTable(run)
   }
 }
-
-const isWay = (role: Role): role is keyof typeof WAYS => role in WAYS
-
-const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, admitted: 0, atUplink: 0 }
-
-async function judgeTrial(
-  run: Run,
-  trial: Trial,
-  sent: readonly Sent[],
-  seen: ReadonlyMap<string, Sighting>,
-): Promise<Finding[]> {
-  const { network, bridge } = trial.place
-  const { forbidden, allowed, family } = trial
-  const finding = (what: string, detail: string, problem?: string): Finding => ({
-    network,
-    what: `IPv${family}, network ${network}: ${what}`,
-    passed: problem === undefined,
-    detail,
-    problem: problem === undefined ? undefined : `${problem} (IPv${family})`,
-  })
-  const sightingOf = (role: Role): Sighting =>
-    seen.get(sent.find((one) => one.role === role)?.probe.id ?? '') ?? NOTHING
-  if (sent.length === 0)
-    return [finding('a probe can be sent', `there is no bridge ${bridge}`, 'the bridge is gone')]
-  const findings: Finding[] = []
-  if (forbidden) {
-    const sighting = sightingOf('forbidden')
-    findings.push(
-      finding(
-        `forbidden ${say(forbidden)} is stopped by the rules`,
-        tell(sighting),
-        wrongWithForbidden(sighting),
-      ),
-    )
-  }
-  for (const { role } of sent) {
-    if (!isWay(role)) continue
-    const sighting = sightingOf(role)
-    const { words, wrong } = WAYS[role]
-    findings.push(finding(words, tell(sighting), sighting.sent === 0 ? NOT_SENT : wrong(sighting)))
-  }
-  if (!allowed) {
-    findings.push(finding('allowed traffic', 'nothing is allowed here, so nothing was tried'))
-    return findings
-  }
-  const passing = sightingOf('allowed')
-  if (passing.sent > 0 && passing.behindRules === 0 && !(await hasRoute(run, trial, allowed))) {
-    findings.push(finding('allowed traffic', 'the host has no route there, so nothing was tried'))
-    return findings
-  }
-  findings.push(finding(`allowed ${say(allowed)} passes`, tell(passing), wrongWithAllowed(passing)))
-  const bare = sightingOf('disapproved')
-  findings.push(
-    finding(
-      `${say(allowed)} without approval is stopped by the backstop`,
-      tell(bare),
-      wrongWithDisapproved(bare),
-    ),
-  )
-  return findings
-}
-
-const NOT_SENT = 'a probe could not be sent'
-
-function wrongWithForbidden({ sent, behindRules, atUplink }: Sighting): string | undefined {
-  if (sent === 0) return NOT_SENT
-  if (atUplink > 0) return 'nothing stopped a forbidden packet'
-  return behindRules > 0 ? 'the rules let a forbidden packet pass' : undefined
-}
-
-function wrongWithAllowed({ sent, behindRules, approved, atUplink }: Sighting): string | undefined {
-  if (sent === 0) return NOT_SENT
-  if (behindRules === 0) return 'an allowed packet did not pass the rules'
-  if (approved === 0) return 'the rules did not judge an allowed packet'
-  return atUplink > 0 ? undefined : 'an approved packet was stopped behind the rules'
-}
-
-function wrongWithDisapproved({ sent, behindRules, atUplink }: Sighting): string | undefined {
-  if (sent === 0) return NOT_SENT
-  if (behindRules === 0) return 'an allowed packet did not pass the rules'
-  return atUplink > 0 ? 'the backstop let a packet pass that nobody approved' : undefined
-}
-
-/** Where a network has a family and the host does not, nothing is ever forwarded, whatever the rules say. */
-async function hasRoute(run: Run, { source, place }: Trial, { destination }: Target): Promise<boolean> {
-  const { exitCode } = await run(['ip', 'route', 'get', destination, 'from', source, 'iif', place.bridge], {
-    okExitCodes: [1, 2],
-  })
-  return exitCode === 0
-}
-
-const say = ({ destination, port, protocol }: Target): string => `${destination} port ${port}/${protocol}`
-
-const tell = ({ sent, behindRules, approved, atUplink }: Sighting): string =>
-  sent === 0
-    ? 'it could not be sent'
-    : `${sent} sent, ${behindRules} behind the rules, ${approved} approved, ${atUplink} at the uplink`

@@ -9,11 +9,11 @@ export interface NetworkResult {
 
 export const BACKSTOP_MISSING = 'the backstop is missing'
 
-/** Findings by network; what is wrong with the whole host (a finding without a network) is wrong on each. */
+/** Findings by network; what is wrong with the whole host (a finding without a network) is wrong on each. Where all was skipped nothing is proven. */
 export function resultsOf(findings: readonly Finding[]): NetworkResult[] {
   const general = findings.find(({ network, passed }) => network === '' && !passed)?.problem
   const results = new Map<string, string | undefined>()
-  for (const { network, problem } of findings)
-    if (network !== '') results.set(network, results.get(network) ?? problem ?? general)
+  for (const { network, problem, skipped } of findings)
+    if (network !== '' && !skipped) results.set(network, results.get(network) ?? problem ?? general)
   return [...results].map(([network, problem]) => ({ network, problem }))
 }

@@ -20,6 +20,10 @@ export interface Probe {
   readonly way: Way
   /** The approval of the rules is taken off, so only the backstop can stop it. */
   readonly disapproved: boolean
+  /**
+   * On its way through the rules its connection looks admitted, and not before or after. As a reply to that it passes them whatever they allow.
+   */
+  readonly passesRules: boolean
   /** What is sent to this port of our own on the loopback interface becomes the probe. */
   readonly carrierPort: number
 }
@@ -103,6 +107,12 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     '    type filter hook prerouting priority -350; policy accept;',
     ...probes.map((probe) => `    ${matchOf(probe)} counter name "${probe.id}-sent"`),
     '  }',
+    '  chain admit {',
+    '    type filter hook forward priority -5; policy accept;',
+    ...probes
+      .filter(({ passesRules }) => passesRules)
+      .map((probe) => `    ${matchOf(probe)} ct mark set ct mark or ${hex(GENERATION_MASK)}`),
+    '  }',
     '  chain behind {',
     '    type filter hook forward priority 5; policy accept;',
     ...probes.flatMap((probe) => [
@@ -110,6 +120,9 @@ function render(probes: readonly Probe[], markBit: number): string[] {
       `    ${matchOf(probe)} meta mark and ${bit} == ${bit} counter name "${probe.id}-approved"`,
       `    ${matchOf(probe)} ct mark and ${hex(GENERATION_MASK)} != 0 counter name "${probe.id}-admitted"`,
       ...(probe.disapproved ? [`    ${matchOf(probe)} meta mark set meta mark and ${rest}`] : []),
+      ...(probe.passesRules
+        ? [`    ${matchOf(probe)} ct mark set ct mark and ${hex(~GENERATION_MASK >>> 0)}`]
+        : []),
     ]),
     '  }',
     // What comes by a reserved address is never routed on: it would be for the host itself, and is stopped ahead of its services.

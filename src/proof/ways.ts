@@ -37,6 +37,12 @@ export const WAYS: Readonly<
   },
 }
 
+/** What is sent by the gateway, and by every other way, in a trial. `reply`: what gets behind the rules where nothing is allowed. */
+export const ROLES = ['forbidden', 'allowed', 'disapproved', 'reply', 'reserved', 'bridged', 'error'] as const
+export type Role = (typeof ROLES)[number]
+
+export const isWay = (role: Role): role is keyof typeof WAYS => role in WAYS
+
 /** The families in which frames that are bridged pass the rules (br_netfilter). In others there is nothing to try. */
 export async function bridgedFramesAreJudged(): Promise<ReadonlySet<Family>> {
   const isOn = (name: string): Promise<boolean> =>
@@ -48,29 +54,30 @@ export async function bridgedFramesAreJudged(): Promise<ReadonlySet<Family>> {
   return new Set<Family>([...(four ? [4 as const] : []), ...(six ? [6 as const] : [])])
 }
 
-/** A connection of the host for an error to quote. */
-export interface Quoted {
-  readonly host: Address
-  readonly peer: Address
-  readonly hostPort: number
+/** A connection that does not exist: of the host, for an error to quote, or to a container, for it to reply to. */
+export interface Pretended {
+  readonly from: Address
+  readonly fromPort: number
+  readonly to: Address
+  readonly toPort: number
 }
 
-const PEER_PORT = 9
 /** It is of no use after the proof, and gone soon after it. */
-const QUOTED_SECONDS = 10
+const PRETENDED_SECONDS = 10
 
-/** Makes the kernel believe that the host has this connection: nothing is sent. */
-export async function enterConnection(run: Run, { host, peer, hostPort }: Quoted): Promise<void> {
-  const tuple = ['-s', host, '-d', peer, '-p', 'udp', '--sport', `${hostPort}`, '--dport', `${PEER_PORT}`]
+/** Makes the kernel believe that there is this connection: nothing is sent. */
+export async function enterConnection(run: Run, { from, fromPort, to, toPort }: Pretended): Promise<void> {
+  const tuple = ['-s', from, '-d', to, '-p', 'udp', '--sport', `${fromPort}`, '--dport', `${toPort}`]
   // It may still be there from the last proof.
-  await run(['conntrack', '-I', ...tuple, '-t', `${QUOTED_SECONDS}`, '-u', 'SEEN_REPLY'], {
+  await run(['conntrack', '-I', ...tuple, '-t', `${PRETENDED_SECONDS}`, '-u', 'SEEN_REPLY'], {
     okExitCodes: [1],
   })
 }
 
-/** The beginning of a packet from the peer to the host, as an error quotes it. */
-export function quoteOf({ host, peer, hostPort }: Quoted): Buffer {
-  const udp = Buffer.from([0, PEER_PORT, hostPort >> 8, hostPort & 0xff, 0, 8, 0, 0])
+/** The beginning of a reply to the host, as an error quotes it. */
+export function quoteOf({ from: host, fromPort, to: peer, toPort }: Pretended): Buffer {
+  const port = (value: number): number[] => [value >> 8, value & 0xff]
+  const udp = Buffer.from([...port(toPort), ...port(fromPort), 0, 8, 0, 0])
   const [from, to] = [bytesOf(peer), bytesOf(host)]
   const header: Readonly<Record<Family, readonly number[]>> = {
     4: [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0],

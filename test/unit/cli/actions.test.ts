@@ -6,6 +6,8 @@ import { reloadAction } from '../../../src/cli/reload.ts'
 import { statusAction } from '../../../src/cli/status.ts'
 import type { Problem } from '../../../src/config/model.ts'
 import type { CallDaemon } from '../../../src/control/client.ts'
+import type { WithoutDaemon } from '../../../src/control/status.ts'
+import { SilentDaemonError } from '../../../src/control/error.ts'
 import { healthyReport } from '../../support/status-report.ts'
 
 async function act<Args>(action: Action<Args>, args: Args) {
@@ -108,5 +110,16 @@ describe('status', () => {
     const result = await act(statusAction(sources), { json: true, config: '/nowhere.yaml' })
     expect(result.exitCode).toBe(exitCode)
     expect(JSON.parse(result.stdout)).toEqual(JSON.parse(JSON.stringify(report ?? stopped)))
+  })
+
+  it('tells what the host says where the daemon does not answer', async () => {
+    const sources = {
+      fromDaemon: () => Promise.reject(new SilentDaemonError(false)),
+      fromHost: async (_config: string, why: WithoutDaemon) => ({ ...stopped, daemon: why }),
+      now: () => 0,
+    }
+    const { exitCode, stdout } = await act(statusAction(sources), { json: false, config: '/nowhere.yaml' })
+    expect(exitCode).toBe(5)
+    expect(stdout).toContain('not answering')
   })
 })

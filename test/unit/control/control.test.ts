@@ -60,7 +60,9 @@ describe('asking the daemon', () => {
   it('rejects when the daemon hangs', async () => {
     const directory = await scratchDirectory()
     await serve(directory, { verify: () => new Promise(() => undefined) })
-    await expect(callDaemon('verify', {}, { directory, timeoutMs: 50 })).rejects.toThrow('did not answer')
+    await expect(callDaemon('verify', {}, { directory, patience: { answerMs: 50 } })).rejects.toThrow(
+      'not done within',
+    )
   })
 
   it('tells the handler when the client is gone', async () => {
@@ -71,7 +73,9 @@ describe('asking the daemon', () => {
           signal.addEventListener('abort', () => resolve(true))
           return new Promise(() => undefined)
         },
-      }).then(() => callDaemon('verify', {}, { directory, timeoutMs: 50 }).catch(() => undefined))
+      }).then(() =>
+        callDaemon('verify', {}, { directory, patience: { answerMs: 50 } }).catch(() => undefined),
+      )
     })
     expect(await gone).toBe(true)
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Address, Cidr } from '../../../src/net/types.ts'
+import { familyOf, type Address, type Cidr } from '../../../src/net/types.ts'
 import type { Place } from '../../../src/proof/model.ts'
-import { choosePlaces, freeAddress, placesOf } from '../../../src/proof/places.ts'
+import { choosePlaces, freeAddress, placesOf, placesUpTo, surveyPlaces } from '../../../src/proof/places.ts'
 
 const address = (text: string) => text as Address
 const cidr = (text: string) => text as Cidr
@@ -55,6 +55,39 @@ describe('where a proof can be made', () => {
     expect(placesOf({ ...input, interfaces: [standing('docker0', [])] })).toEqual([])
   })
 
+  test('and of each other network and family it is said why not', () => {
+    const all = ['10.0.0.1', '10.0.0.2'].map(address)
+    const { places, untried } = surveyPlaces({
+      guarded: [
+        guarded('docker0', ['172.17.0.0/16', 'fd00::/64']),
+        guarded('full', ['10.0.0.0/30', 'fd01::/64']),
+        guarded('inner', ['172.20.0.0/16'], true),
+        guarded('gone', ['172.21.0.0/16']),
+        { ...guarded('br-0123456789ab', []), networkName: undefined },
+        { ...guarded('docker_gwbridge', []), networkName: undefined },
+      ],
+      interfaces: [
+        standing('docker0', ['172.17.0.1']),
+        standing('full', [...all, 'fd01::1']),
+        standing('inner', ['172.20.0.1']),
+        standing('br-0123456789ab', ['172.18.0.1']),
+      ],
+      containers: [],
+    })
+    const tried = places.flatMap(({ network, sources }) => sources.map((one) => [network, familyOf(one)]))
+    expect(tried).toEqual([
+      ['net-docker0', 4],
+      ['net-full', 6],
+    ])
+    expect(untried.map(({ network, family, why }) => [network, family, why])).toEqual([
+      ['net-docker0', 6, 'its bridge has no IPv6 address'],
+      ['net-full', 4, 'no IPv4 address is free there to send from'],
+      ['net-inner', undefined, expect.stringContaining('internal')],
+      ['net-gone', undefined, expect.stringContaining('does not stand')],
+      ['br-0123456789ab', undefined, expect.stringContaining('knows no network')],
+    ])
+  })
+
   test('a full subnet has no address to spare', () => {
     const all = ['10.0.0.1', '10.0.0.2'].map(address)
     expect(freeAddress(cidr('10.0.0.0/30'), new Set(all))).toBeUndefined()
@@ -86,6 +119,13 @@ describe('which networks have their turn', () => {
         ['b', 6, true],
       ]),
     ).toEqual(['a', 'bridge'])
+  })
+
+  test('up to a number: of each kind and family one before the rest', () => {
+    const six = { ...place('six', 'generated'), sources: [address('fd00::2')] }
+    const up = (most: number) => placesUpTo([...places, six], most).map(({ network }) => network)
+    expect(up(9)).toEqual(['bridge', 'a', 'six', 'b'])
+    expect(up(3)).toEqual(['bridge', 'a', 'six'])
   })
 
   test('and those that failed, every time', () => {

@@ -19,6 +19,13 @@ test('what is wrong with the host is wrong on each network', () => {
   expect(resultsOf([finding(''), finding('a')])).toEqual([{ network: 'a', problem: undefined }])
 })
 
+test('where all was skipped nothing is proven', () => {
+  const skipped = (network: string): Finding => ({ ...finding(network), skipped: true })
+  expect(resultsOf([skipped('inner'), skipped('a'), finding('a'), finding('', 'no backstop')])).toEqual([
+    { network: 'a', problem: 'no backstop' },
+  ])
+})
+
 test('the sentence is the same as long as the same is wrong, in whatever order it is found', () => {
   const [one, other] = [new Proofs(), new Proofs()]
   one.book([{ network: 'a', problem: 'open' }, { network: 'b', problem: 'open' }, { network: 'c' }], 1)
