@@ -19,5 +19,7 @@ export function deeperThan(most: number, text: string): number | undefined {
 function childrenOf(token: CST.Token): CST.Token[] {
   if (token.type === 'document') return token.value ? [token.value] : []
   if (!CST.isCollection(token)) return []
-  return token.items.flatMap(({ key, value }) => [key, value].filter((one) => one != null))
+  return token.items.flatMap(({ key, value }) =>
+    [key, value].filter((one) => one !== undefined && one !== null),
+  )
 }

@@ -49,7 +49,7 @@ test.each<[string, readonly string[], (text: string) => unknown]>([
     ['{"Type":"', '","Action":"', '{', '}', ':'],
     (text) => {
       const lines = new EventLines()
-      for (let at = 0; at < text.length; at += 7) lines.push(text.slice(at, at + 7))
+      for (const letter of text) lines.push(letter)
     },
   ],
   [
@@ -68,11 +68,13 @@ test.each<[string, readonly string[], (text: string) => unknown]>([
   [
     'daemon.json',
     ['{', '}', '[', ']', '"dns"', ':', ',', '{"a":', '"\\\\"', '['],
-    (text) => {
-      for (const json of [text, `{"a":${JSON.stringify(text)},"b":[1]}`])
-        for (const read of [dnsOfDaemonJson, (one: string) => withDns(one, ['198.51.100.1'])])
-          quietly(read, json)
-    },
+    (text) =>
+      Promise.all(
+        [text, `{"a":${JSON.stringify(text)},"b":[1]}`].flatMap((json) => [
+          quietly(dnsOfDaemonJson, json),
+          quietly((one) => withDns(one, ['198.51.100.1']), json),
+        ]),
+      ),
   ],
   ['connections', ['src=', 'dst=1.1.1.1', 'sport=1', '=', 'tcp ', 'mark=', '_'], parseFlows],
   [
@@ -146,8 +148,10 @@ test.each<[string, readonly string[], (text: string) => unknown]>([
     ],
     (text) => {
       const line = text.replaceAll('\n', '')
-      for (const one of [line, `7: veth0: <UP> qdisc x ${line} link-netnsid 3`, `7: veth0 ${line}`])
-        [parseLinkLine(one), parseAddressLine(one)]
+      return [line, `7: veth0: <UP> qdisc x ${line} link-netnsid 3`, `7: veth0 ${line}`].map((one) => [
+        parseLinkLine(one),
+        parseAddressLine(one),
+      ])
     },
   ],
   [
