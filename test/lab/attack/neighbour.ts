@@ -121,6 +121,7 @@ const QUESTIONS = `
 
 /** Connects again and again to the gateway and says nothing, or half a question. */
 const SILENCE = `
+  $SIG{PIPE} = 'IGNORE';
   my ($server, $seconds) = @ARGV;
   my $to = sockaddr_in(53, inet_aton($server));
   my ($end, $made, @held) = (time + $seconds, 0);
@@ -130,7 +131,7 @@ const SILENCE = `
     connect($one, $to);
     push @held, $one;
     shift @held if @held > 900;
-    for my $other (@held[-200 .. -1]) { $other and syswrite($other, "\\0") }
+    for my $other (@held > 200 ? @held[-200 .. -1] : @held) { syswrite($other, "\\0") }
     $made++;
     select(undef, undef, undef, 0.002);
   }
@@ -139,6 +140,7 @@ const SILENCE = `
 
 /** Connections to the page of metrics that say nothing, and others that ask for it a hundred times in a packet. */
 const SCRAPES = `
+  $SIG{PIPE} = 'IGNORE';
   my ($port, $seconds) = @ARGV;
   my $to = sockaddr_in($port, inet_aton('127.0.0.1'));
   my $ask = "GET /metrics HTTP/1.1\\r\\nhost: a\\r\\n\\r\\n";
