@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Alias, Document, ParsedNode, YAMLMap } from 'yaml'
+import { deeperThan } from './yaml-depth.ts'
 import type { Problem } from './model.ts'
 import { problemAt, type Place, type Source } from './source.ts'
 import type { MapTree, Tree } from './tree.ts'
@@ -8,8 +9,11 @@ import type { MapTree, Tree } from './tree.ts'
 const MAX_NODES = 200_000
 const MAX_DEPTH = 40
 
+/** So many are named; a file of another kind given by mistake has 100,000. */
+const MAX_FAULTS = 100
+const TOO_DEEP = 'the file nests or repeats too much'
+
 const FRIENDLY: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key stands twice in the same map',
   MULTIPLE_DOCS: 'a second document starts here (a line "---"): one file is one document',
   TAB_AS_INDENT: 'tabs cannot indent YAML: use spaces',
 }
@@ -19,12 +23,15 @@ export function readYaml(source: Source): {
   readonly tree: Tree | undefined
   readonly problems: readonly Problem[]
 } {
-  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true })
-  const problems = [...document.errors, ...document.warnings].map((fault) =>
+  const tooDeep = deeperThan(MAX_DEPTH, source.text)
+  if (tooDeep !== undefined)
+    return { tree: undefined, problems: [problemAt({ source, offset: tooDeep }, TOO_DEEP)] }
+  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: false })
+  const faults = [...document.errors, ...document.warnings].slice(0, MAX_FAULTS)
+  const problems = faults.map((fault) =>
     problemAt({ source, offset: fault.pos[0] }, FRIENDLY[fault.code] ?? `YAML: ${firstLine(fault.message)}`),
   )
-  const onlyDuplicates = document.errors.every((fault) => fault.code === 'DUPLICATE_KEY')
-  if (!onlyDuplicates) return { tree: undefined, problems }
+  if (document.errors.length > 0) return { tree: undefined, problems }
   if (document.contents === null) return { tree: emptyMap(source), problems }
   const reader = new TreeReader(source, document)
   const tree = reader.read(document.contents, 0)
@@ -66,8 +73,10 @@ class TreeReader {
       const key = isScalar(pair.key) ? String(pair.key.value) : undefined
       const keyPlace = { source: this.source, offset: pair.key.range[0] }
       if (key === undefined) this.problems.push(problemAt(keyPlace, 'a key is a plain word'))
-      else if (!entries.has(key))
-        entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
+      // The parser's own look for them compares each key with each.
+      else if (entries.has(key))
+        this.problems.push(problemAt(keyPlace, 'this key stands twice in the same map'))
+      else entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
     }
     return { kind: 'map', place, entries }
   }
@@ -89,7 +98,7 @@ class TreeReader {
 
   /** Said once: a bomb has a million places. */
   #giveUp(place: Place): Tree {
-    if (!this.#gaveUp) this.problems.push(problemAt(place, 'the file nests or repeats too much'))
+    if (!this.#gaveUp) this.problems.push(problemAt(place, TOO_DEEP))
     this.#gaveUp = true
     return { kind: 'scalar', place, value: undefined }
   }

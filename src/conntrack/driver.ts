@@ -15,7 +15,11 @@ export class ConntrackDriver {
       const argv = ['conntrack', '-L', '-f', optionOf(family)] as const
       const { stdout, stderr } = await this.run(argv, { timeoutMs: TABLE_MS })
       if (!isComplete(stdout, stderr)) throw new Error('reading the connections: the answer is cut off')
-      return parseFlows(stdout)
+      const flows = parseFlows(stdout)
+      // One that was passed over would be revoked for nobody.
+      if (flows.length !== stdout.split('\n').length - 1)
+        throw new Error('reading the connections: one of them cannot be read')
+      return flows
     } catch (error) {
       if (error instanceof ToolError && isAbsent(family, error.stderr)) return []
       throw error
@@ -45,7 +49,8 @@ function isComplete(stdout: string, stderr: string): boolean {
   return shown !== undefined && Number(shown) === stdout.split('\n').length - 1
 }
 
-const FIELD = /(\w+)=(\S+)/g
+/** It begins where a word does: else a long word is tried from each of its letters. */
+const FIELD = /\b(\w+)=(\S+)/g
 
 /** Reads `conntrack -L`: two tuples a line, the second one as replies look. */
 export function parseFlows(text: string): Flow[] {

@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { keepRoom, SHORT_REQUESTS } from '../observe/connection-room.ts'
 import { ControlError } from './error.ts'
 import { preparePrivateDirectory, socketPath } from './place.ts'
 
@@ -37,7 +38,11 @@ export class ControlServer {
     const path = await socketPath(directory)
     if (await someoneListens(path)) throw new ControlError(`another daemon answers on ${path}`, 1)
     await rm(path, { force: true })
-    const server = createServer((request, response) => void converse(request, response, handlers))
+    const server = createServer(
+      SHORT_REQUESTS,
+      (request, response) => void converse(request, response, handlers),
+    )
+    keepRoom(server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(path, resolve)
@@ -76,6 +81,7 @@ async function converse(
   response: ServerResponse,
   handlers: ControlHandlers,
 ): Promise<void> {
+  if (request.socket.destroyed) return
   const gone = new AbortController()
   const signs = setInterval(() => showLife(response), SIGN_OF_LIFE_MS)
   response.once('close', () => {

@@ -50,10 +50,9 @@ export function readRule(text: string): ReadRule {
         const ranges = next().split(',').map(readRange)
         // A port match stands for its protocol too: the model has one match for both.
         if (protocol === 'tcp' || protocol === 'udp') {
-          matches.splice(
-            matches.findIndex((match) => match.kind === 'protocol'),
-            1,
-          )
+          const bare = matches.findIndex((match) => match.kind === 'protocol')
+          // A rule may ask for ports twice, and both hold.
+          if (bare !== -1) matches.splice(bare, 1)
           matches.push({ kind: 'ports', protocol, ranges })
         } else unknown.push(word)
         break

@@ -233,7 +233,7 @@ export function parseBackstop(text: string): SavedBackstop {
       droppedBytes = Number(counter[2])
     }
   }
-  const alone = [...text.matchAll(/iif(?:name)? (?:\{ ([^}]*) \}|("[^"]*")) return/g)]
+  const alone = [...text.matchAll(/iif(?:name)? (?:\{ ([^{}]*) \}|("[^"]*")) return/g)]
   const open = alone.flatMap(([, several, one]) =>
     [...(several ?? one ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? ''),
   )

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { keepRoom, SHORT_REQUESTS } from './connection-room.ts'
 
 export interface HttpOptions {
   readonly host: string
@@ -30,21 +32,15 @@ export class ListenError extends Error {
 
 /** Serves `/metrics`, `/healthz` and `/readyz`, reading only; rejects with {@link ListenError}. */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const server = createServer(
-    // Whoever sends nothing is noticed at once: the usual rhythm of looking is half a minute.
-    {
-      maxHeaderSize: 8192,
-      requestTimeout: 10_000,
-      headersTimeout: 5_000,
-      connectionsCheckingInterval: 1_000,
-    },
-    (request, response) => {
-      answer(request, options).then(
-        (reply) => send(request, response, reply),
-        () => send(request, response, text(500, 'the metrics could not be rendered\n')),
-      )
-    },
-  )
+  const page = sharedPage(() => options.metrics.render())
+  const server = createServer(SHORT_REQUESTS, (request, response) => {
+    // Of questions that came in one packet the rest is nobody's any more.
+    if (request.socket.destroyed) return
+    answer(request, options, page).then(
+      (reply) => send(request, response, reply),
+      () => send(request, response, text(500, 'the metrics could not be rendered\n')),
+    )
+  })
   server.keepAliveTimeout = 5_000
   keepRoom(server)
   await new Promise<void>((resolve, reject) => {
@@ -63,36 +59,6 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   }
 }
 
-const MOST_CONNECTIONS = 256
-
-/** Of too many connections the one that was idle the longest gives way: nobody keeps a scrape out by connecting and saying nothing. */
-function keepRoom(server: Server): void {
-  /** The longest idle first; those that are being answered last of all. */
-  const connections = new Set<Socket>()
-  const answering = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    if (connections.size >= MOST_CONNECTIONS) {
-      const [first] = connections
-      const idle = [...connections].find((one) => !answering.has(one)) ?? first
-      if (idle) connections.delete(idle)
-      idle?.destroy()
-    }
-    connections.add(socket)
-    socket.once('close', () => {
-      connections.delete(socket)
-      answering.delete(socket)
-    })
-  })
-  server.on('request', ({ socket }, response) => {
-    answering.add(socket)
-    response.once('close', () => {
-      answering.delete(socket)
-      if (!connections.delete(socket)) return
-      connections.add(socket)
-    })
-  })
-}
-
 interface Reply {
   readonly status: number
   readonly type: string
@@ -106,14 +72,29 @@ const json = (status: number, body: unknown): Reply => ({
   body: `${JSON.stringify(body)}\n`,
 })
 
-async function answer(request: IncomingMessage, options: HttpOptions): Promise<Reply> {
+/** One page for all who ask at the same moment: it takes milliseconds to write, in which nobody's DNS question is answered. */
+function sharedPage(render: () => Promise<string>): () => Promise<string> {
+  let page: Promise<string> | undefined
+  const written = async (): Promise<string> => {
+    await turn()
+    page = undefined
+    return await render()
+  }
+  return () => (page ??= written())
+}
+
+async function answer(
+  request: IncomingMessage,
+  options: HttpOptions,
+  page: () => Promise<string>,
+): Promise<Reply> {
   const path = (request.url ?? '/').split('?', 1)[0]
   if (path !== '/metrics' && path !== '/healthz' && path !== '/readyz') {
     return text(404, 'here are /metrics, /healthz and /readyz\n')
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD\n')
   if (path === '/metrics') {
-    return { status: 200, type: options.metrics.contentType, body: await options.metrics.render() }
+    return { status: 200, type: options.metrics.contentType, body: await page() }
   }
   if (path === '/healthz') return json(200, { alive: true })
   const reasons = options.notReady()

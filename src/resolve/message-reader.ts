@@ -4,6 +4,8 @@ export class MalformedMessage extends Error {
 }
 
 const MAX_NAME_BYTES = 255
+/** A name has 127 labels at most. Pointers to pointers would have each of 4,000 records follow 8,000 of them. */
+const MAX_POINTERS = 128
 
 /** Reads a DNS message front to back. Every read beyond the end, and every name that is no name, throws {@link MalformedMessage}. */
 export class MessageReader {
@@ -84,12 +86,14 @@ export class MessageReader {
     let text = ''
     let bound = this.position
     let resume: number | undefined
+    let pointers = 0
     for (;;) {
       const start = this.position
       const pointer = this.#pointerAt(start)
       if (pointer !== undefined) {
         if (pointer >= bound)
           throw new MalformedMessage('a compression pointer that does not point backwards')
+        if (++pointers > MAX_POINTERS) throw new MalformedMessage('a name of more pointers than labels')
         resume ??= start + 2
         bound = pointer
         this.position = pointer

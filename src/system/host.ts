@@ -110,7 +110,17 @@ export const parseLinks = (stdout: string): AddressedLink[] => {
     throw new Error('reading the interfaces of the host: no JSON from ip', { cause })
   }
   if (!Array.isArray(json)) throw new Error('reading the interfaces of the host: no list from ip')
-  return json.filter(isLink).map((link) => ({
+  return json.filter(isNotEmpty).map(linkOf)
+}
+
+/** Filtered dumps leave empty objects in the list. */
+const isNotEmpty = (item: unknown): boolean =>
+  typeof item !== 'object' || item === null || Object.keys(item).length > 0
+
+const linkOf = (link: unknown): AddressedLink => {
+  if (!isLink(link))
+    throw new Error('reading the interfaces of the host: one of them has no name or no number')
+  return {
     index: link.ifindex,
     name: link.ifname,
     kind: link.linkinfo?.info_kind,
@@ -122,7 +132,7 @@ export const parseLinks = (stdout: string): AddressedLink[] => {
         : { index: link.link_index, namespace: link.link_netnsid },
     ...learningOf(link),
     addresses: (link.addr_info ?? []).flatMap(({ local }) => parseAddress(local ?? '') ?? []),
-  }))
+  }
 }
 
 const learningOf = ({ linkinfo }: IpLink): Pick<Link, 'learnsReserved'> => {
@@ -139,6 +149,10 @@ export const stopReservedLearning = async (run: Run, bridges: readonly string[])
   await run(['ip', '-force', '-batch', '-'], { input: lines.join(''), okExitCodes: [1] })
 }
 
-/** Filtered dumps leave empty objects in the list. */
-const isLink = (link: Partial<IpLink> | null): link is IpLink =>
-  typeof link?.ifname === 'string' && typeof link.ifindex === 'number'
+const isLink = (link: unknown): link is IpLink =>
+  typeof link === 'object' &&
+  link !== null &&
+  'ifname' in link &&
+  typeof link.ifname === 'string' &&
+  'ifindex' in link &&
+  typeof link.ifindex === 'number'

@@ -3,8 +3,9 @@ import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import Docker from 'dockerode'
 import { inspectionOf } from './inventory.ts'
+import { listOf, objectOf, textOf } from './json.ts'
 
-/** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit. */
+/** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit, and at once when it is too long. */
 export interface DockerApi {
   version(): Promise<unknown>
   info(): Promise<unknown>
@@ -15,7 +16,7 @@ export interface DockerApi {
   /**
    * Undefined when there is no such container (any more). The engine lets who inspects a container wait until nobody starts, stops or removes
    * it, for ever where it has lost track of it: after the time limit what the list says has to do, as it has where the inspection fails or
-   * cannot be read.
+   * cannot be read or is too long.
    */
   container(id: string): Promise<unknown>
   /** What the list says of it, which waits for nobody, in the shape of an inspection; undefined as above. */
@@ -28,6 +29,11 @@ export interface DockerApi {
 }
 
 const TIMEOUT_MS = 10_000
+const MIB = 1024 * 1024
+/** A thousand containers take 5 MiB. */
+const LIST_BYTES = 64 * MIB
+/** Of one network, container or image. Eight are asked for at once. */
+const ONE_BYTES = 8 * MIB
 
 /** Only what changes networks, containers or the engine: a busy host emits far more (exec, health checks, attach). */
 const EVENT_FILTERS = {
@@ -48,37 +54,65 @@ const EVENT_FILTERS = {
 }
 
 export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): DockerApi => {
-  // A connection each: a kept one may be dead when dockerd was restarted, and a new one costs a tenth of a millisecond.
-  const agent = new TerseAgent({ keepAlive: false })
   // `host: undefined` and `protocol` because DOCKER_HOST in the environment would win over the socket.
-  const options = { socketPath, host: undefined, protocol: 'http' as const, agent }
-  // Ours comes first: it tells an answer that is late from a connection that broke.
-  const asking = new Docker({ ...options, timeout: timeoutMs + 1_000 })
-  // A time limit would also end an idle event stream.
-  const listening = new Docker({ ...options, timeout: undefined })
-  const ask = <T>(what: string, answer: Promise<T>): Promise<T> => withDeadline(what, answer, timeoutMs)
+  const dockerBy = (agent: Agent, timeout: number | undefined): Docker => {
+    const options = { socketPath, host: undefined, protocol: 'http' as const, agent, timeout }
+    return new Docker(options)
+  }
+  const agents = new Set<Agent>()
+  const listening = new TerseAgent()
+  agents.add(listening)
+  const ask = async <T>(
+    what: string,
+    mostBytes: number,
+    question: (docker: Docker) => Promise<T>,
+  ): Promise<T> => {
+    const agent = new BoundedAgent(mostBytes)
+    agents.add(agent)
+    try {
+      // Our time limit comes first: it tells an answer that is late from a connection that broke.
+      const answer = question(dockerBy(agent, timeoutMs + 1_000))
+      return await inTime(Promise.race([answer, agent.tooLong]), timeoutMs)
+    } catch (cause) {
+      throw new DockerError(what, { cause })
+    } finally {
+      agent.destroy()
+      agents.delete(agent)
+    }
+  }
   const containerInList = async (id: string): Promise<unknown> => {
     const filters = JSON.stringify({ id: [id] })
-    const list = await ask('listing a container', asking.listContainers({ all: true, filters }))
-    const found = Array.isArray(list) ? list.find((container) => container.Id === id) : undefined
+    const list = await ask('listing a container', LIST_BYTES, (docker) =>
+      docker.listContainers({ all: true, filters }),
+    )
+    const found = listOf(list).find((container) => objectOf(container)['Id'] === id)
     return found && inspectionOf(found)
   }
   return {
-    version: () => ask('asking the engine for its version', asking.version()),
-    info: () => ask('asking the engine for its facts', asking.info()),
-    networks: () => ask('listing networks', asking.listNetworks()),
+    version: () => ask('asking the engine for its version', ONE_BYTES, (docker) => docker.version()),
+    info: () => ask('asking the engine for its facts', ONE_BYTES, (docker) => docker.info()),
+    networks: () => ask('listing networks', LIST_BYTES, (docker) => docker.listNetworks()),
     network: (id) =>
-      orAbsent(ask('inspecting a network', asking.getNetwork(encodeURIComponent(id)).inspect())),
+      orAbsent(
+        ask('inspecting a network', ONE_BYTES, (docker) =>
+          docker.getNetwork(encodeURIComponent(id)).inspect(),
+        ),
+      ),
     containerIds: async () => {
-      const list = await ask('listing containers', asking.listContainers({ all: true }))
+      const list: unknown = await ask('listing containers', LIST_BYTES, (docker) =>
+        docker.listContainers({ all: true }),
+      )
       if (!Array.isArray(list)) throw new Error('listing containers: no list')
-      return list.map(({ Id: id }) => {
-        if (typeof id !== 'string' || id === '') throw new Error('listing containers: one of them has no id')
+      return list.map((container) => {
+        const id = textOf(objectOf(container)['Id'])
+        if (id === '') throw new Error('listing containers: one of them has no id')
         return id
       })
     },
     container: async (id) => {
-      const inspecting = ask('inspecting a container', asking.getContainer(encodeURIComponent(id)).inspect())
+      const inspecting = ask('inspecting a container', ONE_BYTES, (docker) =>
+        docker.getContainer(encodeURIComponent(id)).inspect(),
+      )
       try {
         return await orAbsent(inspecting)
       } catch (error) {
@@ -87,26 +121,72 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
       }
     },
     containerInList,
-    image: (id) => orAbsent(ask('inspecting an image', asking.getImage(encodeURIComponent(id)).inspect())),
+    image: (id) =>
+      orAbsent(
+        ask('inspecting an image', ONE_BYTES, (docker) => docker.getImage(encodeURIComponent(id)).inspect()),
+      ),
     events: async (since, abortSignal) => {
       const wanted = { since, filters: JSON.stringify(EVENT_FILTERS), abortSignal }
-      const stream = await listening.getEvents(wanted)
+      // A time limit would also end an idle stream.
+      const stream = await dockerBy(listening, undefined).getEvents(wanted)
       if (!(stream instanceof Readable)) throw new Error('no stream of events')
       return stream
     },
-    close: () => agent.destroy(),
+    close: () => {
+      for (const agent of agents) agent.destroy()
+    },
   }
 }
 
-/** docker-modem prints its options, agent and open sockets included, before every request, for a debug log that nobody sees: 15 ms of a core. */
+/**
+ * docker-modem prints its options, agent and open sockets included, before every request, for a debug log that nobody sees: 15 ms of a core.
+ * A connection each: a kept one may be dead when dockerd was restarted, and a new one costs a tenth of a millisecond.
+ */
 class TerseAgent extends Agent {
+  constructor() {
+    super({ keepAlive: false })
+  }
+
   [inspect.custom](): string {
     return 'agent'
   }
 }
 
+/** Of one question. dockerode gathers whole answers, and an image can bring labels that make one as long as it likes. */
+class BoundedAgent extends TerseAgent {
+  /** Rejects when more came than that; the connection is closed then. */
+  readonly tooLong: Promise<never>
+  readonly #mostBytes: number
+  #refuse!: (error: Error) => void
+
+  constructor(mostBytes: number) {
+    super()
+    this.#mostBytes = mostBytes
+    this.tooLong = new Promise((_resolve, reject) => (this.#refuse = reject))
+    this.tooLong.catch(() => undefined)
+  }
+
+  override createConnection(...[options, callback]: Parameters<Agent['createConnection']>) {
+    const socket = super.createConnection(options, callback)
+    let bytes = 0
+    socket?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= this.#mostBytes) return
+      this.#refuse(new TooLongError(this.#mostBytes))
+      socket.destroy()
+    })
+    return socket
+  }
+}
+
+class TooLongError extends Error {
+  constructor(mostBytes: number) {
+    super(`the answer is longer than ${mostBytes / 1024 / 1024} MiB`)
+  }
+}
+
 /** dockerode never settles when the engine dies in the middle of an answer. */
-const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: number): Promise<T> => {
+const inTime = async <T>(answer: Promise<T>, timeoutMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
@@ -117,21 +197,26 @@ const withDeadline = async <T>(what: string, answer: Promise<T>, timeoutMs: numb
     if (typeof json !== 'object' || json === null || json instanceof Uint8Array)
       throw new Error('the answer cannot be read')
     return json
-  } catch (cause) {
-    throw new DockerError(what, { cause })
   } finally {
     clearTimeout(timer)
   }
 }
 
+/** What the engine says in an error may be of any length, and goes into the log and into `status`. */
+const MOST_WORDS = 300
+
 /** A question that the engine did not answer; `statusCode` when it answered with an error of its own. */
 export class DockerError extends Error {
   override readonly name = 'DockerError'
   readonly statusCode: number | undefined
+  /** There is an answer, and more of it than is read. */
+  readonly isTooLong: boolean
 
   constructor(what: string, options: { readonly cause: unknown }) {
     const { cause } = options
-    super(`${what}: ${cause instanceof Error ? cause.message.trim() : String(cause)}`, options)
+    const words = cause instanceof Error ? cause.message.trim() : String(cause)
+    super(`${what}: ${words.slice(0, MOST_WORDS)}`, words.length > MOST_WORDS ? {} : options)
+    this.isTooLong = cause instanceof TooLongError
     this.statusCode =
       cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number'
         ? cause.statusCode

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DockerApi } from './docker-api.ts'
+import { DockerError, type DockerApi } from './docker-api.ts'
 import { parseEngine } from './engine.ts'
 import type { DockerEvent } from './event-lines.ts'
 import { EventLines } from './event-lines.ts'
@@ -285,8 +285,19 @@ export class DockerSession {
       this.#cache.putGateways(gateway)
     }
     await mapBounded(this.#cache.unseenImages(), INSPECTIONS_AT_ONCE, async (id) => {
-      this.#cache.putImage(id, await this.#api.image(id))
+      this.#cache.putImage(id, await this.#imageOf(id))
     })
+  }
+
+  /** Undefined also for one that says more than is read: no label of its containers counts then, and other containers go on. */
+  async #imageOf(id: string): Promise<unknown> {
+    try {
+      return await this.#api.image(id)
+    } catch (error) {
+      if (!(error instanceof DockerError && error.isTooLong)) throw error
+      this.#listener.onProblem(`the image ${id.slice(0, 19)} cannot be read: ${error.message}`)
+      return undefined
+    }
   }
 
   /** What is known of it stays when the list that is being made comes, and is asked for once more. */

@@ -38,18 +38,22 @@ const foreign = (error: unknown): typeof FOREIGN => {
 
 /** Behind the embedded server; without it the container asks by itself. */
 function askedFrom(text: string): EngineResolvConf['askedFrom'] {
-  const behind = /^#\s*ExtServers:\s*\[(.*)\]/m.exec(text)?.[1]
+  const lines = text.split('\n')
+  const behind = lines.map(extServersIn).find((servers) => servers !== undefined)
   if (behind !== undefined) return behind.includes('host(') ? 'host' : 'container'
-  return /^\s*nameserver\s+127\.0\.0\.11\b/m.test(text) ? undefined : 'container'
+  return lines.some((line) => EMBEDDED.test(line)) ? undefined : 'container'
 }
+
+/** Line by line: the container writes this text, and over line breaks `\s*` would try each place of an empty file with each. */
+const extServersIn = (line: string): string | undefined => /^#\s*ExtServers:\s*\[(.*)\]/.exec(line)?.[1]
+const EMBEDDED = /^\s*nameserver\s+127\.0\.0\.11\b/
 
 /** `nameserver` lines, and since engine 26 the servers behind the embedded one: `# ExtServers: [198.51.100.53 host(127.0.0.53)]`. */
 const serversOf = (text: string): string[] =>
   text.split('\n').flatMap((line) => {
     const server = /^\s*nameserver\s+(\S+)/.exec(line)?.[1]
     if (server !== undefined) return [server]
-    const behind = /^#\s*ExtServers:\s*\[(.*)\]/.exec(line)?.[1] ?? ''
-    return behind
+    return (extServersIn(line) ?? '')
       .split(/\s+/)
       .map((entry) => entry.replace(/^host\((.*)\)$/, '$1'))
       .filter((entry) => entry !== '')

@@ -22,7 +22,9 @@ const HEAD_LENGTH = 4096
  */
 export class EventLines {
   readonly #decoder = new StringDecoder('utf8')
-  #rest = ''
+  /** The line that has not ended, in the pieces in which it came: to join them at each would cost more with each. */
+  #pieces: string[] = []
+  #length = 0
   #skipsLine = false
   #malformed = 0
 
@@ -33,8 +35,14 @@ export class EventLines {
 
   push(chunk: Buffer | string): DockerEvent[] {
     const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() ?? ''
+    const lines = text.split('\n')
+    const rest = lines.pop() ?? ''
+    if (lines.length > 0) {
+      lines[0] = this.#pieces.join('') + (lines[0] ?? '')
+      this.#forget()
+    }
+    this.#pieces.push(rest)
+    this.#length += rest.length
     if (this.#skipsLine && lines.length > 0) {
       // The end of the line whose beginning was read already.
       lines.shift()
@@ -45,13 +53,18 @@ export class EventLines {
   }
 
   #cutTooLong(): DockerEvent[] {
-    if (this.#skipsLine) this.#rest = ''
-    if (this.#rest.length <= MAX_LINE_LENGTH) return []
-    const event = parseHead(this.#rest.slice(0, HEAD_LENGTH))
-    this.#rest = ''
+    if (this.#skipsLine) this.#forget()
+    if (this.#length <= MAX_LINE_LENGTH) return []
+    const event = parseHead(this.#pieces.join('').slice(0, HEAD_LENGTH))
+    this.#forget()
     this.#skipsLine = true
     this.#malformed += 1
     return event ? [event] : []
+  }
+
+  #forget(): void {
+    this.#pieces = []
+    this.#length = 0
   }
 
   #parse(line: string): DockerEvent | undefined {

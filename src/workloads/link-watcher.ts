@@ -64,8 +64,8 @@ export const watchLinks = (
  */
 export const parseLinkLine = (line: string): LinkChange | undefined => {
   const [head = '', , ...details] = line.split('\\').map((part) => part.trim())
-  const match = /^(Deleted )?(\d+): (\S+): <[^>]*> (.*)$/.exec(head)
-  const [, deleted, index, name, rest = ''] = match ?? []
+  const match = /^(Deleted )?(\d+): (\S+): <([^>]*)> (.*)$/.exec(head)
+  const [, deleted, index, name, flags = '', rest = ''] = match ?? []
   if (name === undefined || !/\bqdisc \S/.test(rest)) return undefined
   const below = /@([^@]+)$/.exec(name)?.[1]
   const other = /^if(\d+)$/.exec(below ?? '')?.[1]
@@ -81,7 +81,7 @@ export const parseLinkLine = (line: string): LinkChange | undefined => {
       other === undefined || namespace === undefined
         ? undefined
         : { index: Number(other), namespace: Number(namespace) },
-    isConnected: namespace !== undefined && /<[^>]*\bLOWER_UP\b/.test(head),
+    isConnected: namespace !== undefined && flags.split(',').includes('LOWER_UP'),
     deleted: deleted !== undefined,
   }
 }

@@ -1,5 +1,4 @@
 import { copyFile } from 'node:fs/promises'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { StatusReport } from '../../src/control/status.ts'
@@ -8,6 +7,7 @@ import type { LabContainer } from './container.ts'
 import { type Daemon, programArgv } from './embargod.ts'
 import { useLab } from './shared-lab.ts'
 import { INET } from './topology.ts'
+import { growth } from './witness.ts'
 
 /** What a local user without rights, or a container without capabilities, can do to the daemon by files, processes and sockets of their own. */
 const lab = useLab({ name: 'local-user' })
@@ -197,13 +197,3 @@ describe.each([
     await lab().waitFor('it is', async () => (await lab().cli(['cleanup', '--yes'])).code === 0)
   })
 })
-
-/** MiB by which the memory of the daemon grew at its highest. */
-async function growth({ pid }: Daemon, work: () => Promise<void>): Promise<number> {
-  const kib = (field: string): number =>
-    Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-  writeFileSync(`/proc/${pid}/clear_refs`, '5')
-  const before = kib('VmRSS')
-  await work()
-  return (kib('VmHWM') - before) / 1024
-}

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { LabContainer } from './container.ts'
 import type { Daemon } from './embargod.ts'
@@ -30,6 +30,16 @@ export function linesSince(daemon: Daemon, length: number): readonly LogLine[] {
 export function residentMib(daemon: Daemon): number {
   const status = readFileSync(`/proc/${daemon.pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024
+}
+
+/** MiB by which the memory of the daemon grew at its highest. */
+export async function growth({ pid }: Daemon, work: () => Promise<unknown>): Promise<number> {
+  const kib = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  const before = kib('VmRSS')
+  await work()
+  return (kib('VmHWM') - before) / 1024
 }
 
 const Report = z.object({

@@ -18,12 +18,15 @@ export class FakeDocker {
   engine: EngineJson = ENGINE_28
   /** Real engines of some versions send no headers on /events before the first event. */
   holdEventHeaders = false
-  /** Path → what to do instead of answering: a status code, `hang` (no answer until {@link release}), `cut` (half an answer, then the connection ends), `garbage` (no JSON). */
-  readonly faults = new Map<string, number | 'hang' | 'cut' | 'garbage'>()
+  /** Path → what to do instead of answering: a status code, `hang` (no answer until {@link release}), `cut` (half an answer, then the connection ends), `garbage` (no JSON), `endless` (an answer that goes on). */
+  readonly faults = new Map<string, number | 'hang' | 'cut' | 'garbage' | 'endless'>()
+  /** Of answers that are errors. */
+  message = 'as the test wished'
   /** Every request line's path, without the query. */
   readonly requests: string[] = []
   readonly networks = new Map<string, Json>()
   readonly containers = new Map<string, Json>()
+  readonly images = new Map<string, Json>()
   #server: Server | undefined
   #held: (() => void)[] = []
   readonly #sockets = new Set<Socket>()
@@ -138,7 +141,15 @@ export class FakeDocker {
       response.end('{"Id":')
       return
     }
-    if (typeof fault === 'number') return send(response, fault, { message: 'as the test wished' })
+    if (fault === 'endless') {
+      response.writeHead(200, { 'Content-Type': 'application/json' })
+      const more = (): void => {
+        while (!response.destroyed && response.write(BLANKS));
+      }
+      response.on('drain', more)
+      return more()
+    }
+    if (typeof fault === 'number') return send(response, fault, { message: this.message })
     if (url.pathname === '/events') return this.#stream(url, response)
     const [status, body] = this.#lookUp(url.pathname)
     send(response, status, body)
@@ -147,6 +158,8 @@ export class FakeDocker {
   #lookUp(path: string): [status: number, body: unknown] {
     if (path === '/info') return [200, this.engine.info]
     if (path === '/version') return [200, this.engine.version]
+    const image = /^\/images\/([^/]+)\/json$/.exec(path)?.[1]
+    if (image !== undefined) return orMissing(this.images.get(image), 'image')
     if (path === '/networks') return [200, [...this.networks.values()]]
     if (path === '/containers/json') {
       return [
@@ -177,6 +190,8 @@ export class FakeDocker {
     response.on('close', () => this.#streams.delete(response))
   }
 }
+
+const BLANKS = ' '.repeat(1024 * 1024)
 
 const orMissing = (json: Json | undefined, what: string): [number, unknown] =>
   json ? [200, json] : [404, { message: `no such ${what}` }]

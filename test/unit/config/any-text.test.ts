@@ -43,6 +43,21 @@ describe('a config', () => {
       }),
     ))
 
+  test.each(['[', '{', '- ', '? ', 'a: [', '{a: ', '!!x [', '&a [', '[*a,'])(
+    'that nests %j without end is refused, at its place',
+    async (one) => {
+      const { config, problems } = await load(one.repeat(20_000))
+      expect(config).toBeUndefined()
+      expect(problems.map(({ message }) => message)).toEqual(['the file nests or repeats too much'])
+    },
+  )
+
+  test('of any other kind of file is refused with a hundred reasons at most', async () => {
+    const { config, problems } = await load('] '.repeat(20_000))
+    expect(config).toBeUndefined()
+    expect(problems.length).toBeLessThanOrEqual(101)
+  })
+
   test('that is good is taken', async () => {
     expect((await load(GOOD)).config).toBeDefined()
   })

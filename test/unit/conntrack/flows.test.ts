@@ -53,6 +53,12 @@ describe('connections', () => {
     expect(parseFlows('\nconntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.\n')).toEqual([])
   })
 
+  test('of which one cannot be read are an error, and not one less', async () => {
+    const kernel = new FakeKernel()
+    kernel.connections[4] = ['tcp 6 9 ESTABLISHED src=1.1.1.1 dst=2.2.2.2 sport=1 dport=2 mark=0 use=1']
+    await expect(new ConntrackDriver(kernel.run).flows(4)).rejects.toThrow('one of them cannot be read')
+  })
+
   test('of one generation are forgotten, and no others', async () => {
     const kernel = new FakeKernel()
     const line = (mark: number) =>

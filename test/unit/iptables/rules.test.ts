@@ -310,6 +310,13 @@ describe('the difference of rules', () => {
   })
 })
 
+test('a rule that asks for ports twice is read with both', () => {
+  const ports = (port: number) => ({ kind: 'ports', protocol: 'tcp', ranges: [{ from: port, to: port }] })
+  expect(readRule('-i docker0 -p tcp -m multiport --dports 80 -m tcp --dport 443 -j ACCEPT').matches).toEqual(
+    [{ kind: 'in', name: 'docker0' }, ports(80), ports(443)],
+  )
+})
+
 describe('what the tool prints', () => {
   test('is read as it stands', () => {
     fc.assert(

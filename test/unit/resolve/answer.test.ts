@@ -69,6 +69,34 @@ describe('reading', () => {
     })
   })
 
+  test('follows no long chain of pointers, of which an answer by TCP can hold thousands', () => {
+    const head = message([])
+    const chainAt = head.length + 12
+    const chain = Buffer.alloc(16_000)
+    for (let at = 0; at < chain.length; at += 2)
+      chain.writeUInt16BE(0xc000 | (at === 0 ? 12 : chainAt + at - 2), at)
+    const record = (owner: number, data: Buffer): Buffer => {
+      const fields = Buffer.alloc(12)
+      fields.writeUInt16BE(0xc000 | owner, 0)
+      fields.writeUInt16BE(16, 2)
+      fields.writeUInt16BE(1, 4)
+      fields.writeUInt16BE(data.length, 10)
+      return Buffer.concat([fields, data])
+    }
+    const owners = Array.from({ length: 4_000 }, (_, index) => chainAt + chain.length - 2 - 2 * index)
+    const records = [record(12, chain), ...owners.map((owner) => record(owner, Buffer.alloc(0)))]
+    head.writeUInt16BE(records.length, 6)
+    expect(readAnswer(Buffer.concat([head, ...records]), 7, question)).toMatchObject({
+      lookup: { kind: 'malformed', detail: 'a name of more pointers than labels' },
+    })
+    // A short one is a name like any other.
+    const short = [records[0], record(chainAt + 200, Buffer.alloc(0))].map((one) => one ?? head)
+    head.writeUInt16BE(short.length, 6)
+    expect(readAnswer(Buffer.concat([head, ...short]), 7, question)).toMatchObject({
+      lookup: { kind: 'empty' },
+    })
+  })
+
   test('refuses pointers that lead forwards or in circles', () => {
     const head = message([])
     head.writeUInt16BE(1, 6)

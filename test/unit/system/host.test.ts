@@ -60,3 +60,8 @@ test('an answer that is not understood is an error, not a host without interface
   await expect(readLinks(answering(''))).rejects.toThrow('no JSON from ip')
   await expect(readLinks(answering('{}'))).rejects.toThrow('no list from ip')
 })
+
+test.each(['[{"ifindex":1}]', '[{"ifname":"eth0"}]', '[null]', '[7]', '[{"ifname":"a","ifindex":"1"}]'])(
+  'an interface without name or number is an error, and not one less: %s',
+  (text) => expect(() => parseLinks(text)).toThrow('no name or no number'),
+)

@@ -476,6 +476,54 @@ describe('losing the engine', () => {
   })
 })
 
+describe('an answer that goes on and on', () => {
+  const startedBytes = process.memoryUsage().rss
+
+  test('of an inspection is cut off, and the list has to do', async () => {
+    filled()
+    docker.faults.set('/containers/c1/json', 'endless')
+    await docker.appear()
+    watch()
+    await listed()
+    expect(latest()).toEqual({ networks: ['bridge', 'shop_default'], containers: ['web'] })
+  })
+
+  test('of an image makes the labels of its containers doubtful, and is told', async () => {
+    filled()
+    docker.containers.set('c2', containerJson({ id: 'c2', name: 'big', Image: 'sha256:1' }))
+    docker.faults.set('/images/sha256%3A1/json', 'endless')
+    await docker.appear()
+    watch()
+    await listed()
+    expect(latest().containers).toEqual(['big', 'web'])
+    const big = inventories.at(-1)?.inventory.containers.find(({ name }) => name === 'big')
+    expect(big).toMatchObject({ imageLabels: undefined })
+    expect(problems.join()).toContain('the image sha256:1 cannot be read: inspecting an image: the answer is')
+  })
+
+  test.each(['/networks', '/containers/json', '/info'])('of %s is no answer, and is told', async (path) => {
+    filled()
+    await docker.appear()
+    docker.faults.set(path, 'endless')
+    watch()
+    await until(() => expect(states.at(-1)?.error).toMatch(/the answer is longer than \d+ MiB/))
+    expect(states.at(-1)?.connected).toBe(false)
+    expect(inventories).toEqual([])
+    docker.release()
+    await listed()
+    expect(process.memoryUsage().rss - startedBytes).toBeLessThan(600 * 1024 * 1024)
+  })
+
+  test('of words in an error is told in part', async () => {
+    await docker.appear()
+    docker.faults.set('/info', 500)
+    docker.message = 'x'.repeat(100_000)
+    watch()
+    await until(() => expect(states.at(-1)?.connected).toBe(false))
+    expect(states.at(-1)?.error?.length).toBeLessThan(2_000)
+  })
+})
+
 test('a network whose event was lost is found by the listing that comes of itself', async () => {
   await docker.appear()
   watch({ relistMs: 50 })
