@@ -58,7 +58,9 @@ function onTheWayToTheVerdict(listing: string): string {
   const [title = '', columns = '', ...rules] = ipv4.split('\n')
   const met = rules.filter((rule) => {
     const [, chain = '', packets = ''] = /^ *\d+ {2}filter (\S+) +(\S+)/.exec(rule) ?? []
-    return /^(DOCKER-USER|EMBARGOD|EMBARGOD-(JUDGE|REPLY|VERDICT)|EMBARGOD-P-.*)$/.test(chain) && packets !== '0'
+    return (
+      /^(DOCKER-USER|EMBARGOD|EMBARGOD-(JUDGE|REPLY|VERDICT)|EMBARGOD-P-.*)$/.test(chain) && packets !== '0'
+    )
   })
   const rest = `(those that a packet met on its way to the verdict; ${rules.length - met.length} more, and IPv6: \`embargod rules\`)`
   return [title, columns, ...met, rest].join('\n')
