@@ -138,6 +138,34 @@ const vxlan = (bridge: string): readonly string[] => [
   ...UP,
 ]
 
+const duringProof: Attack = {
+  name: 'door-proof',
+  seat: 'container',
+  words: 'frames to every port of a guarded bridge while a proof is made on it',
+  shows: 'the ends from which a proof sends hear a container, and are on no guarded bridge',
+  quick: true,
+  async play(scene) {
+    await setBridgeNetfilter(scene, 0)
+    const place = await scene.network('door')
+    const attacker = await scene.attacker('door', place)
+    await scene.guard()
+    const service = await scene.hostService(SERVICE)
+    const frames = ([4, 6] as const).map((family) =>
+      frame(
+        attacker.ethernet({ dst: 'ff:ff:ff:ff:ff:ff' }),
+        datagram({ src: attacker.own(family), dst: attacker.gateway(family) }, 4000, SERVICE, scene.secret),
+      ),
+    )
+    const proof = scene.lab.cli(['verify'], { timeoutMs: 60_000 })
+    const sent = await attacker.send(Array<readonly Buffer[]>(PROOF_PACKETS).fill(frames).flat(), 500)
+    await proof
+    return { sent, arrived: (await service.count()).count }
+  },
+}
+
+/** Of each family: they take longer than the proof. */
+const PROOF_PACKETS = 1_000
+
 const routerAdvertisement: Attack = {
   name: 'router-advertisement',
   seat: 'container',
@@ -191,4 +219,4 @@ function linkLocal({ mac }: Attacker): string {
   return `fe80::${group(a ^ 2, b)}:${group(c, 0xff)}:${group(0xfe, d)}:${group(e, f)}`
 }
 
-export const SECOND_DOORS: readonly Attack[] = [...DOORS, tunnelEnd, routerAdvertisement]
+export const SECOND_DOORS: readonly Attack[] = [...DOORS, duringProof, tunnelEnd, routerAdvertisement]
