@@ -27,16 +27,7 @@ test.each(battery.map((attack) => [attack.name, attack] as const))('%s', async (
 })
 
 /** What is closed in the rules and in the backstop, by each of them alone. Services of the host have one guard. */
-const CLOSED_TWICE = [
-  'reserved-echo4',
-  'reserved-echo6',
-  'bridged-opener',
-  'bridged-opener6-routed',
-  'related-ping4',
-  'related-metadata',
-  'reply-tunnel',
-  'reply-tunnel-unprotected',
-]
+const CLOSED_TWICE = ['reserved-echo6', 'bridged-opener', 'bridged-opener6-routed', 'related-metadata']
 
 describe.each(GUARDS)('with the %s alone', (standing) => {
   const attacks = playableOn(engine, ATTACKS).filter(({ name }) => CLOSED_TWICE.includes(name))
