@@ -1,4 +1,4 @@
-import { GENERATION_MASK } from '../dataplane/names.ts'
+import { BRIDGED, GENERATION_MASK, generationMark } from '../dataplane/names.ts'
 import { familyOf } from '../net/types.ts'
 import type { Address } from '../net/types.ts'
 import type { Run } from '../system/exec.ts'
@@ -118,7 +118,7 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     ...probes.flatMap((probe) => [
       `    ${matchOf(probe)} counter name "${probe.id}-behind"`,
       `    ${matchOf(probe)} meta mark and ${bit} == ${bit} counter name "${probe.id}-approved"`,
-      `    ${matchOf(probe)} ct mark and ${hex(GENERATION_MASK)} != 0 counter name "${probe.id}-admitted"`,
+      `    ${matchOf(probe)} ${ADMITTED} counter name "${probe.id}-admitted"`,
       ...(probe.disapproved ? [`    ${matchOf(probe)} meta mark set meta mark and ${rest}`] : []),
       ...(probe.passesRules
         ? [`    ${matchOf(probe)} ct mark set ct mark and ${hex(~GENERATION_MASK >>> 0)}`]
@@ -140,6 +140,11 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     '',
   ]
 }
+
+/** In any generation. What was bridged bears a sign in its place. */
+const ADMITTED = [0, generationMark(BRIDGED)]
+  .map((mark) => `ct mark and 0x${GENERATION_MASK.toString(16)} != 0x${mark.toString(16)}`)
+  .join(' ')
 
 const hex = (value: number): string => `0x${value.toString(16)}`
 const ip = (address: Address): string => (familyOf(address) === 4 ? 'ip' : 'ip6')
