@@ -212,6 +212,8 @@ const HOOKED = {
   prerouting: /type filter hook prerouting priority (raw - (10|9)|-3(10|09)); policy accept;/,
   forward: /type filter hook forward priority (filter \+ 1[01]|1[01]); policy accept;/,
 } as const
+/** It is there only where something is left alone. */
+const HOOKED_INPUT = /type filter hook input priority (filter \+ 1[01]|1[01]); policy accept;/
 
 /** @throws Error when the listing is cut off. */
 export function parseBackstop(text: string): SavedBackstop {
@@ -221,6 +223,7 @@ export function parseBackstop(text: string): SavedBackstop {
   let droppedBytes = 0
   // A chain that no longer hangs on its hook guards nothing, whatever rules it holds.
   for (const hooked of Object.values(HOOKED)) if (!hooked.test(text)) fingerprints.push(undefined)
+  if (/^\s*chain input \{/m.test(text) && !HOOKED_INPUT.test(text)) fingerprints.push(undefined)
   for (const line of text.split('\n')) {
     const rule = line.trim()
     if (!/ (return|drop|accept|jump|goto|reject)\b|^(return|drop|accept|jump|goto|reject)\b/.test(rule))

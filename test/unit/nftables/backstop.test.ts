@@ -73,6 +73,17 @@ describe('the backstop', () => {
     expect(text).toContain('iifname { "shop0" } iif != { 7 } drop')
   })
 
+  test('whose input chain is off its hook is out of sync', async () => {
+    const open = [{ name: 'shop0', index: 7, isDocker: true }]
+    const desired = { markBit: 1, generation: 1, open, stacked: [] }
+    const kernel = new FakeKernel()
+    const driver = new BackstopDriver(kernel.run)
+    await driver.write(renderBackstop(desired))
+    expect(backstopInSync(desired, await driver.read())).toBe(true)
+    kernel.backstop = kernel.backstop?.replace(/type filter hook input.*/, '')
+    expect(backstopInSync(desired, await driver.read())).toBe(false)
+  })
+
   test('leaves alone at boot what is not of the engine, by its name: numbers are new then', () => {
     const open = [
       { name: 'shop0', index: 7, isDocker: true },
