@@ -153,7 +153,7 @@ export async function closePorts(run: Run): Promise<number> {
       input: ours.map((name) => `link delete ${name}\n`).join(''),
       okExitCodes: [1],
     })
-  // Behind them, so that no end is ever a port and heard.
-  if (ours.length > 0) await run(['nft', '-f', '-'], { input: REMOVE_ENDS })
+  // Behind them, so that no end is ever a port and heard. It may be all that a proof has left.
+  await run(['nft', '-f', '-'], { input: REMOVE_ENDS })
   return ours.length
 }

@@ -111,7 +111,10 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     '    type filter hook forward priority -5; policy accept;',
     ...probes
       .filter(({ passesRules }) => passesRules)
-      .map((probe) => `    ${matchOf(probe)} ct mark set ct mark or ${hex(GENERATION_MASK)}`),
+      .map(
+        (probe) =>
+          `    ${matchOf(probe)} ct mark set ct mark and ${hex(~GENERATION_MASK >>> 0)} or ${hex(generationMark(1))}`,
+      ),
     '  }',
     '  chain behind {',
     '    type filter hook forward priority 5; policy accept;',

@@ -76,7 +76,7 @@ test('when it goes on all is as before, and nothing is done that was asked of it
   }
 })
 
-test('a reload that has to wait for a pass is waited for, however long that takes', async () => {
+test('a reload that has to wait for first answers is waited for', async () => {
   // Servers that say nothing: the first answers are waited for.
   await lab().embargod.writeConfig(
     'allow: [203.0.113.10, slow.example]\nresolver: { servers: [198.51.100.77], timeout: 10s }\n',
@@ -84,5 +84,5 @@ test('a reload that has to wait for a pass is waited for, however long that take
   const startedMs = performance.now()
   const { code, stdout } = await lab().cli(['reload'], { timeoutMs: 60_000 })
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'reloaded\n' })
-  expect(performance.now() - startedMs).toBeGreaterThan(3_500)
+  expect(performance.now() - startedMs).toBeGreaterThan(1_000)
 })
