@@ -22,12 +22,15 @@ export function piecesIn(saved: Saved, networks: readonly Network[]): Map<string
         const place = `${table} ${chain}`
         const what = whatOf(table, chain, rule)
         const source = bySubnet.get(valueOf(rule, '-s') ?? '')
-        const bridge = byBridge.get(valueOf(rule, '-i') ?? '') ?? byBridge.get(valueOf(rule, '-o') ?? '')
+        const links = [valueOf(rule, '-i'), valueOf(rule, '-o')].filter((one) => one !== undefined)
+        const bridge = links.map((name) => byBridge.get(name)).find((one) => one !== undefined)
         if (place === 'nat POSTROUTING') {
           if (isMasquerade(rule) && source) add({ key: `${place} ${source.id}`, what, network: source })
         } else if (isEngines(chain) || isEngines(rule.target)) {
           if (bridge) add({ key: `${place} ${bridge.id}`, what, network: bridge })
-          else if (isEngines(rule.target)) add({ key: `${place} to ${rule.target}`, what })
+          // One that names a link is of a network that is not listed yet, or no more.
+          else if (links.length === 0 && isEngines(rule.target))
+            add({ key: `${place} to ${rule.target}`, what })
         }
       }
     }

@@ -180,7 +180,7 @@ describe.each([
     await daemon.hup()
     await lab().waitFor('it is refused', async () => (await status()).problems.join().includes('is refused'))
     await lab().host(['rm', '-r', join(directory, 'conf.d')])
-    for (const mode of ['0770', '1777']) {
+    for (const mode of ['0770', '0777']) {
       await lab().host(['chmod', mode, directory])
       expect(await check()).toMatchObject({
         code: 2,

@@ -163,6 +163,22 @@ describe.each([
     expect(lasting(saved(without))).toBeUndefined()
   })
 
+  test('of a network that is not listed yet are no part of the others', () => {
+    const { lasting } = engineWith()
+    // Its rules come before the engine tells of it, and are the first that lead there.
+    expect(lasting(saved(tables), undefined, { networks: [BRIDGE] })).toBeUndefined()
+    const withoutIt = Object.fromEntries(
+      Object.entries(tables.filter).map(([chain, rules]) => [
+        chain,
+        rules.filter((rule) => !rule.includes('br-shop')),
+      ]),
+    )
+    expect(
+      lasting(saved({ ...tables, filter: withoutIt }), undefined, { networks: [BRIDGE] }),
+    ).toBeUndefined()
+    expect(lasting(saved(tables))).toBeUndefined()
+  })
+
   test.each([
     ['all of them', undefined, 'forwarding, IPv4 isolation, IPv4 masquerading, IPv4 published ports'],
     ['FORWARD', flushed(tables, 'filter', 'FORWARD'), 'forwarding'],
