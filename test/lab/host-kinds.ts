@@ -113,7 +113,10 @@ export async function isWhole(lab: Lab): Promise<void> {
     'rules true',
     'backstop true',
   ])
-  expect((await lab.cli(['plan', '--config', lab.embargod.configFile])).stdout, 'plan').toMatch(
-    /nothing to do/i,
+  // Legacy iptables tells of no change: it is looked at every few seconds.
+  await lab.waitFor(
+    'there is nothing to do',
+    async () => /nothing to do/i.test((await lab.cli(['plan', '--config', lab.embargod.configFile])).stdout),
+    15_000,
   )
 }
