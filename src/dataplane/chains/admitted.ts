@@ -42,14 +42,18 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
  */
 export function toLinger({ rights }: BuildInput, family: Family): Rule[] {
   const words = 'connection to an address that has expired since'
-  const lingers: readonly Match[] = [
+  const begun: readonly Match[] = [
     { kind: 'state', states: ['ESTABLISHED'] },
     { kind: 'direction', direction: 'ORIGINAL' },
+  ]
+  const lingers: readonly Match[] = [
+    ...begun,
     { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
   ]
   if (!rights) return [approved('linger', words, lingers)]
+  // An element can run out between two rules, so the set is not asked where marks are mixed.
   return [
-    mixRights('linger.compare', 'the rights of the connection against those of the container', lingers),
+    mixRights('linger.compare', 'the rights of the connection against those of the container', begun),
     rule({
       key: 'linger',
       matches: [...lingers, { kind: 'mark', value: 0, mask: CLASS_MASK }],
@@ -57,7 +61,7 @@ export function toLinger({ rights }: BuildInput, family: Family): Rule[] {
       action: 'allow',
       words,
     }),
-    mixRights('linger.other', 'not the same: it is judged again', lingers),
+    mixRights('linger.other', 'not the same: it is judged again', begun),
   ]
 }
 
