@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Trial } from '../proof/model.ts'
 import { prove } from '../proof/prove.ts'
-import { BACKSTOP_MISSING, resultsOf, type NetworkResult } from '../proof/results.ts'
+import { BACKSTOP_MISSING, lastingResults, resultsOf, type NetworkResult } from '../proof/results.ts'
 import type { Run } from '../system/exec.ts'
 import { chainOf } from './health.ts'
 
@@ -75,13 +75,15 @@ export class ContinuousProof {
 
   /** Resolves to whether all is well; undefined: there was nothing to try. */
   async #prove(): Promise<boolean | undefined> {
-    for (let tries = 1; ; tries += 1) {
+    const tried: (readonly NetworkResult[])[] = []
+    for (;;) {
       await this.#untilNoPass()
       const results = await this.#try()
-      if (results === undefined || this.#stopped.signal.aborted) return undefined
+      if (results === undefined || results.length === 0 || this.#stopped.signal.aborted) return undefined
+      tried.push(results)
       const good = results.every(({ problem }) => problem === undefined)
-      if (tries === TRIES || good) {
-        this.#options.onResults(results)
+      if (tried.length === TRIES || good) {
+        this.#options.onResults(lastingResults(tried))
         return good
       }
       await this.#wait(BETWEEN_TRIES_MS)

@@ -6,6 +6,8 @@ const ALIAS = 'embargod-verify'
 
 /** A port of a bridge, such as a container has. */
 export interface ProbePort {
+  /** The bridge's number: another of its name has another. */
+  readonly bridgeIndex: number
   /** What is sent out of this interface comes in at the bridge. */
   readonly far: string
   /** The bridge's own address: frames to it are routed. */
@@ -68,23 +70,32 @@ export async function openPorts(
     pairs.flatMap(({ bridge, near, far }) => [`link set ${near} master ${bridge} up`, `link set ${far} up`]),
   )
   if (withNeighbours) await placeNeighbours(run, bridges.length)
-  const macs = await bridgeMacs(run)
+  const standing = await readBridges(run)
   return new Map(
     bridges.flatMap((bridge, index): [string, ProbePort][] => {
-      const bridgeMac = macs.get(bridge)
-      return bridgeMac === undefined
-        ? []
-        : [
-            [
-              bridge,
-              {
-                far: farOf(index),
-                bridgeMac,
-                neighbourMac: withNeighbours ? neighbourMac(index) : undefined,
-              },
-            ],
-          ]
+      const found = standing.get(bridge)
+      if (!found) return []
+      const neighbour = withNeighbours ? neighbourMac(index) : undefined
+      return [
+        [
+          bridge,
+          { bridgeIndex: found.index, far: farOf(index), bridgeMac: found.mac, neighbourMac: neighbour },
+        ],
+      ]
     }),
+  )
+}
+
+/** Names of the bridges that still are what they were when they got their ports. */
+export async function stillStanding(
+  run: Run,
+  ports: ReadonlyMap<string, ProbePort>,
+): Promise<ReadonlySet<string>> {
+  const standing = await readBridges(run)
+  return new Set(
+    [...ports].flatMap(([bridge, { bridgeIndex }]) =>
+      standing.get(bridge)?.index === bridgeIndex ? [bridge] : [],
+    ),
   )
 }
 
@@ -126,17 +137,25 @@ async function placeNeighbours(run: Run, count: number): Promise<void> {
 const mac = (index: number): string => (index & 0xff).toString(16).padStart(2, '0')
 
 const links = z.array(
-  z.object({ ifname: z.string().optional(), address: z.string().optional(), ifalias: z.string().optional() }),
+  z.object({
+    ifindex: z.number().optional(),
+    ifname: z.string().optional(),
+    address: z.string().optional(),
+    ifalias: z.string().optional(),
+  }),
 )
 
-async function bridgeMacs(run: Run): Promise<Map<string, string>> {
+async function readBridges(run: Run): Promise<Map<string, { index: number; mac: string }>> {
   const { stdout } = await run(['ip', '-json', 'link', 'show', 'type', 'bridge'])
   return new Map(
     links
       .parse(JSON.parse(stdout || '[]'))
-      .flatMap(({ ifname, address }): [string, string][] =>
-        ifname !== undefined && address !== undefined && /^[0-9a-f:]{17}$/.test(address)
-          ? [[ifname, address]]
+      .flatMap(({ ifindex, ifname, address }): [string, { index: number; mac: string }][] =>
+        ifindex !== undefined &&
+        ifname !== undefined &&
+        address !== undefined &&
+        /^[0-9a-f:]{17}$/.test(address)
+          ? [[ifname, { index: ifindex, mac: address }]]
           : [],
       ),
   )

@@ -3,9 +3,9 @@ import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, LOCKS, type Lock } from '../system/lock.ts'
 import { openCarrier, type Carrier } from './carriers.ts'
 import { familyOf, type Address } from '../net/types.ts'
-import { judgeTrial } from './findings.ts'
+import { bridgeWent, judgeTrial } from './findings.ts'
 import type { Finding, Target, Trial } from './model.ts'
-import { closePorts, openPorts } from './ports.ts'
+import { closePorts, openPorts, stillStanding } from './ports.ts'
 import { nobodysTarget } from './targets.ts'
 import {
   bridgedFramesAreJudged,
@@ -60,16 +60,13 @@ export async function prove(
             sent.push(await prepare(run, one, port, sent.length))
       }
       const seen = sent.length > 0 ? await send(run, sent, markBit) : new Map<string, Sighting>()
+      const standing = await stillStanding(run, ports)
       const findings: Finding[] = []
       for (const trial of trials)
-        findings.push(
-          ...(await judgeTrial(
-            run,
-            trial,
-            sent.filter((one) => one.trial === trial),
-            seen,
-          )),
-        )
+        if (standing.has(trial.place.bridge)) {
+          const own = sent.filter((one) => one.trial === trial)
+          findings.push(...(await judgeTrial(run, trial, own, seen)))
+        } else findings.push(bridgeWent(trial))
       return findings
     } finally {
       for (const { carrier } of sent) carrier.close()

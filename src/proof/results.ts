@@ -17,3 +17,14 @@ export function resultsOf(findings: readonly Finding[]): NetworkResult[] {
     if (network !== '' && !skipped) results.set(network, results.get(network) ?? problem ?? general)
   return [...results].map(([network, problem]) => ({ network, problem }))
 }
+
+/**
+ * How the last of several proofs ended. What failed in it counts where it failed in each of them: networks come and go between two, and one
+ * that was made a moment ago is in the kernel a moment later.
+ */
+export const lastingResults = (proofs: readonly (readonly NetworkResult[])[]): readonly NetworkResult[] =>
+  (proofs.at(-1) ?? []).filter(
+    ({ network, problem }) =>
+      problem === undefined ||
+      proofs.every((results) => results.some((one) => one.network === network && one.problem !== undefined)),
+  )

@@ -266,7 +266,7 @@ describe('an answer whose address the kernel does not take is withheld', () => {
       { a: [`198.19.1.${number}`] },
     ])
     await lab().inet.dns(Object.fromEntries(names))
-    await guard(lab(), { config })
+    const first = await guard(lab(), { config })
     const from = await inside(lab())
     expect(await askedAnew(from)).toBe('NOERROR')
     const { stdout: saved } = await lab().host(['ipset', 'save'])
@@ -297,6 +297,7 @@ describe('an answer whose address the kernel does not take is withheld', () => {
 
     // What was withheld is wanted by the next process, for which there is no room either.
     await fill()
+    await first.kill()
     await guard(lab(), { config })
     expect(await askedAnew(from)).toBe('NOERROR')
   })

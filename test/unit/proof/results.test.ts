@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Proofs } from '../../../src/daemon/proofs.ts'
 import type { Finding } from '../../../src/proof/model.ts'
-import { resultsOf } from '../../../src/proof/results.ts'
+import { lastingResults, resultsOf } from '../../../src/proof/results.ts'
 
 const finding = (network: string, problem?: string): Finding => ({
   network,
@@ -60,4 +60,18 @@ test('names of networks are hostile text, and not all are named', () => {
   )
   expect(proofs.problem).toMatch(/and 2 more$/)
   expect(proofs.problem).not.toContain('\u001B')
+})
+
+test('of several proofs what failed counts where it failed in each', () => {
+  const bad = (network: string) => ({ network, problem: 'open' })
+  const good = (network: string) => ({ network, problem: undefined })
+  expect(lastingResults([])).toEqual([])
+  expect(lastingResults([[bad('a')]])).toEqual([bad('a')])
+  expect(
+    lastingResults([
+      [bad('a'), bad('b')],
+      [bad('a'), good('b'), bad('new')],
+    ]),
+  ).toEqual([bad('a'), good('b')])
+  expect(lastingResults([[good('a')], [bad('a')]])).toEqual([])
 })
