@@ -42,6 +42,11 @@ const STALE_MS = 86_400_000
 /** So many bytes of an answer weigh as much as a small one: the message, and its records, each with what it takes beside its data. */
 const BYTES_A_UNIT = 1_024
 const BYTES_A_RECORD = 256
+/**
+ * More than an upstream sends by UDP, signatures included. Who owns an allowed name could replace the whole cache in seconds by larger answers,
+ * and what is replaced stays in memory until the collector has run.
+ */
+const MOST_BYTES = 4_096
 
 const weightOf = ({ answers, authority }: Reply): number =>
   1 + (bytesOf(answers) + bytesOf(authority)) / BYTES_A_UNIT
@@ -65,9 +70,9 @@ export class Cache {
     return this.#entries.size
   }
 
-  /** @param lifeMs as long as it holds; 0: it is not kept */
+  /** @param lifeMs as long as it holds; 0: it is not kept, nor is a message of more than 4 KiB */
   put(key: string, said: Said, lifeMs: number, nowMs: number): void {
-    if (lifeMs <= 0) this.#entries.delete(key)
+    if (lifeMs <= 0 || said.message.length > MOST_BYTES) this.#entries.delete(key)
     else this.#entries.set(key, new Cached(said, nowMs, nowMs + lifeMs))
   }
 

@@ -7,6 +7,7 @@ import { ClassNumbers } from '../../src/policy/class-numbers.ts'
 import { assign } from '../../src/policy/classes.ts'
 import { compile } from '../../src/policy/compile.ts'
 import { Desired } from '../../src/reconcile/desired.ts'
+import type { HostInterface } from '../../src/system/host.ts'
 import { EventLines } from '../../src/workloads/event-lines.ts'
 import { decideInterfaces } from '../../src/workloads/guarded.ts'
 import type { Container, Inventory } from '../../src/workloads/model.ts'
@@ -142,21 +143,31 @@ const networks: Prepare = async (count) => {
     bridge: `br-${index.toString(16).padStart(12, '0')}`,
     subnets: [`172.${16 + (index >> 8)}.${index & 255}.0/24` as Cidr],
   }))
-  const inventory = {
+  const inventory: Inventory = {
     networks: all.map(({ bridge, subnets }) => ({
       id: bridge,
       name: bridge,
       driver: 'bridge',
       bridge,
       subnets,
+      gateways: [],
       internal: false,
+      ipv6: false,
     })),
     containers: [],
-  } as unknown as Inventory
+  }
   return () => {
     const plan = decideInterfaces(
       inventory,
-      all.map(({ bridge }) => ({ name: bridge, isBridge: true })) as never,
+      all.map(({ bridge }, index): HostInterface => ({
+        index,
+        name: bridge,
+        kind: 'bridge',
+        isBridge: true,
+        lower: undefined,
+        ports: [],
+        addresses: [],
+      })),
       config.guard,
     )
     const desired = new Desired({
@@ -241,9 +252,10 @@ const entries: Prepare = (count) => {
   }
 }
 
-const KINDS: readonly (readonly [string, number, Prepare])[] = [
+/** What comes from outside, how many of it make n, and the work on so many. */
+export const KINDS: readonly (readonly [string, number, Prepare])[] = [
   ['addresses in an answer to a container', 1_000, asking(false)],
-  ['the same out of the cache', 1_000, asking(true)],
+  ['the same asked again, of which nothing is kept', 1_000, asking(true)],
   ['addresses in an answer to a look-up, ten times', 1_000, lookedUp],
   ['names below a wildcard, asked one after the other', 25_000, belowWildcard],
   ['names of one and the same address', 25_000, sharedAddress],

@@ -53,20 +53,27 @@ describe('the cache', () => {
 
   test('counts a large answer for as many as it takes the place of', () => {
     const cache = new Cache()
-    const records = Array.from({ length: 200 }, () => a('large.example.com', '192.0.2.1', 60))
+    const records = Array.from({ length: 60 }, () => a('large.example.com', '192.0.2.1', 60))
     const large = said(reply(records, { name: 'large.example.com' }), TYPE.A, 'large.example.com')
     for (let index = 0; index < 5_000; index++) cache.put(`k${index}`, large, 1000, 0)
-    // Some 60 KB each.
-    expect(cache.size).toBeLessThan(1_000)
-    expect(cache.size).toBeGreaterThan(100)
+    // Some 18 KB each.
+    expect(cache.size).toBeLessThan(2_500)
+    expect(cache.size).toBeGreaterThan(500)
   })
 
   test('counts what an answer bears beside what was asked for', () => {
     const cache = new Cache()
-    const fat = said(Buffer.concat([reply([a(NAME, '192.0.2.1')]), Buffer.alloc(60_000)]))
+    const fat = said(Buffer.concat([reply([a(NAME, '192.0.2.1')]), Buffer.alloc(4_000)]))
     expect(fat.reply.answers).toHaveLength(1)
-    for (let index = 0; index < 5_000; index++) cache.put(`k${index}`, fat, 1000, 0)
-    expect(cache.size).toBeLessThan(1_000)
+    for (let index = 0; index < 20_000; index++) cache.put(`k${index}`, fat, 1000, 0)
+    expect(cache.size).toBeLessThan(9_000)
+  })
+
+  test('keeps nothing of more than 4 KiB, nor what was kept before it', () => {
+    const cache = new Cache()
+    cache.put('k', EMPTY, 1000, 0)
+    cache.put('k', said(Buffer.concat([reply([a(NAME, '192.0.2.1')]), Buffer.alloc(4_096)])), 1000, 0)
+    expect(cache.fresh('k', 1)).toBeUndefined()
   })
 
   test('renewed answers take no place from others', () => {

@@ -634,7 +634,7 @@ test('another way to deny holds from the next question on', async () => {
 test('an answer that is too large for a datagram is whole over TCP, and admitted for who has it', async () => {
   const world = new TestGateway()
   world.says(
-    Array.from({ length: 100 }, (_, at) => aaaa(NAME, `2001:db8::${at.toString(16)}`)),
+    Array.from({ length: 60 }, (_, at) => aaaa(NAME, `2001:db8::${at.toString(16)}`)),
     { type: 'AAAA' },
   )
   const byUdp = world.send(WEB, question({ type: 'AAAA' }))
@@ -642,6 +642,6 @@ test('an answer that is too large for a datagram is whole over TCP, and admitted
   expect(decode(byUdp.messages[0] ?? Buffer.alloc(0))).toMatchObject({ flag_tc: true })
   expect(byUdp.addresses).toHaveLength(17)
   const byTcp = world.send(WEB, question({ type: 'AAAA' }), false)
-  expect(byTcp.addresses).toHaveLength(100)
+  expect(byTcp.addresses).toHaveLength(60)
   expect(world.admitted).toMatchObject([{ addresses: byUdp.addresses }, { addresses: byTcp.addresses }])
 })
