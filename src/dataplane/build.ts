@@ -1,7 +1,7 @@
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { byNetwork, dispatch, HOOKS, OUTPUT_HOOK, reservedFrames, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, hooksOf, OUTPUT_HOOK, reservedFrames, sourceRules } from './chains/dispatch.ts'
 import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
 import { lingerRules } from './chains/admitted.ts'
 import { judgeRules, outputRules, verdictRules } from './chains/judge.ts'
@@ -79,7 +79,8 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     })),
     ...otherDenyChains(input, family),
   ]
-  const hooks = [...HOOKS, ...(input.config.guard.hostNetwork ? [OUTPUT_HOOK] : []), ...gatewayHooks(input)]
+  const { mark, hostNetwork } = input.config.guard
+  const hooks = [...hooksOf(mark), ...(hostNetwork ? [OUTPUT_HOOK] : []), ...gatewayHooks(input)]
   return { chains, hooks }
 }
 

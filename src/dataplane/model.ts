@@ -28,6 +28,8 @@ export interface Hook {
   /** The first of these that exists and is reached is used; the last always exists. */
   readonly parents: readonly string[]
   readonly rule: Rule
+  /** Where somebody else's rule accepts packets before they reach that parent, the last parent gets the rule too, and this stands in the other. */
+  readonly second?: Rule
 }
 
 export interface Rule {

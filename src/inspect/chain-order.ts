@@ -1,4 +1,4 @@
-import { isOurs } from '../iptables/diff.ts'
+import { isOurs } from '../iptables/hook-places.ts'
 import type { SavedTable } from '../iptables/parse.ts'
 
 /** Chains in the order in which a packet meets them: those that reach us first, each followed by what it leads to, then what nobody reaches. */

@@ -1,6 +1,6 @@
-import { CHAIN_PREFIX } from '../dataplane/names.ts'
 import type { Hook, Rule, Ruleset, Table } from '../dataplane/model.ts'
 import type { Family } from '../net/types.ts'
+import { hookPlaces, isOurs, type HookPlace } from './hook-places.ts'
 import type { Saved, SavedRule, SavedTable } from './parse.ts'
 import { fingerprintOf, renderRule } from './render.ts'
 
@@ -74,9 +74,6 @@ export function removeRules(actual: Saved, family: Family): RulesChange[] {
   return diffRules({ chains: [], hooks: [] }, actual, family)
 }
 
-export const isOurs = (chain: string): boolean =>
-  chain === CHAIN_PREFIX || chain.startsWith(`${CHAIN_PREFIX}-`)
-
 function inSync(rendered: readonly string[], rules: readonly SavedRule[]): boolean {
   return (
     rendered.length === rules.length &&
@@ -116,46 +113,41 @@ interface Moves {
   readonly summary: string[]
 }
 
-/** Puts each hook first into its parent and takes every other jump of ours away, in the same transaction. */
+/** Puts each hook into its places and takes every other jump of ours away, in the same transaction. */
 function hookMoves(hooks: readonly Hook[], saved: SavedTable, family: Family, counters: Counters): Moves {
   const moves: Moves = { deletions: [], insertions: [], summary: [] }
-  const wanted = new Map(hooks.map((hook) => [parentOf(hook, saved), hook]))
+  const wanted = new Map(
+    hooks.flatMap((hook) => hookPlaces(hook, saved).map((place) => [place.parent, place])),
+  )
   for (const [name, chain] of saved.chains) {
     if (isOurs(name)) continue
     const ours = chain.rules.filter((rule) => rule.target !== undefined && isOurs(rule.target))
-    const hook = wanted.get(name)
-    if (
-      hook &&
-      ours.length === 1 &&
-      ours[0] &&
-      chain.rules[0] === ours[0] &&
-      sameRule(hook.rule, ours[0], family)
-    ) {
+    const place = wanted.get(name)
+    if (place && isInPlace(place, chain.rules, ours, family)) {
       wanted.delete(name)
       continue
     }
     moves.deletions.push(...ours.map((rule) => `-D ${name} ${rule.text}`))
     if (ours.length > 0) moves.summary.push(`remove ${ours.length} jump from ${name}`)
   }
-  for (const [name, hook] of wanted) {
-    moves.insertions.push(
-      `${counted(counters, name, hook.rule)} -I ${name} 1 ${renderRule(hook.rule, family)}`,
-    )
+  for (const [name, { rule }] of wanted) {
+    moves.insertions.push(`${counted(counters, name, rule)} -I ${name} 1 ${renderRule(rule, family)}`)
     moves.summary.push(`jump first from ${name}`)
   }
   return moves
 }
 
-function sameRule(rule: Rule, saved: SavedRule, family: Family): boolean {
-  return fingerprintOf(renderRule(rule, family))?.fingerprint === saved.fingerprint
-}
-
-/** The first parent that exists and is reached from the last, which is built in. */
-export function parentOf(hook: Hook, saved: SavedTable): string {
-  const root = hook.parents.at(-1) ?? ''
-  const reached = new Set(saved.chains.get(root)?.rules.map((rule) => rule.target))
+function isInPlace(
+  { rule, atMost }: HookPlace,
+  rules: readonly SavedRule[],
+  ours: readonly SavedRule[],
+  family: Family,
+): boolean {
+  const [jump] = ours
   return (
-    hook.parents.find((parent) => saved.chains.has(parent) && (parent === root || reached.has(parent))) ??
-    root
+    jump !== undefined &&
+    ours.length === 1 &&
+    rules.indexOf(jump) <= atMost &&
+    fingerprintOf(renderRule(rule, family))?.fingerprint === jump.fingerprint
   )
 }

@@ -29,11 +29,12 @@ interface Dropped {
 const NOTHING_DROPPED: Dropped = { packets: 0, bytes: 0 }
 
 /**
- * Where each chain hangs. Frames that a port hands to the host by itself are dropped ahead of everything; the verdict on the rest is looked at behind
- * the filter table (priority 0).
+ * Where each chain hangs. Frames that a port hands to the host by itself are dropped ahead of everything. Approvals that a packet brings along are
+ * cleared ahead of the filter table (priority 0), and its verdict is looked at behind it.
  */
 const HOOKS = {
   prerouting: { hook: 'prerouting', priority: -310 },
+  before: { hook: 'forward', priority: -5 },
   forward: { hook: 'forward', priority: 10 },
   input: { hook: 'input', priority: 10 },
 } as const
@@ -101,7 +102,7 @@ export function backstopInSync(desired: Backstop, saved: SavedBackstop | undefin
 
 interface BackstopRule {
   readonly match: string
-  readonly verdict: 'return' | 'drop'
+  readonly verdict: 'return' | 'drop' | `meta mark set ${string}`
   readonly words: string
   /** What is dropped here is counted: nothing has approved it. */
   readonly isLast?: boolean
@@ -113,6 +114,7 @@ function chainsOf(backstop: Backstop): [ChainName, BackstopRule[]][] {
   const links = backstop.open.filter(({ index }) => index !== undefined)
   const all: [ChainName, BackstopRule[]][] = [
     ['prerouting', [RESERVED]],
+    ['before', beforeRules(backstop)],
     ['forward', forwardRules(backstop)],
     ['input', links.length > 0 ? [reusedName(links)] : []],
   ]
@@ -133,8 +135,21 @@ const reusedName = (links: readonly OpenLink[]): BackstopRule => ({
   words: 'another bridge of the name',
 })
 
-function forwardRules({ markBit, generation, formerGeneration, open, stacked }: Backstop): BackstopRule[] {
-  const bit = hex(markBit)
+/**
+ * The rules alone approve. A program that saves whole packet marks in connections and restores them would bring an approval back after the right
+ * to it has gone.
+ */
+const beforeRules = (backstop: Backstop): BackstopRule[] => [
+  ...otherLinks(backstop),
+  {
+    match: '',
+    verdict: `meta mark set meta mark and ${hex(~backstop.markBit >>> 0)}`,
+    words: 'only the rules that follow approve',
+  },
+]
+
+/** Whose packets are none of our business. */
+function otherLinks({ open, stacked }: Pick<Backstop, 'open' | 'stacked'>): BackstopRule[] {
   const onTop = stacked.length > 0 ? ` iifname != ${setOf(stacked.map((name) => quoted({ name })))}` : ''
   const links = open.flatMap(({ index }) => (index === undefined ? [] : [`${index}`]))
   const names = open.filter(({ index }) => index === undefined).map(quoted)
@@ -142,6 +157,14 @@ function forwardRules({ markBit, generation, formerGeneration, open, stacked }: 
     { match: `meta iifkind != "bridge"${onTop}`, verdict: 'return', words: 'not from a bridge' },
     ...(links.length > 0 ? [leftAlone(`iif ${setOf(links)}`)] : []),
     ...(names.length > 0 ? [leftAlone(`iifname ${setOf(names)}`)] : []),
+  ]
+}
+
+function forwardRules(backstop: Backstop): BackstopRule[] {
+  const { generation, formerGeneration } = backstop
+  const bit = hex(backstop.markBit)
+  return [
+    ...otherLinks(backstop),
     {
       match: 'ct state established ct direction reply ct status dnat',
       verdict: 'return',
@@ -210,6 +233,7 @@ export class BackstopDriver {
 /** As the kernel's tool prints the hooks of the plain table and of the held one. */
 const HOOKED = {
   prerouting: /type filter hook prerouting priority (raw - (10|9)|-3(10|09)); policy accept;/,
+  before: /type filter hook forward priority (filter - |-)[45]; policy accept;/,
   forward: /type filter hook forward priority (filter \+ 1[01]|1[01]); policy accept;/,
 } as const
 /** It is there only where something is left alone. */
@@ -226,8 +250,7 @@ export function parseBackstop(text: string): SavedBackstop {
   if (/^\s*chain input \{/m.test(text) && !HOOKED_INPUT.test(text)) fingerprints.push(undefined)
   for (const line of text.split('\n')) {
     const rule = line.trim()
-    if (!/ (return|drop|accept|jump|goto|reject)\b|^(return|drop|accept|jump|goto|reject)\b/.test(rule))
-      continue
+    if (!/(^| )((return|drop|accept|jump|goto|reject)\b|meta mark set )/.test(rule)) continue
     if (rule.startsWith('type ')) continue
     fingerprints.push(/comment "[^"]*\[([0-9a-f]{8})\]"$/.exec(rule)?.[1])
     const counter = /counter packets (\d+) bytes (\d+) drop/.exec(rule)
@@ -240,5 +263,5 @@ export function parseBackstop(text: string): SavedBackstop {
   const open = alone.flatMap(([, several, one]) =>
     [...(several ?? one ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? ''),
   )
-  return { fingerprints, droppedPackets, droppedBytes, open }
+  return { fingerprints, droppedPackets, droppedBytes, open: [...new Set(open)] }
 }

@@ -1,5 +1,5 @@
 import type { Hook, Ruleset, Table } from '../dataplane/model.ts'
-import { parentOf } from '../iptables/diff.ts'
+import { acceptsAhead, isOurs, parentOf } from '../iptables/hook-places.ts'
 import type { SomeFamilies } from '../iptables/driver.ts'
 import type { Saved, SavedTable } from '../iptables/parse.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
@@ -91,11 +91,17 @@ export function displacedJumps(
 function displacedOf(hook: Hook, { tables }: Saved, family: Family): Displaced[] {
   const table = tables.get(hook.table)
   if (!table) return []
+  const root = hook.parents.at(-1) ?? ''
+  const ahead = acceptsAhead(hook, table)
+  const first =
+    table.chains.get(root)?.rules.findIndex(({ target }) => target !== undefined && isOurs(target)) ?? -1
+  if (ahead && (first < 0 || first > ahead.index))
+    return [{ family, table: hook.table, chain: root, above: ahead.rule.text }]
   // Where the engine moves its own jump, ours is first in a chain that is not reached for the moment.
   if (hook.parents.some((parent) => isFirst(hook, table, parent))) return []
   const chain = parentOf(hook, table)
-  const first = table.chains.get(chain)?.rules[0]
-  return first?.target?.startsWith('DOCKER') ? [] : [{ family, table: hook.table, chain, above: first?.text }]
+  const above = table.chains.get(chain)?.rules[0]
+  return above?.target?.startsWith('DOCKER') ? [] : [{ family, table: hook.table, chain, above: above?.text }]
 }
 
 function isFirst({ rule }: Hook, table: SavedTable, parent: string): boolean {

@@ -6,16 +6,20 @@ import { rule } from '../rule.ts'
 
 const ALWAYS_GUARDED = ['docker0', 'docker_gwbridge', 'br-+']
 
-export const HOOKS: readonly Hook[] = [
+/** @param markBit by which a packet is known that our rules have approved on its way through FORWARD */
+export const hooksOf = (markBit: number): readonly Hook[] => [
   hook('raw', ['PREROUTING'], CHAIN.raw, 'forged sources are dropped'),
   hook('filter', ['INPUT'], CHAIN.input, 'of the host containers reach what is allowed'),
-  hook(
-    'filter',
-    ['DOCKER-USER', 'FORWARD'],
-    CHAIN.forward,
-    'containers reach what is allowed and nothing else',
-  ),
+  {
+    ...hook('filter', ['DOCKER-USER', 'FORWARD'], CHAIN.forward, FORWARDED),
+    // Budgets must not count a packet twice. The backstop clears the bit ahead of the filter table, so nobody brings it along.
+    second: hook('filter', [], CHAIN.forward, `${FORWARDED}, where FORWARD did not approve it`, [
+      { kind: 'mark', value: 0, mask: markBit },
+    ]).rule,
+  },
 ]
+
+const FORWARDED = 'containers reach what is allowed and nothing else'
 
 /** What nobody marked passes it by. */
 export const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Hook } from '../../../src/dataplane/model.ts'
-import { HOOKS } from '../../../src/dataplane/chains/dispatch.ts'
+import { hooksOf } from '../../../src/dataplane/chains/dispatch.ts'
 import { diffRules } from '../../../src/iptables/diff.ts'
 import { parseSave } from '../../../src/iptables/parse.ts'
 import { renderRule } from '../../../src/iptables/render.ts'
 import { displacedJumps, Fights } from '../../../src/reconcile/fight.ts'
 import type { Change } from '../../../src/reconcile/reconciler.ts'
 
-const forward = HOOKS.filter(({ parents }) => parents.includes('FORWARD'))
+const forward = hooksOf(0x20000000).filter(({ parents }) => parents.includes('FORWARD'))
 const rules = { 4: { chains: [], hooks: forward }, 6: { chains: [], hooks: [] } }
 const jump = renderRule(forward[0]?.rule as Hook['rule'], 4)
 
