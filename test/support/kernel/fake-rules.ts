@@ -17,7 +17,17 @@ const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
   raw: ['PREROUTING', 'OUTPUT'],
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 }
-const VERDICTS = new Set(['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'NFLOG', 'MARK', 'CONNMARK', 'LOG'])
+const VERDICTS = new Set([
+  'ACCEPT',
+  'DROP',
+  'RETURN',
+  'REJECT',
+  'NFLOG',
+  'NFQUEUE',
+  'MARK',
+  'CONNMARK',
+  'LOG',
+])
 const DIMENSIONS: Readonly<Record<string, number>> = {
   'hash:net': 1,
   'hash:net,iface': 2,

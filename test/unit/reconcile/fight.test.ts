@@ -46,6 +46,16 @@ describe('a jump that is not in its place', () => {
     ['was taken out', [TO_DOCKER_USER, 'DOCKER-USER -j RETURN'], '-j RETURN'],
     ['was flushed', [TO_DOCKER_USER], undefined],
     ['is first in a chain that the engine is moving', ['FORWARD -j LOG', 'DOCKER-USER JUMP'], 'none'],
+    [
+      'is not asked where somebody accepts before',
+      ['FORWARD -o tun0 -j ACCEPT', TO_DOCKER_USER, 'DOCKER-USER JUMP'],
+      '-o tun0 -j ACCEPT',
+    ],
+    [
+      'stands above it there too',
+      ['FORWARD JUMP', 'FORWARD -o tun0 -j ACCEPT', TO_DOCKER_USER, 'DOCKER-USER JUMP'],
+      'none',
+    ],
     ['has a chain of the engine above it', ['FORWARD -j DOCKER-FORWARD', 'FORWARD JUMP'], 'none'],
   ])('%s', (_, lines, above) => {
     const found = displaced(lines)

@@ -1,0 +1,106 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Family } from '../../src/net/types.ts'
+import type { LabContainer } from './container.ts'
+import { leaksDuring } from './leaks.ts'
+import { reached, origin } from './reach.ts'
+import { insertRules, rulesOf } from './rules.ts'
+import { guard } from './scene.ts'
+import { useLab } from './shared-lab.ts'
+import { LiveConnection } from './web.ts'
+
+/** Rules of others that accept packets in FORWARD before these reach DOCKER-USER: nothing gets out by them, and nothing allowed is lost. */
+const lab = useLab({ name: 'ahead' })
+
+const FAMILIES: readonly Family[] = [4, 6]
+const ALLOWED = { 4: '203.0.113.12', 6: '2001:db8:f::12' } as const
+const REVOKED = { 4: '203.0.113.13', 6: '2001:db8:f::13' } as const
+const FORBIDDEN = { 4: '203.0.113.66', 6: '2001:db8:f::66' } as const
+
+const entry = (address: string): string => `{ cidr: ${JSON.stringify(address)}, ports: [80/tcp, 443/tcp] }`
+const config = (...addresses: readonly string[]): string => `allow: [${addresses.map(entry).join(', ')}]`
+const BEFORE = config(...Object.values(ALLOWED), ...Object.values(REVOKED))
+const AFTER = config(...Object.values(ALLOWED))
+
+const RULES: Readonly<Record<string, (family: Family) => readonly string[]>> = {
+  'established connections': () => ['-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'],
+  'what leaves by a VPN': (family) => [`-d ${family === 4 ? '203.0.113.0/24' : '2001:db8:f::/64'} -j ACCEPT`],
+  'a chain that accepts': (family) => [
+    `-d ${family === 4 ? '203.0.113.0/24' : '2001:db8:f::/64'} -j vpn-forward`,
+  ],
+}
+
+let from: LabContainer
+
+beforeAll(async () => {
+  await lab().network('shop', { ipv6: true })
+  from = await lab().container({ network: 'shop' })
+  for (const family of FAMILIES) {
+    const tool = family === 4 ? 'iptables' : 'ip6tables'
+    await lab().host([tool, '-N', 'vpn-forward'])
+    await lab().host([tool, '-A', 'vpn-forward', '-j', 'ACCEPT'])
+  }
+})
+
+const ours = async (family: Family): Promise<readonly string[]> =>
+  (await rulesOf(lab(), family, 'FORWARD')).filter((line) => line.endsWith('-j EMBARGOD'))
+
+/** Where the engine has no DOCKER-USER the only jump of ours stands in FORWARD anyway. */
+const jumpsWithout = async (family: Family): Promise<number> =>
+  (await rulesOf(lab(), family, 'FORWARD')).some((line) => line.endsWith('-j DOCKER-USER')) ? 0 : 1
+
+describe.each(Object.entries(RULES))('%s', (_, rulesFor) => {
+  test('above DOCKER-USER: what is allowed passes, what is not does not, and what is revoked is cut', async () => {
+    await lab().embargod.writeConfig(BEFORE)
+    await guard(lab(), { config: BEFORE })
+    const placed = FAMILIES.flatMap((family) => rulesFor(family).map((rule) => ({ family, rule })))
+    for (const { family, rule } of placed) await insertRules(lab(), family, 'FORWARD', [rule])
+    try {
+      await lab().waitFor('our jump stands above them', async () => {
+        const all = await Promise.all(FAMILIES.map(ours))
+        return all.every((jumps) => jumps.length === 1)
+      })
+      const addresses = FAMILIES.map((family) => origin(ALLOWED[family]))
+      expect(await reached(from, addresses)).toEqual(addresses)
+      const live = await Promise.all(
+        FAMILIES.map((family) => LiveConnection.open(from, origin(ALLOWED[family], 443))),
+      )
+      const cut = await Promise.all(
+        FAMILIES.map((family) => LiveConnection.open(from, origin(REVOKED[family], 443))),
+      )
+
+      const leaked = await leaksDuring(
+        lab(),
+        from,
+        async () => {
+          for (let round = 0; round < 3; round += 1) {
+            const passing = await lab().network('passing')
+            // What the engine does to FORWARD may cost a packet, which is sent again, and no connection.
+            expect(await reached(from, addresses), 'while a network comes').toEqual(addresses)
+            await passing.remove()
+            expect(await reached(from, addresses), 'while a network goes').toEqual(addresses)
+          }
+          for (const one of live) expect(await one.flows()).toBe(true)
+          await lab().embargod.writeConfig(AFTER)
+          expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+          for (const one of live) expect(await one.flows(2000), 'after a change of rights').toBe(true)
+        },
+        { seconds: 25 },
+      )
+      expect(leaked).toBe(0)
+      for (const one of cut) expect(await one.flows(), 'revoked').toBe(false)
+      expect(
+        await reached(from, [...FAMILIES.map((family) => origin(FORBIDDEN[family]))], { seconds: 2 }),
+      ).toEqual([])
+      expect(await lab().cli(['status'])).toMatchObject({ code: 0 })
+      expect(await lab().cli(['plan', '--config', lab().embargod.configFile])).toMatchObject({ code: 0 })
+    } finally {
+      for (const { family, rule } of placed)
+        await lab().host([family === 4 ? 'iptables' : 'ip6tables', '-D', 'FORWARD', ...rule.split(' ')])
+    }
+    await lab().waitFor('our jump has left FORWARD', async () => {
+      for (const family of FAMILIES)
+        if ((await ours(family)).length !== (await jumpsWithout(family))) return false
+      return true
+    })
+  }, 120_000)
+})
