@@ -20,7 +20,7 @@ import {
 } from './reconciler.ts'
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
-import { nextGeneration, type Generation } from './generation.ts'
+import { nextGeneration, packetBitsOf, type Generation } from './generation.ts'
 import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
@@ -181,7 +181,7 @@ export class Firewall {
   /** What is desired now, and the generation that it needs. */
   #aim(): { readonly next: Generation; readonly dataplane: Dataplane } {
     const { desired } = this.#options
-    const next = nextGeneration(this.#generation, desired.policies.digest)
+    const next = nextGeneration(this.#generation, desired.policies.digest, packetBitsOf(desired.config))
     desired.setGeneration(next.generation)
     return { next, dataplane: desired.dataplane() }
   }
