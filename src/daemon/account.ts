@@ -1,3 +1,5 @@
+import { foreignMarks, markWords } from '../iptables/foreign-marks.ts'
+import { FAMILIES } from '../net/types.ts'
 import type { StatusReport } from '../control/status.ts'
 import {
   statusReport,
@@ -169,6 +171,7 @@ export class Account {
     if (fight) this.health.bad('fight', fight.words)
     else if (observed.parts.size > 0) this.health.good('fight')
     this.#lookAtEngine(observed.rules, host)
+    this.#lookAtMarks(observed.rules)
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
@@ -219,6 +222,14 @@ export class Account {
       : undefined
     if (gone !== undefined) this.health.bad('engine-rules', gone)
     else this.health.good('engine-rules')
+  }
+
+  #lookAtMarks(rules: PassResult['observed']['rules']): void {
+    // Both families are told at once, or the words would change with whichever was read.
+    if (FAMILIES.some((family) => rules[family] === undefined)) return
+    const found = foreignMarks(rules)
+    if (found.length === 0) this.health.good('marks')
+    else this.health.bad('marks', markWords(found))
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {

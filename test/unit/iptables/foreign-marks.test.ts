@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { foreignMarks, markWords } from '../../../src/iptables/foreign-marks.ts'
+import { parseSave } from '../../../src/iptables/parse.ts'
+
+const saved = (chain: string, rule: string) => ({
+  4: parseSave(`*mangle\n:${chain} ACCEPT [0:0]\n[0:0] -A ${chain} ${rule}\nCOMMIT\n`, 4),
+})
+
+test.each<[what: string, rule: string]>([
+  ['saves whole marks', '-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff'],
+  ['saves whole marks, told without masks', '-p udp -j CONNMARK --save-mark'],
+  ['saves bits of ours', '-j CONNMARK --save-mark --nfmask 0xff00 --ctmask 0xff00'],
+  ['sets whole marks', '-i eth0 -j CONNMARK --set-xmark 0x1/0xffffffff'],
+  ['says something harmless beside', '-m comment --comment "-m mark --mark 0x1" -j CONNMARK --save-mark'],
+  ['narrows by a mask', '-m mark --mark 0x10/0x10 -j CONNMARK --save-mark'],
+])('is named: a rule that %s', (_, rule) => {
+  const found = foreignMarks(saved('POSTROUTING', rule))
+  expect(found).toEqual([{ family: 4, table: 'mangle', chain: 'POSTROUTING', text: rule }])
+  expect(markWords(found)).toContain(`IPv4 mangle POSTROUTING: ${rule}`)
+})
+
+test.each<[what: string, chain: string, rule: string]>([
+  [
+    'a VPN that saves its own bits',
+    'POSTROUTING',
+    '-j CONNMARK --save-mark --nfmask 0xff0000 --ctmask 0xff0000',
+  ],
+  ['WireGuard, about its own packets', 'POSTROUTING', '-p udp -m mark --mark 0xca6c -j CONNMARK --save-mark'],
+  ['a rule that restores marks', 'PREROUTING', '-j CONNMARK --restore-mark'],
+  ['marks of packets', 'PREROUTING', '-j MARK --set-xmark 0x1/0xffffffff'],
+  ['what the host itself sends', 'OUTPUT', '-j CONNMARK --save-mark'],
+  ['our own', 'EMBARGOD-OK', '-j CONNMARK --set-xmark 0x1000000/0xff000000'],
+])('is let be: %s', (_, chain, rule) => {
+  expect(foreignMarks(saved(chain, rule))).toEqual([])
+})
