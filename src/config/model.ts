@@ -167,9 +167,9 @@ export const DEFAULT_MARK = 0x20000000
 
 /**
  * The bits that say which rights a container has, in packets and, at the same place, in connections, beside the generation in the highest
- * eight. Above small numbers, which people give by hand, and apart from those that Kubernetes (0x4000, 0x8000) and Tailscale (0xff0000) use.
+ * eight. docs/marks.md lists whose bits lie beside them.
  */
-export const CLASS_MASK = 0x3fe0
+export const CLASS_MASK = 0x0ff8
 
 /** The bit of a packet's mark that says that a container on the host's network sent it; its rights stand beside it. */
 export const HOST_NETWORK_MARK = 0x10000000

@@ -101,7 +101,7 @@ function* markBits({ config, tree }: Judged): Generator<Problem> {
   const place = placeAt(tree, ['guard', 'mark'])
   const { mark, hostNetwork } = config.guard
   if ((mark & CLASS_MASK) !== 0)
-    yield problemAt(place, 'guard.mark lies in the bits that tell policies apart (0x3fe0): choose another')
+    yield problemAt(place, 'guard.mark lies in the bits that tell policies apart (0xff8): choose another')
   if (hostNetwork && mark === HOST_NETWORK_MARK)
     yield problemAt(
       place,

@@ -58,7 +58,7 @@ export const classChain = (id: number): string => `EMBARGOD-C-${id}`
 export const classBlockChain = (block: number): string => `${CHAIN.class}-${block}`
 
 /** The number of a class as it stands in the marks of packets and connections. */
-export const classMark = (id: number): number => id << 5
+export const classMark = (id: number): number => id << 3
 /** In a packet of the host's network it says that the connection tells the class: there is no process any more whose control group would. */
 export const CLASS_OF_CONNECTION = classMark(511)
 

@@ -3,26 +3,41 @@ import { BINDINGS_TABLE } from '../dataplane/names.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
 import type { SavedBindings } from './bindings.ts'
+import { AGAIN_PRIORITY, againInSync } from './rights-again.ts'
 
 const key = z.union([z.string(), z.number()])
 const element = z.union([key, z.object({ concat: z.array(key) })])
+const verdict = z.looseObject({ goto: z.looseObject({ target: z.string() }).optional() })
 const listing = z.object({
   nftables: z.array(
     z.looseObject({
-      rule: z.looseObject({ comment: z.string().optional() }).optional(),
+      rule: z.looseObject({ chain: z.string().optional(), comment: z.string().optional() }).optional(),
       counter: z.looseObject({ name: z.string(), packets: z.number() }).optional(),
       set: z.looseObject({ name: z.string(), elem: z.array(element).default([]) }).optional(),
       map: z
-        .looseObject({ name: z.string(), elem: z.array(z.tuple([element, z.number()])).default([]) })
+        .looseObject({
+          name: z.string(),
+          elem: z.array(z.tuple([element, z.union([z.number(), verdict])])).default([]),
+        })
         .optional(),
-      chain: z.looseObject({ hook: z.string().optional(), prio: z.number().optional() }).optional(),
+      chain: z
+        .looseObject({
+          name: z.string().optional(),
+          hook: z.string().optional(),
+          prio: z.number().optional(),
+        })
+        .optional(),
     }),
   ),
 })
 
-/** @throws Error when it is no listing. */
-export function parseBindings(text: string): SavedBindings {
+/**
+ * @param again of the table that looks rights up again; undefined: there is none
+ * @throws Error when it is no listing.
+ */
+export function parseBindings(text: string, again: string | undefined): SavedBindings {
   const { nftables } = listing.parse(JSON.parse(text))
+  const more = again === undefined ? [] : listing.parse(JSON.parse(again)).nftables
   const packetsOf = (name: string): number =>
     nftables.find(({ counter }) => counter?.name === name)?.counter?.packets ?? 0
   const hooked = nftables.some(({ chain }) => chain?.hook === 'prerouting' && chain.prio === -300)
@@ -30,14 +45,12 @@ export function parseBindings(text: string): SavedBindings {
     rule ? [/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1]] : [],
   )
   const elements = new Map<string, ReadonlySet<string>>()
-  for (const { set, map } of nftables) {
+  for (const { set, map } of [...nftables, ...more]) {
     if (set) elements.set(set.name, new Set(set.elem.map((one) => textOf(one, set.name))))
     if (map)
       elements.set(
         map.name,
-        new Set(
-          map.elem.map(([one, mark]) => `${textOf(one, map.name)} : 0x${mark.toString(16).padStart(8, '0')}`),
-        ),
+        new Set(map.elem.map(([one, value]) => `${textOf(one, map.name)} : ${valueOf(value)}`)),
       )
   }
   // A chain that no longer hangs on its hook holds nobody, whatever rules it has.
@@ -45,12 +58,27 @@ export function parseBindings(text: string): SavedBindings {
     fingerprints: hooked ? fingerprints : [undefined, ...fingerprints],
     elements,
     dropped: { forged: packetsOf('forged'), claimed: packetsOf('claimed') },
+    again: isAgain(more),
   }
 }
 
+function isAgain(more: z.output<typeof listing>['nftables']): boolean {
+  const chains = more.flatMap(({ chain }) => (chain ? [chain] : []))
+  const rules = new Map(chains.map(({ name = '' }): [string, (string | undefined)[]] => [name, []]))
+  for (const { rule } of more)
+    if (rule) rules.get(rule.chain ?? '')?.push(/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1])
+  const hooked = ['forward', 'input'].every((hook) =>
+    chains.some((chain) => chain.name === hook && chain.hook === hook && chain.prio === AGAIN_PRIORITY),
+  )
+  return againInSync(rules, hooked)
+}
+
+const valueOf = (value: number | z.output<typeof verdict>): string =>
+  typeof value === 'number' ? `0x${value.toString(16).padStart(8, '0')}` : `goto ${value.goto?.target ?? ''}`
+
 function textOf(one: z.output<typeof element>, set: string): string {
   const parts = typeof one === 'object' ? one.concat : [one]
-  const beginsWithName = parts.length > 1 || set === 'ports' || set === 'spared'
+  const beginsWithName = !set.startsWith('again') && (parts.length > 1 || set === 'ports' || set === 'spared')
   return parts.map((part, index) => (index === 0 && beginsWithName ? `"${part}"` : `${part}`)).join(' . ')
 }
 
@@ -61,8 +89,11 @@ export class BindingsDriver {
   /** Undefined: there is no such table. */
   async read(): Promise<SavedBindings | undefined> {
     try {
-      const { stdout } = await this.run(['nft', '-j', 'list', 'table', 'bridge', BINDINGS_TABLE])
-      return parseBindings(stdout)
+      const [{ stdout }, again] = await Promise.all([
+        this.run(['nft', '-j', 'list', 'table', 'bridge', BINDINGS_TABLE]),
+        this.#again('-j'),
+      ])
+      return parseBindings(stdout, again)
     } catch (error) {
       if (isNoTable(error)) return undefined
       throw error
@@ -82,7 +113,17 @@ export class BindingsDriver {
   /** As the kernel's tool prints it; empty when there is no such table. */
   async raw(): Promise<string> {
     if ((await this.look()).saved === undefined) return ''
-    return (await this.run(['nft', 'list', 'table', 'bridge', BINDINGS_TABLE])).stdout
+    const { stdout } = await this.run(['nft', 'list', 'table', 'bridge', BINDINGS_TABLE])
+    return `${stdout}${(await this.#again()) ?? ''}`
+  }
+
+  async #again(...options: readonly string[]): Promise<string | undefined> {
+    try {
+      return (await this.run(['nft', ...options, 'list', 'table', 'inet', BINDINGS_TABLE])).stdout
+    } catch (error) {
+      if (isNoTable(error)) return undefined
+      throw error
+    }
   }
 
   /** One transaction: all of it or nothing. */

@@ -1,8 +1,8 @@
-import { CLASS_MASK } from '../config/model.ts'
 import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Bindings } from '../dataplane/model.ts'
 import { bytesOf } from '../net/address.ts'
 import { familyOf, type Address } from '../net/types.ts'
+import { AGAIN_SETS, againElement, chainsFor, renderAgain } from './rights-again.ts'
 
 /** What the kernel holds of the bindings. */
 export interface SavedBindings {
@@ -10,6 +10,8 @@ export interface SavedBindings {
   readonly fingerprints: readonly (string | undefined)[]
   /** Elements by set, each as {@link elementsOf} writes it. */
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
+  /** The rights are looked up again ahead of the filter table, as they ought to be. */
+  readonly again: boolean
   readonly dropped: Dropped
 }
 
@@ -39,6 +41,8 @@ const SETS: Readonly<Record<string, string>> = {
   gatewayTargets6: `set gatewayTargets6 { typeof ${TARGET}; }`,
 }
 
+const SET_NAMES: ReadonlySet<string> = new Set([...Object.keys(SETS), ...Object.keys(AGAIN_SETS)])
+
 interface BindingRule {
   readonly chain: 'ingress' | 'known'
   readonly match: string
@@ -46,7 +50,6 @@ interface BindingRule {
   readonly words: string
 }
 
-const OTHER_BITS = `0x${(~CLASS_MASK >>> 0).toString(16)}`
 const forged = 'counter name forged drop'
 const claimed = 'counter name claimed drop'
 
@@ -55,14 +58,11 @@ const ERROR = {
   6: 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }',
 } as const
 
-/** A frame says from whom it is three times, and a container can write all three: only its port cannot be chosen. */
+/**
+ * A frame says from whom it is three times, and a container can write all three: only its port cannot be chosen. The packet gets no mark here, or
+ * the host's rules for routing by marks would see it.
+ */
 const RULES: readonly BindingRule[] = [
-  {
-    chain: 'ingress',
-    match: '',
-    verdict: `meta mark set meta mark and ${OTHER_BITS}`,
-    words: 'no rights but by what follows',
-  },
   { chain: 'ingress', match: 'iifname @ports', verdict: 'goto known', words: 'a container that is known' },
   // A container may have chosen the hardware address of a router on a bridge that is nobody's business here.
   { chain: 'ingress', match: 'iifname @spared', verdict: 'accept', words: 'of a bridge that is left alone' },
@@ -136,8 +136,8 @@ const RULES: readonly BindingRule[] = [
   },
   {
     chain: 'known',
-    match: '',
-    verdict: 'meta mark set iifname . ether saddr . ip saddr map @rights4 accept',
+    match: 'iifname . ether saddr . ip saddr @rights4',
+    verdict: 'accept',
     words: 'its own address',
   },
   {
@@ -190,8 +190,8 @@ const RULES: readonly BindingRule[] = [
   },
   {
     chain: 'known',
-    match: '',
-    verdict: 'meta mark set iifname . ether saddr . ip6 saddr map @rights6 accept',
+    match: 'iifname . ether saddr . ip6 saddr @rights6',
+    verdict: 'accept',
     words: 'its own address',
   },
   { chain: 'known', match: 'ip6 saddr fe80::/10', verdict: 'accept', words: 'on the link, without rights' },
@@ -213,7 +213,6 @@ export function renderBindings(wanted: Elements, dropped: Dropped): string {
         `    ${[rule.match, rule.verdict].filter(Boolean).join(' ')} comment "${rule.words} [${fingerprint(rule)}]"`,
     )
   return [
-    `table bridge ${BINDINGS_TABLE} {}`,
     removeBindings,
     `table bridge ${BINDINGS_TABLE} {`,
     `  counter forged { packets ${dropped.forged} bytes 0 }`,
@@ -228,12 +227,16 @@ export function renderBindings(wanted: Elements, dropped: Dropped): string {
     ...lines('ingress'),
     '  }',
     '}',
+    ...renderAgain(),
     ...elementLines('add', wanted),
     '',
   ].join('\n')
 }
 
-export const removeBindings = `delete table bridge ${BINDINGS_TABLE}`
+/** An earlier version had no table of the family inet. */
+export const removeBindings = ['bridge', 'inet']
+  .flatMap((family) => [`table ${family} ${BINDINGS_TABLE} {}`, `delete table ${family} ${BINDINGS_TABLE}`])
+  .join('\n')
 
 /** What turns one into the other; empty when they are the same. One transaction: nothing stands between. */
 export function changeBindings(before: Elements, after: Elements): string {
@@ -252,7 +255,7 @@ export type Elements = ReadonlyMap<string, ReadonlySet<string>>
 
 /** Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon. */
 export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
-  const sets = new Map(Object.keys(SETS).map((set) => [set, new Set<string>()]))
+  const sets = new Map([...SET_NAMES].map((set) => [set, new Set<string>()]))
   const add = (set: string, ...parts: readonly string[]): void => void sets.get(set)?.add(parts.join(' . '))
   const take = (address: Address, more?: 'gatewayTargets6'): void => {
     const family = familyOf(address)
@@ -263,6 +266,7 @@ export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
   }
   for (const port of spared) add('spared', `"${port}"`)
   for (const address of gateways) take(address, 'gatewayTargets6')
+  const marks = new Map<string, number>()
   for (const { port: name, mac, address, mark } of ports) {
     const family = familyOf(address)
     // Without quotes a name that begins with a digit is none.
@@ -271,6 +275,13 @@ export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
     add('macs', port, mac)
     add('takenMacs', mac)
     add(`rights${family}`, port, mac, `${address} : ${hex(mark)}`)
+    // Two ports that share both and have different rights cannot be told apart there, so neither has any.
+    const sender = `${mac} ${address}`
+    const other = marks.get(sender)
+    if (other !== undefined && other !== mark)
+      sets.get(`again${family}`)?.delete(againElement(mac, address, other))
+    else if (other === undefined) add(`again${family}`, againElement(mac, address, mark))
+    marks.set(sender, other === undefined || other === mark ? mark : -1)
     take(address)
     add(`quotes${family}`, port, mac, family === 4 ? `${numberOf(address)}` : targetOf(address))
     if (family === 6) add('targets6', port, mac, targetOf(address))
@@ -287,9 +298,12 @@ const targetOf = (address: Address): string =>
     .map((byte) => byte.toString(16).padStart(2, '0'))
     .join('')}`
 
-/** Those of sets that we have: a later or an earlier version may have had others. */
-export const ourElements = (elements: Elements): Elements =>
-  new Map([...elements].filter(([set]) => Object.hasOwn(SETS, set)))
+/**
+ * Those of sets that we have: a later or an earlier version may have had others. Where rights are not looked up as they ought to be, the numbers may
+ * lie in other bits, and would be the rights of somebody else: then there are none.
+ */
+export const ourElements = ({ elements, again }: SavedBindings): Elements =>
+  again ? new Map([...elements].filter(([set]) => SET_NAMES.has(set))) : new Map()
 
 /** How many addresses are bound. */
 export const addressesIn = (elements: Elements): number =>
@@ -308,8 +322,10 @@ export function marksByAddress({ elements }: SavedBindings): Map<Address, number
 }
 
 /** Is what the kernel holds what would be written, but for its elements? */
-export const bindingRulesInSync = ({ fingerprints }: SavedBindings): boolean =>
-  fingerprints.length === RULES.length && IN_ORDER.every((value, index) => value === fingerprints[index])
+export const bindingRulesInSync = ({ fingerprints, again }: SavedBindings): boolean =>
+  again &&
+  fingerprints.length === RULES.length &&
+  IN_ORDER.every((value, index) => value === fingerprints[index])
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
 
@@ -322,9 +338,12 @@ const IN_ORDER = (['known', 'ingress'] as const).flatMap((chain) =>
 )
 
 function elementLines(verb: 'add' | 'delete', elements: Elements): string[] {
-  return [...elements].flatMap(([set, values]) =>
-    values.size === 0
-      ? []
-      : [`${verb} element bridge ${BINDINGS_TABLE} ${set} { ${[...values].join(', ')} }`],
-  )
+  return [...elements].flatMap(([set, values]) => {
+    if (values.size === 0) return []
+    const isAgain = Object.hasOwn(AGAIN_SETS, set)
+    return [
+      ...(isAgain && verb === 'add' ? chainsFor(values) : []),
+      `${verb} element ${isAgain ? 'inet' : 'bridge'} ${BINDINGS_TABLE} ${set} { ${[...values].join(', ')} }`,
+    ]
+  })
 }

@@ -37,6 +37,7 @@ const GONE = new RegExp(
 /** Which of what we stand on the line is about; undefined: it does not say. */
 export function partOf(line: string): RulesPart | undefined {
   if (line.includes(` ${HOST_NETWORK_TABLE}`)) return 'host-network'
+  if (line.includes(` ${BINDINGS_TABLE}`)) return 'bindings'
   const family = /^\w+ \w+ (ip6?|inet|bridge) /.exec(line)?.[1]
   return family === undefined ? undefined : PART_OF[family]
 }

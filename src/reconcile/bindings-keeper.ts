@@ -20,6 +20,8 @@ export type DesiredBindings = Bindings | 'kept' | undefined
 /** What has to be written so that the table is as desired, and what it holds then. */
 export interface BindingsChange {
   readonly text: string
+  /** To be written ahead of the rules: numbers of rights that lie in other bits would give the rights of somebody else under new rules. */
+  readonly first: string | undefined
   readonly summary: string
   readonly elements: Elements | undefined
   /** Somebody else changed the table since it was written. */
@@ -40,6 +42,8 @@ export class BindingsKeeper {
   #found: Elements | undefined
   /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
   #kept: Bindings | undefined
+  /** It says in bits of its own whose packets are whose, or does not say it at all. */
+  #isOtherLayout = false
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
@@ -72,14 +76,21 @@ export class BindingsKeeper {
     const isDrift = before !== undefined && (!this.#known || changeBindings(before, this.#known) !== '')
     if (desired === undefined)
       return this.#stands
-        ? { text: `${removeBindings}\n`, summary: 'remove the bindings table', elements: undefined, isDrift }
+        ? {
+            text: `${removeBindings}\n`,
+            first: undefined,
+            summary: 'remove the bindings table',
+            elements: undefined,
+            isDrift,
+          }
         : undefined
     const wanted = desired === 'kept' ? (before ?? this.#found) : desired
     if (wanted === undefined) return undefined
     if (this.#known !== undefined) return this.#difference(this.#known, wanted, isDrift)
     const elements = isDesired(wanted) ? elementsOf(wanted) : wanted
     const text = renderBindings(elements, this.#dropped)
-    return { text, summary: 'write the bindings table', elements, isDrift }
+    const first = this.#isOtherLayout ? `${removeBindings}\n` : undefined
+    return { text, first, summary: 'write the bindings table', elements, isDrift }
   }
 
   /** What differs from what is known is written at once, without a look. Resolves to what was done; undefined: nothing, or not without a look. */
@@ -88,6 +99,11 @@ export class BindingsKeeper {
     const change = this.#difference(this.#known, desired, false)
     if (change) await this.apply(change)
     return change?.summary
+  }
+
+  /** Ahead of the rules. */
+  async prepare({ first }: BindingsChange): Promise<void> {
+    if (first !== undefined) await this.driver.write(first)
   }
 
   /** Never rejects: who is not bound is held for unknown, so the rules stand without it. */
@@ -110,7 +126,7 @@ export class BindingsKeeper {
     const elements = isDesired(desired) ? elementsOf(desired) : desired
     const text = changeBindings(known, elements)
     const summary = `change bindings (${addressesIn(elements)} in force)`
-    if (text !== '') return { text, summary, elements, isDrift }
+    if (text !== '') return { text, first: undefined, summary, elements, isDrift }
     if (isDesired(desired)) this.#kept = desired
     return undefined
   }
@@ -122,7 +138,8 @@ export class BindingsKeeper {
     try {
       const saved = await this.driver.read()
       this.#stands = saved !== undefined
-      this.#found = saved ? ourElements(saved.elements) : new Map()
+      this.#isOtherLayout = saved?.again === false
+      this.#found = saved ? ourElements(saved) : new Map()
       if (!saved) return
       this.#dropped = newest(this.#dropped, saved)
       if (!bindingRulesInSync(saved)) return

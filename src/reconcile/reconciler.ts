@@ -240,6 +240,7 @@ export class Reconciler {
     const { meanwhile } = change
     if (!bare && meanwhile) await this.#writeBackstop(renderBackstop(meanwhile), change.held && meanwhile)
     try {
+      if (change.bindings) await this.bindings.prepare(change.bindings)
       const { before, after } = change.sets
       if (change.rules.length === 0 && change.leftovers.length === 0) {
         await this.drivers.ipset.write([...before, ...after])

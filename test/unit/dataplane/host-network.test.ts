@@ -119,7 +119,7 @@ test('what a DNAT leads elsewhere is not for the host, and judged by where it go
 test('what is sent for a process that has ended is judged by the rights of its connection', async () => {
   const kernel = await hostUnder({ rights: RIGHTS })
   expect(kernel.rules[4].save()).toMatch(
-    /-A EMBARGOD-OUTPUT [^\n]*-m mark --mark 0x3fe0\/0x3fe0 -j CONNMARK --restore-mark --nfmask 0x3fe0 --ctmask 0x3fe0/,
+    /-A EMBARGOD-OUTPUT [^\n]*-m mark --mark 0xff8\/0xff8 -j CONNMARK --restore-mark --nfmask 0xff8 --ctmask 0xff8/,
   )
 })
 

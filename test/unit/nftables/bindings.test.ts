@@ -25,7 +25,43 @@ const bindings = (...ports: Binding[]): Bindings => ({
 const PORTS = [binding('veth0000001', '172.18.0.2', 3), binding('veth0000001', 'fd00:18::2', 3)]
 const WEB = bindings(...PORTS)
 
-/** What `nft -j list` answers for a table with the rules of a text and these elements. */
+/** What is read of tables with the rules of a text and these elements. */
+const read = (text: string, elements: ReturnType<typeof elementsOf>, hooked = true) => {
+  const at = text.indexOf('table inet embargod-bindings {\n')
+  const isAgain = ([name]: readonly [string, unknown]) => name.startsWith('again')
+  return parseBindings(
+    listed(text.slice(0, at), new Map([...elements].filter((one) => !isAgain(one))), hooked),
+    listedAgain(text.slice(at), new Map([...elements].filter(isAgain))),
+  )
+}
+
+/** The same of the table that looks rights up again. */
+function listedAgain(text: string, elements: ReturnType<typeof elementsOf>): string {
+  const maps = [...elements].map(([name, values]) => {
+    const elem = [...values].map((value) => {
+      const [what = '', target = ''] = value.split(' : goto ')
+      return [{ concat: what.split(' . ') }, { goto: { target } }]
+    })
+    return { map: { name, elem } }
+  })
+  const chains: object[] = []
+  let rules: { chain: string; comment: string }[] = []
+  let chain = ''
+  for (const line of text.split('\n')) {
+    chain = /^(?: {2}|add )chain (?:inet \S+ )?(\S+)/.exec(line)?.[1] ?? chain
+    if (/^(?: {2}|add )chain /.test(line)) chains.push({ name: chain })
+    if (line.startsWith('flush chain')) rules = rules.filter((rule) => rule.chain !== chain)
+    const hook = /hook (\S+) priority -5/.exec(line)?.[1]
+    if (hook !== undefined) chains[chains.length - 1] = { name: chain, hook, prio: -5 }
+    const comment = /comment "([^"]*)"/.exec(line)?.[1]
+    if (comment !== undefined) rules.push({ chain, comment })
+  }
+  return JSON.stringify({
+    nftables: [...maps, ...chains.map((one) => ({ chain: one })), ...rules.map((rule) => ({ rule }))],
+  })
+}
+
+/** What `nft -j list` answers for the table of the bridge family. */
 function listed(text: string, elements: ReturnType<typeof elementsOf>, hooked = true): string {
   const key = (element: string) => element.replaceAll('"', '').split(' . ')
   const sets = [...elements].map(([name, values]) => {
@@ -59,7 +95,7 @@ const NONE = { forged: 0, claimed: 0 }
 
 describe('the bindings table', () => {
   test('once written is in sync, and needs no change', () => {
-    const saved = parseBindings(listed(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB)))
+    const saved = read(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB))
     expect(bindingRulesInSync(saved)).toBe(true)
     expect(changeBindings(saved.elements, elementsOf(WEB))).toBe('')
     expect(saved.dropped).toEqual({ forged: 7, claimed: 2 })
@@ -76,8 +112,8 @@ describe('the bindings table', () => {
       text.replace(/\[[0-9a-f]{8}\]"/, '[00000000]"'),
       text.replace(/ \[[0-9a-f]{8}\]"/, '"'),
     ])
-      expect(bindingRulesInSync(parseBindings(listed(other, elements)))).toBe(false)
-    expect(bindingRulesInSync(parseBindings(listed(text, elements, false)))).toBe(false)
+      expect(bindingRulesInSync(read(other, elements))).toBe(false)
+    expect(bindingRulesInSync(read(text, elements, false))).toBe(false)
   })
 
   test('spares ports of bridges that are left alone, ahead of what is taken and after what is known', () => {
@@ -92,9 +128,10 @@ describe('the bindings table', () => {
     expect(change.split('\n').filter(Boolean)).toEqual([
       'delete element bridge embargod-bindings ports { "veth0000002" }',
       'delete element bridge embargod-bindings macs { "veth0000002" . 02:42:ac:12:00:02 }',
-      'delete element bridge embargod-bindings rights4 { "veth0000002" . 02:42:ac:12:00:02 . 172.18.0.3 : 0x00000080 }',
+      `delete element bridge embargod-bindings rights4 { "veth0000002" . 02:42:ac:12:00:02 . 172.18.0.3 : 0x${classMark(4).toString(16).padStart(8, '0')} }`,
       'delete element bridge embargod-bindings quotes4 { "veth0000002" . 02:42:ac:12:00:02 . 2886860803 }',
       'delete element bridge embargod-bindings taken4 { 172.18.0.3 }',
+      `delete element inet embargod-bindings again4 { 02:42:ac:12:00:02 . 172.18.0.3 : goto rights-${classMark(4).toString(16)} }`,
     ])
   })
 
@@ -105,13 +142,41 @@ describe('the bindings table', () => {
     )
       .split('\n')
       .filter(Boolean)
-    expect(lines.map((line) => line.split(' ')[0])).toEqual(['delete', 'delete', 'add', 'add'])
+    const verbs = (family: string) =>
+      lines.filter((line) => line.includes(`element ${family} `)).map((line) => line.split(' ')[0])
+    expect(verbs('bridge')).toEqual(['delete', 'delete', 'add', 'add'])
+    expect(verbs('inet')).toEqual(['delete', 'delete', 'add', 'add'])
+    // The chain is there before anything leads to it.
+    expect(lines.findIndex((line) => line.startsWith('add chain'))).toBeLessThan(
+      lines.findIndex((line) => line.startsWith('add element inet')),
+    )
+  })
+
+  test('looks rights up again, but not for a sender that two ports share with different rights', () => {
+    const again = (...ports: Binding[]) => [...(elementsOf(bindings(...ports)).get('again4') ?? [])]
+    const mark = (id: number) => `02:42:ac:12:00:02 . 172.18.0.2 : goto rights-${classMark(id).toString(16)}`
+    const port = (name: string, id: number) => binding(name, '172.18.0.2', id)
+    expect(again(port('veth1', 3))).toEqual([mark(3)])
+    expect(again(port('veth1', 3), port('veth2', 3))).toEqual([mark(3)])
+    expect(again(port('veth1', 3), port('veth2', 4))).toEqual([])
+    expect(again(port('veth1', 3), port('veth2', 4), port('veth3', 3))).toEqual([])
+  })
+
+  test.each([
+    ['a rule of a class less', (text: string) => text.replace(/add rule inet.*\n/g, '')],
+    [
+      'another mark of a class',
+      (text: string) => text.replace(/these rights \[.{8}/g, 'these rights [00000000'),
+    ],
+    ['no hook', (text: string) => text.replace('hook input priority -5', 'hook input priority 5')],
+    ['no such table', (text: string) => text.replace(/table inet embargod-bindings \{\n[^]*$/, '')],
+  ])('is not in sync where rights are looked up again with %s', (_, disturb) => {
+    const text = renderBindings(elementsOf(WEB), NONE)
+    expect(bindingRulesInSync(read(disturb(text), elementsOf(WEB)))).toBe(false)
   })
 
   test('tells the mark of an address', () => {
-    const marks = marksByAddress(
-      parseBindings(listed(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB))),
-    )
+    const marks = marksByAddress(read(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB)))
     expect([...marks]).toEqual([
       ['172.18.0.2', classMark(3)],
       ['fd00:18::2', classMark(3)],
@@ -121,7 +186,8 @@ describe('the bindings table', () => {
   test.each(['', '{', '{"nftables": [{"set": {"name": 1}}]}', '{"nftables": [{"metainfo": {}}'])(
     'half an answer is none: %s',
     (text) => {
-      expect(() => parseBindings(text)).toThrow()
+      expect(() => parseBindings(text, undefined)).toThrow()
+      expect(() => parseBindings('{"nftables": []}', text)).toThrow()
     },
   )
 })

@@ -43,7 +43,7 @@ test('the table marks by control group, the deepest first, and forges no mark of
   const text = renderHostNetwork(GROUPS)
   expect(text).toMatch(/meta mark and 0x10000000 != 0 meta mark set meta mark and 0xefffffff/)
   expect(text).toMatch(/level 2 vmap @level2[^]*level 1 vmap @level1/)
-  expect(text).toContain('meta mark set meta mark and 0xefffc01f or 0x10000060')
+  expect(text).toContain('meta mark set meta mark and 0xeffff007 or 0x10000018')
   expect(text).toContain(`level2 { "${SCOPE}" : goto class-3 }`)
   expect(text).toContain('level1 { "docker" : goto class-0 }')
   expect(text).toContain('level2 { "system.slice/docker-own.scope" : accept }')
@@ -52,7 +52,7 @@ test('the table marks by control group, the deepest first, and forges no mark of
 test('who has no process any more is known by the connection, and by the group only where that was never judged', () => {
   const text = renderHostNetwork(GROUPS)
   expect(text).toMatch(
-    /chain output[^]*skuid != 4294967295 goto groups[^]*ct state established ct direction original ct mark and 0xff000000 != 0 meta mark set meta mark or 0x10003fe0 accept[^]*\n {4}goto groups/,
+    /chain output[^]*skuid != 4294967295 goto groups[^]*ct state established ct direction original ct mark and 0xff000000 != 0 meta mark set meta mark or 0x10000ff8 accept[^]*\n {4}goto groups/,
   )
 })
 

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest'
 import type { Bindings } from '../../../src/dataplane/model.ts'
 import type { Address } from '../../../src/net/types.ts'
-import { elementsOf, renderBindings, type SavedBindings } from '../../../src/nftables/bindings.ts'
+import {
+  elementsOf,
+  removeBindings,
+  renderBindings,
+  type SavedBindings,
+} from '../../../src/nftables/bindings.ts'
 import type { BindingsDriver } from '../../../src/nftables/bindings-driver.ts'
 import { BindingsKeeper, type DesiredBindings } from '../../../src/reconcile/bindings-keeper.ts'
 import { ToolError } from '../../../src/system/exec.ts'
@@ -19,10 +24,10 @@ const BOUND: Bindings = {
   ],
 }
 const DROPPED = { forged: 0, claimed: 0 }
+const bridgeTable =
+  renderBindings(elementsOf(BOUND), DROPPED).split('table inet embargod-bindings {\n')[0] ?? ''
 /** In the order in which the kernel lists the chains of the table. */
-const fingerprints = [...renderBindings(elementsOf(BOUND), DROPPED).matchAll(/\[([0-9a-f]{8})\]"/g)].map(
-  ([, one]) => one,
-)
+const fingerprints = [...bridgeTable.matchAll(/\[([0-9a-f]{8})\]"/g)].map(([, one]) => one)
 const refused = () => new ToolError('nft: Operation not supported', 'failed', ['nft'], 1, '', '')
 
 /** A kernel that takes and shows the table, but where it is told not to. */
@@ -39,7 +44,7 @@ class FakeTable {
     write: async (text: string) => {
       if (this.refusesWrites) throw refused()
       this.written.push(text)
-      this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED }
+      this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again: true }
     },
   } as Partial<BindingsDriver> as BindingsDriver)
 
@@ -81,11 +86,11 @@ test('a look that failed is forgotten when the next one finds all as it ought to
 
 test('while nobody says who there is, what stands is kept', async () => {
   const table = new FakeTable()
-  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED }
+  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again: true }
   await table.pass('kept')
   expect(table.written).toEqual([])
   // Somebody takes an element out, or all of it.
-  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED }
+  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED, again: true }
   await table.pass('kept')
   table.saved = undefined
   await table.pass('kept')
@@ -96,7 +101,7 @@ test('while nobody says who there is, what stands is kept', async () => {
 test('of a table that an earlier version wrote the bindings are kept, and of none that cannot be read anything is written', async () => {
   const earlier = new FakeTable()
   const elements = new Map([...elementsOf(BOUND), ['of-old', new Set(['x'])]])
-  earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED }
+  earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED, again: true }
   await earlier.pass('kept')
   expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND), DROPPED)])
   const unreadable = new FakeTable()
@@ -104,6 +109,21 @@ test('of a table that an earlier version wrote the bindings are kept, and of non
   await unreadable.pass('kept')
   expect(unreadable.written).toEqual([])
   expect(unreadable.keeper.problem).toMatch(/supported/)
+})
+
+test("numbers in other bits are nobody's rights: such a table goes ahead of the rules, and none of it is kept", async () => {
+  const earlier = new FakeTable()
+  earlier.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again: false }
+  const change = await earlier.keeper.plan('kept', true)
+  expect(change?.elements).toEqual(new Map())
+  if (change) await earlier.keeper.prepare(change)
+  expect(earlier.written).toEqual([`${removeBindings}\n`])
+  // Where the numbers lie where they ought to, nobody is unknown for a moment.
+  const same = new FakeTable()
+  same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again: true }
+  const rewrite = await same.keeper.plan(BOUND, true)
+  if (rewrite) await same.keeper.prepare(rewrite)
+  expect(same.written).toEqual([])
 })
 
 test.each([
