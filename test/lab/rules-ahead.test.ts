@@ -89,7 +89,11 @@ describe.each(Object.entries(RULES))('%s', (_, rulesFor) => {
       expect(leaked).toBe(0)
       for (const one of cut) expect(await one.flows(), 'revoked').toBe(false)
       expect(
-        await reached(from, [...FAMILIES.map((family) => origin(FORBIDDEN[family]))], { seconds: 2 }),
+        await reached(
+          from,
+          FAMILIES.map((family) => origin(FORBIDDEN[family])),
+          { seconds: 2 },
+        ),
       ).toEqual([])
       expect(await lab().cli(['status'])).toMatchObject({ code: 0 })
       expect(await lab().cli(['plan', '--config', lab().embargod.configFile])).toMatchObject({ code: 0 })
