@@ -86,18 +86,11 @@ function textOf(one: z.output<typeof element>, set: string): string {
 export class BindingsDriver {
   constructor(private readonly run: Run) {}
 
-  /** Undefined: there is no such table. */
+  /** Undefined: there is none of both tables. */
   async read(): Promise<SavedBindings | undefined> {
-    try {
-      const [{ stdout }, again] = await Promise.all([
-        this.run(['nft', '-j', 'list', 'table', 'bridge', BINDINGS_TABLE]),
-        this.#again('-j'),
-      ])
-      return parseBindings(stdout, again)
-    } catch (error) {
-      if (isNoTable(error)) return undefined
-      throw error
-    }
+    const [bridge, again] = await Promise.all([this.#list('bridge', '-j'), this.#list('inet', '-j')])
+    if (bridge !== undefined) return parseBindings(bridge, again)
+    return again === undefined ? undefined : { ...parseBindings('{"nftables": []}', again), again: false }
   }
 
   /** For commands: a host that cannot have such a table has none. */
@@ -113,13 +106,14 @@ export class BindingsDriver {
   /** As the kernel's tool prints it; empty when there is no such table. */
   async raw(): Promise<string> {
     if ((await this.look()).saved === undefined) return ''
-    const { stdout } = await this.run(['nft', 'list', 'table', 'bridge', BINDINGS_TABLE])
-    return `${stdout}${(await this.#again()) ?? ''}`
+    const texts = await Promise.all([this.#list('bridge'), this.#list('inet')])
+    return texts.join('')
   }
 
-  async #again(...options: readonly string[]): Promise<string | undefined> {
+  /** Undefined: there is no such table. */
+  async #list(family: 'bridge' | 'inet', ...options: readonly string[]): Promise<string | undefined> {
     try {
-      return (await this.run(['nft', ...options, 'list', 'table', 'inet', BINDINGS_TABLE])).stdout
+      return (await this.run(['nft', ...options, 'list', 'table', family, BINDINGS_TABLE])).stdout
     } catch (error) {
       if (isNoTable(error)) return undefined
       throw error

@@ -55,12 +55,11 @@ describe.each(Object.entries(RULES))('%s', (_, rulesFor) => {
     const placed = FAMILIES.flatMap((family) => rulesFor(family).map((rule) => ({ family, rule })))
     for (const { family, rule } of placed) await insertRules(lab(), family, 'FORWARD', [rule])
     try {
-      await lab().waitFor('our jump stands above them', async () => {
-        const all = await Promise.all(FAMILIES.map(ours))
-        return all.every((jumps) => jumps.length === 1)
-      })
       const addresses = FAMILIES.map((family) => origin(ALLOWED[family]))
-      expect(await reached(from, addresses)).toEqual(addresses)
+      await lab().waitFor(
+        'what is allowed passes',
+        async () => (await reached(from, addresses, { seconds: 1 })).length === addresses.length,
+      )
       const live = await Promise.all(
         FAMILIES.map((family) => LiveConnection.open(from, origin(ALLOWED[family], 443))),
       )

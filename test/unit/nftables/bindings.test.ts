@@ -7,9 +7,11 @@ import {
   changeBindings,
   elementsOf,
   marksByAddress,
+  removeBindings,
   renderBindings,
 } from '../../../src/nftables/bindings.ts'
-import { parseBindings } from '../../../src/nftables/bindings-driver.ts'
+import { BindingsDriver, parseBindings } from '../../../src/nftables/bindings-driver.ts'
+import { ToolError } from '../../../src/system/exec.ts'
 
 const binding = (port: string, address: string, id: number): Binding => ({
   port,
@@ -190,4 +192,26 @@ describe('the bindings table', () => {
       expect(() => parseBindings('{"nftables": []}', text)).toThrow()
     },
   )
+})
+
+describe('of both tables', () => {
+  const noTable = (argv: readonly string[]) =>
+    new ToolError('nft', 'failed', argv, 1, 'Error: No such file or directory', '')
+  const driver = (tables: Readonly<Record<string, string>>) =>
+    new BindingsDriver(async (argv) => {
+      const stdout = tables[argv[4] ?? '']
+      if (stdout === undefined) throw noTable(argv)
+      return { stdout, stderr: '', exitCode: 0 }
+    })
+  const empty = '{"nftables": []}'
+
+  test('none is none, and one alone is out of sync and goes with the rest', async () => {
+    expect(await driver({}).read()).toBeUndefined()
+    for (const tables of [{ bridge: empty }, { inet: empty }]) {
+      const saved = await driver(tables).read()
+      expect(saved && bindingRulesInSync(saved)).toBe(false)
+    }
+    for (const family of ['bridge', 'inet'])
+      expect(removeBindings).toContain(`delete table ${family} embargod-bindings`)
+  })
 })
