@@ -70,6 +70,8 @@ test('any policy on any kernel', () =>
 
         const fresh = new FakeKernel()
         if (docker) dockerRules(fresh)
+        // Where somebody accepts packets ahead of the engine's chain our jump stands there, too.
+        for (const one of before) if (one.kind === 'foreignRule') await disturb(fresh, one)
         await (await TestFirewall.start(fresh, { yaml: policy, names: NAMES })).pass()
         expect(oursOf(kernel)).toEqual(oursOf(fresh))
       },
