@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { classMark } from '../../../src/dataplane/names.ts'
 import { ContainerPorts } from '../../../src/host/container-ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Assignment, Member } from '../../../src/policy/classes.ts'
@@ -62,7 +63,7 @@ const ports = (
 
 test('a container has its port, hardware address and address', async () => {
   expect(await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([
-    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: 0x60 },
+    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(3) },
   ])
 })
 
@@ -124,7 +125,7 @@ test('a question that fails binds nobody, and says so', async () => {
 
 describe('a container that is being started', () => {
   const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
-  const bound = [{ port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: 0x60 }]
+  const bound = [{ port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(3) }]
 
   test.each([
     ['/sys/fs/cgroup/docker/ID'],
