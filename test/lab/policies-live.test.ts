@@ -177,6 +177,8 @@ test('a table of bindings that somebody deletes or changes is put right', async 
   for (const argv of [
     ['nft', 'delete', 'table', 'bridge', 'embargod-bindings'],
     ['nft', 'flush', 'chain', 'bridge', 'embargod-bindings', 'known'],
+    ['nft', 'delete', 'table', 'inet', 'embargod-bindings'],
+    ['nft', 'flush', 'chain', 'inet', 'embargod-bindings', 'again'],
   ] as const) {
     const before = await repairs()
     await lab().host(argv)
