@@ -132,7 +132,7 @@ const SAMPLES: readonly [string, readonly string[], (text: string) => unknown][]
       ),
     ],
     (text) => {
-      for (const mark of marksByAddress(parseBindings(text)).values())
+      for (const mark of marksByAddress(parseBindings(text, text)).values())
         expect(Number.isInteger(mark)).toBe(true)
     },
   ],

@@ -122,7 +122,7 @@ test.each<[string, readonly string[], (text: string) => unknown]>([
   [
     'bindings',
     ['{"nftables":[', '{"set":', '{}', ',', ']', '"elem":['],
-    (text) => parseBindings(`${text}]}`),
+    (text) => parseBindings(`${text}]}`, `${text}]}`),
   ],
   ['marks of the host network', ['{"nftables":[', '{"map":', ',', '[', ']'], parseHostNetwork],
   [
