@@ -1,4 +1,5 @@
 import type { Address, Cidr, Hostname, PortList } from '../net/types.ts'
+import type { MarkLayout } from './marks.ts'
 
 /** The accepted configuration: every value parsed, every default filled in, files and shorthands expanded. */
 export interface Config {
@@ -62,6 +63,7 @@ export interface GuardConfig {
   readonly ignoreInterfaces: readonly string[]
   /** One packet-mark bit. */
   readonly mark: number
+  readonly marks: Omit<MarkLayout, 'approval'>
   /** What containers may reach on the host's own addresses. */
   readonly hostServices: 'all' | HostServices
   /** Who gets answers from a container that he connected to: clients of published ports, or anybody who can reach it. */
@@ -161,15 +163,3 @@ export interface Problem {
   /** What is wrong and what to do, without the place. */
   readonly message: string
 }
-
-/** The packet-mark bit of the second guard, unless the config names another. */
-export const DEFAULT_MARK = 0x20000000
-
-/**
- * The bits that say which rights a container has, in packets and, at the same place, in connections, beside the generation in the highest
- * eight. docs/marks.md lists whose bits lie beside them.
- */
-export const CLASS_MASK = 0x0ff8
-
-/** The bit of a packet's mark that says that a container on the host's network sent it; its rights stand beside it. */
-export const HOST_NETWORK_MARK = 0x10000000

@@ -65,7 +65,7 @@ function rowsOf(name: string, node: SchemaNode): string[] {
 }
 
 const defaultText = (name: string, value: unknown): string =>
-  name === 'guard.mark' && typeof value === 'number'
+  /^guard\.marks?\b/.test(name) && typeof value === 'number'
     ? `0x${value.toString(16)}`
     : typeof value === 'string'
       ? value

@@ -1,6 +1,7 @@
 import { formatDuration } from './duration.ts'
 import { judgeEntry } from './entry-rules.ts'
-import { CLASS_MASK, HOST_NETWORK_MARK, type AllowEntry, type Problem } from './model.ts'
+import { hexMask } from './marks.ts'
+import type { AllowEntry, Problem } from './model.ts'
 import { judgePolicies } from './policy-rules.ts'
 import type { ConfigOutput } from './schema.ts'
 import { problemAt, whereOf, type Place } from './source.ts'
@@ -97,17 +98,50 @@ function* networkLists(judged: Judged): Generator<Problem> {
   }
 }
 
-function* markBits({ config, tree }: Judged): Generator<Problem> {
-  const place = placeAt(tree, ['guard', 'mark'])
-  const { mark, hostNetwork } = config.guard
-  if ((mark & CLASS_MASK) !== 0)
-    yield problemAt(place, 'guard.mark lies in the bits that tell policies apart (0xff8): choose another')
-  if (hostNetwork && mark === HOST_NETWORK_MARK)
-    yield problemAt(
-      place,
-      'guard.mark is the bit that tells containers on the network of the host (0x10000000): choose another',
+/**
+ * No two of our marks share a bit where they stand in the same kind of mark. In packets these are the approval, the rights and the host's network; in
+ * connections the rights and the generation. Bits of packets may lie where connections have the generation: none that looks like them is ever used.
+ */
+function* markBits(judged: Judged): Generator<Problem> {
+  const { mark, marks, hostNetwork } = judged.config.guard
+  const rights = { key: ['marks', 'rights'], bits: marks.rights, says: 'tells policies apart' }
+  const approval = { key: ['mark'], bits: mark, says: 'is the approval of the second guard' }
+  const generation = {
+    key: ['marks', 'generation'],
+    bits: marks.generation,
+    says: 'tells when a connection was admitted',
+  }
+  const host = {
+    key: ['marks', 'hostNetwork'],
+    bits: marks.hostNetwork,
+    says: 'tells the network of the host',
+  }
+  const pairs = [
+    [approval, rights],
+    [generation, rights],
+    // Nothing bears it where nobody is held there.
+    ...(hostNetwork || isGiven(judged, host.key) ? [[host, rights] as const, [approval, host] as const] : []),
+  ] as const
+  for (const [one, other] of pairs) {
+    if ((one.bits & other.bits) === 0) continue
+    if (
+      !usable(judged, [
+        ['guard', ...one.key],
+        ['guard', ...other.key],
+      ])
     )
+      continue
+    // The one that somebody wrote is the one to change.
+    const [named, taken] = isGiven(judged, one.key) ? [one, other] : [other, one]
+    yield problemAt(
+      placeAt(judged.tree, ['guard', ...named.key]),
+      `guard.${named.key.join('.')} (${hexMask(named.bits)}) shares bits with guard.${taken.key.join('.')} (${hexMask(taken.bits)}), which ${taken.says}: choose others`,
+    )
+  }
 }
+
+const isGiven = ({ tree }: Judged, key: readonly string[]): boolean =>
+  nodeAt(tree, ['guard', ...key]) !== undefined
 
 function* policies(judged: Judged): Generator<Problem> {
   const { config, tree } = judged

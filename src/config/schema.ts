@@ -3,6 +3,7 @@ import { parseCidr } from '../net/cidr.ts'
 import { parseCron } from './cron.ts'
 import { dnsSchema } from './dns-schema.ts'
 import { entrySchema, portSchema } from './entry.ts'
+import { DEFAULT_MARKS, GENERATION_BITS, RIGHTS_BITS, widthOf } from './marks.ts'
 import { parsed } from './parsed.ts'
 import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
 import { duration, durationWithin, oneOf, rate, wholeNumber } from './schema-parts.ts'
@@ -13,7 +14,7 @@ import {
   parseNetworkName,
   parseServer,
 } from './values.ts'
-import { isOneBit } from './values.ts'
+import { isMask, isOneBit } from './values.ts'
 
 const cidr = parsed(parseCidr, (found) => found.cidr)
 const networkName = parsed(parseNetworkName, (found) => found.name)
@@ -27,6 +28,32 @@ const docker = z
   })
   .prefault({})
   .describe('Where the Docker engine is found.')
+
+const mask = (bits: number, fallback: number) =>
+  z
+    .number()
+    .refine(isMask, 'must be bits of 32 that stand side by side, like 0xff8')
+    .refine((value) => widthOf(value) >= bits, `must be at least ${bits} bits wide`)
+    .prefault(fallback)
+
+const marks = z
+  .strictObject({
+    rights: mask(RIGHTS_BITS, DEFAULT_MARKS.rights).describe(
+      "The bits that tell containers' rights, in the marks of packets and, in the same place, of connections. At least nine, side by side.",
+    ),
+    generation: mask(GENERATION_BITS, DEFAULT_MARKS.generation).describe(
+      "The bits of connections' marks that tell under which rules they were admitted. At least eight, side by side.",
+    ),
+    hostNetwork: z
+      .number()
+      .refine(isOneBit, 'must be exactly one bit of 32, like 0x10000000')
+      .prefault(DEFAULT_MARKS.hostNetwork)
+      .describe('The packet-mark bit of containers on the network of the host (`guard.hostNetwork`).'),
+  })
+  .prefault({})
+  .describe(
+    'Where the other marks of ours lie, should another tool use those (docs/marks.md). When they change every connection is judged again, and those to addresses that have expired are cut.',
+  )
 
 const guard = z
   .strictObject({
@@ -42,10 +69,11 @@ const guard = z
     mark: z
       .number()
       .refine(isOneBit, 'must be exactly one bit of 32, like 0x20000000')
-      .prefault(0x20000000)
+      .prefault(DEFAULT_MARKS.approval)
       .describe(
         'The packet-mark bit of the second guard, should another tool use this one. Exactly one bit.',
       ),
+    marks,
     hostServices: z
       .union([z.literal('all'), z.array(z.union([z.enum(['published', 'all']), portSchema]))], {
         error: 'must be all or a list of icmp, published and ports like 9100/tcp',
@@ -63,7 +91,7 @@ const guard = z
       .boolean()
       .prefault(false)
       .describe(
-        "Containers with `network_mode: host` are held to policy too: to the common list, or to the policies that match them, where `network: host` matches them all. What listens on the host itself stays open to them, on any of its addresses, but for published ports to those without what is common. Needs nft and a host with nothing but cgroup v2; where it cannot be done `status` says why. With it bit 0x10000000 of packets' marks is embargod's.",
+        "Containers with `network_mode: host` are held to policy too: to the common list, or to the policies that match them, where `network: host` matches them all. What listens on the host itself stays open to them, on any of its addresses, but for published ports to those without what is common. Needs nft and a host with nothing but cgroup v2; where it cannot be done `status` says why. With it bit 0x10000000 of packets' marks is embargod's, unless `guard.marks` names another.",
       ),
     unknown: oneOf('common', 'deny')
       .prefault('common')

@@ -10,6 +10,7 @@ const MAY_BE_EMPTY: readonly Path[] = [
   ['guard'],
   ['guard', 'except'],
   ['guard', 'ignoreInterfaces'],
+  ['guard', 'marks'],
   ['resolver'],
   ['resolver', 'servers'],
   ['resolver', 'refresh'],

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import { parseAddress } from '../net/address.ts'
 import { parseHostname } from '../net/hostname.ts'
 import type { Address } from '../net/types.ts'
+import { isContiguous } from './marks.ts'
 import type { SmtpConfig, UpstreamServer } from './model.ts'
 
 type Reason = { readonly reason: string }
@@ -101,6 +102,10 @@ export function parseAbsolutePath(text: string): { readonly path: string } | Rea
 }
 
 /** Exactly one bit of 32. */
+/** Bits of 32 that stand side by side. */
+export const isMask = (value: number): boolean =>
+  Number.isInteger(value) && value >= 1 && value < 2 ** 32 && isContiguous(value)
+
 export const isOneBit = (value: number): boolean =>
   Number.isInteger(value) && value >= 1 && value <= 2 ** 31 && Number.isInteger(Math.log2(value))
 

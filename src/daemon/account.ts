@@ -1,3 +1,4 @@
+import { marksOf, type MarkLayout } from '../config/marks.ts'
 import { foreignMarks, markWords } from '../iptables/foreign-marks.ts'
 import { FAMILIES } from '../net/types.ts'
 import type { StatusReport } from '../control/status.ts'
@@ -171,7 +172,7 @@ export class Account {
     if (fight) this.health.bad('fight', fight.words)
     else if (observed.parts.size > 0) this.health.good('fight')
     this.#lookAtEngine(observed.rules, host)
-    this.#lookAtMarks(observed.rules)
+    this.#lookAtMarks(observed.rules, marksOf(desired.config))
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
@@ -224,12 +225,12 @@ export class Account {
     else this.health.good('engine-rules')
   }
 
-  #lookAtMarks(rules: PassResult['observed']['rules']): void {
+  #lookAtMarks(rules: PassResult['observed']['rules'], marks: MarkLayout): void {
     // Both families are told at once, or the words would change with whichever was read.
     if (FAMILIES.some((family) => rules[family] === undefined)) return
-    const found = foreignMarks(rules)
+    const found = foreignMarks(rules, marks)
     if (found.length === 0) this.health.good('marks')
-    else this.health.bad('marks', markWords(found))
+    else this.health.bad('marks', markWords(found, marks))
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
@@ -152,7 +153,7 @@ export class Daemon {
       run: options.run,
       everyMs: () => this.#desired.config.verify.everyMs,
       trials: () => this.#proofTrials(),
-      markBit: () => this.#desired.config.guard.mark,
+      marks: () => marksOf(this.#desired.config),
       backstopStands: async () => (await this.#drivers.backstop.read()) !== undefined,
       isPassing: () => this.#passing,
       onResults: (results) => {

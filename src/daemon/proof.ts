@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { MarkLayout } from '../config/marks.ts'
 import type { Trial } from '../proof/model.ts'
 import { prove } from '../proof/prove.ts'
 import { BACKSTOP_MISSING, lastingResults, resultsOf, type NetworkResult } from '../proof/results.ts'
@@ -21,7 +22,7 @@ export interface ProofOptions {
   readonly everyMs: () => number | undefined
   /** What to try now; undefined: nothing can be tried, since the engine is away or has no network. */
   readonly trials: () => Promise<readonly Trial[] | undefined>
-  readonly markBit: () => number
+  readonly marks: () => MarkLayout
   readonly backstopStands: () => Promise<boolean>
   readonly isPassing: () => boolean
   readonly onResults: (results: readonly NetworkResult[]) => void
@@ -91,13 +92,13 @@ export class ContinuousProof {
   }
 
   async #try(): Promise<readonly NetworkResult[] | undefined> {
-    const { run, trials: choose, markBit, backstopStands } = this.#options
+    const { run, trials: choose, marks, backstopStands } = this.#options
     const trials = await choose()
     if (!trials || trials.length === 0) return undefined
     const networks = [...new Set(trials.map(({ place }) => place.network))]
     try {
       const missing = (await backstopStands()) ? undefined : BACKSTOP_MISSING
-      const results = resultsOf(await prove(run, trials, markBit()))
+      const results = resultsOf(await prove(run, trials, marks()))
       return results.map(({ network, problem }) => ({ network, problem: problem ?? missing }))
     } catch (error) {
       const problem = `the proof could not be made: ${chainOf(error)}`

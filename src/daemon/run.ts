@@ -7,7 +7,7 @@ import type { CallDaemon } from '../control/client.ts'
 import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { createLogger } from '../observe/logger.ts'
 import { BackstopDriver, renderBackstop } from '../nftables/backstop.ts'
-import { DEFAULT_MARK } from '../config/model.ts'
+import { DEFAULT_MARKS } from '../config/marks.ts'
 import type { Signals } from '../signals.ts'
 import { checkPrivileges } from '../system/capabilities.ts'
 import { run } from '../system/exec.ts'
@@ -104,6 +104,6 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
 async function closeHost(): Promise<void> {
   const backstop = new BackstopDriver(run)
   if ((await backstop.read()) === undefined) {
-    await backstop.write(renderBackstop({ markBit: DEFAULT_MARK, generation: 1, open: [], stacked: [] }))
+    await backstop.write(renderBackstop({ marks: DEFAULT_MARKS, generation: 1, open: [], stacked: [] }))
   }
 }

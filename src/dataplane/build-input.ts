@@ -6,7 +6,7 @@ import type { OpenLink } from './model.ts'
 
 export interface BuildInput {
   readonly config: Pick<Config, 'denyWith' | 'dns' | 'smtp' | 'never' | 'metadata' | 'log' | 'resolver'> & {
-    readonly guard: Pick<Config['guard'], 'mark' | 'hostServices' | 'hostNetwork' | 'inbound'>
+    readonly guard: Pick<Config['guard'], 'mark' | 'marks' | 'hostServices' | 'hostNetwork' | 'inbound'>
   }
   readonly policies: Policies
   /** Bridges beyond the names that are always guarded, and those left alone. */

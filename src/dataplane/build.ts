@@ -1,7 +1,8 @@
+import { marksOf } from '../config/marks.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { BuildInput } from './build-input.ts'
 import { denyRules, otherDenyChains } from './chains/deny.ts'
-import { byNetwork, dispatch, hooksOf, OUTPUT_HOOK, reservedFrames, sourceRules } from './chains/dispatch.ts'
+import { byNetwork, dispatch, hooksOf, outputHook, reservedFrames, sourceRules } from './chains/dispatch.ts'
 import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
 import { lingerRules } from './chains/admitted.ts'
 import { judgeRules, outputRules, verdictRules } from './chains/judge.ts'
@@ -28,7 +29,7 @@ export function buildDataplane(input: BuildInput): Dataplane {
     rules: { 4: buildRuleset(input, 4), 6: buildRuleset(input, 6) },
     sets: FAMILIES.flatMap((family) => buildSets(input, family)),
     backstop: {
-      markBit: input.config.guard.mark,
+      marks: marksOf(input.config),
       generation: input.generation,
       open: input.interfaces.open.map(({ name, index, isDocker }) => ({ name, index, isDocker })),
       stacked: input.interfaces.stacked,
@@ -49,7 +50,9 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     { table: 'filter', name: CHAIN.reply, rules: replyRules(input, family) },
     { table: 'filter', name: CHAIN.verdict, rules: verdictRules(input, family, 'forward') },
     { table: 'filter', name: CHAIN.error, rules: errorRules(input, family) },
-    ...(input.rights ? [{ table: 'filter', name: CHAIN.linger, rules: lingerRules() } satisfies Chain] : []),
+    ...(input.rights
+      ? [{ table: 'filter', name: CHAIN.linger, rules: lingerRules(input) } satisfies Chain]
+      : []),
     {
       table: 'filter',
       name: CHAIN.input,
@@ -79,8 +82,8 @@ function buildRuleset(input: BuildInput, family: Family): Ruleset {
     })),
     ...otherDenyChains(input, family),
   ]
-  const { mark, hostNetwork } = input.config.guard
-  const hooks = [...hooksOf(mark), ...(hostNetwork ? [OUTPUT_HOOK] : []), ...gatewayHooks(input)]
+  const { guard } = input.config
+  const hooks = [...hooksOf(guard), ...(guard.hostNetwork ? [outputHook(guard)] : []), ...gatewayHooks(input)]
   return { chains, hooks }
 }
 

@@ -1,3 +1,4 @@
+import type { MarkLayout } from '../config/marks.ts'
 import type { Address, Cidr, Family, MaskedAddress, Protocol } from '../net/types.ts'
 
 /** The firewall as data: what a backend has to put into the kernel. Nothing in here does I/O. */
@@ -182,10 +183,10 @@ export interface HostGroups {
 
 /** The table behind the rules: it drops what comes from a bridge and was not approved. */
 export interface Backstop {
-  readonly markBit: number
+  readonly marks: MarkLayout
   readonly generation: number
-  /** The one before, accepted too while the rules change from the one to the other. */
-  readonly formerGeneration?: number
+  /** What connections and packets bore before, accepted too while the rules change from the one to the other. */
+  readonly former?: { readonly generation: number; readonly marks: MarkLayout }
   /** Bridges that are none of our business. */
   readonly open: readonly OpenLink[]
   /** Interfaces on top of guarded bridges, such as their VLANs: what comes in by them comes from containers too. */

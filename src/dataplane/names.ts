@@ -16,14 +16,6 @@ export const HOST_NETWORK_TABLE = 'embargod-hostnet'
 /** Where denied packets are copied to for whoever listens. */
 export const NFLOG_GROUP = 61
 
-/** The bits of the connection mark that hold the generation in which a connection was admitted. */
-export const GENERATION_MASK = 0xff000000
-export const GENERATIONS = 254
-/** In place of a generation: what was bridged, and admitted nowhere else. */
-export const BRIDGED = 255
-/** The generation as it stands in the connection mark, 1 to 254. */
-export const generationMark = (generation: number): number => (generation << 24) >>> 0
-
 export const CHAIN = {
   forward: 'EMBARGOD',
   judge: 'EMBARGOD-JUDGE',
@@ -56,11 +48,6 @@ export const policyChain = (policy: string): string => `EMBARGOD-P-${policy.toUp
 export const classChain = (id: number): string => `EMBARGOD-C-${id}`
 /** Sixteen numbers that follow each other are looked through together. */
 export const classBlockChain = (block: number): string => `${CHAIN.class}-${block}`
-
-/** The number of a class as it stands in the marks of packets and connections. */
-export const classMark = (id: number): number => id << 3
-/** In a packet of the host's network it says that the connection tells the class: there is no process any more whose control group would. */
-export const CLASS_OF_CONNECTION = classMark(511)
 
 export const DENY_REASONS = ['forged', 'revoked', 'metadata', 'never', 'smtp', 'policy'] as const
 export type DenyReason = (typeof DENY_REASONS)[number]

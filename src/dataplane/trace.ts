@@ -1,4 +1,3 @@
-import { CLASS_MASK } from '../config/model.ts'
 import { bytesOf } from '../net/address.ts'
 import { cidrTest } from '../net/cidr.ts'
 import { familyOf, type Address, type Protocol } from '../net/types.ts'
@@ -49,13 +48,11 @@ const DEEPEST = 16
  * @throws Error when a chain is missing or the walk does not end, which the kernel would not have taken.
  */
 export function trace(chain: string, packet: Packet, input: TraceInput): Trace {
-  const mark = packet.mark ?? 0
-  const state = { mark, path: [] as string[], provisos: [] as string[] }
+  const state = { mark: packet.mark ?? 0, approved: false, path: [] as string[], provisos: [] as string[] }
   const end = walk(chain, packet, input, state, 0)
   return {
     verdict: end ?? 'returned',
-    // The other bits say whose it is.
-    approved: ((state.mark ^ mark) & ~CLASS_MASK) !== 0,
+    approved: state.approved,
     path: state.path,
     provisos: state.provisos,
   }
@@ -63,6 +60,7 @@ export function trace(chain: string, packet: Packet, input: TraceInput): Trace {
 
 interface Walk {
   mark: number
+  approved: boolean
   readonly path: string[]
   readonly provisos: string[]
 }
@@ -88,6 +86,7 @@ function walk(
       continue
     if (target.kind === 'setMark') {
       state.mark |= target.bit
+      state.approved = true
       continue
     }
     if (target.kind === 'mark') {
@@ -101,6 +100,7 @@ function walk(
     }
     if (target.kind === 'clearMark') {
       state.mark &= ~target.bit
+      state.approved = false
       continue
     }
     const before = state.path.length

@@ -1,4 +1,4 @@
-import { classMark } from '../dataplane/names.ts'
+import { classMark, type MarkLayout } from '../config/marks.ts'
 import type { Binding } from '../dataplane/model.ts'
 import type { Assignment, Member } from '../policy/classes.ts'
 import type { HostInterface } from '../system/host.ts'
@@ -55,6 +55,7 @@ export class ContainerPorts {
     { members }: Assignment,
     networks: readonly Network[],
     interfaces: readonly HostInterface[],
+    marks: Pick<MarkLayout, 'rights'>,
   ): Promise<Binding[]> {
     const bridgeOf = new Map(networks.map(({ id, bridge }) => [id, bridge]))
     const residents = new Map<string, Resident>()
@@ -80,7 +81,7 @@ export class ContainerPorts {
     return members.flatMap((member) => {
       const { id } = member.container
       const port = ports.get(portKey(id, bridgeOf.get(member.networkId) ?? ''))
-      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port.name)
+      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port.name, marks)
     })
   }
 
@@ -168,7 +169,11 @@ export class ContainerPorts {
   }
 }
 
-const bindingsOf = ({ mac, addresses, class: id }: Member, port: string): Binding[] =>
+const bindingsOf = (
+  { mac, addresses, class: id }: Member,
+  port: string,
+  marks: Pick<MarkLayout, 'rights'>,
+): Binding[] =>
   mac === undefined || id === undefined
     ? []
-    : addresses.map((address) => ({ port, mac, address, mark: classMark(id) }))
+    : addresses.map((address) => ({ port, mac, address, mark: classMark(marks, id) }))

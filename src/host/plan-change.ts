@@ -1,8 +1,9 @@
+import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired } from '../reconcile/desired.ts'
-import { nextGeneration, packetBitsOf, type Generation } from '../reconcile/generation.ts'
+import { nextGeneration, type Generation } from '../reconcile/generation.ts'
 import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
 import type { Ledger } from '../resolve/ledger.ts'
 import type { HostDrivers } from './drivers.ts'
@@ -32,7 +33,7 @@ export async function planChange(
     config,
     policies,
     surroundings: await host.surroundings(config, classNumbers, (await drivers.bindings.look()).canBind),
-    generation: nextGeneration(generation, policies.digest, packetBitsOf(config)).generation,
+    generation: nextGeneration(generation, policies.digest, marksOf(config)).generation,
     held: (name) => ledger.held(name),
   })
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }

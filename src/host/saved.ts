@@ -25,7 +25,18 @@ export const unconfirmedConfig = {
 /** The generation that live connections bear. */
 export const savedGeneration = {
   version: 1,
-  schema: z.strictObject({ generation: z.int().min(1).max(255), digest: z.string() }),
+  schema: z.strictObject({
+    generation: z.int().min(1).max(255),
+    digest: z.string(),
+    marks: z
+      .strictObject({
+        approval: z.number(),
+        rights: z.number(),
+        generation: z.number(),
+        hostNetwork: z.number(),
+      })
+      .optional(),
+  }),
 } satisfies StateFormat<unknown>
 
 const smtp = z.strictObject({

@@ -1,6 +1,9 @@
 import type { Action, Io } from '../cli/command.ts'
 import { EXIT } from '../cli/command.ts'
 import type { ExplainArgs } from '../cli/explain.ts'
+import { hostConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { askUnlessSilent } from '../control/silence.ts'
 import type { AnswersAnswer } from '../control/protocol.ts'
@@ -92,10 +95,12 @@ export const explainAction =
     ])
     const { isHostAddress } = view
     const { networks } = engine.inventory
+    const config = source.kind === 'host' ? (await loadConfig(args.config, hostConfigEnv)).config : undefined
     const judgements: Judgement[] = []
     for (const destination of addresses) {
       if (source.kind === 'host') {
-        const input = { destination, protocol, port, isHostAddress, rules, class: held?.class ?? 0 }
+        const marks = config ? marksOf(config) : DEFAULT_MARKS
+        const input = { destination, protocol, port, isHostAddress, rules, marks, class: held?.class ?? 0 }
         judgements.push(await judgeOnHost(input, drivers.ipset))
         continue
       }

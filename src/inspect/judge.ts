@@ -1,8 +1,8 @@
 import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Family, type Protocol } from '../net/types.ts'
 import { LOOPBACK } from '../net/ranges.ts'
-import { HOST_NETWORK_MARK } from '../config/model.ts'
-import { CHAIN, classMark } from '../dataplane/names.ts'
+import { classMark, type MarkLayout } from '../config/marks.ts'
+import { CHAIN } from '../dataplane/names.ts'
 import { trace, type Packet, type Trace } from '../dataplane/trace.ts'
 import type { HostDrivers } from '../host/drivers.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
@@ -92,6 +92,8 @@ export async function judge(input: JudgeInput, ipset: AskSets): Promise<Judgemen
 export async function judgeOnHost(
   input: Pick<JudgeInput, 'destination' | 'protocol' | 'port' | 'isHostAddress'> & {
     readonly class: number
+    /** As the config has them. */
+    readonly marks: MarkLayout
     readonly rules: SavedFamilies
   },
   ipset: AskSets,
@@ -115,7 +117,7 @@ export async function judgeOnHost(
     destination,
     protocol,
     port,
-    mark: HOST_NETWORK_MARK | classMark(input.class),
+    mark: (input.marks.hostNetwork | classMark(input.marks, input.class)) >>> 0,
   }
   const walked = await walk(CHAIN.output, packet, undefined, saved, ipset)
   const allowed = walked.verdict === 'returned'

@@ -2,7 +2,7 @@ import type { Action, Io } from '../cli/command.ts'
 import { EXIT, type ConfigArgs } from '../cli/command.ts'
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
-import { DEFAULT_MARK } from '../config/model.ts'
+import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { askUnlessSilent, type Asking } from '../control/silence.ts'
 import { createDrivers } from '../host/drivers.ts'
@@ -57,9 +57,9 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
   if (!engine) throw new Error('the Docker engine cannot be reached, so there is no network to try it on')
   const host = new HostView(run)
   await host.readInterfaces()
-  const guard = (await loadConfig(configFile, hostConfigEnv)).config?.guard
+  const { config } = await loadConfig(configFile, hostConfigEnv)
   const { inventory } = engine
-  const { guarded } = decideInterfaces(inventory, host.interfaces, guard ?? GUARD_ALL)
+  const { guarded } = decideInterfaces(inventory, host.interfaces, config?.guard ?? GUARD_ALL)
   const { interfaces } = host
   const { places, untried } = surveyPlaces({ guarded, interfaces, containers: inventory.containers })
   const tried = placesUpTo(places, MOST_NETWORKS)
@@ -90,7 +90,7 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
       for (const source of place.sources) trials.push(await trialOf(setting, place, source))
     // One that is silent may have been stopped in the middle of its own proof.
     const turnMs = isSilent() ? 0 : undefined
-    findings.push(...(await prove(run, trials, guard?.mark ?? DEFAULT_MARK, turnMs)))
+    findings.push(...(await prove(run, trials, config ? marksOf(config) : DEFAULT_MARKS, turnMs)))
   }
   return findings
 }

@@ -1,39 +1,55 @@
-import { CLASS_MASK } from '../config/model.ts'
-import { GENERATION_MASK } from '../dataplane/names.ts'
+import { hexMask, type MarkLayout } from '../config/marks.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { SomeFamilies } from './driver.ts'
 import { isOurs } from './hook-places.ts'
 import { withoutComment } from './parse.ts'
 
-const OURS = (GENERATION_MASK | CLASS_MASK) >>> 0
 const ALL = 0xffffffff
 
-/** A rule of somebody else's that writes bits of connections' marks in which ours lie. */
+/** A rule of somebody else's that writes bits of marks in which ours lie. */
 export interface ForeignMark {
+  readonly of: 'packets' | 'connections'
   readonly family: Family
   readonly table: string
   readonly chain: string
   readonly text: string
 }
 
+/** Our bits, in each kind of mark. */
+interface OwnBits {
+  readonly packets: number
+  readonly connections: number
+}
+
+const ownBits = (marks: MarkLayout): OwnBits => ({
+  packets: (marks.approval | marks.rights) >>> 0,
+  connections: (marks.generation | marks.rights) >>> 0,
+})
+
 /**
  * Connections bear under which rules and with whose rights they were admitted. Where others write these bits each packet is judged anew: a connection
- * to an address that has expired is cut, and so are replies to other containers. Packets' marks are safe, since ours are written right ahead of our rules.
+ * to an address that has expired is cut, and so are replies to other containers. Packets' marks are safe from what stands ahead of the filter tables,
+ * since ours are written right there; a rule in FORWARD itself can take an approval away, and the backstop drops the packet.
  */
-export const foreignMarks = (saved: SomeFamilies): ForeignMark[] =>
-  FAMILIES.flatMap((family) =>
+export function foreignMarks(saved: SomeFamilies, marks: MarkLayout): ForeignMark[] {
+  const own = ownBits(marks)
+  return FAMILIES.flatMap((family) =>
     [...(saved[family]?.tables ?? [])].flatMap(([table, { chains }]) =>
       [...chains].flatMap(([chain, { rules }]) =>
         isOurs(chain) || NOT_FORWARDED.has(chain)
           ? []
-          : rules.flatMap(({ text, target }) =>
-              target === 'CONNMARK' && writesOurs(withoutComment(text))
-                ? [{ family, table, chain, text }]
-                : [],
-            ),
+          : rules.flatMap(({ text }): ForeignMark[] => {
+              const { packets, connections } = bitsWritten(withoutComment(text))
+              if ((connections & own.connections) !== 0)
+                return [{ of: 'connections', family, table, chain, text }]
+              return table === 'filter' && (packets & own.packets) !== 0
+                ? [{ of: 'packets', family, table, chain, text }]
+                : []
+            }),
       ),
     ),
   )
+}
 
 /** Connections of the host itself. */
 const NOT_FORWARDED = new Set(['OUTPUT', 'INPUT'])
@@ -41,17 +57,36 @@ const NOT_FORWARDED = new Set(['OUTPUT', 'INPUT'])
 /** A packet with exactly one mark is none of ours: WireGuard saves the mark of its own packets like this. */
 const EXACT = /-m mark --mark 0x[0-9a-f]+(?!\/)(?![0-9a-f])/
 
-function writesOurs(text: string): boolean {
-  if (EXACT.test(text)) return false
-  const set = /--set-xmark 0x[0-9a-f]+\/(0x[0-9a-f]+)/.exec(text)?.[1]
-  if (set !== undefined) return overlaps(Number(set))
-  if (!text.includes('--save-mark')) return false
-  return overlaps(Number(/--ctmask (0x[0-9a-f]+)/.exec(text)?.[1] ?? ALL))
+/** Bits of each kind of mark that a rule sets, clears or flips. */
+function bitsWritten(text: string): OwnBits {
+  const target = /-j (MARK|CONNMARK) (.*)$/.exec(text)
+  const [, name, words = ''] = target ?? []
+  if (name === undefined || EXACT.test(text)) return { packets: 0, connections: 0 }
+  const value = (option: string, otherwise: number): number =>
+    Number(new RegExp(`--${option} (0x[0-9a-f]+)`).exec(words)?.[1] ?? otherwise)
+  const set = /--set-xmark (0x[0-9a-f]+)\/(0x[0-9a-f]+)/.exec(words)
+  const bits = set ? Number(set[1]) | Number(set[2]) : value('nfmask', ALL) | value('ctmask', ALL)
+  const isPackets = name === 'MARK' || words.includes('--restore-mark')
+  return isPackets ? { packets: bits, connections: 0 } : { packets: 0, connections: bits }
 }
 
-const overlaps = (mask: number): boolean => (mask & OURS) !== 0
+const EFFECTS = {
+  connections: 'so connections on expired addresses are cut',
+  packets: 'so what is allowed is dropped by the second guard',
+} as const
 
 /** For an operator: which rules, and what to do. */
-export const markWords = (found: readonly ForeignMark[]): string =>
-  `other rules write the bits of connections' marks that embargod uses (0x${OURS.toString(16)}), so connections on expired addresses are cut: ` +
-  `${found.map(({ family, table, chain, text }) => `IPv${family} ${table} ${chain}: ${text}`).join('; ')}. Give them a mask of their own bits`
+export const markWords = (found: readonly ForeignMark[], marks: MarkLayout): string =>
+  (['connections', 'packets'] as const)
+    .flatMap((of) => {
+      const rules = found.filter((one) => one.of === of)
+      return rules.length === 0
+        ? []
+        : [
+            `other rules write the bits of ${of}' marks that embargod uses (${hexMask(ownBits(marks)[of])}), ${EFFECTS[of]}: ` +
+              rules
+                .map(({ family, table, chain, text }) => `IPv${family} ${table} ${chain}: ${text}`)
+                .join('; '),
+          ]
+    })
+    .join('. ') + '. Give them a mask of their own bits, or move those of embargod (guard.mark, guard.marks)'

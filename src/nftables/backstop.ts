@@ -1,11 +1,5 @@
-import {
-  BACKSTOP_TABLE,
-  BRIDGED,
-  GENERATION_MASK,
-  generationMark,
-  HELD_TABLE,
-  shortHash,
-} from '../dataplane/names.ts'
+import { BRIDGED, generationMark, type MarkLayout } from '../config/marks.ts'
+import { BACKSTOP_TABLE, HELD_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Backstop, OpenLink } from '../dataplane/model.ts'
 import type { Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
@@ -143,7 +137,7 @@ const beforeRules = (backstop: Backstop): BackstopRule[] => [
   ...otherLinks(backstop),
   {
     match: '',
-    verdict: `meta mark set meta mark and ${hex(~backstop.markBit >>> 0)}`,
+    verdict: `meta mark set meta mark and ${hex(~approvalsOf(backstop).reduce((all, one) => all | one, 0) >>> 0)}`,
     words: 'only the rules that follow approve',
   },
 ]
@@ -161,8 +155,7 @@ function otherLinks({ open, stacked }: Pick<Backstop, 'open' | 'stacked'>): Back
 }
 
 function forwardRules(backstop: Backstop): BackstopRule[] {
-  const { generation, formerGeneration } = backstop
-  const bit = hex(backstop.markBit)
+  const { generation, marks, former } = backstop
   return [
     ...otherLinks(backstop),
     {
@@ -170,14 +163,25 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
       verdict: 'return',
       words: 'replies to clients of published ports',
     },
-    ...(formerGeneration === undefined ? [] : [admittedIn(formerGeneration)]),
-    admittedIn(generation),
+    ...(former ? [admittedIn(former.marks, former.generation)] : []),
+    admittedIn(marks, generation),
     // Where an accept of somebody else stands ahead of the rules they see no more of such a connection than its first packet.
-    { ...admittedIn(BRIDGED, ' meta oifkind "bridge"'), words: 'between containers of one network' },
-    { match: `meta mark and ${bit} == ${bit}`, verdict: 'return', words: 'approved by the rules' },
+    { ...admittedIn(marks, BRIDGED, ' meta oifkind "bridge"'), words: 'between containers of one network' },
+    ...approvalsOf(backstop)
+      .map(hex)
+      .map((bit): BackstopRule => ({
+        match: `meta mark and ${bit} == ${bit}`,
+        verdict: 'return',
+        words: 'approved by the rules',
+      })),
     { match: '', verdict: 'drop', words: 'not approved', isLast: true },
   ]
 }
+
+/** Rules that are not written yet approve by the bit that they have. */
+const approvalsOf = ({ marks, former }: Backstop): number[] => [
+  ...new Set([marks.approval, ...(former ? [former.marks.approval] : [])]),
+]
 
 const leftAlone = (match: string): BackstopRule => ({ match, verdict: 'return', words: 'bridges left alone' })
 
@@ -190,8 +194,8 @@ export const atBoot = (backstop: Backstop): Backstop => ({
   open: backstop.open.filter(({ isDocker }) => !isDocker).map((link) => ({ ...link, index: undefined })),
 })
 
-const admittedIn = (generation: number, more = ''): BackstopRule => ({
-  match: `ct state established ct mark and ${hex(GENERATION_MASK)} == ${hex(generationMark(generation))}${more}`,
+const admittedIn = (marks: MarkLayout, generation: number, more = ''): BackstopRule => ({
+  match: `ct state established ct mark and ${hex(marks.generation)} == ${hex(generationMark(marks, generation))}${more}`,
   verdict: 'return',
   words: `admitted in generation ${generation}`,
 })

@@ -3,7 +3,7 @@ import { BINDINGS_TABLE } from '../dataplane/names.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
 import type { SavedBindings } from './bindings.ts'
-import { AGAIN_PRIORITY, againInSync } from './rights-again.ts'
+import { AGAIN_PRIORITY, type SavedAgain } from './rights-again.ts'
 
 const key = z.union([z.string(), z.number()])
 const element = z.union([key, z.object({ concat: z.array(key) })])
@@ -58,19 +58,19 @@ export function parseBindings(text: string, again: string | undefined): SavedBin
     fingerprints: hooked ? fingerprints : [undefined, ...fingerprints],
     elements,
     dropped: { forged: packetsOf('forged'), claimed: packetsOf('claimed') },
-    again: isAgain(more),
+    again: readAgain(more),
   }
 }
 
-function isAgain(more: z.output<typeof listing>['nftables']): boolean {
+function readAgain(more: z.output<typeof listing>['nftables']): SavedAgain {
   const chains = more.flatMap(({ chain }) => (chain ? [chain] : []))
-  const rules = new Map(chains.map(({ name = '' }): [string, (string | undefined)[]] => [name, []]))
+  const fingerprints = new Map(chains.map(({ name = '' }): [string, (string | undefined)[]] => [name, []]))
   for (const { rule } of more)
-    if (rule) rules.get(rule.chain ?? '')?.push(/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1])
+    if (rule) fingerprints.get(rule.chain ?? '')?.push(/\[([0-9a-f]{8})\]$/.exec(rule.comment ?? '')?.[1])
   const hooked = ['forward', 'input'].every((hook) =>
     chains.some((chain) => chain.name === hook && chain.hook === hook && chain.prio === AGAIN_PRIORITY),
   )
-  return againInSync(rules, hooked)
+  return { fingerprints, hooked }
 }
 
 const valueOf = (value: number | z.output<typeof verdict>): string =>
@@ -90,7 +90,9 @@ export class BindingsDriver {
   async read(): Promise<SavedBindings | undefined> {
     const [bridge, again] = await Promise.all([this.#list('bridge', '-j'), this.#list('inet', '-j')])
     if (bridge !== undefined) return parseBindings(bridge, again)
-    return again === undefined ? undefined : { ...parseBindings('{"nftables": []}', again), again: false }
+    if (again === undefined) return undefined
+    // What says who sends means nothing where nobody is held to it.
+    return { ...parseBindings('{"nftables": []}', again), again: { fingerprints: new Map(), hooked: false } }
   }
 
   /** For commands: a host that cannot have such a table has none. */

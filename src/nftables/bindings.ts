@@ -2,7 +2,14 @@ import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Bindings } from '../dataplane/model.ts'
 import { bytesOf } from '../net/address.ts'
 import { familyOf, type Address } from '../net/types.ts'
-import { AGAIN_SETS, againElement, chainsFor, renderAgain } from './rights-again.ts'
+import {
+  AGAIN_SETS,
+  againElement,
+  againInSync,
+  chainsFor,
+  renderAgain,
+  type SavedAgain,
+} from './rights-again.ts'
 
 /** What the kernel holds of the bindings. */
 export interface SavedBindings {
@@ -10,8 +17,8 @@ export interface SavedBindings {
   readonly fingerprints: readonly (string | undefined)[]
   /** Elements by set, each as {@link elementsOf} writes it. */
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
-  /** The rights are looked up again ahead of the filter table, as they ought to be. */
-  readonly again: boolean
+  /** Where the rights are looked up again ahead of the filter table. */
+  readonly again: SavedAgain
   readonly dropped: Dropped
 }
 
@@ -205,8 +212,11 @@ const RULES: readonly BindingRule[] = [
   { chain: 'known', match: '', verdict: forged, words: 'neither its address nor anything it needs' },
 ]
 
-/** The table as one transaction that replaces whatever of it is there. */
-export function renderBindings(wanted: Elements, dropped: Dropped): string {
+/**
+ * The table as one transaction that replaces whatever of it is there.
+ * @param rights the bits of packets' marks that tell them
+ */
+export function renderBindings(wanted: Elements, dropped: Dropped, rights: number): string {
   const lines = (chain: BindingRule['chain']): string[] =>
     RULES.filter((rule) => rule.chain === chain).map(
       (rule) =>
@@ -227,8 +237,8 @@ export function renderBindings(wanted: Elements, dropped: Dropped): string {
     ...lines('ingress'),
     '  }',
     '}',
-    ...renderAgain(),
-    ...elementLines('add', wanted),
+    ...renderAgain(rights),
+    ...elementLines('add', wanted, rights),
     '',
   ].join('\n')
 }
@@ -239,7 +249,7 @@ export const removeBindings = ['bridge', 'inet']
   .join('\n')
 
 /** What turns one into the other; empty when they are the same. One transaction: nothing stands between. */
-export function changeBindings(before: Elements, after: Elements): string {
+export function changeBindings(before: Elements, after: Elements, rights: number): string {
   const only = (these: Elements, those: Elements): Elements =>
     new Map(
       [...these].map(([set, values]) => [
@@ -247,7 +257,10 @@ export function changeBindings(before: Elements, after: Elements): string {
         new Set([...values].filter((one) => !those.get(set)?.has(one))),
       ]),
     )
-  const lines = [...elementLines('delete', only(before, after)), ...elementLines('add', only(after, before))]
+  const lines = [
+    ...elementLines('delete', only(before, after), rights),
+    ...elementLines('add', only(after, before), rights),
+  ]
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`
 }
 
@@ -302,8 +315,8 @@ const targetOf = (address: Address): string =>
  * Those of sets that we have: a later or an earlier version may have had others. Where rights are not looked up as they ought to be, the numbers may
  * lie in other bits, and would be the rights of somebody else: then there are none.
  */
-export const ourElements = ({ elements, again }: SavedBindings): Elements =>
-  again ? new Map([...elements].filter(([set]) => SET_NAMES.has(set))) : new Map()
+export const ourElements = ({ elements, again }: SavedBindings, rights: number): Elements =>
+  againInSync(again, rights) ? new Map([...elements].filter(([set]) => SET_NAMES.has(set))) : new Map()
 
 /** How many addresses are bound. */
 export const addressesIn = (elements: Elements): number =>
@@ -322,8 +335,8 @@ export function marksByAddress({ elements }: SavedBindings): Map<Address, number
 }
 
 /** Is what the kernel holds what would be written, but for its elements? */
-export const bindingRulesInSync = ({ fingerprints, again }: SavedBindings): boolean =>
-  again &&
+export const bindingRulesInSync = ({ fingerprints, again }: SavedBindings, rights: number): boolean =>
+  againInSync(again, rights) &&
   fingerprints.length === RULES.length &&
   IN_ORDER.every((value, index) => value === fingerprints[index])
 
@@ -337,12 +350,12 @@ const IN_ORDER = (['known', 'ingress'] as const).flatMap((chain) =>
   RULES.filter((rule) => rule.chain === chain).map(fingerprint),
 )
 
-function elementLines(verb: 'add' | 'delete', elements: Elements): string[] {
+function elementLines(verb: 'add' | 'delete', elements: Elements, rights: number): string[] {
   return [...elements].flatMap(([set, values]) => {
     if (values.size === 0) return []
     const isAgain = Object.hasOwn(AGAIN_SETS, set)
     return [
-      ...(isAgain && verb === 'add' ? chainsFor(values) : []),
+      ...(isAgain && verb === 'add' ? chainsFor(values, rights) : []),
       `${verb} element ${isAgain ? 'inet' : 'bridge'} ${BINDINGS_TABLE} ${set} { ${[...values].join(', ')} }`,
     ]
   })

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { HOST_NETWORK_TABLE } from '../dataplane/names.ts'
 import { ToolError, type Run } from '../system/exec.ts'
-import { classOfChain, type SavedHostNetwork } from './host-network.ts'
+import { classOfChain, layoutOfChain, type SavedHostNetwork } from './host-network.ts'
 import { isNoTable } from './no-table.ts'
 
 const verdict = z.looseObject({ goto: z.looseObject({ target: z.string() }).optional() })
@@ -14,7 +14,13 @@ const listing = z.object({
           elem: z.array(z.tuple([z.union([z.string(), z.number()]), verdict])).default([]),
         })
         .optional(),
-      chain: z.looseObject({ hook: z.string().optional(), prio: z.number().optional() }).optional(),
+      chain: z
+        .looseObject({
+          name: z.string().optional(),
+          hook: z.string().optional(),
+          prio: z.number().optional(),
+        })
+        .optional(),
     }),
   ),
 })
@@ -37,6 +43,11 @@ export function parseHostNetwork(text: string): SavedHostNetwork {
         .map(([path, { goto }]) => [`${path}`, goto && classOfChain(goto.target)]),
     ),
     gone: elements.filter(([path]) => isGone(path)).length,
+    layouts: new Set(
+      nftables.flatMap(({ chain }) =>
+        chain?.name?.startsWith('class-') ? [layoutOfChain(chain.name) ?? ''] : [],
+      ),
+    ),
   }
 }
 

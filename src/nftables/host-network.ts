@@ -1,12 +1,6 @@
-import { CLASS_MASK, HOST_NETWORK_MARK } from '../config/model.ts'
+import { CLASS_OF_CONNECTION, classMark, type MarkLayout } from '../config/marks.ts'
 import type { HostGroup } from '../dataplane/model.ts'
-import {
-  CLASS_OF_CONNECTION,
-  classMark,
-  GENERATION_MASK,
-  HOST_NETWORK_TABLE,
-  shortHash,
-} from '../dataplane/names.ts'
+import { HOST_NETWORK_TABLE, shortHash } from '../dataplane/names.ts'
 
 /** What the kernel holds of the marks by control group. */
 export interface SavedHostNetwork {
@@ -16,6 +10,8 @@ export interface SavedHostNetwork {
   readonly classes: ReadonlyMap<string, number | undefined>
   /** Elements of groups that are gone. */
   readonly gone: number
+  /** Where the chains that mark put their marks, as their names say. */
+  readonly layouts: ReadonlySet<string>
 }
 
 interface MarkRule {
@@ -26,9 +22,14 @@ interface MarkRule {
 
 export const removeHostNetwork = `delete table inet ${HOST_NETWORK_TABLE}`
 
-/** The table as one transaction that replaces whatever of it is there. Each element is a line of its own, so that one can be left out. */
-export function renderHostNetwork(groups: readonly HostGroup[]): string {
-  const rules = rulesOf(groups)
+/**
+ * The table as one transaction that replaces whatever of it is there. Each element is a line of its own, so that one can be left out.
+ * @param closed what containers send is dropped, for the moment in which rules and marks do not fit
+ */
+export function renderHostNetwork(groups: readonly HostGroup[], marks: MarkLayout, closed = false): string {
+  const rules = rulesOf(groups, marks).map((one) =>
+    closed && classOfChain(one.chain) !== undefined ? { ...one, text: 'drop' } : one,
+  )
   const digest = digestOf(groups)
   const chains = [...new Set(rules.map(({ chain }) => chain))]
   return [
@@ -48,7 +49,7 @@ export function renderHostNetwork(groups: readonly HostGroup[]): string {
     '}',
     ...groups.map(
       ({ path, class: id }) =>
-        `add element inet ${HOST_NETWORK_TABLE} level${levelOf(path)} { "${path}" : ${verdictOf(id)} }`,
+        `add element inet ${HOST_NETWORK_TABLE} level${levelOf(path)} { "${path}" : ${verdictOf(id, marks)} }`,
     ),
     '',
   ].join('\n')
@@ -58,9 +59,13 @@ export function renderHostNetwork(groups: readonly HostGroup[]): string {
  * Is what the kernel holds what would be written? A group that is gone takes its path along; one that was made anew under the same name is
  * another group, which the element does not mean.
  */
-export function hostNetworkInSync(saved: SavedHostNetwork, groups: readonly HostGroup[]): boolean {
+export function hostNetworkInSync(
+  saved: SavedHostNetwork,
+  groups: readonly HostGroup[],
+  marks: MarkLayout,
+): boolean {
   const digest = digestOf(groups)
-  const expected = rulesOf(groups).map((rule) => fingerprint(rule, digest))
+  const expected = rulesOf(groups, marks).map((rule) => fingerprint(rule, digest))
   return (
     saved.fingerprints.length === expected.length &&
     expected.every((value, index) => value === saved.fingerprints[index]) &&
@@ -79,7 +84,7 @@ export const digestOf = (groups: readonly HostGroup[]): string =>
 const OUTPUT = 'output'
 /** By control group. */
 const GROUPS = 'groups'
-const CHAIN_OF = /^class-(\d+)$/
+const CHAIN_OF = /^class-(\d+)(?:-([0-9a-f]+))?$/
 
 /** Of the verdict of an element, as the kernel's tool names its chain. */
 export const classOfChain = (chain: string): number | undefined => {
@@ -87,7 +92,16 @@ export const classOfChain = (chain: string): number | undefined => {
   return id === undefined ? undefined : Number(id)
 }
 
-const verdictOf = (id: number | undefined): string => (id === undefined ? 'accept' : `goto class-${id}`)
+/** Of the same. An earlier version did not say. */
+export const layoutOfChain = (chain: string): string | undefined => CHAIN_OF.exec(chain)?.[2]
+
+export const layoutOf = ({ hostNetwork, rights }: MarkLayout): string =>
+  ((hostNetwork | rights) >>> 0).toString(16)
+
+const chainOf = (id: number, marks: MarkLayout): string => `class-${id}-${layoutOf(marks)}`
+
+const verdictOf = (id: number | undefined, marks: MarkLayout): string =>
+  id === undefined ? 'accept' : `goto ${chainOf(id, marks)}`
 
 const levelOf = (path: string): number => path.split('/').length
 
@@ -96,14 +110,15 @@ const levelsOf = (groups: readonly HostGroup[]): number[] =>
   [...new Set(groups.map(({ path }) => levelOf(path)))].toSorted((one, other) => other - one)
 
 /** In the order in which the kernel lists them: chain by chain, and those that are gone to before those that go there. */
-function rulesOf(groups: readonly HostGroup[]): MarkRule[] {
+function rulesOf(groups: readonly HostGroup[], marks: MarkLayout): MarkRule[] {
+  const { rights, generation, hostNetwork } = marks
   const toGroups = (match: string, words: string): MarkRule[] =>
     groups.length === 0 ? [] : [{ chain: OUTPUT, text: `${match}goto ${GROUPS}`, words }]
   const classes = [...new Set(groups.flatMap(({ class: id }) => id ?? []))].toSorted((a, b) => a - b)
   return [
     ...classes.map((id) => ({
-      chain: `class-${id}`,
-      text: `meta mark set meta mark and ${hex(~(HOST_NETWORK_MARK | CLASS_MASK))} or ${hex(HOST_NETWORK_MARK | classMark(id))}`,
+      chain: chainOf(id, marks),
+      text: `meta mark set meta mark and ${hex(~(hostNetwork | rights))} or ${hex(hostNetwork | classMark(marks, id))}`,
       words: id === 0 ? 'no rights of its own' : `the rights of class ${id}`,
     })),
     ...levelsOf(groups).map((level) => ({
@@ -114,7 +129,7 @@ function rulesOf(groups: readonly HostGroup[]): MarkRule[] {
     {
       chain: OUTPUT,
       // Who may mark packets could mark his own so.
-      text: `meta mark and ${hex(HOST_NETWORK_MARK)} != 0 meta mark set meta mark and ${hex(~HOST_NETWORK_MARK)}`,
+      text: `meta mark and ${hex(hostNetwork)} != 0 meta mark set meta mark and ${hex(~hostNetwork)}`,
       words: 'nobody but what follows says who sends',
     },
     // The kernel knows an owner only as long as some process has the socket.
@@ -122,7 +137,7 @@ function rulesOf(groups: readonly HostGroup[]): MarkRule[] {
     {
       chain: OUTPUT,
       // A control group goes with its last process, while the kernel still sends what that has written. No connection of the host itself bears a generation.
-      text: `ct state established ct direction original ct mark and ${hex(GENERATION_MASK)} != 0 meta mark set meta mark or ${hex(HOST_NETWORK_MARK | CLASS_OF_CONNECTION)} accept`,
+      text: `ct state established ct direction original ct mark and ${hex(generation)} != 0 meta mark set meta mark or ${hex(hostNetwork | classMark(marks, CLASS_OF_CONNECTION))} accept`,
       words: 'the connection of a container whose process has ended',
     },
     ...toGroups('', 'nobody has it, and the connection was never judged'),

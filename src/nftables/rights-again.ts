@@ -1,4 +1,3 @@
-import { CLASS_MASK } from '../config/model.ts'
 import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
 
 /**
@@ -17,12 +16,13 @@ interface AgainRule {
   readonly words: string
 }
 
-const RULES: readonly AgainRule[] = [
+/** @param rights the bits that tell them */
+const rulesFor = (rights: number): readonly AgainRule[] => [
   { chain: 'again', text: 'ether saddr . ip saddr vmap @again4', words: 'its rights, by its IPv4 address' },
   { chain: 'again', text: 'ether saddr . ip6 saddr vmap @again6', words: 'its rights, by its IPv6 address' },
   {
     chain: 'again',
-    text: `meta iifkind "bridge" meta mark set meta mark and ${hex(~CLASS_MASK)}`,
+    text: `meta iifkind "bridge" meta mark set meta mark and ${hex(~rights)}`,
     words: 'no rights but by what precedes',
   },
   // Not only from bridges: VLANs and macvlans on top of a guarded bridge are guarded with it.
@@ -34,7 +34,7 @@ const CHAINS = ['again', 'forward', 'input'] as const
 /** Behind whatever others do to marks ahead of the filter table (priority 0), such as in mangle (-150). */
 export const AGAIN_PRIORITY = -5
 
-export const renderAgain = (): string[] => [
+export const renderAgain = (rights: number): string[] => [
   `table inet ${BINDINGS_TABLE} {`,
   ...Object.values(AGAIN_SETS).map((text) => `  ${text}`),
   ...CHAINS.flatMap((chain) => [
@@ -42,7 +42,9 @@ export const renderAgain = (): string[] => [
     ...(chain === 'again'
       ? []
       : [`    type filter hook ${chain} priority ${AGAIN_PRIORITY}; policy accept;`]),
-    ...RULES.filter((rule) => rule.chain === chain).map((rule) => `    ${ruleLine(rule)}`),
+    ...rulesFor(rights)
+      .filter((rule) => rule.chain === chain)
+      .map((rule) => `    ${ruleLine(rule)}`),
     '  }',
   ]),
   '}',
@@ -52,27 +54,33 @@ export const againElement = (mac: string, address: string, mark: number): string
   `${mac} . ${address} : goto ${chainOf(mark)}`
 
 /** A chain for each mark that the elements lead to; one that is there already is made anew. */
-export function chainsFor(elements: Iterable<string>): string[] {
+export function chainsFor(elements: Iterable<string>, rights: number): string[] {
   const chains = new Set([...elements].map((element) => element.slice(element.lastIndexOf(' ') + 1)))
   return [...chains].flatMap((chain) => [
     `add chain inet ${BINDINGS_TABLE} ${chain}`,
     `flush chain inet ${BINDINGS_TABLE} ${chain}`,
-    `add rule inet ${BINDINGS_TABLE} ${chain} ${ruleLine(ruleOf(chain))}`,
+    `add rule inet ${BINDINGS_TABLE} ${chain} ${ruleLine(ruleOf(chain, rights))}`,
   ])
 }
 
-/** Rules by chain, each by the fingerprint in its comment. Is every one as it would be written? */
-export function againInSync(
-  fingerprints: ReadonlyMap<string, readonly (string | undefined)[]>,
-  hooked: boolean,
-): boolean {
+/** The table as it was read. */
+export interface SavedAgain {
+  /** By chain: each rule by the fingerprint in its comment. */
+  readonly fingerprints: ReadonlyMap<string, readonly (string | undefined)[]>
+  readonly hooked: boolean
+}
+
+/** Is every rule as it would be written? */
+export function againInSync({ fingerprints, hooked }: SavedAgain, rights: number): boolean {
   return (
     hooked &&
     CHAINS.every((chain) => fingerprints.has(chain)) &&
     [...fingerprints].every(([chain, found]) => {
       const wanted = isFixed(chain)
-        ? RULES.filter((rule) => rule.chain === chain).map(fingerprint)
-        : [fingerprint(ruleOf(chain))]
+        ? rulesFor(rights)
+            .filter((rule) => rule.chain === chain)
+            .map(fingerprint)
+        : [fingerprint(ruleOf(chain, rights))]
       return found.length === wanted.length && wanted.every((value, index) => value === found[index])
     })
   )
@@ -82,10 +90,10 @@ const isFixed = (chain: string): boolean => CHAINS.some((one) => one === chain)
 
 const chainOf = (mark: number): string => `rights-${mark.toString(16)}`
 
-function ruleOf(chain: string): { readonly text: string; readonly words: string } {
+function ruleOf(chain: string, rights: number): { readonly text: string; readonly words: string } {
   const mark = Number.parseInt(chain.slice('rights-'.length), 16)
   return {
-    text: `meta mark set meta mark and ${hex(~CLASS_MASK)} or ${hex(mark)}`,
+    text: `meta mark set meta mark and ${hex(~rights)} or ${hex(mark)}`,
     words: 'these rights',
   }
 }

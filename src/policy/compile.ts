@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { CLASS_MASK, type AllowEntry, type Config } from '../config/model.ts'
+import { marksOf } from '../config/marks.ts'
+import type { AllowEntry, Config } from '../config/model.ts'
 import type { Cidr, Hostname, PortList } from '../net/types.ts'
 import { endOfEntry, endsOf, joinEnds, NEVER_HELD, type NameEnd } from './ends.ts'
 import type { Group, Policies, Policy } from './model.ts'
@@ -127,7 +128,7 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     config.dns.gateway,
     ...config.policies.map((policy) => ({ ...policy, allow: undefined })),
     // What connections bear in other bits is read as somebody else's.
-    CLASS_MASK,
+    marksOf(config),
   ]
   return createHash('sha256')
     .update(JSON.stringify([RULES, rights, limits]))

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { MarkLayout } from '../config/marks.ts'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, LOCKS, type Lock } from '../system/lock.ts'
 import { openCarrier, type Carrier } from './carriers.ts'
@@ -40,7 +41,7 @@ interface Sent {
 export async function prove(
   run: Run,
   trials: readonly Trial[],
-  markBit: number,
+  marks: MarkLayout,
   turnMs = TURN_MS,
 ): Promise<Finding[]> {
   if (trials.length === 0) return []
@@ -59,7 +60,7 @@ export async function prove(
           for (const one of packetsOf(trial, judged.has(trial.family)))
             sent.push(await prepare(run, one, port, sent.length))
       }
-      const seen = sent.length > 0 ? await send(run, sent, markBit) : new Map<string, Sighting>()
+      const seen = sent.length > 0 ? await send(run, sent, marks) : new Map<string, Sighting>()
       const standing = await stillStanding(run, ports)
       const findings: Finding[] = []
       for (const trial of trials)
@@ -156,10 +157,10 @@ async function prepare(
   return { ...packet, carrier, probe }
 }
 
-async function send(run: Run, sent: readonly Sent[], markBit: number): Promise<Map<string, Sighting>> {
+async function send(run: Run, sent: readonly Sent[], marks: MarkLayout): Promise<Map<string, Sighting>> {
   const probes = sent.map(({ probe }) => probe)
   try {
-    await installTable(run, probes, markBit)
+    await installTable(run, probes, marks)
     let seen = new Map<string, Sighting>()
     for (const waitMs of PATIENCE_MS) {
       const waiting = sent.filter(({ probe }) => !seen.get(probe.id)?.sent)

@@ -1,4 +1,4 @@
-import { BRIDGED, GENERATION_MASK, generationMark } from '../dataplane/names.ts'
+import { BRIDGED, generationMark, type MarkLayout } from '../config/marks.ts'
 import { familyOf } from '../net/types.ts'
 import type { Address } from '../net/types.ts'
 import type { Run } from '../system/exec.ts'
@@ -45,8 +45,8 @@ export interface Sighting {
  * needs neither a namespace nor a raw socket, so the daemon's sandbox allows it. The other counts them ahead of every rule, behind the
  * filter table (priority 5, ahead of the backstop's 10) and at the way out, where all are stopped: no probe ever leaves the host.
  */
-export async function installTable(run: Run, probes: readonly Probe[], markBit: number): Promise<void> {
-  await run(['nft', '-f', '-'], { input: [...forget(), ...render(probes, markBit)].join('\n') })
+export async function installTable(run: Run, probes: readonly Probe[], marks: MarkLayout): Promise<void> {
+  await run(['nft', '-f', '-'], { input: [...forget(), ...render(probes, marks)].join('\n') })
 }
 
 export async function removeTable(run: Run): Promise<void> {
@@ -83,9 +83,10 @@ const forget = (): string[] =>
     '',
   ])
 
-function render(probes: readonly Probe[], markBit: number): string[] {
-  const bit = hex(markBit)
-  const rest = hex(~markBit >>> 0)
+function render(probes: readonly Probe[], marks: MarkLayout): string[] {
+  const bit = hex(marks.approval)
+  const rest = hex(~marks.approval >>> 0)
+  const others = hex(~marks.generation >>> 0)
   return [
     `table netdev ${TABLE} {`,
     '  set alive {',
@@ -113,7 +114,7 @@ function render(probes: readonly Probe[], markBit: number): string[] {
       .filter(({ passesRules }) => passesRules)
       .map(
         (probe) =>
-          `    ${matchOf(probe)} ct mark set ct mark and ${hex(~GENERATION_MASK >>> 0)} or ${hex(generationMark(1))}`,
+          `    ${matchOf(probe)} ct mark set ct mark and ${others} or ${hex(generationMark(marks, 1))}`,
       ),
     '  }',
     '  chain behind {',
@@ -121,11 +122,9 @@ function render(probes: readonly Probe[], markBit: number): string[] {
     ...probes.flatMap((probe) => [
       `    ${matchOf(probe)} counter name "${probe.id}-behind"`,
       `    ${matchOf(probe)} meta mark and ${bit} == ${bit} counter name "${probe.id}-approved"`,
-      `    ${matchOf(probe)} ${ADMITTED} counter name "${probe.id}-admitted"`,
+      `    ${matchOf(probe)} ${admitted(marks)} counter name "${probe.id}-admitted"`,
       ...(probe.disapproved ? [`    ${matchOf(probe)} meta mark set meta mark and ${rest}`] : []),
-      ...(probe.passesRules
-        ? [`    ${matchOf(probe)} ct mark set ct mark and ${hex(~GENERATION_MASK >>> 0)}`]
-        : []),
+      ...(probe.passesRules ? [`    ${matchOf(probe)} ct mark set ct mark and ${others}`] : []),
     ]),
     '  }',
     // What comes by a reserved address is never routed on: it would be for the host itself, and is stopped ahead of its services.
@@ -145,9 +144,10 @@ function render(probes: readonly Probe[], markBit: number): string[] {
 }
 
 /** In any generation. What was bridged bears a sign in its place. */
-const ADMITTED = [0, generationMark(BRIDGED)]
-  .map((mark) => `ct mark and 0x${GENERATION_MASK.toString(16)} != 0x${mark.toString(16)}`)
-  .join(' ')
+const admitted = (marks: MarkLayout): string =>
+  [0, BRIDGED]
+    .map((one) => `ct mark and ${hex(marks.generation)} != ${hex(generationMark(marks, one))}`)
+    .join(' ')
 
 const hex = (value: number): string => `0x${value.toString(16)}`
 const ip = (address: Address): string => (familyOf(address) === 4 ? 'ip' : 'ip6')

@@ -12,6 +12,7 @@ import {
   type SavedBindings,
 } from '../nftables/bindings.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
+import { againInSync } from '../nftables/rights-again.ts'
 import { ToolError } from '../system/exec.ts'
 
 /** What containers may send from. `kept`: what stands, since nobody says who there is; undefined: whatever they like, since all have the same rights. */
@@ -42,7 +43,9 @@ export class BindingsKeeper {
   #found: Elements | undefined
   /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
   #kept: Bindings | undefined
-  /** It says in bits of its own whose packets are whose, or does not say it at all. */
+  /** The bits of packets' marks that tell rights. */
+  #rights = 0
+  /** It says in other bits whose packets are whose, or does not say it at all. */
   #isOtherLayout = false
   /** There is a table, though it may not be as it was written. */
   #stands = false
@@ -68,12 +71,15 @@ export class BindingsKeeper {
     return this.#dropped
   }
 
-  async plan(desired: DesiredBindings, look: boolean): Promise<BindingsChange | undefined> {
+  /** @param rights the bits of packets' marks that tell them */
+  async plan(desired: DesiredBindings, look: boolean, rights: number): Promise<BindingsChange | undefined> {
+    if (rights !== this.#rights) this.#relocate(rights)
     const before = this.#known
     // Where no table is wanted one look is enough: nobody but us makes it.
     if (!this.#looked || (look && (desired !== undefined || before !== undefined)))
       await this.#look(desired !== undefined)
-    const isDrift = before !== undefined && (!this.#known || changeBindings(before, this.#known) !== '')
+    const isDrift =
+      before !== undefined && (!this.#known || changeBindings(before, this.#known, this.#rights) !== '')
     if (desired === undefined)
       return this.#stands
         ? {
@@ -88,7 +94,7 @@ export class BindingsKeeper {
     if (wanted === undefined) return undefined
     if (this.#known !== undefined) return this.#difference(this.#known, wanted, isDrift)
     const elements = isDesired(wanted) ? elementsOf(wanted) : wanted
-    const text = renderBindings(elements, this.#dropped)
+    const text = renderBindings(elements, this.#dropped, this.#rights)
     const first = this.#isOtherLayout ? `${removeBindings}\n` : undefined
     return { text, first, summary: 'write the bindings table', elements, isDrift }
   }
@@ -124,11 +130,18 @@ export class BindingsKeeper {
   #difference(known: Elements, desired: Bindings | Elements, isDrift: boolean): BindingsChange | undefined {
     if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
     const elements = isDesired(desired) ? elementsOf(desired) : desired
-    const text = changeBindings(known, elements)
+    const text = changeBindings(known, elements, this.#rights)
     const summary = `change bindings (${addressesIn(elements)} in force)`
     if (text !== '') return { text, first: undefined, summary, elements, isDrift }
     if (isDesired(desired)) this.#kept = desired
     return undefined
+  }
+
+  /** What stands tells rights by other bits: it is looked at with these eyes, and written anew. */
+  #relocate(rights: number): void {
+    this.#rights = rights
+    this.#known = undefined
+    this.#looked = false
   }
 
   async #look(isWanted: boolean): Promise<void> {
@@ -138,11 +151,11 @@ export class BindingsKeeper {
     try {
       const saved = await this.driver.read()
       this.#stands = saved !== undefined
-      this.#isOtherLayout = saved?.again === false
-      this.#found = saved ? ourElements(saved) : new Map()
+      this.#isOtherLayout = saved !== undefined && !againInSync(saved.again, this.#rights)
+      this.#found = saved ? ourElements(saved, this.#rights) : new Map()
       if (!saved) return
       this.#dropped = newest(this.#dropped, saved)
-      if (!bindingRulesInSync(saved)) return
+      if (!bindingRulesInSync(saved, this.#rights)) return
       this.#known = saved.elements
       this.#isGood()
     } catch (error) {

@@ -174,7 +174,10 @@ export class Desired {
     const { before: around, ...surroundings } = this.#surroundings
     const built = this.#buildOf(this, surroundings)
     if (!this.#before || !around) return built
-    return besideBefore(built, this.#buildOf(this.#before, { ...surroundings, ...around }))
+    // Packets bear what the config on trial says, in its bits.
+    const { mark, marks } = this.#config.guard
+    const config = { ...this.#before.config, guard: { ...this.#before.config.guard, mark, marks } }
+    return besideBefore(built, this.#buildOf({ ...this.#before, config }, { ...surroundings, ...around }))
   }
 
   #buildOf(

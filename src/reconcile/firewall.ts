@@ -1,7 +1,8 @@
 import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
 import { neverOf } from '../net/never.ts'
 import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
-import { GENERATION_MASK, generationMark, lingerSet, revokedSet } from '../dataplane/names.ts'
+import { lingerSet, revokedSet } from '../dataplane/names.ts'
+import { generationMark, marksOf } from '../config/marks.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { ConntrackDriver } from '../conntrack/driver.ts'
 import type { Flow } from '../dataplane/flow.ts'
@@ -20,7 +21,7 @@ import {
 } from './reconciler.ts'
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
-import { nextGeneration, packetBitsOf, type Generation } from './generation.ts'
+import { misread, nextGeneration, type Generation } from './generation.ts'
 import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
@@ -140,6 +141,8 @@ export class Firewall {
       this.#revokedTo = undefined
     }
     const isNew = next !== this.#generation
+    // Once more: what the rules before have marked until now.
+    if (isNew) await this.#forgetMisread(next)
     this.#applied = dataplane
     this.#generation = next
     if (isNew) {
@@ -181,7 +184,7 @@ export class Firewall {
   /** What is desired now, and the generation that it needs. */
   #aim(): { readonly next: Generation; readonly dataplane: Dataplane } {
     const { desired } = this.#options
-    const next = nextGeneration(this.#generation, desired.policies.digest, packetBitsOf(desired.config))
+    const next = nextGeneration(this.#generation, desired.policies.digest, marksOf(desired.config))
     desired.setGeneration(next.generation)
     return { next, dataplane: desired.dataplane() }
   }
@@ -194,7 +197,7 @@ export class Firewall {
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
     this.#at('the disk that holds the state')
     // Without its digest until it stands: a process that ends in between begins another one, and judges these flows again.
-    await this.#options.keepGeneration({ ...next, digest: '' })
+    await this.#options.keepGeneration({ ...next, digest: '', marks: this.#generation.marks })
     this.#at('conntrack, which lists live connections')
     const flows = await this.#flows(next).catch((error: unknown) => {
       this.#options.onBlind(error)
@@ -208,7 +211,8 @@ export class Firewall {
   /** Flows of either generation pass the second guard until the rules have judged them again. */
   #withBoth(change: Change, { backstop }: Dataplane): Change {
     if (change.backstop === undefined) return change
-    return { ...change, meanwhile: { ...backstop, formerGeneration: this.#generation.generation } }
+    const { generation, marks = backstop.marks } = this.#generation
+    return { ...change, meanwhile: { ...backstop, former: { generation, marks } } }
   }
 
   /** An answer may name the address of a flow that was revoked before anybody knew it. */
@@ -256,11 +260,19 @@ export class Firewall {
 
   async #flows(next: Generation): Promise<Flow[]> {
     // Connections that bear the new mark from 255 generations ago must not pass for admitted.
-    await this.#options.conntrack.deleteMarked(generationMark(next.generation), GENERATION_MASK)
+    const marks = marksOf(this.#options.desired.config)
+    await this.#options.conntrack.deleteMarked(generationMark(marks, next.generation), marks.generation)
+    await this.#forgetMisread(next)
     const flows = (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
     const hostAddresses = this.#hostAddresses
+    const { generation: mask } = this.#generation.marks ?? marks
     // Of the host's own flows those that were never admitted by us are not ours to judge.
-    return flows.filter(({ source, mark }) => !hostAddresses.has(source) || (mark & GENERATION_MASK) !== 0)
+    return flows.filter(({ source, mark }) => !hostAddresses.has(source) || (mark & mask) !== 0)
+  }
+
+  async #forgetMisread(next: Generation): Promise<void> {
+    for (const { mark, mask } of misread(this.#generation, next))
+      await this.#options.conntrack.deleteMarked(mark, mask)
   }
 }
 

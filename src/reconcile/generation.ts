@@ -1,25 +1,44 @@
-import { HOST_NETWORK_MARK, type Config } from '../config/model.ts'
-import { generationMark, GENERATIONS } from '../dataplane/names.ts'
+import { BRIDGED, generationMark, GENERATIONS, type MarkLayout } from '../config/marks.ts'
 
 /** What of an earlier pass has to outlive the process. */
 export interface Generation {
   readonly generation: number
   /** Digest of the policy under which the generation began. */
   readonly digest: string
+  /** Where connections bear it; undefined: an earlier version did not say. */
+  readonly marks?: MarkLayout | undefined
 }
 
 /**
  * Another digest of rights begins another generation: every live connection is judged again by its next packet.
- * @param packetBits of packets' marks: a program that saves whole marks writes them into connections, where they must not pass for a generation
+ * None looks like bits of packets' marks: a program that saves whole marks writes them into connections, where they must not pass for a generation.
  */
-export function nextGeneration(current: Generation, digest: string, packetBits: number): Generation {
-  const isPacketMark = (one: number): boolean => (generationMark(one) & ~packetBits) === 0
+export function nextGeneration(current: Generation, digest: string, marks: MarkLayout): Generation {
+  const packetBits = marks.approval | marks.hostNetwork
+  const isPacketMark = (one: number): boolean => (generationMark(marks, one) & ~packetBits) === 0
   if (digest === current.digest && !isPacketMark(current.generation)) return current
   let { generation } = current
   do generation = (generation % GENERATIONS) + 1
   while (isPacketMark(generation))
-  return { generation, digest }
+  return { generation, digest, marks }
 }
 
-/** Bits in packets' marks where connections bear their generation. */
-export const packetBitsOf = ({ guard }: Config): number => guard.mark | HOST_NETWORK_MARK
+/** A mark of connections, and the bits of it that count. */
+export interface MarkPattern {
+  readonly mark: number
+  readonly mask: number
+}
+
+/**
+ * What connections bear that were marked by another layout and would be read as admitted by this one: those that were admitted while the rules
+ * changed, and those that were only bridged. They are to be forgotten, and judged again.
+ */
+export function misread({ marks: former, generation }: Generation, next: Generation): MarkPattern[] {
+  const { marks } = next
+  if (!former || !marks || former.generation === marks.generation) return []
+  const overlap = former.generation & marks.generation
+  const [was, is] = [generationMark(former, generation), generationMark(marks, next.generation)]
+  const admitted = { mark: (was | is) >>> 0, mask: (former.generation | marks.generation) >>> 0 }
+  const bridged = { mark: generationMark(former, BRIDGED), mask: former.generation }
+  return [...((was & overlap) === (is & overlap) ? [admitted] : []), ...(overlap === 0 ? [] : [bridged])]
+}

@@ -166,12 +166,13 @@ export class Reconciler {
       surprises = await this.#readAgain([...new Set(read)], nowMs)
       all = scope.everything || surprises.length > 0
     }
+    const { marks } = desired.backstop
     const [rulesRead, backstopRead, held, bindings, hostNetwork] = await Promise.all([
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
       scope.parts.has('backstop') ? this.drivers.held?.changeFor(desired.backstop) : undefined,
-      this.bindings.plan(bound, scope.parts.has('bindings')),
-      this.hostNetwork.plan(hostGroups, scope.parts.has('host-network')),
+      this.bindings.plan(bound, scope.parts.has('bindings'), marks.rights),
+      this.hostNetwork.plan(hostGroups, scope.parts.has('host-network'), marks),
     ])
     const leftovers =
       scope.parts.size === PARTS.length ? await this.drivers.iptables.leftovers() : NO_LEFTOVERS
@@ -241,6 +242,7 @@ export class Reconciler {
     if (!bare && meanwhile) await this.#writeBackstop(renderBackstop(meanwhile), change.held && meanwhile)
     try {
       if (change.bindings) await this.bindings.prepare(change.bindings)
+      if (change.hostNetwork) await this.hostNetwork.prepare(change.hostNetwork)
       const { before, after } = change.sets
       if (change.rules.length === 0 && change.leftovers.length === 0) {
         await this.drivers.ipset.write([...before, ...after])

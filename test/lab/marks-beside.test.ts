@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { CLASS_MASK } from '../../src/config/model.ts'
+import { classMark, DEFAULT_MARKS } from '../../src/config/marks.ts'
 import type { LabContainer } from './container.ts'
 import { leaksDuring } from './leaks.ts'
 import { origin, reached } from './reach.ts'
@@ -61,10 +61,10 @@ const WRITERS: Readonly<Record<string, Writer>> = {
   },
   'a program that sets all bits in PREROUTING': { nft: vpn('meta mark set 0xffffffff') },
   'a program that gives everybody the number of one class': {
-    iptables: mangle(`FORWARD -j MARK --set-mark ${CLASS_MASK & -CLASS_MASK}`),
+    iptables: mangle(`FORWARD -j MARK --set-mark ${classMark(DEFAULT_MARKS, 1)}`),
   },
   'a program that gives everybody the number of the other class': {
-    iptables: mangle(`FORWARD -j MARK --set-mark ${(CLASS_MASK & -CLASS_MASK) * 2}`),
+    iptables: mangle(`FORWARD -j MARK --set-mark ${classMark(DEFAULT_MARKS, 2)}`),
   },
 }
 

@@ -1,4 +1,4 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { generationMark } from '../../config/marks.ts'
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Match, Rule } from '../model.ts'
@@ -14,11 +14,8 @@ import { approved } from '../verdict.ts'
  * his connections. No rule can compare two marks, but one can mix them.
  */
 export function admittedRules(input: BuildInput, family: Family): Rule[] {
-  const { generation, rights } = input
-  const matches: readonly Match[] = [
-    { kind: 'state', states: ['ESTABLISHED'] },
-    ...admittedConnection(generation),
-  ]
+  const { rights, config } = input
+  const matches: readonly Match[] = [{ kind: 'state', states: ['ESTABLISHED'] }, ...admittedConnection(input)]
   const words = 'connection admitted under the rules in force'
   const passes = (more: readonly Match[]): Rule =>
     rule({
@@ -30,9 +27,14 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
     })
   if (!rights) return [passes([])]
   return [
-    mixRights('admitted.compare', 'the rights of the connection against those of the container', matches),
-    passes([{ kind: 'mark', value: 0, mask: CLASS_MASK }]),
-    mixRights('admitted.other', 'not the same: it is judged again', matches),
+    mixRights(
+      input,
+      'admitted.compare',
+      'the rights of the connection against those of the container',
+      matches,
+    ),
+    passes([{ kind: 'mark', value: 0, mask: config.guard.marks.rights }]),
+    mixRights(input, 'admitted.other', 'not the same: it is judged again', matches),
   ]
 }
 
@@ -40,7 +42,7 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
  * A connection to an address that has expired since, begun by this container. Who takes over its address takes over none of those, so that the
  * rights are compared as for any admitted connection.
  */
-export function toLinger({ rights }: BuildInput, family: Family): Rule[] {
+export function toLinger(input: BuildInput, family: Family): Rule[] {
   const words = 'connection to an address that has expired since'
   const begun: readonly Match[] = [
     { kind: 'state', states: ['ESTABLISHED'] },
@@ -50,24 +52,24 @@ export function toLinger({ rights }: BuildInput, family: Family): Rule[] {
     ...begun,
     { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
   ]
-  if (!rights) return [approved('linger', words, lingers)]
+  if (!input.rights) return [approved('linger', words, lingers)]
   // An element can run out between two rules, so the set is not asked where marks are mixed.
   return [
-    mixRights('linger.compare', 'the rights of the connection against those of the container', begun),
+    mixRights(input, 'linger.compare', 'the rights of the connection against those of the container', begun),
     rule({
       key: 'linger',
-      matches: [...lingers, { kind: 'mark', value: 0, mask: CLASS_MASK }],
+      matches: [...lingers, { kind: 'mark', value: 0, mask: input.config.guard.marks.rights }],
       target: { kind: 'goto', chain: CHAIN.linger },
       action: 'allow',
       words,
     }),
-    mixRights('linger.other', 'not the same: it is judged again', begun),
+    mixRights(input, 'linger.other', 'not the same: it is judged again', begun),
   ]
 }
 
 /** Admitted once more, with the rights that it has. */
-export const lingerRules = (): Rule[] => [
-  mixRights('linger.rights', 'the rights of the container again', []),
+export const lingerRules = (input: BuildInput): Rule[] => [
+  mixRights(input, 'linger.rights', 'the rights of the container again', []),
   approved('linger.ok', 'connection to an address that has expired since', []),
 ]
 
@@ -81,16 +83,25 @@ export const untilEnd = ({ policies }: BuildInput, family: Family): readonly Mat
     : [{ kind: 'set', set: names.admittedSet(family), fields: 'dst' }]
 
 /** Of a connection that the container began and that was admitted in this generation. */
-export const admittedConnection = (generation: number): readonly Match[] => [
+export const admittedConnection = ({ config, generation }: BuildInput): readonly Match[] => [
   { kind: 'direction', direction: 'ORIGINAL' },
-  { kind: 'connmark', value: names.generationMark(generation), mask: names.GENERATION_MASK },
+  {
+    kind: 'connmark',
+    value: generationMark(config.guard.marks, generation),
+    mask: config.guard.marks.generation,
+  },
 ]
 
-export const mixRights = (key: string, text: string, matches: readonly Match[]): Rule =>
+export const mixRights = (
+  { config }: BuildInput,
+  key: string,
+  text: string,
+  matches: readonly Match[],
+): Rule =>
   rule({
     key,
     matches,
-    target: { kind: 'mixConnmark', mask: CLASS_MASK },
+    target: { kind: 'mixConnmark', mask: config.guard.marks.rights },
     action: 'continue',
     words: text,
   })

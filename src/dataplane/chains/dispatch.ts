@@ -1,20 +1,20 @@
-import { CLASS_MASK, HOST_NETWORK_MARK } from '../../config/model.ts'
+import { classMark } from '../../config/marks.ts'
+import type { GuardConfig } from '../../config/model.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Hook, Match, Rule } from '../model.ts'
-import { CHAIN, classMark, denyChain } from '../names.ts'
+import { CHAIN, denyChain } from '../names.ts'
 import { rule } from '../rule.ts'
 
 const ALWAYS_GUARDED = ['docker0', 'docker_gwbridge', 'br-+']
 
-/** @param markBit by which a packet is known that our rules have approved on its way through FORWARD */
-export const hooksOf = (markBit: number): readonly Hook[] => [
+export const hooksOf = ({ mark }: Pick<GuardConfig, 'mark'>): readonly Hook[] => [
   hook('raw', ['PREROUTING'], CHAIN.raw, 'forged sources are dropped'),
   hook('filter', ['INPUT'], CHAIN.input, 'of the host containers reach what is allowed'),
   {
     ...hook('filter', ['DOCKER-USER', 'FORWARD'], CHAIN.forward, FORWARDED),
     // Budgets must not count a packet twice. The backstop clears the bit ahead of the filter table, so nobody brings it along.
     second: hook('filter', [], CHAIN.forward, `${FORWARDED}, where FORWARD did not approve it`, [
-      { kind: 'mark', value: 0, mask: markBit },
+      { kind: 'mark', value: 0, mask: mark },
     ]).rule,
   },
 ]
@@ -22,9 +22,10 @@ export const hooksOf = (markBit: number): readonly Hook[] => [
 const FORWARDED = 'containers reach what is allowed and nothing else'
 
 /** What nobody marked passes it by. */
-export const OUTPUT_HOOK = hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [
-  { kind: 'mark', value: HOST_NETWORK_MARK, mask: HOST_NETWORK_MARK },
-])
+export const outputHook = ({ marks }: Pick<GuardConfig, 'marks'>): Hook =>
+  hook('filter', ['OUTPUT'], CHAIN.output, 'containers on the network of the host', [
+    { kind: 'mark', value: marks.hostNetwork, mask: marks.hostNetwork },
+  ])
 
 export function hook(
   table: Hook['table'],
@@ -77,12 +78,12 @@ export function dispatch(input: BuildInput, chain: string, first: readonly Rule[
 }
 
 /** Where no port can be told from another: the mark of the class that all containers of the network have. */
-export const byNetwork = ({ classOfBridge }: BuildInput): Rule[] =>
+export const byNetwork = ({ classOfBridge, config: { guard } }: BuildInput): Rule[] =>
   [...(classOfBridge ?? [])].toSorted().map(([name, id]) =>
     rule({
       key: `network.${name}`,
       matches: [{ kind: 'in', name }],
-      target: { kind: 'mark', value: classMark(id), mask: CLASS_MASK },
+      target: { kind: 'mark', value: classMark(guard.marks, id), mask: guard.marks.rights },
       action: 'continue',
       words: `${name}: all of one network have the same rights`,
     }),

@@ -1,4 +1,5 @@
-import { CLASS_MASK, type HostServices } from '../../config/model.ts'
+import { classMark } from '../../config/marks.ts'
+import type { HostServices } from '../../config/model.ts'
 import { cidrContains } from '../../net/cidr.ts'
 import { metadataOf } from '../../net/metadata.ts'
 import { LOOPBACK } from '../../net/ranges.ts'
@@ -169,7 +170,8 @@ function listed({ published, ports }: HostServices, family: Family): Rule[] {
 }
 
 /** A published port is a relay: who has nothing of what is common has nothing of it either. */
-export function publishedRules({ rights }: BuildInput): Rule[] {
+export function publishedRules({ rights, config }: BuildInput): Rule[] {
+  const { marks } = config.guard
   const closed = [
     ...(rights?.unknown === 'deny' ? [{ id: 0, whose: 'unknown sources' }] : []),
     ...(rights?.classes ?? [])
@@ -180,7 +182,7 @@ export function publishedRules({ rights }: BuildInput): Rule[] {
     ...closed.map(({ id, whose }) =>
       denied(
         'policy',
-        [{ kind: 'mark', value: names.classMark(id), mask: CLASS_MASK }],
+        [{ kind: 'mark', value: classMark(marks, id), mask: marks.rights }],
         `no published port for ${whose}`,
         `published.${id}`,
       ),

@@ -3,7 +3,7 @@ import { metadataOf } from '../../net/metadata.ts'
 import { neverOf } from '../../net/never.ts'
 import { familyOf, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import { CLASS_MASK } from '../../config/model.ts'
+import { CLASS_OF_CONNECTION, classMark } from '../../config/marks.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Match, Rule } from '../model.ts'
 import * as names from '../names.ts'
@@ -22,7 +22,7 @@ export const judgeRules = (family: Family): Rule[] => [revoked(family), toReply,
 
 /** What a container on the host's network sends. */
 export const outputRules = (input: BuildInput, family: Family): Rule[] => [
-  classOfConnection,
+  classOfConnection(input),
   revoked(family),
   hostReply,
   ...verdictRules(input, family, 'output'),
@@ -82,13 +82,14 @@ const betweenPorts = rule({
 })
 
 /** What a socket still sends whose process has ended. The number in the packet says only that it is so. */
-const classOfConnection = rule({
-  key: 'orphan',
-  matches: [{ kind: 'mark', value: names.CLASS_OF_CONNECTION, mask: CLASS_MASK }],
-  target: { kind: 'takeMark', mask: CLASS_MASK },
-  action: 'continue',
-  words: 'its process has ended: by the rights of the connection',
-})
+const classOfConnection = ({ config: { guard } }: BuildInput): Rule =>
+  rule({
+    key: 'orphan',
+    matches: [{ kind: 'mark', value: classMark(guard.marks, CLASS_OF_CONNECTION), mask: guard.marks.rights }],
+    target: { kind: 'takeMark', mask: guard.marks.rights },
+    action: 'continue',
+    words: 'its process has ended: by the rights of the connection',
+  })
 
 /**
  * Health checks and the container's own ports are on the host, which cannot tell them from its other services. A published port is told, by its

@@ -1,11 +1,10 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { classMark } from '../../config/marks.ts'
 import { INSTANCE_METADATA, metadataOf, wrappedMetadata } from '../../net/metadata.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Cidr, Family } from '../../net/types.ts'
 import { ANY_WRAPPED } from '../../net/wrapped.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Chain, Rule } from '../model.ts'
-import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
@@ -64,7 +63,8 @@ export const wrappedChain = ({ config }: BuildInput): Chain => ({
 })
 
 /** Some may read the credentials of this machine: 80/tcp of where clouds answer for it, and nothing more. */
-export function metadataForClasses({ rights }: BuildInput, family: Family): Rule[] {
+export function metadataForClasses({ rights, config }: BuildInput, family: Family): Rule[] {
+  const { marks } = config.guard
   return (rights?.classes ?? [])
     .filter(({ metadata }) => metadata)
     .flatMap(({ id, policies }) =>
@@ -73,7 +73,7 @@ export function metadataForClasses({ rights }: BuildInput, family: Family): Rule
           `imds.${id}.${address}`,
           `instance metadata ${address} for ${policies.join(', ')}`,
           [
-            { kind: 'mark', value: names.classMark(id), mask: CLASS_MASK },
+            { kind: 'mark', value: classMark(marks, id), mask: marks.rights },
             { kind: 'destination', cidr: address },
             { kind: 'ports', protocol: 'tcp', ranges: [{ from: 80, to: 80 }] },
           ],

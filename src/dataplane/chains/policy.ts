@@ -1,4 +1,4 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { BRIDGED, generationMark } from '../../config/marks.ts'
 import type { Family, PortList } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Policy } from '../../policy/model.ts'
@@ -111,8 +111,8 @@ export const bridgedRules = (input: BuildInput): Rule[] => [
     key: 'bridged.connection',
     target: {
       kind: 'setConnmark',
-      value: names.generationMark(names.BRIDGED),
-      mask: names.GENERATION_MASK,
+      value: generationMark(input.config.guard.marks, BRIDGED),
+      mask: input.config.guard.marks.generation,
     },
     action: 'continue',
     words: 'its connection is admitted nowhere else',
@@ -122,9 +122,10 @@ export const bridgedRules = (input: BuildInput): Rule[] => [
 
 /** Approves a packet and admits its connection: reached only by a verdict about that destination. */
 export function okRules(input: BuildInput): Rule[] {
+  const { marks } = input.config.guard
   const kept = rule({
     key: 'ok.class',
-    target: { kind: 'keepMark', mask: CLASS_MASK },
+    target: { kind: 'keepMark', mask: marks.rights },
     action: 'continue',
     words: 'admitted for these rights',
   })
@@ -144,8 +145,8 @@ export function okRules(input: BuildInput): Rule[] {
       key: 'ok.generation',
       target: {
         kind: 'setConnmark',
-        value: names.generationMark(input.generation),
-        mask: names.GENERATION_MASK,
+        value: generationMark(marks, input.generation),
+        mask: marks.generation,
       },
       action: 'continue',
       words: `admitted in generation ${input.generation}`,

@@ -1,4 +1,4 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { BRIDGED, generationMark } from '../../config/marks.ts'
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
 import type { Match, Rule } from '../model.ts'
@@ -44,7 +44,7 @@ export function replyRules(input: BuildInput, family: Family): Rule[] {
       'revoked.reply',
     ),
     passed('reply.container', 'reply to another container whose connection was admitted', [
-      ...wasAdmitted,
+      ...wasAdmitted(input),
       ...untilEnd(input, family),
     ]),
     passed('reply.served', "reply to a client of a published port, by the container's own address", [
@@ -89,11 +89,11 @@ export const toError = rule({
  * takes whoever quotes a connection for related to it.
  */
 export function errorRules(input: BuildInput, family: Family): Rule[] {
-  const { generation, rights, config } = input
+  const { rights, config } = input
   const whileAdmitted = untilEnd(input, family)
   const about = (key: string, text: string, matches: readonly Match[]): Rule =>
     passed(`error.${key}`, `ICMP error ${text}`, [...matches, { kind: 'quotesOwn' }])
-  const own = admittedConnection(generation)
+  const own = admittedConnection(input)
   const admitted = 'about an admitted connection of its own'
   const isReply: Match = { kind: 'direction', direction: 'REPLY' }
   return [
@@ -103,15 +103,24 @@ export function errorRules(input: BuildInput, family: Family): Rule[] {
     ]),
     ...(rights
       ? [
-          mixRights('error.compare', 'the rights of the connection against those of the container', own),
-          about('own', admitted, [...own, { kind: 'mark', value: 0, mask: CLASS_MASK }, ...whileAdmitted]),
-          mixRights('error.other', 'not the same', own),
+          mixRights(
+            input,
+            'error.compare',
+            'the rights of the connection against those of the container',
+            own,
+          ),
+          about('own', admitted, [
+            ...own,
+            { kind: 'mark', value: 0, mask: config.guard.marks.rights },
+            ...whileAdmitted,
+          ]),
+          mixRights(input, 'error.other', 'not the same', own),
         ]
       : [about('own', admitted, [...own, ...whileAdmitted])]),
     about('published', 'to a client of a published port', [isReply, { kind: 'state', states: ['DNAT'] }]),
     about('container', 'to another container whose connection was admitted', [
       isReply,
-      ...wasAdmitted,
+      ...wasAdmitted(input),
       ...whileAdmitted,
     ]),
     ...(config.guard.inbound === 'any'
@@ -122,9 +131,10 @@ export function errorRules(input: BuildInput, family: Family): Rule[] {
 }
 
 /** In any generation: that of a live connection changes with its next packet. */
-const wasAdmitted: readonly Match[] = [0, names.BRIDGED].map((generation) => ({
-  kind: 'connmark',
-  value: names.generationMark(generation),
-  mask: names.GENERATION_MASK,
-  negate: true,
-}))
+const wasAdmitted = ({ config: { guard } }: BuildInput): readonly Match[] =>
+  [0, BRIDGED].map((generation) => ({
+    kind: 'connmark',
+    value: generationMark(guard.marks, generation),
+    mask: guard.marks.generation,
+    negate: true,
+  }))

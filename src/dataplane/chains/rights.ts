@@ -1,4 +1,4 @@
-import { CLASS_MASK } from '../../config/model.ts'
+import { classMark, type MarkLayout } from '../../config/marks.ts'
 import type { Family } from '../../net/types.ts'
 import type { RightsClass } from '../../policy/class-numbers.ts'
 import { COMMON } from '../../policy/compile.ts'
@@ -14,7 +14,6 @@ import { smtpRules } from './smtp.ts'
 
 /** So many rules in a row are as fast as a jump to fewer. */
 const BLOCK = 16
-const BLOCK_MASK = CLASS_MASK & ~names.classMark(BLOCK - 1)
 
 /** A chain for each combination of rights, and the way to it by the mark that a packet has from its bridge. */
 export function rightsChains(input: BuildInput, family: Family): Chain[] {
@@ -23,7 +22,7 @@ export function rightsChains(input: BuildInput, family: Family): Chain[] {
   const common = filter(names.policyChain(COMMON), commonRules(input, family))
   if (!rights) return [common]
   return [
-    ...dispatchChains(rights.classes, rights.unknown).map(({ name, rules }) => filter(name, rules)),
+    ...dispatchChains(rights, input.config.guard.marks).map(({ name, rules }) => filter(name, rules)),
     common,
     ...rights.classes.map((one) => filter(names.classChain(one.id), classRules(input, one, family))),
   ]
@@ -54,9 +53,11 @@ function classRules(input: BuildInput, { policies, smtp, denyWith }: RightsClass
   ]
 }
 
+type RightsMarks = Pick<MarkLayout, 'rights'>
+
 function dispatchChains(
-  classes: readonly RightsClass[],
-  unknown: 'common' | 'deny',
+  { classes, unknown }: NonNullable<BuildInput['rights']>,
+  marks: RightsMarks,
 ): { name: string; rules: Rule[] }[] {
   const otherwise =
     unknown === 'deny'
@@ -68,11 +69,14 @@ function dispatchChains(
           action: 'continue',
           words: 'no known container: what is common',
         })
-  const toClasses = (some: readonly RightsClass[]): Rule[] => [...some.map(toClass), otherwise]
+  const toClasses = (some: readonly RightsClass[]): Rule[] => [
+    ...some.map((one) => toClass(one, marks)),
+    otherwise,
+  ]
   if (classes.length <= BLOCK) return [{ name: CHAIN.class, rules: toClasses(classes) }]
   const blocks = [...new Set(classes.map(blockOf))]
   return [
-    { name: CHAIN.class, rules: [...blocks.map(toBlock), otherwise] },
+    { name: CHAIN.class, rules: [...blocks.map((block) => toBlock(block, marks)), otherwise] },
     ...blocks.map((block) => ({
       name: names.classBlockChain(block),
       rules: toClasses(classes.filter((one) => blockOf(one) === block)),
@@ -82,19 +86,25 @@ function dispatchChains(
 
 const blockOf = ({ id }: RightsClass): number => Math.floor(id / BLOCK)
 
-const toClass = ({ id, policies }: RightsClass): Rule =>
+const toClass = ({ id, policies }: RightsClass, marks: RightsMarks): Rule =>
   rule({
     key: `class.${id}`,
-    matches: [{ kind: 'mark', value: names.classMark(id), mask: CLASS_MASK }],
+    matches: [{ kind: 'mark', value: classMark(marks, id), mask: marks.rights }],
     target: { kind: 'goto', chain: names.classChain(id) },
     action: 'continue',
     words: `containers of ${policies.join(', ') || 'no policy'}`,
   })
 
-const toBlock = (block: number): Rule =>
+const toBlock = (block: number, marks: RightsMarks): Rule =>
   rule({
     key: `classes.${block}`,
-    matches: [{ kind: 'mark', value: names.classMark(block * BLOCK), mask: BLOCK_MASK }],
+    matches: [
+      {
+        kind: 'mark',
+        value: classMark(marks, block * BLOCK),
+        mask: (marks.rights & ~classMark(marks, BLOCK - 1)) >>> 0,
+      },
+    ],
     target: { kind: 'goto', chain: names.classBlockChain(block) },
     action: 'continue',
     words: `classes ${block * BLOCK} to ${block * BLOCK + BLOCK - 1}`,

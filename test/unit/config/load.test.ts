@@ -20,6 +20,7 @@ describe('an accepted config', () => {
         except: [],
         ignoreInterfaces: [],
         mark: 0x20000000,
+        marks: { rights: 0x0ff8, generation: 0xff000000, hostNetwork: 0x10000000 },
         hostServices: { published: true, ports: { text: 'icmp', specs: [{ protocol: 'icmp' }] } },
         hostNetwork: false,
         inbound: 'published',

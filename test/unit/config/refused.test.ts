@@ -68,10 +68,51 @@ describe('keys and values', () => {
     ['guard: { hostNetwork: host }\n', 'embargod.yaml:1:23: guard.hostNetwork must be true or false'],
     [
       'guard: { hostNetwork: true, mark: 0x10000000 }\n',
-      'embargod.yaml:1:35: guard.mark is the bit that tells containers on the network of the host',
+      'embargod.yaml:1:35: guard.mark (0x10000000) shares bits with guard.marks.hostNetwork (0x10000000), which tells the network of the host',
     ],
     ['guard: { unknown: drop }\n', 'embargod.yaml:1:19: guard.unknown must be common or deny'],
-    ['guard: { mark: 0x20 }\n', 'embargod.yaml:1:16: guard.mark lies in the bits that tell policies apart'],
+    [
+      'guard: { mark: 0x20 }\n',
+      'embargod.yaml:1:16: guard.mark (0x20) shares bits with guard.marks.rights (0xff8), which tells policies apart: choose others',
+    ],
+    [
+      'guard: { marks: { rights: 0xff0 } }\n',
+      'embargod.yaml:1:27: guard.marks.rights must be at least 9 bits wide',
+    ],
+    [
+      'guard: { marks: { rights: 0xff1f } }\n',
+      'embargod.yaml:1:27: guard.marks.rights must be bits of 32 that stand side by side',
+    ],
+    [
+      'guard: { marks: { generation: 0x7f000000 } }\n',
+      'embargod.yaml:1:31: guard.marks.generation must be at least 8 bits wide',
+    ],
+    [
+      'guard: { marks: { generation: 0x1ff00000000 } }\n',
+      'embargod.yaml:1:31: guard.marks.generation must be bits of 32',
+    ],
+    [
+      'guard: { marks: { hostNetwork: 3 } }\n',
+      'embargod.yaml:1:32: guard.marks.hostNetwork must be exactly one bit of 32',
+    ],
+    ['guard: { marks: { right: 1 } }\n', 'embargod.yaml:1:19: unknown key "right": did you mean rights?'],
+    ['guard: { marks: 5 }\n', 'embargod.yaml:1:17: guard.marks must be'],
+    [
+      'guard: { marks: { rights: 0x1ff00000 } }\nmetadata: {}\n',
+      'embargod.yaml:1:27: guard.marks.rights (0x1ff00000) shares bits with guard.marks.generation (0xff000000), which tells when a connection was admitted',
+    ],
+    [
+      'guard: { marks: { generation: 0xff0 } }\n',
+      'embargod.yaml:1:31: guard.marks.generation (0xff0) shares bits with guard.marks.rights (0xff8)',
+    ],
+    [
+      'guard: { marks: { hostNetwork: 0x20000000 } }\n',
+      'embargod.yaml:1:32: guard.marks.hostNetwork (0x20000000) shares bits with guard.mark (0x20000000)',
+    ],
+    [
+      'guard: { marks: { hostNetwork: 0x100 } }\n',
+      'embargod.yaml:1:32: guard.marks.hostNetwork (0x100) shares bits with guard.marks.rights (0xff8)',
+    ],
     ['policies: [a]\n', 'embargod.yaml:1:11: policies must be'],
     ['policies: { Shop: { match: { network: a } } }\n', 'embargod.yaml:1:13: "Shop" is no policy name'],
     ['policies: { common: { match: { network: a } } }\n', 'embargod.yaml:1:13: the name common is taken'],

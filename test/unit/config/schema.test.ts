@@ -66,7 +66,7 @@ describe('the reference page', () => {
     const page = renderConfigReference()
     for (const [name] of keysOf(configSchemaNode(), '')) {
       if (
-        /^(docker|guard|resolver|resolver\.refresh|dns|metadata|smtp|verify|log|metrics|allow|never|policies)$/.test(
+        /^(docker|guard|guard\.marks|resolver|resolver\.refresh|dns|metadata|smtp|verify|log|metrics|allow|never|policies)$/.test(
           name,
         )
       )
@@ -74,6 +74,7 @@ describe('the reference page', () => {
       expect(page).toContain(`| \`${name.replace(/^allow\./, '')}\` |`)
     }
     expect(page).toContain('| `guard.mark` | number | `0x20000000` |')
+    expect(page).toContain('| `guard.marks.rights` | number | `0xff8` |')
     expect(page).toContain('| `resolver.refresh.max` | text | `5m` |')
     expect(page).not.toMatch(/undefined|\[object/)
   })

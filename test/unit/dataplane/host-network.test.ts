@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { HOST_NETWORK_MARK } from '../../../src/config/model.ts'
-import { CHAIN, classMark } from '../../../src/dataplane/names.ts'
+import { classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
+import { CHAIN } from '../../../src/dataplane/names.ts'
 import { trace, type Packet } from '../../../src/dataplane/trace.ts'
 import { jumpsTo, readChains } from '../../../src/inspect/ruleset.ts'
 import { parseSave } from '../../../src/iptables/parse.ts'
@@ -42,7 +42,7 @@ function passes(kernel: FakeKernel, to: string, port: number, fields: Partial<Pa
     destination,
     protocol: 'tcp',
     port,
-    mark: HOST_NETWORK_MARK,
+    mark: DEFAULT_MARKS.hostNetwork,
     ...fields,
   }
   const element = (fields: string): string =>
@@ -51,7 +51,7 @@ function passes(kernel: FakeKernel, to: string, port: number, fields: Partial<Pa
   return trace(CHAIN.output, packet, { chains, inSet }).verdict === 'returned'
 }
 
-const classOf = (id: number) => ({ mark: HOST_NETWORK_MARK | classMark(id) })
+const classOf = (id: number) => ({ mark: DEFAULT_MARKS.hostNetwork | classMark(DEFAULT_MARKS, id) })
 
 test.each([
   ['what is common', '203.0.113.10', 443, [0, 1, 2]],

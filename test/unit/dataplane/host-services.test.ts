@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { classMark } from '../../../src/dataplane/names.ts'
+import { classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import type { Assignment } from '../../../src/policy/classes.ts'
 import { dockerRules, packet, reachesHost, TestFirewall, type World } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
@@ -76,7 +76,7 @@ describe('a published port is a relay', () => {
     ignoredLabels: 0,
   }
   const reaches = (kernel: FakeKernel, id: number, to: To): boolean =>
-    reachesHost(kernel, { ...packet(...to), mark: classMark(id) })
+    reachesHost(kernel, { ...packet(...to), mark: classMark(DEFAULT_MARKS, id) })
 
   test.each([
     ['common', [0, 1, 2]],

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CLASS_MASK, DEFAULT_MARK } from '../../../src/config/model.ts'
-import { CLASS_OF_CONNECTION, classMark, GENERATION_MASK } from '../../../src/dataplane/names.ts'
+import { CLASS_OF_CONNECTION, classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import { MOST_CLASSES, type RightsClass } from '../../../src/policy/class-numbers.ts'
 import type { Assignment } from '../../../src/policy/classes.ts'
 import { dockerRules, fateOf, packet, SHOP, TestFirewall } from '../../support/builders.ts'
@@ -46,7 +45,7 @@ async function kernelWith(
 }
 
 const passes = (kernel: FakeKernel, id: number, to: string, port = 443): boolean =>
-  fateOf(kernel, { ...packet(to, port), mark: classMark(id) }).passes
+  fateOf(kernel, { ...packet(to, port), mark: classMark(DEFAULT_MARKS, id) }).passes
 
 describe('each has what is its own', () => {
   test.each([
@@ -94,23 +93,31 @@ describe('each has what is its own', () => {
       fateOf(kernel, { ...packet(to, 443), inInterface: bridge }).passes
     expect([from(SHOP.bridge, '198.51.100.2'), from('docker0', '198.51.100.2')]).toEqual([true, false])
     // What an old table of bindings still writes does not count there.
-    const marked = { ...packet('198.51.100.3', 443), inInterface: SHOP.bridge, mark: classMark(3) }
+    const marked = {
+      ...packet('198.51.100.3', 443),
+      inInterface: SHOP.bridge,
+      mark: classMark(DEFAULT_MARKS, 3),
+    }
     expect(fateOf(kernel, marked).passes).toBe(false)
   })
 
   test('and is denied in its own way', async () => {
     const kernel = await kernelWith()
-    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(5) }).verdict).toBe('rejected')
-    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(1) }).verdict).toBe('dropped')
+    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(DEFAULT_MARKS, 5) }).verdict).toBe(
+      'rejected',
+    )
+    expect(fateOf(kernel, { ...packet('203.0.113.9'), mark: classMark(DEFAULT_MARKS, 1) }).verdict).toBe(
+      'dropped',
+    )
   })
 })
 
 test('numbers of rights, generations and approval do not touch each other in any mark', () => {
-  expect(CLASS_MASK & GENERATION_MASK).toBe(0)
-  expect(CLASS_MASK & DEFAULT_MARK).toBe(0)
-  expect(classMark(MOST_CLASSES + 1)).toBe(CLASS_OF_CONNECTION)
-  expect(CLASS_OF_CONNECTION).toBe(CLASS_MASK)
-  expect(classMark(1) & (classMark(1) - 1)).toBe(0)
+  expect(DEFAULT_MARKS.rights & DEFAULT_MARKS.generation).toBe(0)
+  expect(DEFAULT_MARKS.rights & DEFAULT_MARKS.approval).toBe(0)
+  expect(MOST_CLASSES + 1).toBe(CLASS_OF_CONNECTION)
+  expect(classMark(DEFAULT_MARKS, CLASS_OF_CONNECTION)).toBe(DEFAULT_MARKS.rights)
+  expect(classMark(DEFAULT_MARKS, 1) & (classMark(DEFAULT_MARKS, 1) - 1)).toBe(0)
 })
 
 test('many classes are found in two steps', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { classMark } from '../../../src/dataplane/names.ts'
+import { classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import { ContainerPorts } from '../../../src/host/container-ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Assignment, Member } from '../../../src/policy/classes.ts'
@@ -62,8 +62,10 @@ const ports = (
   )
 
 test('a container has its port, hardware address and address', async () => {
-  expect(await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([
-    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(3) },
+  expect(
+    await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7), DEFAULT_MARKS),
+  ).toEqual([
+    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(DEFAULT_MARKS, 3) },
   ])
 })
 
@@ -79,7 +81,7 @@ test.each([
   ['the engine told no hardware address', ports({ 4242: 7 }), member({ mac: undefined })],
   ['there was no number left for its rights', ports({ 4242: 7 }), member({ class: undefined })],
 ])('nothing is bound when %s', async (_, all, one) => {
-  expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7))).toEqual([])
+  expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7), DEFAULT_MARKS)).toEqual([])
 })
 
 test('what was made sure is not asked again while the port is there, and is when it is another', async () => {
@@ -92,8 +94,14 @@ test('what was made sure is not asked again while the port is there, and is when
     async () => `0::/docker/${ID}\n`,
   )
   const bound = async (here: HostInterface[], pid = 4242) =>
-    (await all.bindings(assignment(member({ container: { id: ID, name: 'web', pid } })), [network], here))
-      .length
+    (
+      await all.bindings(
+        assignment(member({ container: { id: ID, name: 'web', pid } })),
+        [network],
+        here,
+        DEFAULT_MARKS,
+      )
+    ).length
   const port = (index: number): HostInterface[] =>
     interfaces('veth1', 7).map((one) => ({ ...one, ports: one.ports.map((some) => ({ ...some, index })) }))
   expect([await bound(port(9)), await bound(port(9))]).toEqual([1, 1])
@@ -105,7 +113,7 @@ test('what was made sure is not asked again while the port is there, and is when
 test('who runs and has no port is told of, who is being started is not', async () => {
   const lacks = async (one: Member, here: HostInterface[]) => {
     const all = ports({ 4242: 7 })
-    await all.bindings(assignment(one), [network], here)
+    await all.bindings(assignment(one), [network], here, DEFAULT_MARKS)
     return all.lacksSome
   }
   const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
@@ -119,13 +127,17 @@ test('a question that fails binds nobody, and says so', async () => {
     () => Promise.reject(new Error('no such program')),
     async () => undefined,
   )
-  expect(await all.bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([])
+  expect(await all.bindings(assignment(member()), [network], interfaces('veth1', 7), DEFAULT_MARKS)).toEqual(
+    [],
+  )
   expect(all.problem).toMatch(/no such program/)
 })
 
 describe('a container that is being started', () => {
   const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
-  const bound = [{ port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(3) }]
+  const bound = [
+    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(DEFAULT_MARKS, 3) },
+  ]
 
   test.each([
     ['/sys/fs/cgroup/docker/ID'],
@@ -134,7 +146,9 @@ describe('a container that is being started', () => {
     ['/sys/fs/cgroup/pids/docker/ID'],
   ])('has its port by its control group %s', async (group) => {
     const all = ports({ 77: 7 }, { [`${group.replace('ID', ID)}/cgroup.procs`]: '77\n78\n' })
-    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
+    expect(
+      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
+    ).toEqual(bound)
   })
 
   test('is found where the last one was', async () => {
@@ -147,8 +161,12 @@ describe('a container that is being started', () => {
       },
     )
     const running = member({ container: { id: other, name: 'db', pid: 4242 } })
-    expect(await all.bindings(assignment(running), [network], interfaces('veth0', 8))).toHaveLength(1)
-    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
+    expect(
+      await all.bindings(assignment(running), [network], interfaces('veth0', 8), DEFAULT_MARKS),
+    ).toHaveLength(1)
+    expect(
+      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
+    ).toEqual(bound)
   })
 
   test.each([
@@ -162,7 +180,9 @@ describe('a container that is being started', () => {
     ],
   ])('is not bound when %s', async (_, namespaces, files) => {
     const all = ports(namespaces, files)
-    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual([])
+    expect(
+      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
+    ).toEqual([])
   })
 
   test('is not looked for while no port is free', async () => {
@@ -175,7 +195,7 @@ describe('a container that is being started', () => {
       },
     )
     const running = member({ container: { id: 'd0'.repeat(32), name: 'db', pid: 4242 } })
-    await all.bindings(assignment(running, starting), [network], interfaces('veth1', 7))
+    await all.bindings(assignment(running, starting), [network], interfaces('veth1', 7), DEFAULT_MARKS)
     expect(asked).toEqual(['/proc/4242/cgroup'])
   })
 })

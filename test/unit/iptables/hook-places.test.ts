@@ -6,7 +6,7 @@ import { hookPlaces } from '../../../src/iptables/hook-places.ts'
 import { parseSave } from '../../../src/iptables/parse.ts'
 import { FakeRules } from '../../support/kernel/fake-rules.ts'
 
-const hooks = hooksOf(0x20000000).filter(({ parents }) => parents.includes('FORWARD'))
+const hooks = hooksOf({ mark: 0x20000000 }).filter(({ parents }) => parents.includes('FORWARD'))
 const wanted: Ruleset = { chains: [{ table: 'filter', name: 'EMBARGOD', rules: [] }], hooks }
 
 const TABLE = [

@@ -1,3 +1,4 @@
+import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -11,7 +12,12 @@ import { concernsUs } from '../../../src/nftables/monitor.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 
 const backstop = fc.record({
-  markBit: fc.integer({ min: 0, max: 31 }).map((shift) => (1 << shift) >>> 0),
+  marks: fc.record({
+    approval: fc.integer({ min: 0, max: 31 }).map((shift) => (1 << shift) >>> 0),
+    rights: fc.constant(DEFAULT_MARKS.rights),
+    generation: fc.constantFrom(0xff000000, 0x00ff0000),
+    hostNetwork: fc.constant(DEFAULT_MARKS.hostNetwork),
+  }),
   generation: fc.integer({ min: 1, max: 255 }),
   open: fc
     .subarray(['br-lan', 'virbr0', 'lxc.br_0'])
@@ -41,7 +47,9 @@ describe('the backstop', () => {
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     expect(await driver.read()).toBeUndefined()
-    expect(backstopInSync({ markBit: 1, generation: 1, open: [], stacked: [] }, undefined)).toBe(false)
+    expect(backstopInSync({ marks: DEFAULT_MARKS, generation: 1, open: [], stacked: [] }, undefined)).toBe(
+      false,
+    )
     kernel.failNext(/^nft list/)
     await expect(driver.read()).rejects.toThrow('not permitted')
   })
@@ -54,7 +62,7 @@ describe('the backstop', () => {
     ],
     ['with a rule less', (text: string) => text.replace(/.*approved by the rules.*\n/, '')],
   ])('%s is out of sync', async (_, disturb) => {
-    const desired = { markBit: 0x20000000, generation: 3, open: [], stacked: [] }
+    const desired = { marks: DEFAULT_MARKS, generation: 3, open: [], stacked: [] }
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     await driver.write(renderBackstop(desired))
@@ -64,7 +72,7 @@ describe('the backstop', () => {
 
   test('drops what comes from another link of a name that is left alone', async () => {
     const text = renderBackstop({
-      markBit: 1,
+      marks: DEFAULT_MARKS,
       generation: 1,
       open: [{ name: 'shop0', index: 7, isDocker: true }],
       stacked: [],
@@ -75,7 +83,7 @@ describe('the backstop', () => {
 
   test('whose input chain is off its hook is out of sync', async () => {
     const open = [{ name: 'shop0', index: 7, isDocker: true }]
-    const desired = { markBit: 1, generation: 1, open, stacked: [] }
+    const desired = { marks: DEFAULT_MARKS, generation: 1, open, stacked: [] }
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     await driver.write(renderBackstop(desired))
@@ -89,7 +97,7 @@ describe('the backstop', () => {
       { name: 'shop0', index: 7, isDocker: true },
       { name: 'virbr0', index: 8, isDocker: false },
     ]
-    const text = renderBackstop(atBoot({ markBit: 1, generation: 1, open, stacked: [] }))
+    const text = renderBackstop(atBoot({ marks: DEFAULT_MARKS, generation: 1, open, stacked: [] }))
     expect(text).toContain('iifname { "virbr0" } return')
     expect(text).not.toMatch(/shop0|iif \{|input/)
   })
@@ -98,7 +106,7 @@ describe('the backstop', () => {
     const kernel = new FakeKernel()
     const driver = new BackstopDriver(kernel.run)
     await driver.write(removeBackstop())
-    await driver.write(renderBackstop({ markBit: 1, generation: 1, open: [], stacked: [] }))
+    await driver.write(renderBackstop({ marks: DEFAULT_MARKS, generation: 1, open: [], stacked: [] }))
     await driver.write(removeBackstop())
     expect(await driver.read()).toBeUndefined()
   })

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Binding, Bindings } from '../../../src/dataplane/model.ts'
-import { classMark } from '../../../src/dataplane/names.ts'
+import { classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import type { Address } from '../../../src/net/types.ts'
 import {
   bindingRulesInSync,
   changeBindings,
   elementsOf,
   marksByAddress,
+  ourElements,
   removeBindings,
   renderBindings,
 } from '../../../src/nftables/bindings.ts'
@@ -17,7 +18,7 @@ const binding = (port: string, address: string, id: number): Binding => ({
   port,
   mac: '02:42:ac:12:00:02',
   address: address as Address,
-  mark: classMark(id),
+  mark: classMark(DEFAULT_MARKS, id),
 })
 const bindings = (...ports: Binding[]): Bindings => ({
   ports,
@@ -97,14 +98,14 @@ const NONE = { forged: 0, claimed: 0 }
 
 describe('the bindings table', () => {
   test('once written is in sync, and needs no change', () => {
-    const saved = read(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB))
-    expect(bindingRulesInSync(saved)).toBe(true)
-    expect(changeBindings(saved.elements, elementsOf(WEB))).toBe('')
+    const saved = read(renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights), elementsOf(WEB))
+    expect(bindingRulesInSync(saved, DEFAULT_MARKS.rights)).toBe(true)
+    expect(changeBindings(saved.elements, elementsOf(WEB), DEFAULT_MARKS.rights)).toBe('')
     expect(saved.dropped).toEqual({ forged: 7, claimed: 2 })
   })
 
   test('is not in sync without its hook, or with a rule more, less or other', () => {
-    const text = renderBindings(elementsOf(WEB), NONE)
+    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
     const elements = elementsOf(WEB)
     const rules = text.split('\n')
     const last = rules.findLastIndex((line) => line.includes('comment'))
@@ -114,33 +115,38 @@ describe('the bindings table', () => {
       text.replace(/\[[0-9a-f]{8}\]"/, '[00000000]"'),
       text.replace(/ \[[0-9a-f]{8}\]"/, '"'),
     ])
-      expect(bindingRulesInSync(read(other, elements))).toBe(false)
-    expect(bindingRulesInSync(read(text, elements, false))).toBe(false)
+      expect(bindingRulesInSync(read(other, elements), DEFAULT_MARKS.rights)).toBe(false)
+    expect(bindingRulesInSync(read(text, elements, false), DEFAULT_MARKS.rights)).toBe(false)
   })
 
   test('spares ports of bridges that are left alone, ahead of what is taken and after what is known', () => {
-    const text = renderBindings(elementsOf(WEB), NONE)
+    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
     expect(text).toMatch(/iifname @ports goto known[^]*iifname @spared accept[^]*ether saddr @takenMacs/)
     expect(text).toContain('spared { "eth1" }')
   })
 
   test('changes by what differs alone', () => {
     const after = [binding('veth0000002', '172.18.0.3', 4)]
-    const change = changeBindings(elementsOf(bindings(...PORTS, ...after)), elementsOf(WEB))
+    const change = changeBindings(
+      elementsOf(bindings(...PORTS, ...after)),
+      elementsOf(WEB),
+      DEFAULT_MARKS.rights,
+    )
     expect(change.split('\n').filter(Boolean)).toEqual([
       'delete element bridge embargod-bindings ports { "veth0000002" }',
       'delete element bridge embargod-bindings macs { "veth0000002" . 02:42:ac:12:00:02 }',
-      `delete element bridge embargod-bindings rights4 { "veth0000002" . 02:42:ac:12:00:02 . 172.18.0.3 : 0x${classMark(4).toString(16).padStart(8, '0')} }`,
+      `delete element bridge embargod-bindings rights4 { "veth0000002" . 02:42:ac:12:00:02 . 172.18.0.3 : 0x${classMark(DEFAULT_MARKS, 4).toString(16).padStart(8, '0')} }`,
       'delete element bridge embargod-bindings quotes4 { "veth0000002" . 02:42:ac:12:00:02 . 2886860803 }',
       'delete element bridge embargod-bindings taken4 { 172.18.0.3 }',
-      `delete element inet embargod-bindings again4 { 02:42:ac:12:00:02 . 172.18.0.3 : goto rights-${classMark(4).toString(16)} }`,
+      `delete element inet embargod-bindings again4 { 02:42:ac:12:00:02 . 172.18.0.3 : goto rights-${classMark(DEFAULT_MARKS, 4).toString(16)} }`,
     ])
   })
 
   test('gives other rights by taking the old ones first', () => {
     const lines = changeBindings(
       elementsOf(WEB),
-      elementsOf(bindings(...PORTS.map((one) => ({ ...one, mark: classMark(9) })))),
+      elementsOf(bindings(...PORTS.map((one) => ({ ...one, mark: classMark(DEFAULT_MARKS, 9) })))),
+      DEFAULT_MARKS.rights,
     )
       .split('\n')
       .filter(Boolean)
@@ -156,12 +162,25 @@ describe('the bindings table', () => {
 
   test('looks rights up again, but not for a sender that two ports share with different rights', () => {
     const again = (...ports: Binding[]) => [...(elementsOf(bindings(...ports)).get('again4') ?? [])]
-    const mark = (id: number) => `02:42:ac:12:00:02 . 172.18.0.2 : goto rights-${classMark(id).toString(16)}`
+    const mark = (id: number) =>
+      `02:42:ac:12:00:02 . 172.18.0.2 : goto rights-${classMark(DEFAULT_MARKS, id).toString(16)}`
     const port = (name: string, id: number) => binding(name, '172.18.0.2', id)
     expect(again(port('veth1', 3))).toEqual([mark(3)])
     expect(again(port('veth1', 3), port('veth2', 3))).toEqual([mark(3)])
     expect(again(port('veth1', 3), port('veth2', 4))).toEqual([])
     expect(again(port('veth1', 3), port('veth2', 4), port('veth3', 3))).toEqual([])
+  })
+
+  test('is in sync for the bits that it was written for alone, and none of it is kept for others', () => {
+    const saved = read(renderBindings(elementsOf(WEB), NONE, 0xff80), elementsOf(WEB))
+    expect([0xff80, DEFAULT_MARKS.rights].map((rights) => bindingRulesInSync(saved, rights))).toEqual([
+      true,
+      false,
+    ])
+    expect([0xff80, DEFAULT_MARKS.rights].map((rights) => ourElements(saved, rights).size > 0)).toEqual([
+      true,
+      false,
+    ])
   })
 
   test.each([
@@ -173,15 +192,17 @@ describe('the bindings table', () => {
     ['no hook', (text: string) => text.replace('hook input priority -5', 'hook input priority 5')],
     ['no such table', (text: string) => text.replace(/table inet embargod-bindings \{\n[^]*$/, '')],
   ])('is not in sync where rights are looked up again with %s', (_, disturb) => {
-    const text = renderBindings(elementsOf(WEB), NONE)
-    expect(bindingRulesInSync(read(disturb(text), elementsOf(WEB)))).toBe(false)
+    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
+    expect(bindingRulesInSync(read(disturb(text), elementsOf(WEB)), DEFAULT_MARKS.rights)).toBe(false)
   })
 
   test('tells the mark of an address', () => {
-    const marks = marksByAddress(read(renderBindings(elementsOf(WEB), NONE), elementsOf(WEB)))
+    const marks = marksByAddress(
+      read(renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights), elementsOf(WEB)),
+    )
     expect([...marks]).toEqual([
-      ['172.18.0.2', classMark(3)],
-      ['fd00:18::2', classMark(3)],
+      ['172.18.0.2', classMark(DEFAULT_MARKS, 3)],
+      ['fd00:18::2', classMark(DEFAULT_MARKS, 3)],
     ])
   })
 
@@ -209,7 +230,7 @@ describe('of both tables', () => {
     expect(await driver({}).read()).toBeUndefined()
     for (const tables of [{ bridge: empty }, { inet: empty }]) {
       const saved = await driver(tables).read()
-      expect(saved && bindingRulesInSync(saved)).toBe(false)
+      expect(saved && bindingRulesInSync(saved, DEFAULT_MARKS.rights)).toBe(false)
     }
     for (const family of ['bridge', 'inet'])
       expect(removeBindings).toContain(`delete table ${family} embargod-bindings`)

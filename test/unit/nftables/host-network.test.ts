@@ -1,3 +1,4 @@
+import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import { describe, expect, test } from 'vitest'
 import type { HostGroup } from '../../../src/dataplane/model.ts'
 import { digestOf, hostNetworkInSync, renderHostNetwork } from '../../../src/nftables/host-network.ts'
@@ -29,7 +30,7 @@ function listed(
     nftables: [
       { metainfo: { version: '1.0.6' } },
       ...[...maps].map(([name, elem]) => ({ map: { name, elem } })),
-      { chain: { name: 'class-3' } },
+      { chain: { name: 'class-3-10000ff8' } },
       { chain: { name: 'output', ...(hooked ? { hook: 'output', prio: -1 } : {}) } },
       ...[...text.matchAll(/comment "([^"]*)"/g)].map(([, comment]) => ({ rule: { comment } })),
     ],
@@ -37,27 +38,27 @@ function listed(
 }
 
 const isInSync = (text: string, groups: readonly HostGroup[]): boolean =>
-  hostNetworkInSync(parseHostNetwork(text), groups)
+  hostNetworkInSync(parseHostNetwork(text), groups, DEFAULT_MARKS)
 
 test('the table marks by control group, the deepest first, and forges no mark of who is in none', () => {
-  const text = renderHostNetwork(GROUPS)
+  const text = renderHostNetwork(GROUPS, DEFAULT_MARKS)
   expect(text).toMatch(/meta mark and 0x10000000 != 0 meta mark set meta mark and 0xefffffff/)
   expect(text).toMatch(/level 2 vmap @level2[^]*level 1 vmap @level1/)
   expect(text).toContain('meta mark set meta mark and 0xeffff007 or 0x10000018')
-  expect(text).toContain(`level2 { "${SCOPE}" : goto class-3 }`)
-  expect(text).toContain('level1 { "docker" : goto class-0 }')
+  expect(text).toContain(`level2 { "${SCOPE}" : goto class-3-10000ff8 }`)
+  expect(text).toContain('level1 { "docker" : goto class-0-10000ff8 }')
   expect(text).toContain('level2 { "system.slice/docker-own.scope" : accept }')
 })
 
 test('who has no process any more is known by the connection, and by the group only where that was never judged', () => {
-  const text = renderHostNetwork(GROUPS)
+  const text = renderHostNetwork(GROUPS, DEFAULT_MARKS)
   expect(text).toMatch(
     /chain output[^]*skuid != 4294967295 goto groups[^]*ct state established ct direction original ct mark and 0xff000000 != 0 meta mark set meta mark or 0x10000ff8 accept[^]*\n {4}goto groups/,
   )
 })
 
 describe('what the kernel holds', () => {
-  const text = renderHostNetwork(GROUPS)
+  const text = renderHostNetwork(GROUPS, DEFAULT_MARKS)
 
   test('once written is in sync', () => {
     expect(isInSync(listed(text), GROUPS)).toBe(true)
@@ -72,8 +73,14 @@ describe('what the kernel holds', () => {
     ['a chain without its hook', listed(text, { hooked: false })],
     ['a rule less', listed(text.replace(/^.*nobody but.*$/m, ''))],
     ['an element less', listed(text.replace(/^add element .*"docker".*$/m, ''))],
-    ['an element of another class', listed(text.replace('scope" : goto class-3', 'scope" : goto class-0'))],
-    ['an element more', listed(`${text}add element inet x level1 { "user.slice" : goto class-0 }\n`)],
+    [
+      'an element of another class',
+      listed(text.replace('scope" : goto class-3-10000ff8', 'scope" : goto class-0-10000ff8')),
+    ],
+    [
+      'an element more',
+      listed(`${text}add element inet x level1 { "user.slice" : goto class-0-10000ff8 }\n`),
+    ],
   ])('%s is one', (_, found) => {
     expect(isInSync(found, GROUPS)).toBe(false)
   })
@@ -120,10 +127,32 @@ async function bring(
   desired: Parameters<HostNetworkKeeper['plan']>[0],
   look = false,
 ) {
-  const change = await keeper.plan(desired, look)
+  const change = await keeper.plan(desired, look, DEFAULT_MARKS)
   if (change) await keeper.apply(change)
   return change
 }
+
+const MOVED = { ...DEFAULT_MARKS, rights: 0x1ff00000, hostNetwork: 0x1000 }
+
+test('marks by bits that new rules do not know drop until the rules are written, and whoever is not heard stays held', async () => {
+  const nft = new Nft()
+  await bring(new HostNetworkKeeper(new HostNetworkDriver(nft.run)), GROUPS)
+  for (const keeper of [
+    new HostNetworkKeeper(new HostNetworkDriver(nft.run)),
+    new HostNetworkKeeper(new HostNetworkDriver(nft.run)),
+  ]) {
+    // Seen to be in place, or not looked at before.
+    await keeper.plan(GROUPS, true, DEFAULT_MARKS)
+    for (const desired of [GROUPS, 'kept'] as const) {
+      const change = await keeper.plan(desired, false, MOVED)
+      expect(change?.first).toMatch(/chain class-3-1ff01000 \{\n +drop comment/)
+      expect(change?.first).not.toContain('or 0x301000')
+      expect(change?.text).toContain(`"${SCOPE}" : goto class-3-1ff01000`)
+      expect(change?.text).toContain('or 0x301000')
+      expect(change?.isDrift).toBe(false)
+    }
+  }
+})
 
 describe('the keeper', () => {
   test('writes what is new, and nothing twice', async () => {
@@ -164,7 +193,7 @@ describe('the keeper', () => {
     await bring(keeper, GROUPS)
     expect(keeper.problem).toBeUndefined()
     expect(nft.text).not.toContain(`"${SCOPE}"`)
-    expect(nft.text).toContain('"docker" : goto class-0')
+    expect(nft.text).toContain('"docker" : goto class-0-10000ff8')
   })
 
   test('says why when it cannot write, and tries again', async () => {

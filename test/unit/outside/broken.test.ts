@@ -140,7 +140,7 @@ const SAMPLES: readonly [string, readonly string[], (text: string) => unknown][]
     'marks of the host network',
     [
       nft(
-        { map: { elem: [['system.slice/docker-1.scope', { goto: { target: 'class-3' } }]] } },
+        { map: { elem: [['system.slice/docker-1.scope', { goto: { target: 'class-3-10000ff8' } }]] } },
         { chain: {} },
       ),
     ],

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import type { Bindings } from '../../../src/dataplane/model.ts'
 import type { Address } from '../../../src/net/types.ts'
 import {
@@ -10,6 +11,7 @@ import {
 import type { BindingsDriver } from '../../../src/nftables/bindings-driver.ts'
 import { BindingsKeeper, type DesiredBindings } from '../../../src/reconcile/bindings-keeper.ts'
 import { ToolError } from '../../../src/system/exec.ts'
+import { savedAgain } from '../../support/saved-again.ts'
 
 const NOBODY: Bindings = { ports: [], gateways: [], spared: [] }
 const BOUND: Bindings = {
@@ -23,9 +25,11 @@ const BOUND: Bindings = {
     },
   ],
 }
+const RIGHTS = DEFAULT_MARKS.rights
 const DROPPED = { forged: 0, claimed: 0 }
-const bridgeTable =
-  renderBindings(elementsOf(BOUND), DROPPED).split('table inet embargod-bindings {\n')[0] ?? ''
+const whole = renderBindings(elementsOf(BOUND), DROPPED, RIGHTS)
+const again = savedAgain(whole)
+const bridgeTable = whole.split('table inet embargod-bindings {\n')[0] ?? ''
 /** In the order in which the kernel lists the chains of the table. */
 const fingerprints = [...bridgeTable.matchAll(/\[([0-9a-f]{8})\]"/g)].map(([, one]) => one)
 const refused = () => new ToolError('nft: Operation not supported', 'failed', ['nft'], 1, '', '')
@@ -44,12 +48,12 @@ class FakeTable {
     write: async (text: string) => {
       if (this.refusesWrites) throw refused()
       this.written.push(text)
-      this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again: true }
+      this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again }
     },
   } as Partial<BindingsDriver> as BindingsDriver)
 
   async pass(desired: DesiredBindings = BOUND): Promise<void> {
-    const change = await this.keeper.plan(desired, true)
+    const change = await this.keeper.plan(desired, true, RIGHTS)
     if (change) await this.keeper.apply(change)
   }
 }
@@ -86,11 +90,11 @@ test('a look that failed is forgotten when the next one finds all as it ought to
 
 test('while nobody says who there is, what stands is kept', async () => {
   const table = new FakeTable()
-  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again: true }
+  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again }
   await table.pass('kept')
   expect(table.written).toEqual([])
   // Somebody takes an element out, or all of it.
-  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED, again: true }
+  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED, again }
   await table.pass('kept')
   table.saved = undefined
   await table.pass('kept')
@@ -101,9 +105,9 @@ test('while nobody says who there is, what stands is kept', async () => {
 test('of a table that an earlier version wrote the bindings are kept, and of none that cannot be read anything is written', async () => {
   const earlier = new FakeTable()
   const elements = new Map([...elementsOf(BOUND), ['of-old', new Set(['x'])]])
-  earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED, again: true }
+  earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED, again }
   await earlier.pass('kept')
-  expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND), DROPPED)])
+  expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND), DROPPED, RIGHTS)])
   const unreadable = new FakeTable()
   unreadable.refusesReads = true
   await unreadable.pass('kept')
@@ -113,15 +117,20 @@ test('of a table that an earlier version wrote the bindings are kept, and of non
 
 test("numbers in other bits are nobody's rights: such a table goes ahead of the rules, and none of it is kept", async () => {
   const earlier = new FakeTable()
-  earlier.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again: false }
-  const change = await earlier.keeper.plan('kept', true)
+  earlier.saved = {
+    fingerprints: [undefined],
+    elements: elementsOf(BOUND),
+    dropped: DROPPED,
+    again: savedAgain(renderBindings(elementsOf(BOUND), DROPPED, 0x3fe0)),
+  }
+  const change = await earlier.keeper.plan('kept', true, RIGHTS)
   expect(change?.elements).toEqual(new Map())
   if (change) await earlier.keeper.prepare(change)
   expect(earlier.written).toEqual([`${removeBindings}\n`])
   // Where the numbers lie where they ought to, nobody is unknown for a moment.
   const same = new FakeTable()
-  same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again: true }
-  const rewrite = await same.keeper.plan(BOUND, true)
+  same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again }
+  const rewrite = await same.keeper.plan(BOUND, true, RIGHTS)
   if (rewrite) await same.keeper.prepare(rewrite)
   expect(same.written).toEqual([])
 })

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { GENERATIONS, generationMark } from '../../../src/dataplane/names.ts'
+import { DEFAULT_MARKS, GENERATIONS, generationMark, type MarkLayout } from '../../../src/config/marks.ts'
+import { compile } from '../../../src/policy/compile.ts'
 import { Counters, countersSnapshot } from '../../../src/reconcile/counters.ts'
-import { nextGeneration } from '../../../src/reconcile/generation.ts'
+import { misread, nextGeneration, type MarkPattern } from '../../../src/reconcile/generation.ts'
 import { Totals, totalsSnapshot } from '../../../src/reconcile/totals.ts'
-import { dockerRules, TestFirewall, WHOLE } from '../../support/builders.ts'
+import { configOf, dockerRules, TestFirewall, WHOLE } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
+import { NOW_MS } from '../config/files.ts'
 
 describe('totals', () => {
   test('never go backwards, whatever the kernel shows and however often we start', () => {
@@ -63,15 +65,49 @@ test('generations go round, only with the rights, and never look like bits of a 
   let generation = { generation: 1, digest: '0' }
   const seen = new Set<number>()
   for (let round = 1; round <= 600; round++) {
-    expect(nextGeneration(generation, generation.digest, packetBits)).toBe(generation)
-    generation = nextGeneration(generation, `${round}`, packetBits)
-    expect(generationMark(generation.generation)).toBeGreaterThan(0)
-    expect(generationMark(generation.generation) & ~packetBits).not.toBe(0)
+    expect(nextGeneration(generation, generation.digest, DEFAULT_MARKS)).toBe(generation)
+    generation = nextGeneration(generation, `${round}`, DEFAULT_MARKS)
+    expect(generationMark(DEFAULT_MARKS, generation.generation)).toBeGreaterThan(0)
+    expect(generationMark(DEFAULT_MARKS, generation.generation) & ~packetBits).not.toBe(0)
     seen.add(generation.generation)
   }
   expect(seen.size).toBe(GENERATIONS - 3)
   // As an earlier version may have left it.
-  expect(nextGeneration({ generation: 32, digest: 'x' }, 'x', packetBits).generation).toBe(33)
+  expect(nextGeneration({ generation: 32, digest: 'x' }, 'x', DEFAULT_MARKS).generation).toBe(33)
+})
+
+describe('a layout of marks that changed', () => {
+  const from = (generation: number, marks: Partial<MarkLayout> = {}) => ({
+    generation,
+    digest: 'x',
+    marks: { ...DEFAULT_MARKS, ...marks },
+  })
+  const reads = (patterns: readonly MarkPattern[], mark: number): boolean =>
+    patterns.some((one) => (mark & one.mask) >>> 0 === one.mark)
+
+  test('begins another generation', async () => {
+    const digestOf = async (yaml: string) => compile(await configOf(yaml), [], NOW_MS).digest
+    const digest = await digestOf('')
+    for (const more of ['mark: 0x1000', 'marks: { rights: 0x1ff000 }', 'marks: { hostNetwork: 0x1000 }'])
+      expect(await digestOf(`guard: { ${more} }\n`), more).not.toBe(digest)
+    expect(nextGeneration(from(5), 'y', DEFAULT_MARKS)).toEqual({ ...from(6), digest: 'y' })
+  })
+
+  test('has forgotten whatever it would take for admitted', () => {
+    const byRights = misread(from(5), from(6, { rights: 0xff80000 }))
+    expect(byRights).toEqual([])
+    expect(misread({ generation: 5, digest: '' }, from(6))).toEqual([])
+    // Apart: only who bears both.
+    const apart = misread(from(5), from(6, { generation: 0x00ff0000 }))
+    expect(reads(apart, 0x05060018)).toBe(true)
+    for (const mark of [0x05000018, 0x00060018, 0xff000000, 0x04060000])
+      expect(reads(apart, mark)).toBe(false)
+    // One upon the other: who was only bridged is no admitted one, and the numbers agree or they do not.
+    const upon = misread(from(5), from(6, { generation: 0x0ff00000 }))
+    expect(reads(upon, 0xff000000)).toBe(true)
+    expect(reads(upon, 0x05600000)).toBe(false)
+    expect(reads(misread(from(1), from(0x10, { generation: 0x0ff00000 })), 0x01000000)).toBe(true)
+  })
 })
 
 describe('counters', () => {

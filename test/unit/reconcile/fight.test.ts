@@ -7,7 +7,7 @@ import { renderRule } from '../../../src/iptables/render.ts'
 import { displacedJumps, Fights } from '../../../src/reconcile/fight.ts'
 import type { Change } from '../../../src/reconcile/reconciler.ts'
 
-const forward = hooksOf(0x20000000).filter(({ parents }) => parents.includes('FORWARD'))
+const forward = hooksOf({ mark: 0x20000000 }).filter(({ parents }) => parents.includes('FORWARD'))
 const rules = { 4: { chains: [], hooks: forward }, 6: { chains: [], hooks: [] } }
 const jump = renderRule(forward[0]?.rule as Hook['rule'], 4)
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import type { GuardConfig } from '../../../src/config/model.ts'
 import type { HostInterface } from '../../../src/system/host.ts'
 import { decideInterfaces } from '../../../src/workloads/guarded.ts'
@@ -12,6 +13,7 @@ const GUARD_ALL: GuardConfig = {
   networks: 'all',
   except: [],
   ignoreInterfaces: [],
+  marks: DEFAULT_MARKS,
   mark: 0x2000_0000,
   hostServices: 'all',
   hostNetwork: false,
@@ -169,6 +171,7 @@ test('nothing is both guarded and open, and without a list only ignored bridges 
     networks: fc.oneof(fc.constant('all' as const), fc.array(networkName)),
     except: fc.array(networkName),
     ignoreInterfaces: fc.array(fc.oneof(name, fc.constant('br-*'), fc.constant('*'))),
+    marks: fc.constant(DEFAULT_MARKS),
     mark: fc.constant(1),
   })
   const list = fc.option(
