@@ -1,4 +1,5 @@
 import { marksOf, type MarkLayout } from '../config/marks.ts'
+import { RulesAhead } from './rules-ahead.ts'
 import { foreignMarks, markWords } from '../iptables/foreign-marks.ts'
 import { FAMILIES } from '../net/types.ts'
 import type { StatusReport } from '../control/status.ts'
@@ -43,6 +44,7 @@ export class Account {
   readonly proofs = new Proofs()
   readonly #reachability = new Reachability()
   readonly #engineRules = new EngineRules()
+  readonly #rulesAhead = new RulesAhead()
   readonly #repairs: Record<string, number> = {}
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
@@ -173,6 +175,9 @@ export class Account {
     else if (observed.parts.size > 0) this.health.good('fight')
     this.#lookAtEngine(observed.rules, host)
     this.#lookAtMarks(observed.rules, marksOf(desired.config))
+    const ahead = this.#rulesAhead.look(desired.dataplane().rules, observed.rules, performance.now())
+    if (ahead === undefined) this.health.good('rules-ahead')
+    else this.health.bad('rules-ahead', ahead)
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
       this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)

@@ -39,18 +39,30 @@ export function parentOf(hook: Hook, saved: SavedTable): string {
   )
 }
 
-/** The rule of the built-in chain that lets packets go before they reach the hook's parent, and its place among all rules. */
+/**
+ * The rule of the built-in chain that lets packets go before they reach the hook's parent, and its place among all rules.
+ * @param whose `others`: not the engine's, which stand there only for the moment in which it moves its jump
+ */
 export function acceptsAhead(
   hook: Hook,
   saved: SavedTable,
+  whose: Whose = 'others',
 ): { readonly rule: SavedRule; readonly index: number } | undefined {
   const parent = parentOf(hook, saved)
   const root = hook.parents.at(-1) ?? ''
   if (parent === root) return undefined
   const rules = saved.chains.get(root)?.rules ?? []
-  const index = rules.findIndex((rule) => rule.target === parent || mayAccept(rule, saved, new Set()))
+  const index = rules.findIndex((rule) => rule.target === parent || mayAccept(rule, saved, whose, new Set()))
   const rule = rules[index]
   return rule && rule.target !== parent ? { rule, index } : undefined
+}
+
+/** The rule that accepts packets ahead of our first jump, whoever wrote it; undefined: there is none. */
+export function unseenBy(hook: Hook, saved: SavedTable): SavedRule | undefined {
+  const ahead = acceptsAhead(hook, saved, 'anybody')
+  const rules = saved.chains.get(hook.parents.at(-1) ?? '')?.rules ?? []
+  const jump = rules.findIndex(({ target }) => target !== undefined && isOurs(target))
+  return ahead && (jump === -1 || jump > ahead.index) ? ahead.rule : undefined
 }
 
 /** A queue hands packets to a program that may let them go past all rules that follow. */
@@ -60,13 +72,16 @@ const ACCEPTING = new Set(['ACCEPT', 'NFQUEUE', 'QUEUE'])
 const OF_ENGINE = /^(?:-o (\S+) -m conntrack --ctstate RELATED,ESTABLISHED|-i (\S+) (?:! )?-o \2) -j ACCEPT$/
 const BRIDGE_OF_ENGINE = /^(docker0|docker_gwbridge|br-[0-9a-f]{12})$/
 
-function mayAccept({ text, target }: SavedRule, saved: SavedTable, seen: Set<string>): boolean {
+type Whose = 'others' | 'anybody'
+
+function mayAccept({ text, target }: SavedRule, saved: SavedTable, whose: Whose, seen: Set<string>): boolean {
   if (target === undefined || seen.has(target)) return false
   if (ACCEPTING.has(target)) {
+    if (whose === 'anybody') return true
     const [, out, both] = OF_ENGINE.exec(text) ?? []
     return !BRIDGE_OF_ENGINE.test(out ?? both ?? '')
   }
-  if (isOurs(target) || target.startsWith('DOCKER')) return false
+  if (isOurs(target) || (whose === 'others' && target.startsWith('DOCKER'))) return false
   seen.add(target)
-  return saved.chains.get(target)?.rules.some((rule) => mayAccept(rule, saved, seen)) ?? false
+  return saved.chains.get(target)?.rules.some((rule) => mayAccept(rule, saved, whose, seen)) ?? false
 }

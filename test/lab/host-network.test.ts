@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { LabContainer, type ContainerOptions } from './container.ts'
 import { importImage } from './image.ts'
+import { flood } from './packets.ts'
 import { addInternetAddresses, origin } from './reach.ts'
 import { useLab } from './shared-lab.ts'
 import { SlowReader } from './slow-reader.ts'
@@ -195,6 +196,24 @@ test('a connection keeps going where it is allowed, and ends when the right to i
   expect([await allowed.flows(2000), await lab().farEnd.count('203.0.113.20')]).toEqual([true, 0])
   await guardedBy(CONFIG)
   expect(await opened.lines()).toBeGreaterThan(1)
+}, 90_000)
+
+test('marks that are moved to other bits let nobody out meanwhile, and cut nobody', async () => {
+  const live = await LiveConnection.open(from('agent'), origin('203.0.113.10'))
+  await lab().farEnd.reset()
+  const flooded = flood(from('agent'), { dst: '203.0.113.66', proto: 'udp', rate: 1000, seconds: 20 })
+  for (const moved of [
+    ', mark: 0x1, marks: { rights: 0xff800000, generation: 0xff0, hostNetwork: 0x2 }',
+    '',
+  ]) {
+    await guardedBy(CONFIG.replace('hostNetwork: true', `hostNetwork: true${moved}`))
+    expect(await live.flows(2000), moved).toBe(true)
+    expect(await reached('more'), moved).toEqual([...ALLOWED, OF_MORE])
+    expect(await shell('embargod explain more 203.0.113.20:80'), moved).toMatch(/^allowed/)
+    expect(await shell('embargod explain agent 203.0.113.20:80'), moved).toMatch(/^denied/)
+  }
+  expect(await flooded).toBeGreaterThan(10_000)
+  expect(await lab().farEnd.count('203.0.113.66')).toBe(0)
 }, 90_000)
 
 test('what a process leaves behind when it ends is still judged by the rights of its container', async () => {

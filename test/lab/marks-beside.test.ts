@@ -125,3 +125,41 @@ describe.each(Object.entries(WRITERS))('%s', (_, writer) => {
     )
   }, 90_000)
 })
+
+test('our own marks are moved onto each other: who was admitted goes on, nobody gets what is not his, and all of it again on the way back', async () => {
+  await guard(lab(), { config: CONFIG })
+  await lab().waitFor(
+    'the rights are there',
+    async () => (await reached(shop, [origin(SHOP[4])], { seconds: 1 })).length === 1,
+  )
+  const live = await Promise.all(
+    FAMILIES.map((family) => LiveConnection.open(shop, origin(SHOP[family], 443))),
+  )
+  const own = FAMILIES.flatMap((family) => [origin(COMMON[family]), origin(SHOP[family])])
+  const ofMail = FAMILIES.flatMap((family) => [origin(COMMON[family]), origin(MAIL[family])])
+  const others = FAMILIES.map((family) => origin(MAIL[family]))
+  const leaked = await leaksDuring(
+    lab(),
+    shop,
+    async () => {
+      for (const guarded of ['{ mark: 0x1, marks: { rights: 0xff800000, generation: 0xff0 } }', '{}']) {
+        await lab().embargod.writeConfig(`${CONFIG}guard: ${guarded}\n`)
+        expect(await lab().cli(['reload'])).toMatchObject({ code: 0 })
+        for (const one of live) expect(await one.flows(2000), guarded).toBe(true)
+        expect(await reached(shop, [...own, ...others], { seconds: 2 }), guarded).toEqual(own)
+        expect(
+          await reached(mail, [...ofMail, ...FAMILIES.map((family) => origin(SHOP[family]))], { seconds: 2 }),
+        ).toEqual(ofMail)
+        expect(await lab().cli(['status']), guarded).toMatchObject({ code: 0 })
+        expect(await lab().cli(['verify', '--config', lab().embargod.configFile]), guarded).toMatchObject({
+          code: 0,
+        })
+        expect(await lab().cli(['plan', '--config', lab().embargod.configFile]), guarded).toMatchObject({
+          code: 0,
+        })
+      }
+    },
+    { seconds: 30 },
+  )
+  expect(leaked).toBe(0)
+}, 120_000)

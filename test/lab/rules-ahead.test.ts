@@ -1,16 +1,18 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Family } from '../../src/net/types.ts'
 import type { LabContainer } from './container.ts'
+import { closesDirectWays } from './engines.ts'
 import { leaksDuring } from './leaks.ts'
 import { reached, origin } from './reach.ts'
 import { insertRules, rulesOf } from './rules.ts'
-import { guard } from './scene.ts'
+import { guard, inside } from './scene.ts'
 import { useLab } from './shared-lab.ts'
 import { LiveConnection } from './web.ts'
 
 /** Rules of others that accept packets in FORWARD before these reach DOCKER-USER: nothing gets out by them, and nothing allowed is lost. */
 const lab = useLab({ name: 'ahead' })
 
+const BRIDGE = 'com.docker.network.bridge'
 const FAMILIES: readonly Family[] = [4, 6]
 const ALLOWED = { 4: '203.0.113.12', 6: '2001:db8:f::12' } as const
 const REVOKED = { 4: '203.0.113.13', 6: '2001:db8:f::13' } as const
@@ -107,3 +109,46 @@ describe.each(Object.entries(RULES))('%s', (_, rulesFor) => {
     })
   }, 120_000)
 })
+
+test('established connections that are known by their packets alone: clients by the own address, and neighbours whose frames pass the rules', async () => {
+  const options = closesDirectWays(lab().engineVersion)
+    ? { [`${BRIDGE}.gateway_mode_ipv4`]: 'routed', [`${BRIDGE}.gateway_mode_ipv6`]: 'routed' }
+    : { [`${BRIDGE}.enable_ip_masquerade`]: 'false' }
+  await lab().network('plain', { ipv6: true, options })
+  const cmd = ['httpd', '-f', '-p', '[::]:8090', '-h', '/etc']
+  const server = await inside(lab(), { network: 'plain', cmd, publish: { 8090: 18_091 } })
+  const neighbour = await inside(lab(), { network: 'plain' })
+  const { ipv4, ipv6 } = await server.addresses()
+  const pages = [...ipv4, ...ipv6].filter(Boolean).map((address) => `${origin(address, 8090)}/passwd`)
+  expect(pages).toHaveLength(2)
+  await guard(lab(), { config: '' })
+  const nf = ['iptables', 'ip6tables'].map((tool) => `net.bridge.bridge-nf-call-${tool}`)
+  await lab().host(['sysctl', '-qw', ...nf.map((name) => `${name}=1`)])
+  const rule = '-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'
+  for (const family of FAMILIES) await insertRules(lab(), family, 'FORWARD', [rule])
+  try {
+    await lab().waitFor('our rules stand above it', async () => {
+      for (const family of FAMILIES)
+        if (!(await rulesOf(lab(), family, 'FORWARD'))[0]?.endsWith('-j EMBARGOD')) return false
+      return true
+    })
+    for (const page of pages) {
+      const { stdout } = await lab().internet(['curl', '-gsS', '--max-time', '5', page])
+      expect(stdout, page).toContain('root:')
+    }
+    expect(await reached(neighbour, pages)).toEqual(pages)
+    // What a container sends to a client of nobody's is no reply of theirs.
+    expect(
+      await reached(
+        server,
+        FAMILIES.map((family) => origin(FORBIDDEN[family])),
+        { seconds: 2 },
+      ),
+    ).toEqual([])
+    expect(await lab().cli(['status'])).toMatchObject({ code: 0 })
+  } finally {
+    await lab().host(['sysctl', '-qw', ...nf.map((name) => `${name}=0`)])
+    for (const family of FAMILIES)
+      await lab().host([family === 4 ? 'iptables' : 'ip6tables', '-D', 'FORWARD', ...rule.split(' ')])
+  }
+}, 60_000)
