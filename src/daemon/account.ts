@@ -1,6 +1,7 @@
 import { marksOf, type MarkLayout } from '../config/marks.ts'
 import { RulesAhead } from './rules-ahead.ts'
-import { foreignMarks, markWords } from '../iptables/foreign-marks.ts'
+import { markWords } from '../dataplane/foreign-mark.ts'
+import { foreignMarks } from '../iptables/foreign-marks.ts'
 import { FAMILIES } from '../net/types.ts'
 import type { StatusReport } from '../control/status.ts'
 import {
@@ -121,6 +122,12 @@ export class Account {
   gatewayRoomIs(problem: string | undefined): void {
     if (problem === undefined) this.health.good('gateway-room')
     else this.health.bad('gateway-room', problem)
+  }
+
+  /** Of rules of nft. */
+  marksAre(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('nft-marks')
+    else this.health.bad('nft-marks', problem)
   }
 
   gatewayPortIs(problem: string | undefined): void {

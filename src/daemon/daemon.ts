@@ -40,6 +40,7 @@ import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
 import { Names } from './names.ts'
 import { NextLife } from './next-life.ts'
+import { MarkWatch } from './mark-watch.ts'
 import { OwnServers } from './own-servers.ts'
 import { ContinuousProof } from './proof.ts'
 import { desiredTrials } from './proof-trials.ts'
@@ -94,6 +95,7 @@ export class Daemon {
   readonly #watches: Watches
   readonly #port: MetricsPort
   readonly #proof: ContinuousProof
+  readonly #markWatch: MarkWatch
   readonly #ownServers: OwnServers
   readonly #startedAtMs = Date.now()
   /** Resolves when the start is done with the config that it has read, whether or not the kernel took it: another one may follow. */
@@ -164,6 +166,11 @@ export class Daemon {
         if (standing.length > 0) this.#account.proven(standing, Date.now())
       },
     })
+    this.#markWatch = new MarkWatch({
+      run: options.run,
+      marks: () => marksOf(this.#desired.config),
+      onState: (problem) => this.#account.marksAre(problem),
+    })
     this.#ownServers = new OwnServers({
       read: ownServers,
       log: options.log,
@@ -220,6 +227,7 @@ export class Daemon {
     this.#watches.watchKernel()
     this.#names.start()
     this.#ownServers.watch(() => this.#desired.config)
+    this.#markWatch.start()
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
     this.#firstWasTried()
     while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
@@ -263,6 +271,7 @@ export class Daemon {
     await this.#options.service.stopping()
     clearInterval(this.#headersTimer)
     this.#ownServers.stop()
+    this.#markWatch.stop()
     this.#ends.stop()
     this.#switch.stop()
     clearTimeout(this.#turnTimer)

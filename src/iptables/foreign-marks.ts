@@ -1,30 +1,11 @@
-import { hexMask, type MarkLayout } from '../config/marks.ts'
-import { FAMILIES, type Family } from '../net/types.ts'
+import type { MarkLayout } from '../config/marks.ts'
+import { ownBits, type ForeignMark, type OwnBits } from '../dataplane/foreign-mark.ts'
+import { FAMILIES } from '../net/types.ts'
 import type { SomeFamilies } from './driver.ts'
 import { isOurs } from './hook-places.ts'
 import { withoutComment } from './parse.ts'
 
 const ALL = 0xffffffff
-
-/** A rule of somebody else's that writes bits of marks in which ours lie. */
-export interface ForeignMark {
-  readonly of: 'packets' | 'connections'
-  readonly family: Family
-  readonly table: string
-  readonly chain: string
-  readonly text: string
-}
-
-/** Our bits, in each kind of mark. */
-interface OwnBits {
-  readonly packets: number
-  readonly connections: number
-}
-
-const ownBits = (marks: MarkLayout): OwnBits => ({
-  packets: (marks.approval | marks.rights) >>> 0,
-  connections: (marks.generation | marks.rights) >>> 0,
-})
 
 /**
  * Connections bear under which rules and with whose rights they were admitted. Where others write these bits each packet is judged anew: a connection
@@ -69,24 +50,3 @@ function bitsWritten(text: string): OwnBits {
   const isPackets = name === 'MARK' || words.includes('--restore-mark')
   return isPackets ? { packets: bits, connections: 0 } : { packets: 0, connections: bits }
 }
-
-const EFFECTS = {
-  connections: 'so connections on expired addresses are cut',
-  packets: 'so what is allowed is dropped by the second guard',
-} as const
-
-/** For an operator: which rules, and what to do. */
-export const markWords = (found: readonly ForeignMark[], marks: MarkLayout): string =>
-  (['connections', 'packets'] as const)
-    .flatMap((of) => {
-      const rules = found.filter((one) => one.of === of)
-      return rules.length === 0
-        ? []
-        : [
-            `other rules write the bits of ${of}' marks that embargod uses (${hexMask(ownBits(marks)[of])}), ${EFFECTS[of]}: ` +
-              rules
-                .map(({ family, table, chain, text }) => `IPv${family} ${table} ${chain}: ${text}`)
-                .join('; '),
-          ]
-    })
-    .join('. ') + '. Give them a mask of their own bits, or move those of embargod (guard.mark, guard.marks)'

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
-import { foreignMarks, markWords } from '../../../src/iptables/foreign-marks.ts'
+import { markWords } from '../../../src/dataplane/foreign-mark.ts'
+import { foreignMarks } from '../../../src/iptables/foreign-marks.ts'
 import { parseSave } from '../../../src/iptables/parse.ts'
 
 const saved = (chain: string, rule: string, table = 'mangle') => ({
