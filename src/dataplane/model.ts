@@ -153,8 +153,8 @@ export interface Binding {
   /** Lower case. */
   readonly mac: string
   readonly address: Address
-  /** The packet mark that tells its rights. */
-  readonly mark: number
+  /** The number of its rights. */
+  readonly class: number
 }
 
 /** A control group of processes on the host's network. */

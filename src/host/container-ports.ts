@@ -1,4 +1,3 @@
-import { classMark, type MarkLayout } from '../config/marks.ts'
 import type { Binding } from '../dataplane/model.ts'
 import type { Assignment, Member } from '../policy/classes.ts'
 import type { HostInterface } from '../system/host.ts'
@@ -55,7 +54,6 @@ export class ContainerPorts {
     { members }: Assignment,
     networks: readonly Network[],
     interfaces: readonly HostInterface[],
-    marks: Pick<MarkLayout, 'rights'>,
   ): Promise<Binding[]> {
     const bridgeOf = new Map(networks.map(({ id, bridge }) => [id, bridge]))
     const residents = new Map<string, Resident>()
@@ -81,7 +79,7 @@ export class ContainerPorts {
     return members.flatMap((member) => {
       const { id } = member.container
       const port = ports.get(portKey(id, bridgeOf.get(member.networkId) ?? ''))
-      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port.name, marks)
+      return port === undefined || strangers.has(id) ? [] : bindingsOf(member, port.name)
     })
   }
 
@@ -169,11 +167,5 @@ export class ContainerPorts {
   }
 }
 
-const bindingsOf = (
-  { mac, addresses, class: id }: Member,
-  port: string,
-  marks: Pick<MarkLayout, 'rights'>,
-): Binding[] =>
-  mac === undefined || id === undefined
-    ? []
-    : addresses.map((address) => ({ port, mac, address, mark: classMark(marks, id) }))
+const bindingsOf = ({ mac, addresses, class: id }: Member, port: string): Binding[] =>
+  mac === undefined || id === undefined ? [] : addresses.map((address) => ({ port, mac, address, class: id }))

@@ -257,7 +257,7 @@ export class HostView {
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
     const plan = this.plan(config)
-    const bindings = rights && (await this.#bindings(rights, plan, config))
+    const bindings = rights && (await this.#bindings(rights, plan))
     this.#strayRoutes = rights ? await this.#findStrayRoutes(rights) : []
     const byNetwork = rights && !isBound ? classesByNetwork(rights) : undefined
     this.#hostGroups = config.guard.hostNetwork
@@ -330,17 +330,13 @@ export class HostView {
     }
   }
 
-  async #bindings(
-    rights: Assignment,
-    { open }: InterfacePlan,
-    { guard }: Config,
-  ): Promise<Bindings | 'kept'> {
+  async #bindings(rights: Assignment, { open }: InterfacePlan): Promise<Bindings | 'kept'> {
     // An engine that is not heard says of nobody that he is gone.
     if (!this.#inventory) return 'kept'
     const { networks } = this.#inventory
     const bridges = new Set(networks.map(({ bridge }) => bridge))
     return {
-      ports: await this.#ports.bindings(rights, networks, this.interfaces, guard.marks),
+      ports: await this.#ports.bindings(rights, networks, this.interfaces),
       gateways: this.interfaces.flatMap(({ name, addresses }) => (bridges.has(name) ? addresses : [])),
       spared: this.interfaces
         .filter(({ name }) => open.some((one) => one.name === name))

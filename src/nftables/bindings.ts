@@ -1,3 +1,4 @@
+import { classMark } from '../config/marks.ts'
 import { BINDINGS_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Bindings } from '../dataplane/model.ts'
 import { bytesOf } from '../net/address.ts'
@@ -266,8 +267,11 @@ export function changeBindings(before: Elements, after: Elements, rights: number
 
 export type Elements = ReadonlyMap<string, ReadonlySet<string>>
 
-/** Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon. */
-export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
+/**
+ * Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon.
+ * @param rights the bits of packets' marks that tell them
+ */
+export function elementsOf({ ports, gateways, spared }: Bindings, rights: number): Elements {
   const sets = new Map([...SET_NAMES].map((set) => [set, new Set<string>()]))
   const add = (set: string, ...parts: readonly string[]): void => void sets.get(set)?.add(parts.join(' . '))
   const take = (address: Address, more?: 'gatewayTargets6'): void => {
@@ -280,8 +284,9 @@ export function elementsOf({ ports, gateways, spared }: Bindings): Elements {
   for (const port of spared) add('spared', `"${port}"`)
   for (const address of gateways) take(address, 'gatewayTargets6')
   const marks = new Map<string, number>()
-  for (const { port: name, mac, address, mark } of ports) {
+  for (const { port: name, mac, address, class: id } of ports) {
     const family = familyOf(address)
+    const mark = classMark({ rights }, id)
     // Without quotes a name that begins with a digit is none.
     const port = `"${name}"`
     add('ports', port)

@@ -93,7 +93,7 @@ export class BindingsKeeper {
     const wanted = desired === 'kept' ? (before ?? this.#found) : desired
     if (wanted === undefined) return undefined
     if (this.#known !== undefined) return this.#difference(this.#known, wanted, isDrift)
-    const elements = isDesired(wanted) ? elementsOf(wanted) : wanted
+    const elements = isDesired(wanted) ? elementsOf(wanted, this.#rights) : wanted
     const text = renderBindings(elements, this.#dropped, this.#rights)
     const first = this.#isOtherLayout ? `${removeBindings}\n` : undefined
     return { text, first, summary: 'write the bindings table', elements, isDrift }
@@ -129,7 +129,7 @@ export class BindingsKeeper {
 
   #difference(known: Elements, desired: Bindings | Elements, isDrift: boolean): BindingsChange | undefined {
     if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
-    const elements = isDesired(desired) ? elementsOf(desired) : desired
+    const elements = isDesired(desired) ? elementsOf(desired, this.#rights) : desired
     const text = changeBindings(known, elements, this.#rights)
     const summary = `change bindings (${addressesIn(elements)} in force)`
     if (text !== '') return { text, first: undefined, summary, elements, isDrift }
@@ -192,6 +192,6 @@ const areSame = (some: Bindings, others: Bindings): boolean =>
       one.port === other.port &&
       one.mac === other.mac &&
       one.address === other.address &&
-      one.mark === other.mark
+      one.class === other.class
     )
   })

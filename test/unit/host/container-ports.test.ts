@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { classMark, DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import { ContainerPorts } from '../../../src/host/container-ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Assignment, Member } from '../../../src/policy/classes.ts'
@@ -62,10 +61,8 @@ const ports = (
   )
 
 test('a container has its port, hardware address and address', async () => {
-  expect(
-    await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7), DEFAULT_MARKS),
-  ).toEqual([
-    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(DEFAULT_MARKS, 3) },
+  expect(await ports({ 4242: 7 }).bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([
+    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', class: 3 },
   ])
 })
 
@@ -81,7 +78,7 @@ test.each([
   ['the engine told no hardware address', ports({ 4242: 7 }), member({ mac: undefined })],
   ['there was no number left for its rights', ports({ 4242: 7 }), member({ class: undefined })],
 ])('nothing is bound when %s', async (_, all, one) => {
-  expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7), DEFAULT_MARKS)).toEqual([])
+  expect(await all.bindings(assignment(one), [network], interfaces('veth1', 7))).toEqual([])
 })
 
 test('what was made sure is not asked again while the port is there, and is when it is another', async () => {
@@ -94,14 +91,8 @@ test('what was made sure is not asked again while the port is there, and is when
     async () => `0::/docker/${ID}\n`,
   )
   const bound = async (here: HostInterface[], pid = 4242) =>
-    (
-      await all.bindings(
-        assignment(member({ container: { id: ID, name: 'web', pid } })),
-        [network],
-        here,
-        DEFAULT_MARKS,
-      )
-    ).length
+    (await all.bindings(assignment(member({ container: { id: ID, name: 'web', pid } })), [network], here))
+      .length
   const port = (index: number): HostInterface[] =>
     interfaces('veth1', 7).map((one) => ({ ...one, ports: one.ports.map((some) => ({ ...some, index })) }))
   expect([await bound(port(9)), await bound(port(9))]).toEqual([1, 1])
@@ -113,7 +104,7 @@ test('what was made sure is not asked again while the port is there, and is when
 test('who runs and has no port is told of, who is being started is not', async () => {
   const lacks = async (one: Member, here: HostInterface[]) => {
     const all = ports({ 4242: 7 })
-    await all.bindings(assignment(one), [network], here, DEFAULT_MARKS)
+    await all.bindings(assignment(one), [network], here)
     return all.lacksSome
   }
   const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
@@ -127,17 +118,13 @@ test('a question that fails binds nobody, and says so', async () => {
     () => Promise.reject(new Error('no such program')),
     async () => undefined,
   )
-  expect(await all.bindings(assignment(member()), [network], interfaces('veth1', 7), DEFAULT_MARKS)).toEqual(
-    [],
-  )
+  expect(await all.bindings(assignment(member()), [network], interfaces('veth1', 7))).toEqual([])
   expect(all.problem).toMatch(/no such program/)
 })
 
 describe('a container that is being started', () => {
   const starting = member({ container: { id: ID, name: 'web', pid: undefined } })
-  const bound = [
-    { port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', mark: classMark(DEFAULT_MARKS, 3) },
-  ]
+  const bound = [{ port: 'veth1', mac: '02:42:ac:12:00:02', address: '172.18.0.2', class: 3 }]
 
   test.each([
     ['/sys/fs/cgroup/docker/ID'],
@@ -146,9 +133,7 @@ describe('a container that is being started', () => {
     ['/sys/fs/cgroup/pids/docker/ID'],
   ])('has its port by its control group %s', async (group) => {
     const all = ports({ 77: 7 }, { [`${group.replace('ID', ID)}/cgroup.procs`]: '77\n78\n' })
-    expect(
-      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
-    ).toEqual(bound)
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
   })
 
   test('is found where the last one was', async () => {
@@ -161,12 +146,8 @@ describe('a container that is being started', () => {
       },
     )
     const running = member({ container: { id: other, name: 'db', pid: 4242 } })
-    expect(
-      await all.bindings(assignment(running), [network], interfaces('veth0', 8), DEFAULT_MARKS),
-    ).toHaveLength(1)
-    expect(
-      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
-    ).toEqual(bound)
+    expect(await all.bindings(assignment(running), [network], interfaces('veth0', 8))).toHaveLength(1)
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual(bound)
   })
 
   test.each([
@@ -180,9 +161,7 @@ describe('a container that is being started', () => {
     ],
   ])('is not bound when %s', async (_, namespaces, files) => {
     const all = ports(namespaces, files)
-    expect(
-      await all.bindings(assignment(starting), [network], interfaces('veth1', 7), DEFAULT_MARKS),
-    ).toEqual([])
+    expect(await all.bindings(assignment(starting), [network], interfaces('veth1', 7))).toEqual([])
   })
 
   test('is not looked for while no port is free', async () => {
@@ -195,7 +174,7 @@ describe('a container that is being started', () => {
       },
     )
     const running = member({ container: { id: 'd0'.repeat(32), name: 'db', pid: 4242 } })
-    await all.bindings(assignment(running, starting), [network], interfaces('veth1', 7), DEFAULT_MARKS)
+    await all.bindings(assignment(running, starting), [network], interfaces('veth1', 7))
     expect(asked).toEqual(['/proc/4242/cgroup'])
   })
 })

@@ -18,7 +18,7 @@ const binding = (port: string, address: string, id: number): Binding => ({
   port,
   mac: '02:42:ac:12:00:02',
   address: address as Address,
-  mark: classMark(DEFAULT_MARKS, id),
+  class: id,
 })
 const bindings = (...ports: Binding[]): Bindings => ({
   ports,
@@ -98,15 +98,20 @@ const NONE = { forged: 0, claimed: 0 }
 
 describe('the bindings table', () => {
   test('once written is in sync, and needs no change', () => {
-    const saved = read(renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights), elementsOf(WEB))
+    const saved = read(
+      renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, DEFAULT_MARKS.rights),
+      elementsOf(WEB, DEFAULT_MARKS.rights),
+    )
     expect(bindingRulesInSync(saved, DEFAULT_MARKS.rights)).toBe(true)
-    expect(changeBindings(saved.elements, elementsOf(WEB), DEFAULT_MARKS.rights)).toBe('')
+    expect(changeBindings(saved.elements, elementsOf(WEB, DEFAULT_MARKS.rights), DEFAULT_MARKS.rights)).toBe(
+      '',
+    )
     expect(saved.dropped).toEqual({ forged: 7, claimed: 2 })
   })
 
   test('is not in sync without its hook, or with a rule more, less or other', () => {
-    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
-    const elements = elementsOf(WEB)
+    const text = renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, DEFAULT_MARKS.rights)
+    const elements = elementsOf(WEB, DEFAULT_MARKS.rights)
     const rules = text.split('\n')
     const last = rules.findLastIndex((line) => line.includes('comment'))
     for (const other of [
@@ -120,7 +125,7 @@ describe('the bindings table', () => {
   })
 
   test('spares ports of bridges that are left alone, ahead of what is taken and after what is known', () => {
-    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
+    const text = renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, DEFAULT_MARKS.rights)
     expect(text).toMatch(/iifname @ports goto known[^]*iifname @spared accept[^]*ether saddr @takenMacs/)
     expect(text).toContain('spared { "eth1" }')
   })
@@ -128,8 +133,8 @@ describe('the bindings table', () => {
   test('changes by what differs alone', () => {
     const after = [binding('veth0000002', '172.18.0.3', 4)]
     const change = changeBindings(
-      elementsOf(bindings(...PORTS, ...after)),
-      elementsOf(WEB),
+      elementsOf(bindings(...PORTS, ...after), DEFAULT_MARKS.rights),
+      elementsOf(WEB, DEFAULT_MARKS.rights),
       DEFAULT_MARKS.rights,
     )
     expect(change.split('\n').filter(Boolean)).toEqual([
@@ -144,8 +149,8 @@ describe('the bindings table', () => {
 
   test('gives other rights by taking the old ones first', () => {
     const lines = changeBindings(
-      elementsOf(WEB),
-      elementsOf(bindings(...PORTS.map((one) => ({ ...one, mark: classMark(DEFAULT_MARKS, 9) })))),
+      elementsOf(WEB, DEFAULT_MARKS.rights),
+      elementsOf(bindings(...PORTS.map((one) => ({ ...one, class: 9 }))), DEFAULT_MARKS.rights),
       DEFAULT_MARKS.rights,
     )
       .split('\n')
@@ -161,7 +166,9 @@ describe('the bindings table', () => {
   })
 
   test('looks rights up again, but not for a sender that two ports share with different rights', () => {
-    const again = (...ports: Binding[]) => [...(elementsOf(bindings(...ports)).get('again4') ?? [])]
+    const again = (...ports: Binding[]) => [
+      ...(elementsOf(bindings(...ports), DEFAULT_MARKS.rights).get('again4') ?? []),
+    ]
     const mark = (id: number) =>
       `02:42:ac:12:00:02 . 172.18.0.2 : goto rights-${classMark(DEFAULT_MARKS, id).toString(16)}`
     const port = (name: string, id: number) => binding(name, '172.18.0.2', id)
@@ -172,7 +179,10 @@ describe('the bindings table', () => {
   })
 
   test('is in sync for the bits that it was written for alone, and none of it is kept for others', () => {
-    const saved = read(renderBindings(elementsOf(WEB), NONE, 0xff80), elementsOf(WEB))
+    const saved = read(
+      renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, 0xff80),
+      elementsOf(WEB, DEFAULT_MARKS.rights),
+    )
     expect([0xff80, DEFAULT_MARKS.rights].map((rights) => bindingRulesInSync(saved, rights))).toEqual([
       true,
       false,
@@ -192,13 +202,18 @@ describe('the bindings table', () => {
     ['no hook', (text: string) => text.replace('hook input priority -5', 'hook input priority 5')],
     ['no such table', (text: string) => text.replace(/table inet embargod-bindings \{\n[^]*$/, '')],
   ])('is not in sync where rights are looked up again with %s', (_, disturb) => {
-    const text = renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights)
-    expect(bindingRulesInSync(read(disturb(text), elementsOf(WEB)), DEFAULT_MARKS.rights)).toBe(false)
+    const text = renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, DEFAULT_MARKS.rights)
+    expect(
+      bindingRulesInSync(read(disturb(text), elementsOf(WEB, DEFAULT_MARKS.rights)), DEFAULT_MARKS.rights),
+    ).toBe(false)
   })
 
   test('tells the mark of an address', () => {
     const marks = marksByAddress(
-      read(renderBindings(elementsOf(WEB), NONE, DEFAULT_MARKS.rights), elementsOf(WEB)),
+      read(
+        renderBindings(elementsOf(WEB, DEFAULT_MARKS.rights), NONE, DEFAULT_MARKS.rights),
+        elementsOf(WEB, DEFAULT_MARKS.rights),
+      ),
     )
     expect([...marks]).toEqual([
       ['172.18.0.2', classMark(DEFAULT_MARKS, 3)],

@@ -21,13 +21,13 @@ const BOUND: Bindings = {
       port: 'veth1',
       mac: '02:42:ac:12:00:02',
       address: '172.18.0.2' as Address,
-      mark: 0x60,
+      class: 3,
     },
   ],
 }
 const RIGHTS = DEFAULT_MARKS.rights
 const DROPPED = { forged: 0, claimed: 0 }
-const whole = renderBindings(elementsOf(BOUND), DROPPED, RIGHTS)
+const whole = renderBindings(elementsOf(BOUND, RIGHTS), DROPPED, RIGHTS)
 const again = savedAgain(whole)
 const bridgeTable = whole.split('table inet embargod-bindings {\n')[0] ?? ''
 /** In the order in which the kernel lists the chains of the table. */
@@ -48,7 +48,7 @@ class FakeTable {
     write: async (text: string) => {
       if (this.refusesWrites) throw refused()
       this.written.push(text)
-      this.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again }
+      this.saved = { fingerprints, elements: elementsOf(BOUND, RIGHTS), dropped: DROPPED, again }
     },
   } as Partial<BindingsDriver> as BindingsDriver)
 
@@ -90,24 +90,24 @@ test('a look that failed is forgotten when the next one finds all as it ought to
 
 test('while nobody says who there is, what stands is kept', async () => {
   const table = new FakeTable()
-  table.saved = { fingerprints, elements: elementsOf(BOUND), dropped: DROPPED, again }
+  table.saved = { fingerprints, elements: elementsOf(BOUND, RIGHTS), dropped: DROPPED, again }
   await table.pass('kept')
   expect(table.written).toEqual([])
   // Somebody takes an element out, or all of it.
-  table.saved = { fingerprints, elements: elementsOf(NOBODY), dropped: DROPPED, again }
+  table.saved = { fingerprints, elements: elementsOf(NOBODY, RIGHTS), dropped: DROPPED, again }
   await table.pass('kept')
   table.saved = undefined
   await table.pass('kept')
   expect(table.written).toHaveLength(2)
-  for (const text of table.written) expect(text).toContain('172.18.0.2 : 0x00000060')
+  for (const text of table.written) expect(text).toContain('172.18.0.2 : 0x00000018')
 })
 
 test('of a table that an earlier version wrote the bindings are kept, and of none that cannot be read anything is written', async () => {
   const earlier = new FakeTable()
-  const elements = new Map([...elementsOf(BOUND), ['of-old', new Set(['x'])]])
+  const elements = new Map([...elementsOf(BOUND, RIGHTS), ['of-old', new Set(['x'])]])
   earlier.saved = { fingerprints: [undefined], elements, dropped: DROPPED, again }
   await earlier.pass('kept')
-  expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND), DROPPED, RIGHTS)])
+  expect(earlier.written).toEqual([renderBindings(elementsOf(BOUND, RIGHTS), DROPPED, RIGHTS)])
   const unreadable = new FakeTable()
   unreadable.refusesReads = true
   await unreadable.pass('kept')
@@ -119,9 +119,9 @@ test("numbers in other bits are nobody's rights: such a table goes ahead of the 
   const earlier = new FakeTable()
   earlier.saved = {
     fingerprints: [undefined],
-    elements: elementsOf(BOUND),
+    elements: elementsOf(BOUND, RIGHTS),
     dropped: DROPPED,
-    again: savedAgain(renderBindings(elementsOf(BOUND), DROPPED, 0x3fe0)),
+    again: savedAgain(renderBindings(elementsOf(BOUND, RIGHTS), DROPPED, 0x3fe0)),
   }
   const change = await earlier.keeper.plan('kept', true, RIGHTS)
   expect(change?.elements).toEqual(new Map())
@@ -129,7 +129,7 @@ test("numbers in other bits are nobody's rights: such a table goes ahead of the 
   expect(earlier.written).toEqual([`${removeBindings}\n`])
   // Where the numbers lie where they ought to, nobody is unknown for a moment.
   const same = new FakeTable()
-  same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND), dropped: DROPPED, again }
+  same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND, RIGHTS), dropped: DROPPED, again }
   const rewrite = await same.keeper.plan(BOUND, true, RIGHTS)
   if (rewrite) await same.keeper.prepare(rewrite)
   expect(same.written).toEqual([])
