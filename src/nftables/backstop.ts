@@ -251,7 +251,7 @@ export function parseBackstop(text: string): SavedBackstop {
   let droppedBytes = 0
   // A chain that no longer hangs on its hook guards nothing, whatever rules it holds.
   for (const hooked of Object.values(HOOKED)) if (!hooked.test(text)) fingerprints.push(undefined)
-  if (/^\s*chain input \{/m.test(text) && !HOOKED_INPUT.test(text)) fingerprints.push(undefined)
+  if (/^[ \t]*chain input \{/m.test(text) && !HOOKED_INPUT.test(text)) fingerprints.push(undefined)
   for (const line of text.split('\n')) {
     const rule = line.trim()
     if (!/(^| )((return|drop|accept|jump|goto|reject)\b|meta mark set )/.test(rule)) continue
