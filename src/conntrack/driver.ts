@@ -1,5 +1,5 @@
 import type { Run } from '../system/exec.ts'
-import { FAMILIES, type Address, type Family } from '../net/types.ts'
+import { FAMILIES, familyOf, type Address, type Family } from '../net/types.ts'
 import { ToolError } from '../system/exec.ts'
 import type { Flow } from '../dataplane/flow.ts'
 
@@ -28,15 +28,41 @@ export class ConntrackDriver {
 
   /** Forgets every connection with this mark. One scan of the table, 40 ms at 100,000 entries. */
   async deleteMarked(mark: number, mask: number): Promise<void> {
-    for (const family of FAMILIES) {
-      const argv = ['conntrack', '-D', '-f', optionOf(family), '--mark', `${mark}/${mask}`] as const
-      const { exitCode, stderr } = await this.run(argv, { okExitCodes: [1], timeoutMs: TABLE_MS })
-      // It exits 1 when there was none, as it does for every failure.
-      if (exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr))
-        throw new Error(`forgetting connections: ${stderr.trim().slice(0, 200)}`)
+    for (const family of FAMILIES) await this.#delete(family, ['--mark', `${mark}/${mask}`])
+  }
+
+  /**
+   * Forgets these connections.
+   * @throws Error when they are too many, or the kernel refuses: those before it are forgotten
+   */
+  async forget(flows: readonly Flow[]): Promise<void> {
+    const wanted = new Map(
+      flows.map((flow) => [[flow.protocol, flow.source, flow.destination, flow.port].join(' '), flow]),
+    )
+    for (const { protocol, source, destination, port } of [...wanted.values()].slice(0, MOST_FORGOTTEN)) {
+      const from = port === undefined ? [] : ['--reply-port-src', `${port}`]
+      // What the tool has no name for is found by its ends.
+      const kind = protocol === 'unknown' ? [] : ['-p', protocol]
+      const to = ['-s', source, '-r', destination, ...kind, ...from]
+      await this.#delete(familyOf(destination), to)
     }
+    if (wanted.size > MOST_FORGOTTEN)
+      throw new Error(
+        `forgetting connections: ${wanted.size - MOST_FORGOTTEN} of ${wanted.size} are too many`,
+      )
+  }
+
+  async #delete(family: Family, matches: readonly string[]): Promise<void> {
+    const argv = ['conntrack', '-D', '-f', optionOf(family), ...matches] as const
+    const { exitCode, stderr } = await this.run(argv, { okExitCodes: [1], timeoutMs: TABLE_MS })
+    // It exits 1 when there was none, as it does for every failure.
+    if (exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr))
+      throw new Error(`forgetting connections: ${stderr.trim().slice(0, 200)}`)
   }
 }
+
+/** Each is a process of its own. */
+const MOST_FORGOTTEN = 1_000
 
 const optionOf = (family: Family): string => (family === 4 ? 'ipv4' : 'ipv6')
 

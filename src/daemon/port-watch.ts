@@ -14,6 +14,8 @@ export class PortWatch {
   readonly #options: PortWatchOptions
   #timer: NodeJS.Timeout | undefined
   #port: number | undefined
+  /** One look at a time. */
+  #lookingAt: number | undefined
 
   constructor(options: PortWatchOptions) {
     this.#options = options
@@ -35,7 +37,10 @@ export class PortWatch {
   }
 
   async #look(port: number): Promise<void> {
+    if (this.#lookingAt === port) return
+    this.#lookingAt = port
     const problem = await this.#problemOf(port)
+    if (this.#lookingAt === port) this.#lookingAt = undefined
     if (port === this.#port) this.#options.onState(problem)
   }
 

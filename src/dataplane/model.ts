@@ -185,8 +185,8 @@ export interface HostGroups {
 export interface Backstop {
   readonly marks: MarkLayout
   readonly generation: number
-  /** What connections and packets bore before, accepted too while the rules change from the one to the other. */
-  readonly former?: { readonly generation: number; readonly marks: MarkLayout }
+  /** What connections and packets bore before, accepted too while the rules change. */
+  readonly former?: readonly { readonly generation: number; readonly marks: MarkLayout }[]
   /** Bridges that are none of our business. */
   readonly open: readonly OpenLink[]
   /** Interfaces on top of guarded bridges, such as their VLANs: what comes in by them comes from containers too. */

@@ -23,6 +23,8 @@ export interface FlowVerdicts {
   readonly linger: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** Flows that no rule in force ever covered. */
   readonly revoked: ReadonlyMap<string, readonly string[]>
+  /** Those of them that lead to another container, and those to one that have no ports. */
+  readonly between: readonly Flow[]
 }
 
 export interface SourceRights {
@@ -57,12 +59,16 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
   const isBridged = withinOne(input.sources)
   const isForbidden = anyOf([...input.metadata, ...input.never])
   const judge = permission(input)
+  const between: Flow[] = []
   const forbidden: { readonly flow: Flow; readonly tuple: string }[] = []
   for (const flow of flows) {
     const tuple = tupleOf(flow)
     // What stays within one network is nobody's right to give or take.
-    if (tuple === undefined || !isSource(flow.source) || isBridged(flow)) continue
-    if (!judge(flow)) forbidden.push({ flow, tuple })
+    if (!isSource(flow.source) || isBridged(flow)) continue
+    if (tuple === undefined && !isSource(flow.destination)) continue
+    if (judge(flow)) continue
+    if (tuple === undefined) between.push(flow)
+    else forbidden.push({ flow, tuple })
   }
   // Asked once for all of them: flows and names are many, and each with each would be too many.
   const history = input.everHeldBy(new Set(forbidden.map(({ flow }) => flow.destination)))
@@ -82,13 +88,15 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
           heldBy.filter((name) => names.has(name)).map((name) => endOfAddress(ends, name, flow.destination)),
         ),
     )
-    if (endMs === NEVER_HELD) push(revoked, revokedSet(family), tuple)
-    else {
+    if (endMs === NEVER_HELD) {
+      push(revoked, revokedSet(family), tuple)
+      if (isSource(flow.destination)) between.push(flow)
+    } else {
       const lingering = linger.get(lingerSet(family)) ?? new Map<string, number>()
       linger.set(lingerSet(family), lingering.set(tuple, endMs))
     }
   }
-  return { linger, revoked }
+  return { linger, revoked, between }
 }
 
 /** Is a flow that was revoked earlier within the rules again? */

@@ -29,6 +29,8 @@ const CONNECTION_IDLE_MS = 10_000
 const FIRST_QUESTION_MS = 3_000
 /** Questions of one connection that may be on their way: more of them wait in the kernel. */
 const QUESTIONS_PER_CONNECTION = 64
+/** Whoever reads so much less than it asked for, beside what the kernel holds for it, is cut off. */
+const MOST_UNREAD_BYTES = 256 << 10
 
 /** The sockets at which containers' questions arrive, of both families and both protocols. */
 export class Listener {
@@ -132,10 +134,15 @@ export class Listener {
       return
     }
     let onTheWay = 0
+    const isFull = (): boolean =>
+      onTheWay >= QUESTIONS_PER_CONNECTION || connection.writableNeedDrain || connection.destroyed
     /** Who asks faster than it reads waits. */
     const regulate = (): void => {
-      if (onTheWay >= QUESTIONS_PER_CONNECTION || connection.writableNeedDrain) connection.pause()
-      else if (connection.isPaused()) connection.resume()
+      if (isFull()) connection.pause()
+      else {
+        frames.cut()
+        if (connection.isPaused() && !isFull()) connection.resume()
+      }
     }
     const frames = new Frames((message) => {
       onTheWay++
@@ -149,10 +156,11 @@ export class Listener {
         const length = Buffer.alloc(2)
         length.writeUInt16BE(answer.length)
         connection.write(Buffer.concat([length, answer]))
+        if (connection.writableLength > MOST_UNREAD_BYTES) connection.destroy()
         regulate()
       })
       if (!isTaken) connection.destroy()
-    })
+    }, isFull)
     connection.setTimeout(FIRST_QUESTION_MS, () => connection.destroy())
     connection.on('data', (chunk) => frames.push(chunk))
     connection.on('drain', regulate)

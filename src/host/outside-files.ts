@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises'
-import { inTime, isTimeout } from '../system/file-deadline.ts'
+import { inTime, isOfKernel, isTimeout } from '../system/file-deadline.ts'
 import { readIfThere } from '../system/read-file.ts'
 
 /** Files of others that are read again and again, each with the limits of its kind. Undefined: there is no such file. */
@@ -28,14 +28,14 @@ export const readContainerFile = (path: string): Promise<string | undefined> =>
 
 /** Undefined: there is no such file. Rejects when the file system does not answer in time, since that says nothing. */
 export const inodeOf = (path: string): Promise<number | undefined> =>
-  inTime(`looking at ${path}`, () => stat(path)).then(
+  inTime(`looking at ${path}`, () => stat(path), undefined, isOfKernel(path)).then(
     ({ ino }) => ino,
     (error: unknown) => absentUnlessLate(error, undefined),
   )
 
 /** None where there is no such directory. Rejects as {@link inodeOf} does. */
 export const directoriesIn = (path: string): Promise<string[]> =>
-  inTime(`listing ${path}`, () => readdir(path, { withFileTypes: true })).then(
+  inTime(`listing ${path}`, () => readdir(path, { withFileTypes: true }), undefined, isOfKernel(path)).then(
     (entries) => entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
     (error: unknown) => absentUnlessLate(error, []),
   )

@@ -22,20 +22,21 @@ export const unconfirmedConfig = {
   schema: z.strictObject({ file: z.string(), hash: z.string() }),
 } satisfies StateFormat<unknown>
 
+const markLayout = z.strictObject({
+  approval: z.number(),
+  rights: z.number(),
+  generation: z.number(),
+  hostNetwork: z.number(),
+})
+
 /** The generation that live connections bear. */
 export const savedGeneration = {
   version: 1,
   schema: z.strictObject({
     generation: z.int().min(1).max(255),
     digest: z.string(),
-    marks: z
-      .strictObject({
-        approval: z.number(),
-        rights: z.number(),
-        generation: z.number(),
-        hostNetwork: z.number(),
-      })
-      .optional(),
+    marks: markLayout.optional(),
+    former: z.strictObject({ generation: z.int().min(1).max(255), marks: markLayout }).optional(),
   }),
 } satisfies StateFormat<unknown>
 

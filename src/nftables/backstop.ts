@@ -155,7 +155,7 @@ function otherLinks({ open, stacked }: Pick<Backstop, 'open' | 'stacked'>): Back
 }
 
 function forwardRules(backstop: Backstop): BackstopRule[] {
-  const { generation, marks, former } = backstop
+  const { generation, marks, former = [] } = backstop
   return [
     ...otherLinks(backstop),
     {
@@ -163,7 +163,7 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
       verdict: 'return',
       words: 'replies to clients of published ports',
     },
-    ...(former ? [admittedIn(former.marks, former.generation)] : []),
+    ...former.map((one) => admittedIn(one.marks, one.generation)),
     admittedIn(marks, generation),
     // Where an accept of somebody else stands ahead of the rules they see no more of such a connection than its first packet.
     { ...admittedIn(marks, BRIDGED, ' meta oifkind "bridge"'), words: 'between containers of one network' },
@@ -179,8 +179,8 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
 }
 
 /** Rules that are not written yet approve by the bit that they have. */
-const approvalsOf = ({ marks, former }: Backstop): number[] => [
-  ...new Set([marks.approval, ...(former ? [former.marks.approval] : [])]),
+const approvalsOf = ({ marks, former = [] }: Backstop): number[] => [
+  ...new Set([marks.approval, ...former.map((one) => one.marks.approval)]),
 ]
 
 const leftAlone = (match: string): BackstopRule => ({ match, verdict: 'return', words: 'bridges left alone' })

@@ -136,6 +136,13 @@ const RULES: readonly BindingRule[] = [
     verdict: forged,
     words: 'an ICMP error that hides what it quotes',
   },
+  // The bridge puts nothing together, and the first part may end ahead of the address that is quoted.
+  {
+    chain: 'known',
+    match: `${ERROR[4]} ip frag-off & 0x2000 != 0`,
+    verdict: forged,
+    words: 'an ICMP error in parts',
+  },
   {
     chain: 'known',
     match: `${ERROR[4]} iifname . ether saddr . ${QUOTED[4]} != @quotes4`,

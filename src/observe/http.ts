@@ -32,10 +32,20 @@ export class ListenError extends Error {
 
 /** Serves `/metrics`, `/healthz` and `/readyz`, reading only; rejects with {@link ListenError}. */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const page = sharedPage(() => options.metrics.render())
+  let answering = 0
+  const page = sharedPage(
+    () => options.metrics.render(),
+    () => answering > MANY_ANSWERS,
+  )
   const server = createServer(SHORT_REQUESTS, (request, response) => {
     // Of questions that came in one packet the rest is nobody's any more.
     if (request.socket.destroyed) return
+    answering += 1
+    const overdue = setTimeout(() => request.socket.destroy(), ANSWER_MS)
+    response.once('close', () => {
+      answering -= 1
+      clearTimeout(overdue)
+    })
     answer(request, options, page).then(
       (reply) => send(request, response, reply),
       () => send(request, response, text(500, 'the metrics could not be rendered\n')),
@@ -62,8 +72,14 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 interface Reply {
   readonly status: number
   readonly type: string
-  readonly body: string
+  readonly body: string | Buffer
 }
+
+/** Whoever does not read keeps his answer in our memory for no longer. */
+const ANSWER_MS = 10_000
+/** So many answers on their way are no usual scrapes: the page is one for all of a second then. */
+const MANY_ANSWERS = 8
+const PAGE_MS = 1_000
 
 const text = (status: number, body: string): Reply => ({ status, type: 'text/plain; charset=utf-8', body })
 const json = (status: number, body: unknown): Reply => ({
@@ -72,21 +88,32 @@ const json = (status: number, body: unknown): Reply => ({
   body: `${JSON.stringify(body)}\n`,
 })
 
-/** One page for all who ask at the same moment: it takes milliseconds to write, in which nobody's DNS question is answered. */
-function sharedPage(render: () => Promise<string>): () => Promise<string> {
-  let page: Promise<string> | undefined
-  const written = async (): Promise<string> => {
+/**
+ * One page for all who ask at the same moment: it takes milliseconds to write, in which nobody's DNS question is answered. Where many are being
+ * answered, for all of a second, and one copy of it in memory.
+ */
+function sharedPage(render: () => Promise<string>, areMany: () => boolean): () => Promise<Buffer> {
+  let page: Promise<Buffer> | undefined
+  let last: { readonly page: Promise<Buffer>; readonly atMs: number } | undefined
+  const written = async (): Promise<Buffer> => {
     await turn()
     page = undefined
-    return await render()
+    return Buffer.from(await render())
   }
-  return () => (page ??= written())
+  return () => {
+    if (page) return page
+    const nowMs = performance.now()
+    if (last && areMany() && nowMs - last.atMs < PAGE_MS) return last.page
+    page = written()
+    last = { page, atMs: nowMs }
+    return page
+  }
 }
 
 async function answer(
   request: IncomingMessage,
   options: HttpOptions,
-  page: () => Promise<string>,
+  page: () => Promise<Buffer>,
 ): Promise<Reply> {
   const path = (request.url ?? '/').split('?', 1)[0]
   if (path !== '/metrics' && path !== '/healthz' && path !== '/readyz') {

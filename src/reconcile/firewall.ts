@@ -1,13 +1,13 @@
 import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
 import { neverOf } from '../net/never.ts'
 import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
-import { lingerSet, revokedSet } from '../dataplane/names.ts'
+import { admittedSet, lingerSet, revokedSet } from '../dataplane/names.ts'
 import { generationMark, marksOf } from '../config/marks.ts'
 import type { Dataplane } from '../dataplane/model.ts'
 import type { ConntrackDriver } from '../conntrack/driver.ts'
 import type { Flow } from '../dataplane/flow.ts'
 import type { RevokeInput } from '../dataplane/revoke.ts'
-import { renderDelete } from '../ipset/render.ts'
+import { renderAdd, renderDelete } from '../ipset/render.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Desired } from './desired.ts'
 import {
@@ -21,7 +21,7 @@ import {
 } from './reconciler.ts'
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
-import { misread, nextGeneration, type Generation } from './generation.ts'
+import { bearingsOf, misread, nextGeneration, type Bearing, type Generation } from './generation.ts'
 import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
@@ -64,12 +64,16 @@ export class Firewall {
   readonly reconciler: Reconciler
   #applied: Dataplane | undefined
   #generation: Generation
+  /** It was begun, and its rules were perhaps written: its number is in use, and what bears it was judged by them. */
+  #begun: Generation | undefined
   #adopted = false
   readonly #fights = new Fights()
   /** Where revoked flows lead; undefined: nobody asked since the last pass. */
   #revokedTo: ReadonlySet<string> | undefined
   /** Those of them that the lane brought since. */
   readonly #comingBack = new Set<string>()
+  /** Between containers; forgotten when the rules stand. */
+  #revokedBetween: readonly Flow[] = []
 
   constructor(options: FirewallOptions) {
     this.#options = options
@@ -141,10 +145,14 @@ export class Firewall {
       this.#revokedTo = undefined
     }
     const isNew = next !== this.#generation
-    // Once more: what the rules before have marked until now.
-    if (isNew) await this.#forgetMisread(next)
+    if (isNew) {
+      // Once more: what the rules before have marked until now.
+      await this.#forgetMisread(next)
+      await this.#forgetRevoked()
+    }
     this.#applied = dataplane
     this.#generation = next
+    this.#begun = undefined
     if (isNew) {
       this.#at('the disk that holds the state')
       await this.#options.keepGeneration(next)
@@ -184,7 +192,8 @@ export class Firewall {
   /** What is desired now, and the generation that it needs. */
   #aim(): { readonly next: Generation; readonly dataplane: Dataplane } {
     const { desired } = this.#options
-    const next = nextGeneration(this.#generation, desired.policies.digest, marksOf(desired.config))
+    const current = this.#begun ?? this.#generation
+    const next = nextGeneration(current, desired.policies.digest, marksOf(desired.config))
     desired.setGeneration(next.generation)
     return { next, dataplane: desired.dataplane() }
   }
@@ -197,22 +206,53 @@ export class Firewall {
   async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
     this.#at('the disk that holds the state')
     // Without its digest until it stands: a process that ends in between begins another one, and judges these flows again.
-    await this.#options.keepGeneration({ ...next, digest: '', marks: this.#generation.marks })
+    await this.#options.keepGeneration({ ...next, digest: '', former: this.#bearings().at(0) })
+    if (next !== this.#begun) await this.#prolongAdmitted(nowMs)
     this.#at('conntrack, which lists live connections')
     const flows = await this.#flows(next).catch((error: unknown) => {
       this.#options.onBlind(error)
       return []
     })
+    this.#begun = next
     await this.reconciler.refresh(FLOW_SETS, nowMs)
-    const lines = rejudge(flows, this.reconciler.known, this.#judgement(), nowMs)
+    const { lines, between } = rejudge(flows, this.reconciler.known, this.#judgement(), nowMs)
+    this.#revokedBetween = between
     return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
   }
 
-  /** Flows of either generation pass the second guard until the rules have judged them again. */
+  /**
+   * What is left of the right that ends next may be less than the listing of connections takes, and those of other rights would be cut. Not
+   * where a pass has failed: a right must not last as long as passes fail.
+   */
+  async #prolongAdmitted(nowMs: number): Promise<void> {
+    const lines = FAMILIES.map(admittedSet).flatMap((set) =>
+      [...(this.reconciler.known.get(set)?.elements ?? [])].flatMap(([element, { expiresAtMs, comment }]) =>
+        expiresAtMs > nowMs && expiresAtMs < nowMs + JUDGING_SECONDS * 1000
+          ? [renderAdd(set, { element, timeoutSeconds: JUDGING_SECONDS, comment })]
+          : [],
+      ),
+    )
+    if (lines.length > 0) await this.#options.drivers.ipset.write(lines)
+  }
+
+  /** What live connections may bear, the oldest first. */
+  #bearings(): Bearing[] {
+    const layout = marksOf(this.#options.desired.config)
+    return [this.#generation, ...(this.#begun ? [this.#begun] : [])].flatMap((one) => bearingsOf(one, layout))
+  }
+
+  /** When the rules stand: a packet of a container whose connection is forgotten is judged as its own. */
+  async #forgetRevoked(): Promise<void> {
+    const flows = this.#revokedBetween
+    this.#revokedBetween = []
+    await this.#options.conntrack.forget(flows).catch((error: unknown) => this.#options.onBlind(error))
+  }
+
+  /** Flows of each generation pass the second guard until the rules have judged them again. */
   #withBoth(change: Change, { backstop }: Dataplane): Change {
     if (change.backstop === undefined) return change
-    const { generation, marks = backstop.marks } = this.#generation
-    return { ...change, meanwhile: { ...backstop, former: { generation, marks } } }
+    const former = this.#bearings().filter(({ generation }) => generation !== backstop.generation)
+    return { ...change, meanwhile: { ...backstop, former } }
   }
 
   /** An answer may name the address of a flow that was revoked before anybody knew it. */
@@ -259,9 +299,10 @@ export class Firewall {
   }
 
   async #flows(next: Generation): Promise<Flow[]> {
-    // Connections that bear the new mark from 255 generations ago must not pass for admitted.
     const marks = marksOf(this.#options.desired.config)
-    await this.#options.conntrack.deleteMarked(generationMark(marks, next.generation), marks.generation)
+    // Connections that bear the new mark from 255 generations ago must not pass for admitted. After a pass that failed it is that of live ones.
+    if (next !== this.#begun)
+      await this.#options.conntrack.deleteMarked(generationMark(marks, next.generation), marks.generation)
     await this.#forgetMisread(next)
     const flows = (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
     const hostAddresses = this.#hostAddresses
@@ -271,10 +312,14 @@ export class Firewall {
   }
 
   async #forgetMisread(next: Generation): Promise<void> {
-    for (const { mark, mask } of misread(this.#generation, next))
-      await this.#options.conntrack.deleteMarked(mark, mask)
+    const is = { generation: next.generation, marks: marksOf(this.#options.desired.config) }
+    for (const was of this.#bearings())
+      for (const { mark, mask } of misread(was, is)) await this.#options.conntrack.deleteMarked(mark, mask)
   }
 }
+
+/** As long as listing connections may take, and some. */
+const JUDGING_SECONDS = 20
 
 const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
 

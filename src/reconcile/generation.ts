@@ -7,7 +7,24 @@ export interface Generation {
   readonly digest: string
   /** Where connections bear it; undefined: an earlier version did not say. */
   readonly marks?: MarkLayout | undefined
+  /** Of a generation whose rules were perhaps not all written: that of the rules before them. */
+  readonly former?: Bearing | undefined
 }
+
+/** A generation as connections bear it. */
+export interface Bearing {
+  readonly generation: number
+  readonly marks: MarkLayout
+}
+
+/**
+ * What live connections may bear.
+ * @param layout where an earlier version did not say
+ */
+export const bearingsOf = (one: Generation, layout: MarkLayout): Bearing[] => [
+  ...(one.former ? [one.former] : []),
+  { generation: one.generation, marks: one.marks ?? layout },
+]
 
 /**
  * Another digest of rights begins another generation: every live connection is judged again by its next packet.
@@ -33,9 +50,9 @@ export interface MarkPattern {
  * What connections bear that were marked by another layout and would be read as admitted by this one: those that were admitted while the rules
  * changed, and those that were only bridged. They are to be forgotten, and judged again.
  */
-export function misread({ marks: former, generation }: Generation, next: Generation): MarkPattern[] {
+export function misread({ marks: former, generation }: Bearing, next: Bearing): MarkPattern[] {
   const { marks } = next
-  if (!former || !marks || former.generation === marks.generation) return []
+  if (former.generation === marks.generation) return []
   const overlap = former.generation & marks.generation
   const [was, is] = [generationMark(former, generation), generationMark(marks, next.generation)]
   const admitted = { mark: (was | is) >>> 0, mask: (former.generation | marks.generation) >>> 0 }

@@ -13,17 +13,14 @@ const LINGER_SECONDS = 86_400
 /** What a flow set surely takes, earlier flows included. Of more flows the rest is judged by its next packet, like all. */
 const MOST_FLOWS = 60_000
 
-/**
- * The set lines that go with a new generation: what lingers, what is revoked, and what was revoked and is allowed again.
- * They have to stand before the rules of that generation do.
- */
+/** What goes with a new generation: what lingers, what is revoked, and what was revoked and is allowed again. */
 export function rejudge(
   flows: readonly Flow[],
   known: ReadonlyMap<string, KnownSet>,
   input: RevokeInput,
   nowMs: number,
-): string[] {
-  const { linger, revoked } = judgeFlows(flows, input)
+): Rejudged {
+  const { linger, revoked, between } = judgeFlows(flows, input)
   const lines: string[] = []
   /** @param elements with the epoch ms of their end */
   const add = (
@@ -53,7 +50,15 @@ export function rejudge(
     for (const element of revoked.get(revokedSet(family)) ?? [])
       if (lingering?.has(element)) lines.push(renderDelete(lingerSet(family), element))
   }
-  return [...lines, ...allowedAgain(known, input).map(({ set, element }) => renderDelete(set, element))]
+  lines.push(...allowedAgain(known, input).map(({ set, element }) => renderDelete(set, element)))
+  return { lines, between }
+}
+
+export interface Rejudged {
+  /** They have to stand before the rules of the new generation do. */
+  readonly lines: readonly string[]
+  /** Revoked flows between containers: what the far one sends passes as a reply, in any generation, until the kernel forgets them. */
+  readonly between: readonly Flow[]
 }
 
 /**

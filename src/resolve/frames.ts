@@ -1,21 +1,32 @@
-/** Cuts the stream into messages: two bytes of length before each, so at most 64 KiB wait here. */
+/** Cuts the stream into messages: two bytes of length before each, so at most 64 KiB wait here, and what came while there was no room. */
 export class Frames {
   #chunks: Buffer[] = []
-  #bytes = 0
+  #isCutting = false
 
-  constructor(private readonly onFrame: (frame: Buffer) => void) {}
+  /** @param isFull true: no message is given until {@link cut} is called again */
+  constructor(
+    private readonly onFrame: (frame: Buffer) => void,
+    private readonly isFull: () => boolean = () => false,
+  ) {}
 
   push(chunk: Buffer): void {
     this.#chunks.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes < 2) return
-    let rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
-    while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
+    this.cut()
+  }
+
+  /** Goes on where it stopped. */
+  cut(): void {
+    // Who gets a message may answer it at once, and ask for the next one.
+    if (this.#isCutting) return
+    this.#isCutting = true
+    const [first = Buffer.alloc(0)] = this.#chunks
+    let rest = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks)
+    while (!this.isFull() && rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
       const end = 2 + rest.readUInt16BE()
       this.onFrame(rest.subarray(2, end))
       rest = rest.subarray(end)
     }
     this.#chunks = rest.length > 0 ? [rest] : []
-    this.#bytes = rest.length
+    this.#isCutting = false
   }
 }

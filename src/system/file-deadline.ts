@@ -10,13 +10,15 @@ let hanging = 0
  * Waits for work on files no longer than the limit. A disk or a server that does not answer cannot be interrupted, so the work itself goes on.
  * Rejects with the `code` `ETIMEDOUT` when the time is over, or when so much hangs already that nothing more is begun.
  * @param doing begins the message of that error, such as `reading /etc/hosts`
+ * @param ofKernel it answers whatever else hangs: see {@link isOfKernel}
  */
 export async function inTime<T>(
   doing: string,
   work: () => Promise<T>,
   timeoutMs = DEFAULT_TIMEOUT_MS,
+  ofKernel = false,
 ): Promise<T> {
-  if (hanging >= MOST_HANGING) throw timedOut(doing, 'other files do not answer')
+  if (hanging >= MOST_HANGING && !ofKernel) throw timedOut(doing, 'other files do not answer')
   const working = work()
   let timer: NodeJS.Timeout | undefined
   const overdue = new Promise<never>((_, reject) => {
@@ -33,6 +35,9 @@ export async function inTime<T>(
     clearTimeout(timer)
   }
 }
+
+/** A file that the kernel makes up, and no disk holds. Below a process's root there may be any. */
+export const isOfKernel = (path: string): boolean => /^\/(proc|sys)\//.test(path) && !path.includes('/root/')
 
 export const isTimeout = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT'

@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
+import { readIfThere } from './read-file.ts'
 
 /** Somebody else's UDP socket. */
 export interface PortHolder {
@@ -11,6 +12,7 @@ export interface PortHolder {
 /**
  * Who beside this process has a UDP socket at a port of this network namespace: each takes a part of what arrives there, or all of it. Of TCP the kernel
  * lets nobody listen beside a listener.
+ * @throws where the table cannot be read, or is larger than 8 MiB
  */
 export async function otherHolders(port: number, proc = '/proc'): Promise<PortHolder[]> {
   const tables = await Promise.all(['udp', 'udp6'].map((table) => textOf(`${proc}/net/${table}`)))
@@ -30,8 +32,12 @@ export function socketsAt(port: number, table: string): { inode: string; uid: nu
   })
 }
 
+/** Some 60,000 sockets: whoever opens more of them cannot hide among them, since nobody looks further. */
+const MOST_BYTES = 8 << 20
+
 /** Empty where the kernel has no such family. */
-const textOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
+const textOf = async (path: string): Promise<string> =>
+  (await readIfThere(path, { maxBytes: MOST_BYTES })) ?? ''
 
 /** The inodes of all sockets that a process has open; none where it is gone, or not ours to look at. */
 async function socketsOf(process: string): Promise<string[]> {

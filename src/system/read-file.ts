@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { inTime } from './file-deadline.ts'
+import { inTime, isOfKernel } from './file-deadline.ts'
 
 export interface ReadLimits {
   readonly maxBytes: number
@@ -38,7 +38,7 @@ const CHUNK_BYTES = 65_536
  * Rejects with the `code` of `node:fs`, or with `ETIMEDOUT`.
  */
 export function readOnce(path: string, limits: ReadLimits): Promise<OpenedFile> {
-  return inTime(`reading ${path}`, () => openAndRead(path, limits), limits.timeoutMs)
+  return inTime(`reading ${path}`, () => openAndRead(path, limits), limits.timeoutMs, isOfKernel(path))
 }
 
 /** The text of a regular file. Rejects with {@link RefusedFileError} for anything else. */

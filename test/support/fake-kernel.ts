@@ -155,10 +155,22 @@ export class FakeKernel {
         exitCode: 0,
       }
     }
-    const [value = 0, mask = 0] = (args.at(-1) ?? '').split('/').map(Number)
-    const stay = this.connections[family].filter(
-      (line) => (Number(/ mark=(\d+)/.exec(line)?.[1] ?? 0) & mask) >>> 0 !== value,
-    )
+    const option = (name: string): string | undefined =>
+      args.includes(name) ? args[args.indexOf(name) + 1] : undefined
+    const [value = 0, mask = 0] = (option('--mark') ?? '').split('/').map(Number)
+    const isMeant = (line: string): boolean => {
+      const [from, to] = [...line.matchAll(/ src=(\S+)/g)].map(([, address]) => address)
+      const port = [...line.matchAll(/ sport=(\d+)/g)][1]?.[1]
+      if (option('--mark') !== undefined)
+        return (Number(/ mark=(\d+)/.exec(line)?.[1] ?? 0) & mask) >>> 0 === value
+      return (
+        from === option('-s') &&
+        to === option('-r') &&
+        line.startsWith(option('-p') ?? '') &&
+        (option('--reply-port-src') ?? port) === port
+      )
+    }
+    const stay = this.connections[family].filter((line) => !isMeant(line))
     const deleted = this.connections[family].length - stay.length
     this.connections[family] = stay
     const stderr = `conntrack v1.4.7 (conntrack-tools): ${deleted} flow entries have been deleted.\n`

@@ -15,7 +15,8 @@ import { approved } from '../verdict.ts'
  */
 export function admittedRules(input: BuildInput, family: Family): Rule[] {
   const { rights, config } = input
-  const matches: readonly Match[] = [{ kind: 'state', states: ['ESTABLISHED'] }, ...admittedConnection(input)]
+  const established: Match = { kind: 'state', states: ['ESTABLISHED'] }
+  const matches: readonly Match[] = [established, ...admittedConnection(input)]
   const words = 'connection admitted under the rules in force'
   const passes = (more: readonly Match[]): Rule =>
     rule({
@@ -31,12 +32,21 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
       input,
       'admitted.compare',
       'the rights of the connection against those of the container',
-      matches,
+      begun,
     ),
     passes([{ kind: 'mark', value: 0, mask: config.guard.marks.rights }]),
-    mixRights(input, 'admitted.other', 'not the same: it is judged again', matches),
+    mixRights(input, 'admitted.other', 'not the same: it is judged again', begun),
   ]
 }
+
+/**
+ * Where marks are mixed nothing is asked that can change between two rules: another packet of the connection may be given the generation meanwhile,
+ * on another processor, and an element of a set may run out. The mark would stay mixed, and would be somebody else's rights.
+ */
+const begun: readonly Match[] = [
+  { kind: 'state', states: ['ESTABLISHED'] },
+  { kind: 'direction', direction: 'ORIGINAL' },
+]
 
 /**
  * A connection to an address that has expired since, begun by this container. Who takes over its address takes over none of those, so that the
@@ -44,16 +54,11 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
  */
 export function toLinger(input: BuildInput, family: Family): Rule[] {
   const words = 'connection to an address that has expired since'
-  const begun: readonly Match[] = [
-    { kind: 'state', states: ['ESTABLISHED'] },
-    { kind: 'direction', direction: 'ORIGINAL' },
-  ]
   const lingers: readonly Match[] = [
     ...begun,
     { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
   ]
   if (!input.rights) return [approved('linger', words, lingers)]
-  // An element can run out between two rules, so the set is not asked where marks are mixed.
   return [
     mixRights(input, 'linger.compare', 'the rights of the connection against those of the container', begun),
     rule({

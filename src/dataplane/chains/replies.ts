@@ -96,6 +96,7 @@ export function errorRules(input: BuildInput, family: Family): Rule[] {
   const own = admittedConnection(input)
   const admitted = 'about an admitted connection of its own'
   const isReply: Match = { kind: 'direction', direction: 'REPLY' }
+  const isOwn: Match = { kind: 'direction', direction: 'ORIGINAL' }
   return [
     // The bridge holds those to their senders where it knows them.
     passed('error.bridged', 'ICMP error between containers of one network', [
@@ -103,18 +104,15 @@ export function errorRules(input: BuildInput, family: Family): Rule[] {
     ]),
     ...(rights
       ? [
-          mixRights(
-            input,
-            'error.compare',
-            'the rights of the connection against those of the container',
-            own,
-          ),
+          mixRights(input, 'error.compare', 'the rights of the connection against those of the container', [
+            isOwn,
+          ]),
           about('own', admitted, [
             ...own,
             { kind: 'mark', value: 0, mask: config.guard.marks.rights },
             ...whileAdmitted,
           ]),
-          mixRights(input, 'error.other', 'not the same', own),
+          mixRights(input, 'error.other', 'not the same', [isOwn]),
         ]
       : [about('own', admitted, [...own, ...whileAdmitted])]),
     about('published', 'to a client of a published port', [isReply, { kind: 'state', states: ['DNAT'] }]),

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { PortWatch } from '../../../src/daemon/port-watch.ts'
 import type { PortHolder } from '../../../src/system/port-holders.ts'
 
@@ -21,4 +21,21 @@ test('who holds the port as well is named, once each', async () => {
 test('nobody is no problem, and a table that cannot be read is one', async () => {
   expect(await told(async () => [])).toBeUndefined()
   expect(await told(() => Promise.reject(new Error('no /proc')))).toContain('cannot be seen (no /proc)')
+})
+
+test('a look that takes long is waited for, and not begun again beside itself', async () => {
+  vi.useFakeTimers()
+  let begun = 0
+  const watch = new PortWatch({
+    onState: () => undefined,
+    holders: () => {
+      begun += 1
+      return new Promise(() => undefined)
+    },
+  })
+  void watch.watch(10_053)
+  await vi.advanceTimersByTimeAsync(60_000)
+  watch.stop()
+  vi.useRealTimers()
+  expect(begun).toBe(1)
 })

@@ -89,12 +89,21 @@ describe.each(CASES)('$name', ({ name, yaml, ...around }) => {
         held: () => [],
       }),
     )
-    const file = join(import.meta.dirname, '..', '..', 'golden', `${name}.rules`)
+    const file = fileOf(name)
     if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, text)
     expect(existsSync(file), `${file} is missing: run with UPDATE_GOLDEN=1`).toBe(true)
     expect(text).toBe(readFileSync(file, 'utf8'))
   })
 })
+
+test('where marks are mixed nothing is asked that can change between two rules', () => {
+  const text = readFileSync(fileOf('policies'), 'utf8')
+  const mixing = text.split('\n').filter((line) => line.includes('--restore-mark --nfmask 0x0'))
+  expect(mixing.length).toBeGreaterThan(4)
+  for (const line of mixing) expect(line).not.toMatch(/--match-set|-m connmark|-m hashlimit/)
+})
+
+const fileOf = (name: string): string => join(import.meta.dirname, '..', '..', 'golden', `${name}.rules`)
 
 function render(desired: Desired): string {
   const dataplane = desired.dataplane()

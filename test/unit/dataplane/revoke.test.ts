@@ -99,7 +99,7 @@ describe('a live connection, when rights change', () => {
       const names = new Set(['api.example.com', 'other.example.com'] as Hostname[])
       const everHeldBy = () => new Map([['203.0.113.11' as Address, names]])
       const judged = { ...(await input()), policies, everHeldBy }
-      return rejudge([flow('203.0.113.11')], new Map(), judged, NOW_MS)
+      return rejudge([flow('203.0.113.11')], new Map(), judged, NOW_MS).lines
     }
     const line = (seconds: number) => [
       `add embargod-linger-4 172.18.0.5,tcp:443,203.0.113.11 timeout ${seconds} comment "live when its address expired"`,

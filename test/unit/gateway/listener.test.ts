@@ -104,6 +104,45 @@ describe('over one connection', () => {
     expect(await answersOf(socket, 3)).toEqual(['quick', 'quicker', 'slow'])
   })
 
+  test('of two thousand questions in one write the most wait, and are answered after the others', async () => {
+    const waiting: (() => void)[] = []
+    const { port } = await listening((message, _from, _isUdp, respond) => {
+      waiting.push(() => respond(message, false))
+    })
+    const socket = await dial(port)
+    const questions = Array.from({ length: 2_000 }, (_, number) => `question ${number}`)
+    socket.write(Buffer.concat(questions.map(framed)))
+    const answers = answersOf(socket, questions.length)
+    await vi.waitFor(() => expect(waiting.length).toBe(64))
+    await turn()
+    expect(waiting.length).toBe(64)
+    const feeding = setInterval(() => {
+      for (const answer of waiting.splice(0)) answer()
+    }, 0)
+    ends.push(() => clearInterval(feeding))
+    expect(await answers).toEqual(questions)
+  })
+
+  test('who does not read what it asked for is cut off', async () => {
+    const large = Buffer.alloc(60_000)
+    let taken = 0
+    const { port } = await listening((_message, _from, _isUdp, respond) => {
+      taken += 1
+      setTimeout(() => respond(large, false), 50)
+    })
+    const socket = await dial(port)
+    socket.pause()
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    for (let turns = 0; turns < 200 && !socket.destroyed && taken < 2_000; turns++) {
+      socket.write(Buffer.concat(Array.from({ length: 64 }, () => framed('more'))))
+      await turn(10)
+    }
+    socket.resume()
+    await closed
+    // What the kernel holds for it, and 64 answers.
+    expect(taken).toBeLessThan(500)
+  })
+
   test('a question may come byte by byte', async () => {
     const { port } = await listening()
     const socket = await dial(port)

@@ -61,6 +61,35 @@ const DOORS: readonly [string, () => Socket, () => Promise<unknown>][] = [
   ],
 ]
 
+test('clients that ask for a large page and do not read share one copy, and are cut off', async () => {
+  const large = await startHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    metrics: { contentType: 'text/plain', render: async () => 'x'.repeat(6_000_000) },
+    notReady: () => [],
+  })
+  const before = process.memoryUsage().rss
+  let most = 0
+  const watching = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50)
+  try {
+    const sockets: Socket[] = []
+    for (let index = 0; index < 200; index++) {
+      const socket = connect(large.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      await once(socket, 'connect')
+      socket.pause()
+      socket.write('GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n')
+      sockets.push(socket)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 11_000))
+    await Promise.all(sockets.map((socket) => (socket.closed ? undefined : once(socket.resume(), 'close'))))
+    expect((most - before) / 2 ** 20).toBeLessThan(500)
+  } finally {
+    clearInterval(watching)
+    await large.close()
+  }
+}, 60_000)
+
 describe.each(DOORS)('%s', (_, open, ask) => {
   const connected = async (): Promise<Socket> => {
     const socket = open()

@@ -96,7 +96,6 @@ describe('a layout of marks that changed', () => {
   test('has forgotten whatever it would take for admitted', () => {
     const byRights = misread(from(5), from(6, { rights: 0xff80000 }))
     expect(byRights).toEqual([])
-    expect(misread({ generation: 5, digest: '' }, from(6))).toEqual([])
     // Apart: only who bears both.
     const apart = misread(from(5), from(6, { generation: 0x00ff0000 }))
     expect(reads(apart, 0x05060018)).toBe(true)

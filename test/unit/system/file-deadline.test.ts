@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { readBounded } from '../../../src/system/read-file.ts'
 import { writeAtomically } from '../../../src/system/atomic-file.ts'
 import { inTime } from '../../../src/system/file-deadline.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
@@ -40,6 +41,16 @@ test('work on files that does not end is given up, and two that hang keep a thir
   second.end()
   await settled()
   expect(await inTime('reading /c', async () => 'text')).toBe('text')
+})
+
+test('what the kernel makes up is read whatever hangs', async () => {
+  const disks = [hangs(), hangs()]
+  const late = disks.map(({ work }) => inTime('reading /a', work).catch(() => 'late'))
+  await vi.advanceTimersByTimeAsync(6_000)
+  expect(await Promise.all(late)).toEqual(['late', 'late'])
+  await expect(inTime('reading /c', async () => 'text')).rejects.toThrow('other files do not answer')
+  expect(await readBounded('/proc/self/cgroup', { maxBytes: 4_096 })).toMatch(/^\d+:/)
+  for (const disk of disks) disk.end()
 })
 
 test('a write that hangs is given up, and no other write of that path begins beside it', async () => {
