@@ -8,6 +8,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Ledger } from '../resolve/ledger.ts'
+import { openEntries } from './open-entries.ts'
 import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
@@ -60,6 +61,7 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     config: desired.config,
     secondGuard: guards.backstop,
     dnsGateway: desired.config.dns.gateway,
+    openPolicies: openEntries(desired.config, desired.policies),
     askedByEngine: host.askedByEngine,
     mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
     hostNetwork: desired.surroundings.hostGroups && {

@@ -127,6 +127,7 @@ const REASONS: Readonly<Record<UnprotectedReason, true>> = {
   'no-second-guard': true,
   'engine-backend': true,
   'foreign-bridge': true,
+  'open-policy': true,
 }
 export const UNPROTECTED_REASONS: readonly string[] = Object.keys(REASONS)
 
