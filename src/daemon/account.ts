@@ -19,6 +19,7 @@ import { EngineRules } from '../reconcile/engine-rules.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { PARTS } from '../reconcile/reconciler.ts'
+import type { NameState } from '../resolve/model.ts'
 import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
@@ -121,6 +122,11 @@ export class Account {
   gatewayPortIs(problem: string | undefined): void {
     if (problem === undefined) this.health.good('gateway-port')
     else this.health.bad('gateway-port', problem)
+  }
+
+  gatewayUpstreamsAre(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('gateway-upstreams')
+    else this.health.bad('gateway-upstreams', problem)
   }
 
   /** What a person's `embargod verify` found. */
@@ -245,12 +251,19 @@ export class Account {
       new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )
     this.#tellProofs()
+    this.#tellNames(view.ledger.counts())
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
       if (found) this.health.bad(reason, found.advice)
       else this.health.good(reason)
     }
+  }
+
+  #tellNames(counts: Readonly<Record<NameState, number>>): void {
+    const unresolved = this.health.has('resolver') ? undefined : this.#reachability.noneResolves(counts)
+    if (unresolved === undefined) this.health.good('names')
+    else this.health.bad('names', unresolved)
   }
 
   /** Why the host is not as it should be, in sentences; empty when it is. */

@@ -317,7 +317,7 @@ export class Daemon {
     await this.#switchTo(config)
     this.#proof.reconsider()
     // Nobody would ever take back what the last one found.
-    if (config.verify.everyMs === undefined) this.#account.proofs.retain(new Set())
+    if (config.verify.everyMs === undefined) this.#account.proofs.forget()
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()
