@@ -8,6 +8,8 @@ import {
   type Standing,
   type View,
 } from '../host/report.ts'
+import { headlineOf } from '../host/headline.ts'
+import { FAMILIES } from '../net/types.ts'
 import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -275,9 +277,18 @@ export class Account {
   }
 
   status(view: View, known: Pick<Standing, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
+    const problems = this.notReady()
+    const { rules, backstop } = this.#guards
     return statusReport(view, this.#unprotected, {
       ...known,
-      problems: this.notReady(),
+      headline: headlineOf({
+        daemon: 'running',
+        rules: rules ? FAMILIES : [],
+        backstop,
+        config: 'accepted',
+        problems,
+      }),
+      problems,
       pid: process.pid,
       docker: this.#docker,
       drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },

@@ -3,12 +3,12 @@ import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import { loadConfig, type Loaded } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
-import { reloadAccepted } from '../host/accepted-config.ts'
+import { lastAccepted } from '../host/accepted-config.ts'
 import { acceptedConfig, unconfirmedConfig } from '../host/saved.ts'
+import { stateDirectories } from '../host/state-directories.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Health } from './health.ts'
 import { Store } from './store.ts'
-import { stateDirectories } from './warm.ts'
 
 /** No config is to be had: neither the file nor one that was accepted earlier. */
 export class NoConfigError extends Error {
@@ -94,17 +94,10 @@ export class ConfigHolder {
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
   async #lastAccepted(): Promise<Known | undefined> {
-    for (const directory of await stateDirectories(this.file, this.stateDirectory, this.env)) {
-      const accepted = await new Store(directory, this.health, this.log).load(
-        'accepted-config',
-        acceptedConfig,
-      )
-      // What was accepted for another file is another policy.
-      if (accepted?.file !== this.file) continue
-      const { config, sources } = await reloadAccepted(accepted)
-      if (config) return { config, sources }
-    }
-    return undefined
+    const directories = await stateDirectories(this.file, this.stateDirectory, this.env)
+    return lastAccepted(this.file, directories, (directory) =>
+      new Store(directory, this.health, this.log).load('accepted-config', acceptedConfig),
+    )
   }
 
   /**

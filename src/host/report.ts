@@ -40,6 +40,7 @@ export interface Guards {
 /** The parts of a status that only the daemon itself knows. */
 export type Standing = Pick<
   StatusReport,
+  | 'headline'
   | 'problems'
   | 'pid'
   | 'startedAtMs'
@@ -140,8 +141,9 @@ const nameRows = ({ desired, ledger }: View): StatusReport['names'] =>
 const guardedSubnets = (desired: Desired) =>
   desired.surroundings.plan.guarded.flatMap(({ subnets }) => subnets)
 
-function networkRows({ desired, counters }: View): StatusReport['networks'] {
+function networkRows({ desired, counters, guards }: View): StatusReport['networks'] {
   const { guarded, open } = desired.surroundings.plan
+  const isEnforced = guards.rules || guards.backstop
   const denied = counters.deniedCounts(networkNames(desired))
   const deniedBy = (name: string): number =>
     denied.filter(({ network }) => network === name).reduce((sum, { packets }) => sum + packets, 0)
@@ -149,8 +151,12 @@ function networkRows({ desired, counters }: View): StatusReport['networks'] {
     ...guarded.map(({ bridge, networkName, internal }) => ({
       name: networkName ?? '',
       bridge,
-      guarded: true,
-      why: internal ? 'internal: the engine lets nothing out' : 'guarded',
+      guarded: isEnforced,
+      why: !isEnforced
+        ? 'nothing is enforced: no guard stands'
+        : internal
+          ? 'internal: the engine lets nothing out'
+          : 'guarded',
       deniedPackets: deniedBy(networkName ?? bridge),
     })),
     ...open.map(({ name, why }) => ({ name: '', bridge: name, guarded: false, why, deniedPackets: 0 })),

@@ -6,6 +6,7 @@ const minutesAgo = (minutes: number): number => REPORT_TIME_MS - minutes * 60_00
 
 /** A daemon that does its work, with one of everything. */
 export const healthyReport: StatusReport = {
+  headline: 'healthy',
   daemon: 'running',
   health: 'healthy',
   problems: [],
