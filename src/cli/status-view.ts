@@ -26,6 +26,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['not protected', unprotected(report)],
     ['own name servers', strayDns(report)],
     ['leaving by another network', strayRoutes(report)],
+    ['notes', bullets(report.notes)],
   ]
   return [
     headline(report, options),

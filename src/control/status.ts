@@ -77,6 +77,8 @@ export interface StatusReport {
   readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined | null
   readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined | null
   readonly unprotected: readonly Unprotected[]
+  /** What is odd and may be meant: names in the config that nothing on this host bears. */
+  readonly notes: readonly string[]
   /** Absent: there is no DNS gateway. */
   readonly dns?: {
     readonly port: number

@@ -8,6 +8,7 @@ import {
   type Standing,
   type View,
 } from '../host/report.ts'
+import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf } from '../host/headline.ts'
 import { FAMILIES } from '../net/types.ts'
 import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
@@ -254,6 +255,10 @@ export class Account {
     )
     this.#tellProofs()
     this.#tellNames(view.ledger.counts())
+    const { config } = view.desired
+    const unguarded = guardProblem(config.guard, view.host.inventory, view.host.seenNetworks)
+    if (unguarded === undefined) this.health.good('guard')
+    else this.health.bad('guard', unguarded)
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)

@@ -57,6 +57,8 @@ export class ConfigHolder {
     /** `STATE_DIRECTORY` of the service manager. */
     private readonly stateDirectory: string | undefined,
     private readonly env: ConfigEnv = hostConfigEnv,
+    /** What a config says of this host that is not so, as far as the engine was heard. */
+    private readonly judgeNames: (loaded: Loaded) => readonly Problem[] = () => [],
   ) {}
 
   /** To which the config on trial gives way; undefined: nothing is on trial, or there was none before it. */
@@ -105,7 +107,7 @@ export class ConfigHolder {
    * nobody confirmed.
    */
   async again(store: Store, wish: 'good' | 'trial' | 'signal'): Promise<Loaded> {
-    const loaded = await this.#read()
+    const loaded = this.#named(await this.#read())
     const { config, sources, problems } = loaded
     if (!config) {
       this.#refused()
@@ -141,6 +143,18 @@ export class ConfigHolder {
     const loaded = await loadConfig(this.file, this.env)
     for (const problem of loaded.problems) this.#tell(problem)
     return loaded
+  }
+
+  /** A start takes what a reload refuses here: the engine may not be there yet, and all is guarded until a name fits. */
+  #named(loaded: Loaded): Loaded {
+    const found = this.judgeNames(loaded)
+    if (found.length === 0) return loaded
+    for (const problem of found) this.#tell(problem)
+    const problems = [...loaded.problems, ...found]
+    const { sources } = loaded
+    return found.some(({ severity }) => severity === 'error')
+      ? { sources, problems }
+      : { ...loaded, problems }
   }
 
   async #accept(loaded: Known, store: Store): Promise<void> {

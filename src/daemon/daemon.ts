@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config/model.ts'
+import { hostConfigEnv } from '../config/env.ts'
+import type { Loaded } from '../config/load.ts'
+import type { Config, Problem } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
@@ -14,6 +16,7 @@ import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
+import { nameProblems } from '../policy/name-problems.ts'
 import { onTrial } from '../policy/trial.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
@@ -125,7 +128,14 @@ export class Daemon {
     })
     this.#account = new Account(this.#health, this.#log)
     this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })
-    this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
+    this.#holder = new ConfigHolder(
+      options.configFile,
+      this.#health,
+      this.#log,
+      options.stateDirectory,
+      hostConfigEnv,
+      (loaded) => this.#judgeNames(loaded),
+    )
     this.#switch = new ConfigSwitch({
       holder: this.#holder,
       log: this.#log,
@@ -304,6 +314,12 @@ export class Daemon {
     } finally {
       if (!this.#stopping) await this.#options.service.ready(this.#statusLine())
     }
+  }
+
+  /** Of an engine that was not heard, or is not the one that the config names, nothing is known. */
+  #judgeNames(loaded: Loaded): readonly Problem[] {
+    const isHeard = loaded.config?.docker.socket === this.#desired.config.docker.socket
+    return isHeard ? nameProblems(loaded, this.#host.inventory, this.#host.seenNetworks) : []
   }
 
   /** Why the kernel is not as desired; undefined: it is, as far as a pass has told. */

@@ -8,6 +8,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Ledger } from '../resolve/ledger.ts'
+import { nameNotes } from './guard-names.ts'
 import { openEntries } from './open-entries.ts'
 import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
@@ -127,6 +128,7 @@ export function statusReport(
     resolvers: host.resolvers,
     strayDns: strayDnsOf(view),
     strayRoutes: host.strayRoutes,
+    notes: nameNotes(desired.config, host.inventory),
     ...(view.dns ? { dns: view.dns } : {}),
     ...standing,
   }

@@ -6,6 +6,7 @@ import type { StatusReport, WithoutDaemon } from '../control/status.ts'
 import { closedConfig, lastAccepted } from '../host/accepted-config.ts'
 import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
+import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf, type Facts } from '../host/headline.ts'
 import { statusReport, unprotectedOf } from '../host/report.ts'
 import { acceptedConfig, savedCounters } from '../host/saved.ts'
@@ -64,8 +65,10 @@ export async function statusAlone(
     hostNetworkProblem: marks ? undefined : 'the table that marks what they send is not there',
     dns: gateway ? { port, cacheEntries: null, upstreams: null, outcomes: null } : undefined,
   }
+  const unguarded = guardProblem(config.guard, host.inventory)
   const problems = [
     WHY[why],
+    ...(unguarded === undefined ? [] : [unguarded]),
     ...(origin === 'accepted' ? [] : [`${configFile} is refused: ${REFUSED[origin]}`]),
     ...(gateway ? ['the DNS gateway answers nobody: containers have no DNS until the daemon is back'] : []),
     ...host.resolverProblems,

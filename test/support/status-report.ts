@@ -76,5 +76,6 @@ export const healthyReport: StatusReport = {
   resolvers: [{ server: '198.51.100.1' as Address, origin: 'host' }],
   strayDns: [],
   strayRoutes: [],
+  notes: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }
