@@ -37,11 +37,9 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
   ].join('')
 }
 
-/** A host that is not healthy says so ahead of everything, in words. */
-const headline = ({ headline: text, daemon, health }: StatusReport, { color }: StatusViewOptions): string =>
-  daemon === 'running' && health === 'healthy'
-    ? ''
-    : `${paint(sanitise(text), daemon === 'running' ? 33 : 31, color)}\n`
+/** What is true of a host that is not all well is said ahead of everything, in words. */
+const headline = ({ headline: text, daemon }: StatusReport, { color }: StatusViewOptions): string =>
+  text === 'healthy' ? '' : `${paint(sanitise(text), daemon === 'running' ? 33 : 31, color)}\n`
 
 function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): string {
   const { config, docker, backend } = report

@@ -1,5 +1,6 @@
 import type { StatusReport } from '../control/status.ts'
 import {
+  guardsNone,
   statusReport,
   strayDnsOf,
   tellMetrics,
@@ -291,6 +292,7 @@ export class Account {
         rules: rules ? FAMILIES : [],
         backstop,
         config: 'accepted',
+        guardsNone: guardsNone(view),
         problems,
       }),
       problems,

@@ -16,10 +16,7 @@ export function guardProblem(
   inventory: Inventory | undefined,
   seen: ReadonlySet<string> = new Set(),
 ): string | undefined {
-  if (guard.networks === 'all') return undefined
-  if (guard.networks.length === 0)
-    return 'guard.networks is an empty list: no network is guarded, and containers reach anything'
-  if (!inventory) return undefined
+  if (!inventory || guard.networks === 'all') return undefined
   const listed = new Set(guard.networks)
   const missing = unknownNames({ guard: { ...guard, except: [] }, policies: [] }, inventory).filter(
     ({ path }) => !seen.has(String(guard.networks[Number(path.at(-1))])),

@@ -9,22 +9,27 @@ export interface Facts {
   readonly backstop: boolean
   /** `earlier`: the file is refused, and one was accepted before; `none`: none ever was. */
   readonly config: 'accepted' | 'earlier' | 'none'
+  /** There are networks, and by the config none of them is guarded. */
+  readonly guardsNone: boolean
   /** The worst first. */
   readonly problems: readonly string[]
 }
 
 /** The worst that is true of this host, and what to do about it, in one line. */
 export function headlineOf(facts: Facts): string {
-  const { daemon, problems, rules, backstop } = facts
+  const { daemon, problems, rules, backstop, guardsNone } = facts
   if (daemon === 'running') {
-    if (problems.length === 0) return 'healthy'
+    if (problems.length === 0) return guardsNone ? GUARDS_NONE : 'healthy'
     const isOpen = rules.length === 0 && !backstop
     const [worst, ...others] = problems
     const more = others.length === 0 ? '' : ` (and ${others.length} more)`
     return `${isOpen ? 'NOTHING IS KNOWN TO BE ENFORCED' : 'degraded'}: ${worst}${more}`
   }
-  return `${[...standing(facts), ...silence(facts)].join('; ')}; ${remedy(facts)}`
+  const isSo = guardsNone && (rules.length > 0 || backstop) ? [GUARDS_NONE] : standing(facts)
+  return `${[...isSo, ...silence(facts)].join('; ')}; ${remedy(facts)}`
 }
+
+const GUARDS_NONE = 'NO NETWORK IS GUARDED: containers reach anything, as guard.networks and guard.except say'
 
 /** What the kernel does with packets of containers. */
 function standing({ daemon, rules, backstop }: Facts): string[] {
@@ -44,7 +49,7 @@ function standing({ daemon, rules, backstop }: Facts): string[] {
 }
 
 function silence({ daemon, rules, backstop }: Facts): string[] {
-  if (daemon === 'not-answering') return ['the daemon does not answer']
+  if (daemon === 'not-answering') return ['the daemon hangs']
   return rules.length > 0 || backstop ? ['nothing is looked up or repaired'] : []
 }
 

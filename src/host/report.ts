@@ -13,6 +13,7 @@ import { openEntries } from './open-entries.ts'
 import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
+import { isGuardable } from '../workloads/guarded.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
@@ -72,6 +73,11 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     },
   })
 }
+
+/** Are there networks that could be guarded, and none is? */
+export const guardsNone = ({ desired, host }: Pick<View, 'desired' | 'host'>): boolean =>
+  host.inventory?.networks.some(isGuardable) === true &&
+  desired.surroundings.plan.guarded.every(({ networkName }) => networkName === undefined)
 
 /** Behind the gateway it does not matter whom a container names. */
 export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>

@@ -8,7 +8,7 @@ import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf, type Facts } from '../host/headline.ts'
-import { statusReport, unprotectedOf } from '../host/report.ts'
+import { guardsNone, statusReport, unprotectedOf } from '../host/report.ts'
 import { acceptedConfig, savedCounters } from '../host/saved.ts'
 import { standingOf } from '../host/standing.ts'
 import { stateDirectories } from '../host/state-directories.ts'
@@ -74,7 +74,14 @@ export async function statusAlone(
     ...host.resolverProblems,
   ]
   const report = statusReport(view, unprotectedOf(view), {
-    headline: headlineOf({ daemon: why, rules: hooked, backstop: guards.backstop, config: origin, problems }),
+    headline: headlineOf({
+      daemon: why,
+      rules: hooked,
+      backstop: guards.backstop,
+      config: origin,
+      guardsNone: guardsNone(view),
+      problems,
+    }),
     problems,
     pid: undefined,
     startedAtMs: undefined,

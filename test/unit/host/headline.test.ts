@@ -6,7 +6,15 @@ const RULES = { 'both families': [4, 6], 'IPv4 alone': [4], none: [] } as const
 type Which = keyof typeof RULES
 
 const said = (daemon: Facts['daemon'], rules: Which, backstop: boolean, more: Partial<Facts> = {}): string =>
-  headlineOf({ daemon, rules: RULES[rules], backstop, config: 'accepted', problems: [], ...more })
+  headlineOf({
+    daemon,
+    rules: RULES[rules],
+    backstop,
+    config: 'accepted',
+    guardsNone: false,
+    problems: [],
+    ...more,
+  })
 
 describe.each(['not-running', 'not-answering'] as const)('a daemon that is %s', (daemon) => {
   const STANDS = daemon === 'not-running' ? /^NOT RUNNING: / : /^NOT ANSWERING: /
@@ -46,12 +54,31 @@ describe('a daemon that runs', () => {
   test('and finds nothing wrong', () => expect(said('running', 'both families', true)).toBe('healthy'))
 })
 
+test('where the config guards no network that is said, unless there is worse', () => {
+  const guardsNone = { guardsNone: true }
+  const NONE = /^NO NETWORK IS GUARDED: containers reach anything/
+  expect(said('running', 'both families', true, guardsNone)).toMatch(NONE)
+  expect(said('not-running', 'both families', true, guardsNone)).toMatch(NONE)
+  expect(said('not-running', 'none', true, guardsNone)).toMatch(NONE)
+  expect(said('not-running', 'none', false, guardsNone)).toMatch(/^NOTHING IS ENFORCED/)
+  expect(said('running', 'both families', true, { ...guardsNone, problems: ['the kernel'] })).toBe(
+    'degraded: the kernel',
+  )
+})
+
 test('every state of the host has one line', () => {
   for (const daemon of ['running', 'not-running', 'not-answering'] as const)
     for (const rules of [[], [4], [6], FAMILIES] as const)
       for (const backstop of [true, false])
         for (const config of ['accepted', 'earlier', 'none'] as const) {
-          const text = headlineOf({ daemon, rules, backstop, config, problems: ['one', 'two'] })
+          const text = headlineOf({
+            daemon,
+            rules,
+            backstop,
+            config,
+            guardsNone: false,
+            problems: ['one', 'two'],
+          })
           expect(text).toMatch(/^\S[^\n]{5,400}\S$/)
         }
 })
