@@ -10,7 +10,7 @@ export interface UpstreamWatchOptions {
 
 const LOOK_MS = 5_000
 /** So many questions in a row that brought nothing are suspicious: whether the servers or the names are at fault is then asked. */
-const IN_VAIN = 4
+const IN_VAIN = 2
 /** Every recursive server knows this, and it tells nobody what containers ask for. */
 const ROOT: UpstreamQuestion = { name: '\0', type: TYPE.NS, dnssecOk: false, checkingDisabled: false }
 

@@ -50,7 +50,7 @@ test.each([
   ['fails', 2, /code 2 by/],
 ])('an only upstream that %s is told, until it answers', async (_what, code, words) => {
   const { server, told, ask } = await watched(saying(code))
-  await ask(3)
+  await ask(1)
   await sleep(5 * EVERY_MS)
   expect(told.every((problem) => problem === undefined)).toBe(true)
   await ask(1)
