@@ -14,6 +14,7 @@ import { ControlError, DOES_NOT_ANSWER } from './control/error.ts'
 import { runtimeDirectory } from './control/place.ts'
 import type { StatusReport } from './control/status.ts'
 import { runAction } from './daemon/run.ts'
+import { askEngine } from './host/engine-once.ts'
 import { cleanupAction, removeAll } from './inspect/cleanup.ts'
 import { explainAction } from './inspect/explain.ts'
 import { planAction } from './inspect/plan.ts'
@@ -45,14 +46,14 @@ export function composeActions({ environment, pid, signals }: Surroundings): Act
       runtimeDirectory: directory,
       removeAll: async (state) => (await removeAll(run, state)).failures,
     }),
-    check: checkAction(hostConfigEnv),
+    check: checkAction(hostConfigEnv, async ({ docker }) => (await askEngine(docker.socket))?.inventory),
     plan: privileged(planAction(ask, run)),
     status: statusAction({
       fromDaemon: () => ask<StatusReport>('status'),
       fromHost: (config, why) =>
         statusAlone(config, why, run, Date.now()).catch((cause: unknown) => {
           const said = why === 'not-running' ? 'the daemon is not running' : DOES_NOT_ANSWER
-          throw new ControlError(said, EXIT.notRunning, { cause })
+          throw new ControlError(`${said}, and what is enforced cannot be read`, EXIT.notRunning, { cause })
         }),
       now: Date.now,
     }),

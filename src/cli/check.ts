@@ -1,23 +1,38 @@
 import type { Command } from 'commander'
 import type { ConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
 import { sanitise } from '../observe/sanitise.ts'
+import { nameProblems } from '../policy/name-problems.ts'
+import { namesAnything } from '../policy/unknown-names.ts'
+import type { Inventory } from '../workloads/model.ts'
 import { configOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfigArgs } from './command.ts'
+
+/** What the engine has; undefined when it cannot be asked, as on a host that only writes the file. */
+export type AskEngine = (config: Config) => Promise<Inventory | undefined>
 
 /**
  * Every problem on a line of its own, then the verdict: what the daemon would say of this file. Exit code 0, or 2 when it would refuse it;
  * warnings alone do not.
  */
-export async function check(file: string, env: ConfigEnv, print: (line: string) => void): Promise<0 | 2> {
-  const { config, problems } = await loadConfig(file, env)
+export async function check(
+  file: string,
+  env: ConfigEnv,
+  print: (line: string) => void,
+  askEngine: AskEngine = async () => undefined,
+): Promise<0 | 2> {
+  const loaded = await loadConfig(file, env)
+  const { config } = loaded
+  const inventory = config && namesAnything(config) ? await askEngine(config) : undefined
+  const problems = [...loaded.problems, ...nameProblems(loaded, inventory)]
   for (const problem of problems) print(formatProblem(problem))
   const errors = problems.filter(({ severity }) => severity === 'error').length
   const found = [count(errors, 'error'), count(problems.length - errors, 'warning')]
     .filter(Boolean)
     .join(', ')
-  if (config === undefined) {
+  if (config === undefined || errors > 0) {
     print(sanitise(`${file}: refused: ${found}`))
     return EXIT.badConfig
   }
@@ -27,9 +42,9 @@ export async function check(file: string, env: ConfigEnv, print: (line: string) 
 }
 
 export const checkAction =
-  (env: ConfigEnv): Action<ConfigArgs> =>
+  (env: ConfigEnv, askEngine: AskEngine): Action<ConfigArgs> =>
   ({ config }, io) =>
-    check(config, env, (line) => io.stdout.write(`${line}\n`))
+    check(config, env, (line) => io.stdout.write(`${line}\n`), askEngine)
 
 /** Empty for none. */
 const count = (n: number, one: string, many = `${one}s`): string =>
@@ -37,7 +52,10 @@ const count = (n: number, one: string, many = `${one}s`): string =>
 
 export function defineCheck(program: Command, action: Action<ConfigArgs>, bind: Bind): void {
   const command = configOption(program.command('check'))
-    .description('Validate the configuration and print every problem as file:line:col: message.')
+    .description(
+      'Validate the configuration and print every problem as file:line:col: message. Where the Docker engine can be asked, ' +
+        'names of networks and containers that it does not know are told.',
+    )
     .action((options: ConfigArgs) => bind(action, { config: options.config }))
   explainUse(command, ['embargod check', 'embargod check --config ./embargod.yaml'], {
     0: 'valid, perhaps with warnings',

@@ -26,14 +26,20 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
     ['not protected', unprotected(report)],
     ['own name servers', strayDns(report)],
     ['leaving by another network', strayRoutes(report)],
+    ['notes', bullets(report.notes)],
   ]
   return [
+    headline(report, options),
     summary(report, options),
     ...sections
       .filter(([, body]) => body !== '')
       .map(([title, body]) => `\n${heading(title, options)}\n${body}`),
   ].join('')
 }
+
+/** What is true of a host that is not all well is said ahead of everything, in words. */
+const headline = ({ headline: text, daemon }: StatusReport, { color }: StatusViewOptions): string =>
+  text === 'healthy' ? '' : `${paint(sanitise(text), daemon === 'running' ? 33 : 31, color)}\n`
 
 function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): string {
   const { config, docker, backend } = report
@@ -67,10 +73,11 @@ function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): str
 }
 
 const stamp = <T extends { readonly atMs: number }>(
-  event: T | undefined,
+  event: T | undefined | null,
   nowMs: number,
   word: (event: T) => string,
-): string => (event === undefined ? 'never' : `${word(event)}, ${formatAgo(event.atMs, nowMs)}`)
+): string =>
+  event === null ? UNKNOWN : event === undefined ? 'never' : `${word(event)}, ${formatAgo(event.atMs, nowMs)}`
 
 const guards = ({ guards }: StatusReport): string =>
   guards.length === 0
@@ -89,7 +96,7 @@ const networks = ({ networks }: StatusReport): string =>
           name,
           bridge,
           guarded ? 'yes' : 'NO',
-          formatCount(deniedPackets),
+          deniedPackets === null ? '?' : formatCount(deniedPackets),
           why,
         ]),
       )
@@ -110,17 +117,21 @@ const policies = ({ policies }: StatusReport): string =>
 function dns({ dns: gateway }: StatusReport): string {
   if (!gateway) return ''
   const { port, cacheEntries, upstreams, outcomes } = gateway
-  const asked = Object.entries(outcomes).filter(([, count]) => count > 0)
+  const asked = Object.entries(outcomes ?? {}).filter(([, count]) => count > 0)
   const lines: [string, string][] = [
     ['listens', `port ${port}, to which port 53 of containers is led`],
     [
       'asks',
-      upstreams.map(({ server, up }) => `${server}${up ? '' : ' (NO ANSWER)'}`).join(', ') || 'NOBODY',
+      upstreams === null
+        ? UNKNOWN
+        : upstreams.map(({ server, up }) => `${server}${up ? '' : ' (NO ANSWER)'}`).join(', ') || 'NOBODY',
     ],
-    ['cache', `${formatCount(cacheEntries)} answers`],
+    ['cache', cacheEntries === null ? UNKNOWN : `${formatCount(cacheEntries)} answers`],
     [
       'questions',
-      asked.map(([outcome, count]) => `${formatCount(count)} ${outcome}`).join(', ') || 'none yet',
+      outcomes === null
+        ? UNKNOWN
+        : asked.map(([outcome, count]) => `${formatCount(count)} ${outcome}`).join(', ') || 'none yet',
     ],
   ]
   return lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)} ${sanitise(value)}\n`).join('')
@@ -158,8 +169,11 @@ const temporary = ({ temporary }: StatusReport, nowMs: number): string =>
         ]),
       )
 
+/** What only the daemon could tell. */
+const UNKNOWN = 'unknown'
+
 /** One line an address; what is said of the name itself stands on its first line. */
-function names({ names }: StatusReport, nowMs: number): string {
+function names({ names, daemon }: StatusReport, nowMs: number): string {
   if (names.length === 0) return ''
   const rows = names.flatMap(({ name, state, addresses, lastSuccessMs, lastError, refused, untilMs }) => {
     const notes = [
@@ -167,7 +181,8 @@ function names({ names }: StatusReport, nowMs: number): string {
       lastError === undefined ? '' : lastError,
       refused.length === 0 ? '' : `refused ${refused.join(', ')}`,
     ].filter(Boolean)
-    const about = [name, state, lastSuccessMs === undefined ? 'never' : formatAgo(lastSuccessMs, nowMs)]
+    const never = daemon === 'running' ? 'never' : '?'
+    const about = [name, state, lastSuccessMs === undefined ? never : formatAgo(lastSuccessMs, nowMs)]
     const held = addresses.map(({ address, seenAtMs, expiresAtMs }) => [
       address,
       formatSpan(nowMs - seenAtMs),
@@ -200,9 +215,11 @@ function counters({ counters }: StatusReport): string {
 }
 
 function drift({ drift }: StatusReport, nowMs: number): string {
+  if (drift.repairs === null) return `${UNKNOWN}: the daemon counts repairs, and says nothing\n`
   const repairs = Object.entries(drift.repairs).filter(([, count]) => count > 0)
   if (repairs.length === 0) return ''
-  const last = drift.lastRepairMs === undefined ? '' : `last repair ${formatAgo(drift.lastRepairMs, nowMs)}\n`
+  const { lastRepairMs } = drift
+  const last = typeof lastRepairMs !== 'number' ? '' : `last repair ${formatAgo(lastRepairMs, nowMs)}\n`
   return renderTable(
     ['put right', 'times'],
     repairs.map(([kind, count]) => [kind, formatCount(count)]),

@@ -26,11 +26,19 @@ export const statusAction =
       throw error
     })
     const report =
-      typeof answer === 'object' ? answer : await sources.fromHost(config, answer ?? 'not-running')
+      typeof answer === 'object'
+        ? { ...sinceTold(answer), ...answer }
+        : await sources.fromHost(config, answer ?? 'not-running')
     io.stdout.write(json ? jsonText(report) : renderStatus(report, { nowMs: sources.now(), color: io.color }))
     if (report.daemon !== 'running') return EXIT.notRunning
     return report.health === 'healthy' ? EXIT.ok : EXIT.degraded
   }
+
+/** What a daemon of an older version, which goes on while the package is upgraded, does not tell. */
+const sinceTold = ({ health, problems }: StatusReport): Pick<StatusReport, 'headline' | 'notes'> => ({
+  headline: health === 'healthy' ? health : `${health}: ${problems.join('; ')}`,
+  notes: [],
+})
 
 export function defineStatus(program: Command, action: Action<StatusArgs>, bind: Bind): void {
   const command = configOption(program.command('status'))

@@ -10,5 +10,8 @@ export function defineVerify(program: Command, action: Action<ConfigArgs>, bind:
         'Every guarded network is tried in both families, up to 32 of them; what is skipped is named with the reason.',
     )
     .action((options: ConfigArgs) => bind(action, { config: options.config }))
-  explainUse(command, ['embargod verify'], { 0: 'proven', 7: 'not proven' })
+  explainUse(command, ['embargod verify'], {
+    0: 'proven',
+    7: 'not proven, or skipped since nothing could be tried',
+  })
 }

@@ -8,8 +8,8 @@ import { sortProblems } from './problem.ts'
 import { readTrusted, reasonOf } from './read-file.ts'
 import { judge, type PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
-import { makeSource, problemAt, type Source } from './source.ts'
-import type { Tree } from './tree.ts'
+import { makeSource, placed, problemAt, type Source } from './source.ts'
+import { placeAt, type Path, type Tree } from './tree.ts'
 import { validate } from './validate.ts'
 import { readYaml } from './yaml.ts'
 
@@ -20,6 +20,8 @@ export const MAX_LIST_BYTES = 16 * MIB
 export interface Loaded {
   /** Absent when any problem is an error. */
   readonly config?: Config
+  /** Where a value of the config stands, or what is nearest above it. Present where the config is. */
+  readonly placeOf?: (path: Path) => Pick<Problem, 'file' | 'line' | 'column'>
   /** Every problem of every file, by place. */
   readonly problems: readonly Problem[]
   /** Every file that was read, list files included. */
@@ -61,7 +63,9 @@ class Loading {
     const problems = sortProblems(this.#problems, [...this.#sources.keys()])
     const sources = [...this.#sources.values()].map(({ file, text }) => ({ file, text }))
     const refused = problems.some((problem) => problem.severity === 'error')
-    return refused || config === undefined ? { problems, sources } : { config, problems, sources }
+    const { tree } = merged
+    if (refused || config === undefined || tree === undefined) return { problems, sources }
+    return { config, problems, sources, placeOf: (path) => placed(placeAt(tree, path)) }
   }
 
   async #confD(): Promise<string[]> {

@@ -60,7 +60,9 @@ const guard = z
     networks: z
       .union([z.literal('all'), z.array(networkName)], { error: 'must be all or a list of network names' })
       .prefault('all')
-      .describe('Docker networks to guard: `all`, or a list of names.'),
+      .describe(
+        'Docker networks to guard: `all`, or a list of names. A list that names no network that is there is refused by `check` and `reload`; at a start all are guarded until one of them is there.',
+      ),
     except: z.array(networkName).prefault([]).describe('Docker networks left alone.'),
     ignoreInterfaces: z
       .array(interfacePattern)

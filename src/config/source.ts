@@ -34,8 +34,14 @@ export function makeSource(file: string, text: string): Source {
 }
 
 export function problemAt(place: Place, message: string, severity: Problem['severity'] = 'error'): Problem {
-  return { severity, file: place.source.file, ...place.source.position(place.offset), message }
+  return { severity, ...placed(place), message }
 }
+
+/** A place without the text around it. */
+export const placed = ({ source, offset }: Place): Pick<Problem, 'file' | 'line' | 'column'> => ({
+  file: source.file,
+  ...source.position(offset),
+})
 
 /** `file:line:col` of a place. */
 export function whereOf(place: Place): string {

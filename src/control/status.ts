@@ -7,8 +7,10 @@ import type { StrayDns } from '../workloads/stray-dns.ts'
 /** Why the daemon itself says nothing. */
 export type WithoutDaemon = 'not-running' | 'not-answering'
 
-/** What `embargod status --json` prints. Field names are an interface for operators' scripts. */
+/** What `embargod status --json` prints. Field names are an interface for operators' scripts. What only the daemon knows is null while it says nothing. */
 export interface StatusReport {
+  /** The worst that is true of this host, in one line; `healthy` where nothing is wrong. */
+  readonly headline: string
   /** `running` comes from the daemon; the others are put together from the kernel and the state directory. */
   readonly daemon: 'running' | WithoutDaemon
   readonly health: 'healthy' | 'degraded'
@@ -38,7 +40,7 @@ export interface StatusReport {
     readonly bridge: string
     readonly guarded: boolean
     readonly why: string
-    readonly deniedPackets: number
+    readonly deniedPackets: number | null
   }[]
   readonly policies: readonly {
     readonly policy: string
@@ -69,19 +71,21 @@ export interface StatusReport {
     readonly bytes: number
   }[]
   readonly drift: {
-    readonly repairs: Readonly<Record<string, number>>
-    readonly lastRepairMs: number | undefined
+    readonly repairs: Readonly<Record<string, number>> | null
+    readonly lastRepairMs: number | undefined | null
   }
-  readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined
-  readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined
+  readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined | null
+  readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined | null
   readonly unprotected: readonly Unprotected[]
+  /** What is odd and may be meant: names in the config that nothing on this host bears. */
+  readonly notes: readonly string[]
   /** Absent: there is no DNS gateway. */
   readonly dns?: {
     readonly port: number
-    readonly cacheEntries: number
-    readonly upstreams: readonly { readonly server: string; readonly up: boolean }[]
+    readonly cacheEntries: number | null
+    readonly upstreams: readonly { readonly server: string; readonly up: boolean }[] | null
     /** Questions since the daemon started, by what became of them. */
-    readonly outcomes: Readonly<Record<string, number>>
+    readonly outcomes: Readonly<Record<string, number>> | null
   }
   /** Whom containers may ask on port 53, each with who named it first. */
   readonly resolvers: readonly ResolverInUse[]

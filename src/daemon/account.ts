@@ -2,9 +2,9 @@ import { marksOf, type MarkLayout } from '../config/marks.ts'
 import { RulesAhead } from './rules-ahead.ts'
 import { markWords } from '../dataplane/foreign-mark.ts'
 import { foreignMarks } from '../iptables/foreign-marks.ts'
-import { FAMILIES } from '../net/types.ts'
 import type { StatusReport } from '../control/status.ts'
 import {
+  guardsNone,
   statusReport,
   strayDnsOf,
   tellMetrics,
@@ -13,6 +13,9 @@ import {
   type Standing,
   type View,
 } from '../host/report.ts'
+import { guardProblem } from '../host/guard-names.ts'
+import { headlineOf } from '../host/headline.ts'
+import { FAMILIES } from '../net/types.ts'
 import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -24,6 +27,7 @@ import { EngineRules } from '../reconcile/engine-rules.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { PARTS } from '../reconcile/reconciler.ts'
+import type { NameState } from '../resolve/model.ts'
 import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
@@ -138,6 +142,11 @@ export class Account {
   holdIs(problem: string | undefined): void {
     if (problem === undefined) this.health.good('hold')
     else this.health.bad('hold', problem)
+  }
+
+  gatewayUpstreamsAre(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('gateway-upstreams')
+    else this.health.bad('gateway-upstreams', problem)
   }
 
   /** What a person's `embargod verify` found. */
@@ -274,12 +283,23 @@ export class Account {
       new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )
     this.#tellProofs()
+    this.#tellNames(view.ledger.counts())
+    const { config } = view.desired
+    const unguarded = guardProblem(config.guard, view.host.inventory, view.host.seenNetworks)
+    if (unguarded === undefined) this.health.good('guard')
+    else this.health.bad('guard', unguarded)
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
       if (found) this.health.bad(reason, found.advice)
       else this.health.good(reason)
     }
+  }
+
+  #tellNames(counts: Readonly<Record<NameState, number>>): void {
+    const unresolved = this.health.has('resolver') ? undefined : this.#reachability.noneResolves(counts)
+    if (unresolved === undefined) this.health.good('names')
+    else this.health.bad('names', unresolved)
   }
 
   /** Why the host is not as it should be, in sentences; empty when it is. */
@@ -291,9 +311,19 @@ export class Account {
   }
 
   status(view: View, known: Pick<Standing, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
+    const problems = this.notReady()
+    const { rules, backstop } = this.#guards
     return statusReport(view, this.#unprotected, {
       ...known,
-      problems: this.notReady(),
+      headline: headlineOf({
+        daemon: 'running',
+        rules: rules ? FAMILIES : [],
+        backstop,
+        config: 'accepted',
+        guardsNone: guardsNone(view),
+        problems,
+      }),
+      problems,
       pid: process.pid,
       docker: this.#docker,
       drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },

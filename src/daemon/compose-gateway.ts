@@ -95,6 +95,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
     },
     onState: (problem) => account.gatewayIs(problem),
     onPort: (problem) => account.gatewayPortIs(problem),
+    onUpstreams: (problem) => account.gatewayUpstreamsAre(problem),
     onFault: (error) => {
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS

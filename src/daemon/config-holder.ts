@@ -3,12 +3,12 @@ import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import { loadConfig, type Loaded } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
-import { reloadAccepted } from '../host/accepted-config.ts'
+import { lastAccepted } from '../host/accepted-config.ts'
 import { acceptedConfig, unconfirmedConfig } from '../host/saved.ts'
+import { stateDirectories } from '../host/state-directories.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Health } from './health.ts'
 import { Store } from './store.ts'
-import { stateDirectories } from './warm.ts'
 
 /** No config is to be had: neither the file nor one that was accepted earlier. */
 export class NoConfigError extends Error {
@@ -57,6 +57,8 @@ export class ConfigHolder {
     /** `STATE_DIRECTORY` of the service manager. */
     private readonly stateDirectory: string | undefined,
     private readonly env: ConfigEnv = hostConfigEnv,
+    /** What a config says of this host that is not so, as far as the engine was heard. */
+    private readonly judgeNames: (loaded: Loaded) => readonly Problem[] = () => [],
   ) {}
 
   /** To which the config on trial gives way; undefined: nothing is on trial, or there was none before it. */
@@ -94,17 +96,10 @@ export class ConfigHolder {
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
   async #lastAccepted(): Promise<Known | undefined> {
-    for (const directory of await stateDirectories(this.file, this.stateDirectory, this.env)) {
-      const accepted = await new Store(directory, this.health, this.log).load(
-        'accepted-config',
-        acceptedConfig,
-      )
-      // What was accepted for another file is another policy.
-      if (accepted?.file !== this.file) continue
-      const { config, sources } = await reloadAccepted(accepted)
-      if (config) return { config, sources }
-    }
-    return undefined
+    const directories = await stateDirectories(this.file, this.stateDirectory, this.env)
+    return lastAccepted(this.file, directories, (directory) =>
+      new Store(directory, this.health, this.log).load('accepted-config', acceptedConfig),
+    )
   }
 
   /**
@@ -112,7 +107,7 @@ export class ConfigHolder {
    * nobody confirmed.
    */
   async again(store: Store, wish: 'good' | 'trial' | 'signal'): Promise<Loaded> {
-    const loaded = await this.#read()
+    const loaded = this.#named(await this.#read())
     const { config, sources, problems } = loaded
     if (!config) {
       this.#refused()
@@ -148,6 +143,18 @@ export class ConfigHolder {
     const loaded = await loadConfig(this.file, this.env)
     for (const problem of loaded.problems) this.#tell(problem)
     return loaded
+  }
+
+  /** A start takes what a reload refuses here: the engine may not be there yet, and all is guarded until a name fits. */
+  #named(loaded: Loaded): Loaded {
+    const found = this.judgeNames(loaded)
+    if (found.length === 0) return loaded
+    for (const problem of found) this.#tell(problem)
+    const problems = [...loaded.problems, ...found]
+    const { sources } = loaded
+    return found.some(({ severity }) => severity === 'error')
+      ? { sources, problems }
+      : { ...loaded, problems }
   }
 
   async #accept(loaded: Known, store: Store): Promise<void> {

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hostConfigEnv } from '../config/env.ts'
+import type { Loaded } from '../config/load.ts'
 import { marksOf } from '../config/marks.ts'
-import type { Config } from '../config/model.ts'
+import type { Config, Problem } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
@@ -8,12 +10,14 @@ import { HostView, ownServers } from '../host/host-view.ts'
 import * as saved from '../host/saved.ts'
 import { loadMarks } from '../host/saved-marks.ts'
 import type { View } from '../host/report.ts'
+import { stateDirectories } from '../host/state-directories.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { SetWriter } from '../ipset/set-writer.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
+import { nameProblems } from '../policy/name-problems.ts'
 import { onTrial } from '../policy/trial.ts'
 import { Desired, wantsHold } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
@@ -47,7 +51,7 @@ import { desiredTrials } from './proof-trials.ts'
 import { requestHandlers } from './requests.ts'
 import { StallWatch } from './stall-watch.ts'
 import type { Store } from './store.ts'
-import { enforceLast, stateDirectories } from './warm.ts'
+import { enforceLast } from './warm.ts'
 import { StartHold } from './start-hold.ts'
 import { Watches } from './watches.ts'
 
@@ -131,7 +135,14 @@ export class Daemon {
     })
     this.#account = new Account(this.#health, this.#log)
     this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })
-    this.#holder = new ConfigHolder(options.configFile, this.#health, this.#log, options.stateDirectory)
+    this.#holder = new ConfigHolder(
+      options.configFile,
+      this.#health,
+      this.#log,
+      options.stateDirectory,
+      hostConfigEnv,
+      (loaded) => this.#judgeNames(loaded),
+    )
     this.#switch = new ConfigSwitch({
       holder: this.#holder,
       log: this.#log,
@@ -327,6 +338,12 @@ export class Daemon {
     }
   }
 
+  /** Of an engine that was not heard, or is not the one that the config names, nothing is known. */
+  #judgeNames(loaded: Loaded): readonly Problem[] {
+    const isHeard = loaded.config?.docker.socket === this.#desired.config.docker.socket
+    return isHeard ? nameProblems(loaded, this.#host.inventory, this.#host.seenNetworks) : []
+  }
+
   /** Why the kernel is not as desired; undefined: it is, as far as a pass has told. */
   #failure(): string | undefined {
     const isAsDesired = !this.#health.has('kernel') && !this.#health.has('stalled')
@@ -339,7 +356,7 @@ export class Daemon {
     await this.#switchTo(config)
     this.#proof.reconsider()
     // Nobody would ever take back what the last one found.
-    if (config.verify.everyMs === undefined) this.#account.proofs.retain(new Set())
+    if (config.verify.everyMs === undefined) this.#account.proofs.forget()
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()

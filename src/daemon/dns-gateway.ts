@@ -13,6 +13,7 @@ import type { Inventory } from '../workloads/model.ts'
 import { answeringOf } from './askers.ts'
 import { messageOf } from './health.ts'
 import { PortWatch } from './port-watch.ts'
+import { UpstreamWatch } from './upstream-watch.ts'
 
 export interface DnsGatewayOptions {
   readonly admission: Admission
@@ -21,6 +22,8 @@ export interface DnsGatewayOptions {
   readonly onState: (problem: string | undefined) => void
   /** Nobody else takes questions at its port (undefined), or who does. */
   readonly onPort: (problem: string | undefined) => void
+  /** Its upstreams answer (undefined), or why containers get no new answers. */
+  readonly onUpstreams: (problem: string | undefined) => void
   /** A fault of our own, which cost one container one answer. */
   readonly onFault: (error: unknown) => void
   /** Sockets that the service manager holds open for us. */
@@ -40,6 +43,7 @@ const RETRY_MS = 2_000
 export class DnsGateway {
   readonly #options: DnsGatewayOptions
   readonly #portWatch: PortWatch
+  readonly #upstreamWatch: UpstreamWatch
   /** Also after its end, for what it has in its cache. */
   #gateway: Gateway | undefined
   #upstreams: Upstreams | undefined
@@ -53,6 +57,7 @@ export class DnsGateway {
   constructor(options: DnsGatewayOptions) {
     this.#options = options
     this.#portWatch = new PortWatch({ onState: options.onPort })
+    this.#upstreamWatch = new UpstreamWatch({ onState: options.onUpstreams })
   }
 
   get upstreamHealth(): readonly UpstreamHealth[] {
@@ -131,6 +136,7 @@ export class DnsGateway {
       this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
       this.#gateway = this.#create(this.#upstreams, this.#answering)
     }
+    if (this.#upstreams) this.#upstreamWatch.watch(this.#upstreams)
     // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
     setFlagsFromString('--no-optimize-for-size')
     await this.#listen(config.dns.port)
@@ -140,6 +146,7 @@ export class DnsGateway {
 
   async #close(): Promise<undefined> {
     this.#portWatch.stop()
+    this.#upstreamWatch.stop()
     await this.#listener?.socket.close()
     this.#listener = undefined
     this.#upstreams?.close()

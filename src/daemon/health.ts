@@ -1,3 +1,16 @@
+/** By these something may get out that should not, or it is not known that nothing does: they are told ahead of all others. */
+const WORST = [
+  'kernel',
+  'stalled',
+  'fight',
+  'guard',
+  'engine-backend',
+  'rootless',
+  'proof',
+  'backstop',
+  'host-network',
+]
+
 /** What is wrong at present, by what it concerns. Empty: healthy. */
 export class Health {
   readonly #problems = new Map<string, string>()
@@ -22,8 +35,12 @@ export class Health {
     return this.#problems.has(key)
   }
 
+  /** The worst first, the others as they came up. */
   get problems(): readonly string[] {
-    return [...this.#problems.values()]
+    const rankOf = (key: string): number => (WORST.includes(key) ? WORST.indexOf(key) : WORST.length)
+    return [...this.#problems]
+      .toSorted(([one], [other]) => rankOf(one) - rankOf(other))
+      .map(([, problem]) => problem)
   }
 }
 

@@ -1,6 +1,6 @@
 import { sanitise } from '../observe/sanitise.ts'
 import type { LastProof } from '../proof/places.ts'
-import type { NetworkResult } from '../proof/results.ts'
+import { WHOLE_HOST, type NetworkResult } from '../proof/results.ts'
 
 interface Known extends LastProof {
   readonly problem: string | undefined
@@ -11,13 +11,20 @@ export class Proofs {
   readonly #known = new Map<string, Known>()
 
   book(results: readonly NetworkResult[], atMs: number): void {
+    // What was wrong with the whole host is wrong on its networks, or is over.
+    if (results.length > 0) this.#known.delete(WHOLE_HOST)
     for (const { network, problem } of results)
       this.#known.set(network, { atMs, passed: problem === undefined, problem })
   }
 
-  /** Networks that are gone are forgotten. */
+  /** Networks that are gone are forgotten; what is wrong with the whole host stays until a proof says otherwise. */
   retain(networks: ReadonlySet<string>): void {
-    for (const network of this.#known.keys()) if (!networks.has(network)) this.#known.delete(network)
+    for (const network of this.#known.keys())
+      if (network !== WHOLE_HOST && !networks.has(network)) this.#known.delete(network)
+  }
+
+  forget(): void {
+    this.#known.clear()
   }
 
   get last(): ReadonlyMap<string, LastProof> {
@@ -32,12 +39,14 @@ export class Proofs {
   get problem(): string | undefined {
     const networks = new Map<string, string[]>()
     for (const [network, { problem }] of this.#known)
-      if (problem !== undefined) networks.set(problem, [...(networks.get(problem) ?? []), sanitise(network)])
+      if (problem !== undefined) networks.set(problem, [...(networks.get(problem) ?? []), nameOf(network)])
     if (networks.size === 0) return undefined
     const parts = [...networks].map(([problem, names]) => `${problem} on ${list(names.toSorted())}`)
-    return `not proven: ${parts.toSorted().join('; ')}`
+    return `not proven: ${parts.toSorted().join('; ')}: \`embargod verify\` shows what was tried, \`embargod rules\` what stands`
   }
 }
+
+const nameOf = (network: string): string => (network === WHOLE_HOST ? 'this host' : sanitise(network))
 
 const SHOWN = 3
 

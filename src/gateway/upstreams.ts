@@ -53,6 +53,8 @@ export class Upstreams {
   readonly #timer: NodeJS.Timeout
   #onTheWay = 0
   #closed = false
+  #inVain = 0
+  #refusal: number | undefined
 
   constructor({ servers, timeoutMs, ca, nowMs = () => performance.now() }: UpstreamsOptions) {
     this.#ca = ca
@@ -76,6 +78,16 @@ export class Upstreams {
     this.#leaving = [...this.#leaving, ...before.values()]
   }
 
+  /** So many questions in a row ended without an answer that says what there is, or that there is nothing. */
+  get inVain(): number {
+    return this.#inVain
+  }
+
+  /** The code of what came instead at the last of those; undefined: nothing came. */
+  get refusal(): number | undefined {
+    return this.#refusal
+  }
+
   health(): UpstreamHealth[] {
     return this.#servers.map(({ text, up, answers, failures }) => ({ server: text, up, answers, failures }))
   }
@@ -97,10 +109,17 @@ export class Upstreams {
     const left = ranked.length === 1 ? [...ranked, ...ranked] : ranked
     const end = (message: Buffer | undefined): void => {
       this.#onTheWay--
+      if (!this.#closed) this.#book(message)
       if (message && !this.#closed) done(message)
       else done(new UpstreamError(this.#closed ? 'closed' : 'no upstream answered in time'))
     }
     this.#askInTurn({ question, deadlineMs: nowMs + this.#timeoutMs, servers: left, end }, 0, undefined)
+  }
+
+  #book(message: Buffer | undefined): void {
+    const isUseful = message !== undefined && isUsefulCode(rcodeOf(message))
+    this.#inVain = isUseful ? 0 : this.#inVain + 1
+    this.#refusal = isUseful || message === undefined ? undefined : rcodeOf(message)
   }
 
   /** Nothing that is on the way gets an answer. */
@@ -120,8 +139,7 @@ export class Upstreams {
     const isLast = index === servers.length - 1
     const patienceMs = isLast ? leftMs : Math.min(PATIENCE_MS, leftMs / 3)
     const answered = (message: Buffer | undefined): void => {
-      const rcode = message && rcodeOf(message)
-      if (rcode === RCODE.noError || rcode === RCODE.nxDomain) return end(message)
+      if (message && isUsefulCode(rcodeOf(message))) return end(message)
       // To ask it again would bring the same.
       if (message && servers[index + 1] === server) return end(message)
       this.#askInTurn(asking, index + 1, refusal ?? message)
@@ -150,6 +168,8 @@ export class Upstreams {
     this.#leaving = this.#leaving.filter((server) => !server.isIdle)
   }
 }
+
+const isUsefulCode = (rcode: number): boolean => rcode === RCODE.noError || rcode === RCODE.nxDomain
 
 /** Who is named twice is one server. */
 const eachOnce = (servers: readonly UpstreamServer[]): UpstreamServer[] => [

@@ -1,10 +1,34 @@
 import { loadConfig, type Loaded } from '../config/load.ts'
 import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
+import type { Config } from '../config/model.ts'
 import type { AcceptedConfig } from './saved.ts'
 
 /** Reads a config from the texts that were accepted earlier, by today's rules. */
 export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
   return loadConfig(accepted.file, remembered(accepted))
+}
+
+/** The config that was accepted last for this file, by today's rules. Undefined: none was, or it would be refused today. */
+export async function lastAccepted(
+  file: string,
+  directories: readonly string[],
+  load: (directory: string) => Promise<AcceptedConfig | undefined>,
+): Promise<Required<Pick<Loaded, 'config' | 'sources'>> | undefined> {
+  for (const directory of directories) {
+    const accepted = await load(directory)
+    // What was accepted for another file is another policy.
+    if (accepted?.file !== file) continue
+    const { config, sources } = await reloadAccepted(accepted)
+    if (config) return { config, sources }
+  }
+  return undefined
+}
+
+/** What an empty file says: every network is guarded, and nothing is allowed. */
+export async function closedConfig(file: string): Promise<Config> {
+  const { config } = await reloadAccepted({ file, sources: [{ file, text: '{}' }] })
+  if (!config) throw new Error('an empty config is refused')
+  return config
 }
 
 /** The files as they were. Who may write them was checked when they were read. */

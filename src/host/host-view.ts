@@ -57,6 +57,8 @@ export class HostView {
   readonly #ports: ContainerPorts
   #hostGroups: HostGroups | undefined
   #strayRoutes: readonly StrayRoute[] = []
+  /** Of the networks that a config names to be guarded. */
+  readonly #seenNetworks = new Set<string>()
 
   constructor(run: Run, namespaces: AskNamespaces = askNamespaces(run)) {
     this.#run = run
@@ -344,8 +346,22 @@ export class HostView {
     }
   }
 
-  plan(config: Config): InterfacePlan {
-    return decideInterfaces(this.#inventory, this.interfaces, config.guard, this.#settling.names())
+  plan({ guard }: Config): InterfacePlan {
+    // One that is removed and made again later is no misspelling.
+    for (const { name } of this.#inventory?.networks ?? [])
+      if (guard.networks !== 'all' && guard.networks.includes(name)) this.#seenNetworks.add(name)
+    return decideInterfaces(
+      this.#inventory,
+      this.interfaces,
+      guard,
+      this.#settling.names(),
+      this.#seenNetworks,
+    )
+  }
+
+  /** Networks to guard that were there since this process began. */
+  get seenNetworks(): ReadonlySet<string> {
+    return this.#seenNetworks
   }
 }
 

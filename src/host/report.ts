@@ -8,9 +8,12 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Ledger } from '../resolve/ledger.ts'
+import { nameNotes } from './guard-names.ts'
+import { openEntries } from './open-entries.ts'
 import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
+import { isGuardable } from '../workloads/guarded.ts'
 import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
@@ -39,6 +42,7 @@ export interface Guards {
 /** The parts of a status that only the daemon itself knows. */
 export type Standing = Pick<
   StatusReport,
+  | 'headline'
   | 'problems'
   | 'pid'
   | 'startedAtMs'
@@ -60,6 +64,7 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     config: desired.config,
     secondGuard: guards.backstop,
     dnsGateway: desired.config.dns.gateway,
+    openPolicies: openEntries(desired.config, desired.policies),
     askedByEngine: host.askedByEngine,
     mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
     hostNetwork: desired.surroundings.hostGroups && {
@@ -68,6 +73,11 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     },
   })
 }
+
+/** Are there networks that could be guarded, and none is? */
+export const guardsNone = ({ desired, host }: Pick<View, 'desired' | 'host'>): boolean =>
+  host.inventory?.networks.some(isGuardable) === true &&
+  desired.surroundings.plan.guarded.every(({ networkName }) => networkName === undefined)
 
 /** Behind the gateway it does not matter whom a container names. */
 export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>
@@ -124,6 +134,7 @@ export function statusReport(
     resolvers: host.resolvers,
     strayDns: strayDnsOf(view),
     strayRoutes: host.strayRoutes,
+    notes: nameNotes(desired.config, host.inventory),
     ...(view.dns ? { dns: view.dns } : {}),
     ...standing,
   }
@@ -138,8 +149,9 @@ const nameRows = ({ desired, ledger }: View): StatusReport['names'] =>
 const guardedSubnets = (desired: Desired) =>
   desired.surroundings.plan.guarded.flatMap(({ subnets }) => subnets)
 
-function networkRows({ desired, counters }: View): StatusReport['networks'] {
+function networkRows({ desired, counters, guards }: View): StatusReport['networks'] {
   const { guarded, open } = desired.surroundings.plan
+  const isEnforced = guards.rules || guards.backstop
   const denied = counters.deniedCounts(networkNames(desired))
   const deniedBy = (name: string): number =>
     denied.filter(({ network }) => network === name).reduce((sum, { packets }) => sum + packets, 0)
@@ -147,8 +159,12 @@ function networkRows({ desired, counters }: View): StatusReport['networks'] {
     ...guarded.map(({ bridge, networkName, internal }) => ({
       name: networkName ?? '',
       bridge,
-      guarded: true,
-      why: internal ? 'internal: the engine lets nothing out' : 'guarded',
+      guarded: isEnforced,
+      why: !isEnforced
+        ? 'nothing is enforced: no guard stands'
+        : internal
+          ? 'internal: the engine lets nothing out'
+          : 'guarded',
       deniedPackets: deniedBy(networkName ?? bridge),
     })),
     ...open.map(({ name, why }) => ({ name: '', bridge: name, guarded: false, why, deniedPackets: 0 })),

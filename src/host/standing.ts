@@ -37,6 +37,10 @@ export class RefusedConfigError extends Error {
 export async function readStanding(configFile: string, run: Run, nowMs: number): Promise<Standing> {
   const { config, problems } = await loadConfig(configFile, hostConfigEnv)
   if (!config) throw new RefusedConfigError(configFile, problems)
+  return standingOf(config, run, nowMs)
+}
+
+export async function standingOf(config: Config, run: Run, nowMs: number): Promise<Standing> {
   const host = new HostView(run)
   const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
   if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)

@@ -1,12 +1,24 @@
+import { hostConfigEnv } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/model.ts'
 import { ALONE } from '../control/silence.ts'
 import type { StatusReport, WithoutDaemon } from '../control/status.ts'
+import { closedConfig, lastAccepted } from '../host/accepted-config.ts'
+import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
-import { readStanding } from '../host/standing.ts'
-import { FAMILIES } from '../net/types.ts'
+import { guardProblem } from '../host/guard-names.ts'
+import { headlineOf, type Facts } from '../host/headline.ts'
+import { guardsNone, statusReport, unprotectedOf } from '../host/report.ts'
+import { acceptedConfig, savedCounters } from '../host/saved.ts'
+import { standingOf } from '../host/standing.ts'
+import { stateDirectories } from '../host/state-directories.ts'
+import type { SavedFamilies } from '../iptables/driver.ts'
+import { FAMILIES, type Family } from '../net/types.ts'
+import type { Policies } from '../policy/model.ts'
 import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import type { Run } from '../system/exec.ts'
-import { statusReport, unprotectedOf } from '../host/report.ts'
+import { StateStore } from '../system/state.ts'
 import { hookOf } from './ruleset.ts'
 
 const WHY: Readonly<Record<WithoutDaemon, string>> = {
@@ -14,15 +26,16 @@ const WHY: Readonly<Record<WithoutDaemon, string>> = {
   'not-answering': ALONE,
 }
 
-/** What kernel, engine and state directory tell while no daemon does. Counters are the kernel's own. */
+/** What kernel, engine and state directory tell while no daemon does. What only a daemon knows is unknown, which is neither 0 nor never. */
 export async function statusAlone(
   configFile: string,
   why: WithoutDaemon,
   run: Run,
   nowMs: number,
 ): Promise<StatusReport> {
-  const standing = await readStanding(configFile, run, nowMs)
-  const { config, policies, ledger, host, generation, temporary } = standing
+  const { config, origin } = await configToTell(configFile)
+  const standing = await standingOf(config, run, nowMs)
+  const { policies, ledger, host, generation, temporary } = standing
   const drivers = createDrivers(run)
   const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
   const { saved, canBind } = await drivers.bindings.look()
@@ -34,14 +47,13 @@ export async function statusAlone(
     held: (name) => ledger.held(name),
   })
   const counters = new Counters()
+  const counted = await new StateStore(config.state).peek('counters', savedCounters)
+  if (counted) counters.restore(counted)
   counters.readRules(desired.dataplane(), rules)
-  const guards = {
-    rules: FAMILIES.every((family) => hookOf(rules[family]) !== undefined),
-    backstop: backstop !== undefined,
-  }
-  const forgedFrames = saved?.dropped ?? { forged: 0, claimed: 0 }
+  const hooked = FAMILIES.filter((family) => hookOf(rules[family]) !== undefined)
+  const guards = { rules: hooked.length === FAMILIES.length, backstop: backstop !== undefined }
   const marks = await drivers.hostNetwork.read()
-  const hostNetworkProblem = marks ? undefined : 'the table that marks what they send is not there'
+  const { gateway, port } = config.dns
   const view = {
     desired,
     ledger,
@@ -49,25 +61,93 @@ export async function statusAlone(
     host,
     guards,
     flavour: drivers.iptables.flavour,
-    forgedFrames,
-    hostNetworkProblem,
-    dns: undefined,
+    forgedFrames: saved?.dropped ?? { forged: 0, claimed: 0 },
+    hostNetworkProblem: marks ? undefined : 'the table that marks what they send is not there',
+    dns: gateway ? { port, cacheEntries: null, upstreams: null, outcomes: null } : undefined,
   }
+  const unguarded = guardProblem(config.guard, host.inventory)
+  const problems = [
+    WHY[why],
+    ...(unguarded === undefined ? [] : [unguarded]),
+    ...(origin === 'accepted' ? [] : [`${configFile} is refused: ${REFUSED[origin]}`]),
+    ...(gateway ? ['the DNS gateway answers nobody: containers have no DNS until the daemon is back'] : []),
+    ...host.resolverProblems,
+  ]
   const report = statusReport(view, unprotectedOf(view), {
-    problems: [WHY[why], ...host.resolverProblems],
+    headline: headlineOf({
+      daemon: why,
+      rules: hooked,
+      backstop: guards.backstop,
+      config: origin,
+      guardsNone: guardsNone(view),
+      problems,
+    }),
+    problems,
     pid: undefined,
     startedAtMs: undefined,
     config: {
       file: configFile,
       loadedAtMs: undefined,
-      lastReloadSuccessful: true,
+      lastReloadSuccessful: origin === 'accepted',
       confirmUntilMs: undefined,
     },
     docker: { connected: host.engine !== undefined, error: host.engine ? undefined : 'it cannot be reached' },
     temporary: temporary.list(),
-    drift: { repairs: {}, lastRepairMs: undefined },
-    lastReconcile: undefined,
-    lastVerified: undefined,
+    drift: { repairs: null, lastRepairMs: null },
+    lastReconcile: null,
+    lastVerified: null,
   })
-  return { ...report, daemon: why }
+  const stands = standingRules(rules)
+  const sizes = new Map((await drivers.ipset.headers()).map(({ name, entries }) => [name, entries]))
+  return {
+    ...report,
+    daemon: why,
+    networks: report.networks.map((network) => ({ ...network, deniedPackets: null })),
+    policies: report.policies.map((row) => ({ ...row, addresses: addressesIn(sizes, policies, row.policy) })),
+    // A rule that is not in the kernel counts nothing, and what it counted before is the daemon's to tell.
+    counters: report.counters.filter(({ family, rule }) => stands.has(`${family} ${rule}`)),
+  }
 }
+
+const REFUSED: Readonly<Record<Exclude<Facts['config'], 'accepted'>, string>> = {
+  earlier: 'this is what the config accepted last says',
+  none: 'none was accepted before, so nothing is allowed',
+}
+
+/** The file's config, else the one that a daemon would go on with, else what closes the host. */
+async function configToTell(
+  file: string,
+): Promise<{ readonly config: Config; readonly origin: Facts['config'] }> {
+  const { config } = await loadConfig(file, hostConfigEnv)
+  if (config) return { config, origin: 'accepted' }
+  const directories = await stateDirectories(file, undefined)
+  const earlier = await lastAccepted(file, directories, (directory) =>
+    new StateStore(directory).peek('accepted-config', acceptedConfig),
+  )
+  if (earlier) return { config: earlier.config, origin: 'earlier' }
+  return { config: await closedConfig(file), origin: 'none' }
+}
+
+/** What the kernel holds now, and not what was saved: addresses have time-outs there, and sets can be gone. */
+function addressesIn(
+  sizes: ReadonlyMap<string, number>,
+  { policies }: Policies,
+  policy: string,
+): StatusReport['policies'][number]['addresses'] {
+  const groups = policies.find(({ id }) => id === policy)?.groups ?? []
+  const count = (family: Family): number =>
+    groups.reduce((sum, { ports }) => sum + (sizes.get(allowSet(policy, ports, family)) ?? 0), 0)
+  return { ipv4: count(4), ipv6: count(6) }
+}
+
+/** Our rules as the rows of counters name them. */
+const standingRules = (rules: SavedFamilies): ReadonlySet<string> =>
+  new Set(
+    FAMILIES.flatMap((family) =>
+      [...rules[family].tables.values()].flatMap(({ chains }) =>
+        [...chains].flatMap(([name, chain]) =>
+          chain.rules.map(({ key }) => `ipv${family} ${name.toLowerCase()}/${key}`),
+        ),
+      ),
+    ),
+  )

@@ -14,7 +14,7 @@ import { sanitise } from '../observe/sanitise.ts'
 import type { Finding, Trial } from '../proof/model.ts'
 import { placesUpTo, surveyPlaces, type Untried } from '../proof/places.ts'
 import { prove } from '../proof/prove.ts'
-import { BACKSTOP_MISSING, resultsOf } from '../proof/results.ts'
+import { BACKSTOP_MISSING, outcomeOf, resultsOf, WHOLE_HOST, type Outcome } from '../proof/results.ts'
 import { bridgedFramesAreJudged, WAYS } from '../proof/ways.ts'
 import type { Run } from '../system/exec.ts'
 import { decideInterfaces, type GuardChoice } from '../workloads/guarded.ts'
@@ -31,14 +31,20 @@ export const verifyAction =
     const findings = await proveHost(asking, run, config).catch((error: unknown): Finding[] => [
       failure(`could not be made: ${error instanceof Error ? error.message : String(error)}`),
     ])
-    const passed = findings.some(({ skipped }) => !skipped) && findings.every((finding) => finding.passed)
-    tell(io, findings, passed)
-    await asking.ask('verified', { passed, atMs: Date.now(), networks: resultsOf(findings) })
-    return passed ? EXIT.ok : EXIT.unproven
+    const outcome = outcomeOf(findings)
+    tell(io, findings, outcome)
+    // A proof that tried nothing says nothing about the host.
+    if (outcome !== 'skipped')
+      await asking.ask('verified', {
+        passed: outcome === 'proven',
+        atMs: Date.now(),
+        networks: resultsOf(findings),
+      })
+    return outcome === 'proven' ? EXIT.ok : EXIT.unproven
   }
 
 const failure = (detail: string): Finding => ({
-  network: '',
+  network: WHOLE_HOST,
   what: 'the proof',
   passed: false,
   detail,
@@ -54,7 +60,19 @@ const AT_A_TIME = 8
 /** What the kernel holds decides what is tried, so that this needs neither a daemon nor a config that is accepted. */
 async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string): Promise<Finding[]> {
   const engine = await askEngine(await dockerSocketOf(ask, configFile))
-  if (!engine) throw new Error('the Docker engine cannot be reached, so there is no network to try it on')
+  const drivers = createDrivers(run)
+  const kernel = {
+    rules: await drivers.iptables.read(),
+    backstop: await drivers.backstop.read(),
+    // What a proof sends is no container's.
+    bindings: undefined,
+  }
+  const inPlace = await guardsInPlace(kernel)
+  if (!engine)
+    return [
+      ...inPlace,
+      nothingTried('the Docker engine cannot be reached, so no network is known to try it on'),
+    ]
   const host = new HostView(run)
   await host.readInterfaces()
   const { config } = await loadConfig(configFile, hostConfigEnv)
@@ -73,16 +91,13 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
         why: `no more than ${MOST_NETWORKS} networks are tried at a time`,
       })),
   ].map(skippedNetwork)
-  if (tried.length === 0)
-    return [...skipped, failure('there is no guarded network with a way out to try it on')]
-  const drivers = createDrivers(run)
-  const kernel = {
-    rules: await drivers.iptables.read(),
-    backstop: await drivers.backstop.read(),
-    // What a proof sends is no container's.
-    bindings: undefined,
+  const findings = [...inPlace, ...skipped]
+  if (tried.length === 0) {
+    const why = guarded.some(({ networkName }) => networkName !== undefined)
+      ? 'there is no guarded network with a way out to try it on'
+      : 'no network is guarded, so there is none to try it on'
+    return [...findings, nothingTried(why)]
   }
-  const findings = [...(await guardsInPlace(kernel)), ...skipped]
   const setting = { inventory, host, kernel, sets: rememberSets(drivers.ipset) }
   for (let first = 0; first < tried.length; first += AT_A_TIME) {
     const trials: Trial[] = []
@@ -95,6 +110,8 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
   return findings
 }
 
+const nothingTried = (why: string): Finding => skip(WHOLE_HOST, 'the proof', why)
+
 /** Both guards stand in both families, whatever networks there are. */
 async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]> {
   const judged = await bridgedFramesAreJudged()
@@ -102,7 +119,7 @@ async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]
     ...FAMILIES.map((family): Finding => {
       const hook = hookOf(rules[family])
       return {
-        network: '',
+        network: WHOLE_HOST,
         what: `IPv${family}: the rules are in the path`,
         passed: hook !== undefined,
         detail: hook ?? 'no jump from DOCKER-USER or FORWARD',
@@ -110,7 +127,7 @@ async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]
       }
     }),
     {
-      network: '',
+      network: WHOLE_HOST,
       what: 'the backstop is in place',
       passed: backstop !== undefined,
       detail: 'table embargod-guard',
@@ -118,7 +135,7 @@ async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]
     },
     ...FAMILIES.filter((family) => !judged.has(family)).map((family) =>
       skip(
-        '',
+        WHOLE_HOST,
         `IPv${family}: ${WAYS.bridged.words}`,
         'frames that are bridged pass no rules on this host (br_netfilter)',
       ),
@@ -138,11 +155,17 @@ const skip = (network: string, what: string, why: string): Finding => ({
   problem: undefined,
 })
 
-function tell(io: Io, findings: readonly Finding[], passed: boolean): void {
+const WORDS: Readonly<Record<Outcome, string>> = {
+  proven: 'proven',
+  failed: 'NOT PROVEN',
+  skipped: 'NOT PROVEN: skipped, since nothing could be tried',
+}
+
+function tell(io: Io, findings: readonly Finding[], outcome: Outcome): void {
   const paint = (code: number, text: string): string => (io.color ? `\u001B[${code}m${text}\u001B[0m` : text)
   for (const { what, passed: ok, detail, skipped } of findings) {
     const word = skipped ? paint(33, 'skip') : ok ? paint(32, 'ok  ') : paint(31, 'FAIL')
     io.stdout.write(`${word} ${sanitise(what)} (${sanitise(detail)})\n`)
   }
-  io.stdout.write(passed ? 'proven\n' : 'NOT PROVEN\n')
+  io.stdout.write(`${WORDS[outcome]}\n`)
 }

@@ -108,7 +108,11 @@ export const CATALOGUE = {
     'last_verified_timestamp_seconds',
     'Unix time of the last proof on the live host that passed.',
   ),
-  proof: gauge('proof_success', 'Whether the last proof on the live host passed on this network.', 'network'),
+  proof: gauge(
+    'proof_success',
+    'Whether the last proof on the live host passed on this network; without a network: 0, since no network could be tried.',
+    'network',
+  ),
   configReload: gauge(
     'config_last_reload_successful',
     'Whether the last load of the configuration was accepted; 0: the one before is enforced.',
@@ -133,6 +137,7 @@ const REASONS: Readonly<Record<UnprotectedReason, true>> = {
   'no-second-guard': true,
   'engine-backend': true,
   'foreign-bridge': true,
+  'open-policy': true,
 }
 export const UNPROTECTED_REASONS: readonly string[] = Object.keys(REASONS)
 

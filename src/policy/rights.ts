@@ -207,7 +207,8 @@ function conditionOf({ network, compose, container, label }: PolicyMatch): Condi
   }
 }
 
-function globTest(pattern: string): (text: string) => boolean {
+/** `*` stands for any text, `?` for one character. */
+export function globTest(pattern: string): (text: string) => boolean {
   const source = pattern.replaceAll(/[.*?]/g, (sign) => (sign === '*' ? '.*' : sign === '?' ? '.' : '\\.'))
   const test = new RegExp(`^${source}$`)
   return (text) => test.test(text)

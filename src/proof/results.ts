@@ -2,19 +2,37 @@ import type { Finding } from './model.ts'
 
 /** How a proof ended on one network. */
 export interface NetworkResult {
+  /** {@link WHOLE_HOST}: what is wrong with the host, where no network was tried. */
   readonly network: string
   /** The first thing that is wrong, in words that stay the same as long as it is. Undefined: it is proven. */
   readonly problem?: string | undefined
 }
 
+/** No network bears this name. */
+export const WHOLE_HOST = ''
+
 export const BACKSTOP_MISSING = 'the backstop is missing'
 
-/** Findings by network; what is wrong with the whole host (a finding without a network) is wrong on each. Where all was skipped nothing is proven. */
+/** `skipped`: nothing is wrong, and no packet was tried, so nothing is proven either. */
+export type Outcome = 'proven' | 'failed' | 'skipped'
+
+export function outcomeOf(findings: readonly Finding[]): Outcome {
+  if (findings.some(({ passed }) => !passed)) return 'failed'
+  // That a guard is in its place was read and not tried.
+  const isTried = findings.some(({ network, skipped }) => network !== WHOLE_HOST && !skipped)
+  return isTried ? 'proven' : 'skipped'
+}
+
+/**
+ * Findings by network; what is wrong with the whole host is wrong on each, and stands by itself where no network was tried. Where all was skipped
+ * nothing is proven.
+ */
 export function resultsOf(findings: readonly Finding[]): NetworkResult[] {
-  const general = findings.find(({ network, passed }) => network === '' && !passed)?.problem
+  const general = findings.find(({ network, passed }) => network === WHOLE_HOST && !passed)?.problem
   const results = new Map<string, string | undefined>()
   for (const { network, problem, skipped } of findings)
-    if (network !== '' && !skipped) results.set(network, results.get(network) ?? problem ?? general)
+    if (network !== WHOLE_HOST && !skipped) results.set(network, results.get(network) ?? problem ?? general)
+  if (results.size === 0 && general !== undefined) results.set(WHOLE_HOST, general)
   return [...results].map(([network, problem]) => ({ network, problem }))
 }
 

@@ -1,4 +1,4 @@
-import type { Lookup } from './model.ts'
+import type { Lookup, NameState } from './model.ts'
 
 /** A server may restart, a name may be dead: only silence to everything, and for a while, says that nobody answers. */
 const SILENT_MS = 30_000
@@ -7,14 +7,21 @@ const SILENT_LOOKUPS = 4
 const FORBIDDEN = /\bEPERM\b/
 const FORBIDDEN_LOOKUPS = 2
 
+/** A server that says so does not mean this one question; any other failure may be the name's, or pass by itself. */
+const REFUSED_LOOKUPS = 2
+const FAILED_LOOKUPS = 4
+
 /** Whether any name server answers at all, judged over the look-ups of all names. */
 export class Reachability {
   #unanswered = 0
   #forbidden = 0
   #silentSinceMs: number | undefined
+  /** Look-ups in a row in which a server said that it does not answer. */
+  #refusals: { readonly kind: 'refused' | 'servfail' | 'malformed'; readonly count: number } | undefined
 
   /** What is wrong after this look-up, in one sentence; undefined: nothing, or nothing yet. */
   note(lookup: Lookup, nowMs: number): string | undefined {
+    this.#noteRefusal(lookup)
     if (lookup.kind !== 'timeout' && lookup.kind !== 'error') {
       this.#unanswered = 0
       this.#forbidden = 0
@@ -29,4 +36,28 @@ export class Reachability {
     if (this.#unanswered < SILENT_LOOKUPS || nowMs - this.#silentSinceMs < SILENT_MS) return undefined
     return 'no name server answers: what was known stays in force; does a firewall forbid outgoing DNS of this host?'
   }
+
+  /** What is wrong where no name at all resolves, since servers answer and say nothing. Undefined: some name does, or it is not their fault. */
+  noneResolves({ fresh, stale, failing }: Readonly<Record<NameState, number>>): string | undefined {
+    const names = stale + failing
+    const refusals = this.#refusals
+    if (fresh > 0 || names === 0 || !refusals) return undefined
+    if (refusals.count < (refusals.kind === 'refused' ? REFUSED_LOOKUPS : FAILED_LOOKUPS)) return undefined
+    const which =
+      names === 1 ? 'the one name that is configured does not resolve' : `none of the ${names} names resolves`
+    return `${which}: ${REFUSALS[refusals.kind]}, or name other servers in resolver.servers; addresses that were known stay in force`
+  }
+
+  #noteRefusal({ kind }: Lookup): void {
+    if (kind === 'refused' || kind === 'servfail' || kind === 'malformed')
+      this.#refusals = { kind, count: (this.#refusals?.count ?? 0) + 1 }
+    // One that was silent in between said nothing else.
+    else if (kind !== 'timeout' && kind !== 'error') this.#refusals = undefined
+  }
 }
+
+const REFUSALS = {
+  refused: 'the name server refuses to answer this host (REFUSED): have it answer',
+  servfail: 'the name server fails (SERVFAIL): see that it can reach those that it asks itself',
+  malformed: 'what comes from the name server answers no question: see what answers there',
+} as const

@@ -41,26 +41,51 @@ export interface OpenInterface {
 /** Bridges of Docker's own naming: guarded before any event, whether or not they exist yet. */
 const WELL_KNOWN = ['docker0', 'docker_gwbridge'] as const
 
+const NONE: ReadonlySet<string> = new Set()
+
+/** Has the network a bridge on this host, by which its packets come? */
+export const isGuardable = ({ bridge }: Pick<Network, 'bridge'>): boolean => bridge !== undefined
+
+/**
+ * Does the list of networks to guard name none that is there? It is misspelt then, or what it names is not made yet: in neither case was it meant
+ * that nothing is guarded. An empty list names none either, and says so.
+ * @param seen networks that were there before, so the list is right
+ */
+export const namesNoNetwork = (
+  { networks }: Pick<GuardChoice, 'networks'>,
+  inventory: Inventory | undefined,
+  seen: ReadonlySet<string> = NONE,
+): boolean =>
+  inventory !== undefined &&
+  networks !== 'all' &&
+  networks.length > 0 &&
+  !networks.some((name) => seen.has(name)) &&
+  !inventory.networks.some((network) => isGuardable(network) && networks.includes(network.name))
+
 /**
  * Opening needs a reason, guarding needs none. A network of the engine's list is guarded unless the config excepts it; a bridge of Docker's naming
- * is guarded unless that list says that it belongs to an excepted network; any other bridge of the host is opened only when
+ * is guarded unless that list says that it belongs to an excepted network; a list of networks to guard that names none of them guards all; any other bridge of the host is opened only when
  * the operator ignores it, or when there is a list and the bridge is not on it.
  *
  * @param inventory undefined when the engine has not been heard yet: then only ignored interfaces are opened
  * @param settling bridges that appeared so recently that the engine may not list them yet: guarded, so that a network of the
  *   engine's can be used as soon as its creation returns
+ * @param seen names of networks to guard that were there before
  */
 export const decideInterfaces = (
   inventory: Inventory | undefined,
   hostInterfaces: readonly HostInterface[],
   guard: GuardChoice,
   settling: ReadonlySet<string> = new Set(),
+  seen: ReadonlySet<string> = NONE,
 ): InterfacePlan => {
+  const chosen = namesNoNetwork(guard, inventory, seen) ? { ...guard, networks: 'all' as const } : guard
   const guarded = new Map<string, GuardedInterface>()
   const excepted = new Set<string>()
   for (const network of inventory?.networks ?? []) {
     if (network.bridge === undefined) continue
-    if (isGuarded(network.name, guard)) guarded.set(network.bridge, guardedInterface(network.bridge, network))
+    if (isGuarded(network.name, chosen))
+      guarded.set(network.bridge, guardedInterface(network.bridge, network))
     else excepted.add(network.bridge)
   }
   const indexes = new Map(hostInterfaces.filter((one) => one.isBridge).map((one) => [one.name, one.index]))

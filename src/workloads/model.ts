@@ -103,11 +103,12 @@ export type UnprotectedReason =
   | 'no-second-guard'
   | 'engine-backend'
   | 'foreign-bridge'
+  | 'open-policy'
 
 /** One thing on this host that the firewall does not hold, and what to do about it. */
 export interface Unprotected {
   readonly reason: UnprotectedReason
-  /** Container, network or interface name; empty when the whole host is meant. */
+  /** Container, network, interface or policy name; empty when the whole host is meant. */
   readonly subject: string
   readonly advice: string
 }

@@ -27,6 +27,8 @@ export interface HostFacts {
   readonly askedByEngine: readonly string[]
   /** Networks on which containers of different rights live. */
   readonly mixedNetworks: readonly string[]
+  /** Policies that let their containers reach nearly every address, with the entries that do so, as an operator finds them. */
+  readonly openPolicies: readonly { readonly policy: string; readonly entries: readonly string[] }[]
   /** Undefined: `guard.hostNetwork` is false. */
   readonly hostNetwork: HostNetworkState | undefined
 }
@@ -52,7 +54,7 @@ export const findUnprotected = (facts: HostFacts): Unprotected[] => [
   ...containers(facts),
 ]
 
-const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unprotected[] => {
+const wholeHost = ({ engine, config, secondGuard, dnsGateway, openPolicies }: HostFacts): Unprotected[] => {
   const found: Unprotected[] = []
   if (engine?.rootless) {
     found.push({
@@ -100,6 +102,13 @@ const wholeHost = ({ engine, config, secondGuard, dnsGateway }: HostFacts): Unpr
       subject: id,
       advice:
         'Mail may leave to any server within the rate: set smtp.destinations to allowed and name the mail servers.',
+    })
+  }
+  for (const { policy, entries } of openPolicies) {
+    found.push({
+      reason: 'open-policy',
+      subject: policy,
+      advice: `Its containers reach nearly every address by ${entries.join(', ')}: name what they need, or write { to: internet }.`,
     })
   }
   return found

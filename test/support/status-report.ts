@@ -6,6 +6,7 @@ const minutesAgo = (minutes: number): number => REPORT_TIME_MS - minutes * 60_00
 
 /** A daemon that does its work, with one of everything. */
 export const healthyReport: StatusReport = {
+  headline: 'healthy',
   daemon: 'running',
   health: 'healthy',
   problems: [],
@@ -75,5 +76,6 @@ export const healthyReport: StatusReport = {
   resolvers: [{ server: '198.51.100.1' as Address, origin: 'host' }],
   strayDns: [],
   strayRoutes: [],
+  notes: [],
   unprotected: [{ reason: 'dns-tunnel', subject: '', advice: 'switch the DNS gateway on' }],
 }

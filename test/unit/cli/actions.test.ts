@@ -112,6 +112,18 @@ describe('status', () => {
     expect(JSON.parse(result.stdout)).toEqual(JSON.parse(JSON.stringify(report ?? stopped)))
   })
 
+  it('takes what a daemon of an older version tells', async () => {
+    // Keys without a value are not sent.
+    const older: unknown = JSON.parse(JSON.stringify({ ...degraded, headline: undefined, notes: undefined }))
+    const sources = {
+      fromDaemon: async () => older as typeof healthyReport,
+      fromHost: async () => stopped,
+      now: () => 0,
+    }
+    const { exitCode, stdout } = await act(statusAction(sources), { json: false, config: '/nowhere.yaml' })
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 4, stdout: expect.stringMatching(/^degraded: /) })
+  })
+
   it('tells what the host says where the daemon does not answer', async () => {
     const sources = {
       fromDaemon: () => Promise.reject(new SilentDaemonError(false)),

@@ -69,27 +69,49 @@ dns-tunnel  this host  switch the DNS gateway on
   it('puts what is wrong first', () => {
     const text = view({
       ...healthyReport,
+      headline: 'degraded: Docker does not answer since 12:00',
       health: 'degraded',
       problems: ['Docker does not answer since 12:00'],
       config: { ...healthyReport.config, lastReloadSuccessful: false },
       docker: { connected: false, error: 'no such file' },
     })
-    expect(text).toContain('embargod 0.1.0: degraded')
+    expect(text).toMatch(/^degraded: Docker does not answer since 12:00\nembargod 0\.1\.0: degraded /)
     expect(text).toContain('REFUSED')
     expect(text).toContain('not connected: no such file')
     expect(text.indexOf('- Docker does not answer')).toBeLessThan(text.indexOf('GUARDS'))
   })
 
-  it('says when no daemon runs', () =>
-    expect(view({ ...healthyReport, daemon: 'not-running', pid: undefined, startedAtMs: undefined })).toMatch(
-      /^embargod 0\.1\.0: not running\n/,
-    ))
+  it('says what is so without a daemon, and that the rest is unknown', () => {
+    const text = view({
+      ...healthyReport,
+      headline: 'NOTHING IS ENFORCED: containers reach anything',
+      daemon: 'not-running',
+      health: 'degraded',
+      pid: undefined,
+      startedAtMs: undefined,
+      networks: healthyReport.networks.map((one) => ({ ...one, guarded: false, deniedPackets: null })),
+      names: healthyReport.names.map((one) => ({ ...one, lastSuccessMs: undefined })),
+      lastReconcile: null,
+      lastVerified: null,
+      drift: { repairs: null, lastRepairMs: null },
+      dns: { port: 10053, cacheEntries: null, upstreams: null, outcomes: null },
+    })
+    expect(text).toMatch(/^NOTHING IS ENFORCED: containers reach anything\nembargod 0\.1\.0: not running\n/)
+    expect(text).toMatch(/last pass: {2}unknown\n {2}verified: {3}unknown\n/)
+    expect(text).toMatch(/shop_default +br-0123456789ab +NO +\?/)
+    expect(text).toMatch(/api\.example\.com +fresh +\? /)
+    expect(text).toMatch(/DRIFT\nunknown/)
+    expect(text).toMatch(/cache: +unknown\n +questions: +unknown/)
+    expect(text).not.toContain('never')
+  })
 
   it('passes nothing on that steers a terminal', () => {
     const evil = 'x\x1b[2J\u202e\x9b'
     const [network] = healthyReport.networks
     const text = view({
       ...healthyReport,
+      headline: evil,
+      health: 'degraded',
       problems: [evil],
       version: evil,
       config: { ...healthyReport.config, file: evil },

@@ -141,3 +141,31 @@ test('a bad file with nothing accepted before is an end', async () => {
   await write('bad')
   await expect(start()).rejects.toThrow(NoConfigError)
 })
+
+test('a file that says of this host what is not so is refused by a reload, and taken by a start', async () => {
+  await write('drop')
+  const health = new Health(() => undefined)
+  const log = createLogger({ level: 'fatal', pretty: false, color: false })
+  const problem = {
+    severity: 'error' as const,
+    file: 'a.yaml',
+    line: 1,
+    column: 2,
+    message: 'no network shoop',
+  }
+  let found: (typeof problem)[] = []
+  const file = join(directory, 'a.yaml')
+  const holder = new ConfigHolder(file, health, log, directory, env, () => found)
+  const { store } = await holder.first()
+  found = [problem]
+  await write('reject')
+  for (const wish of ['good', 'signal', 'trial'] as const) {
+    const { config, problems } = await holder.again(store, wish)
+    expect({ config, problems }).toEqual({ config: undefined, problems: [problem] })
+  }
+  expect(health.problems.join()).toContain('refused')
+  expect(holder.before).toBeUndefined()
+  found = []
+  expect((await holder.again(store, 'good')).config).toMatchObject({ denyWith: 'reject' })
+  expect(health.problems).toEqual([])
+})

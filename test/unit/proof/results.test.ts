@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Proofs } from '../../../src/daemon/proofs.ts'
 import type { Finding } from '../../../src/proof/model.ts'
-import { lastingResults, resultsOf } from '../../../src/proof/results.ts'
+import { lastingResults, outcomeOf, resultsOf } from '../../../src/proof/results.ts'
 
 const finding = (network: string, problem?: string): Finding => ({
   network,
@@ -26,12 +26,36 @@ test('where all was skipped nothing is proven', () => {
   ])
 })
 
+test('what is wrong with the host stands by itself where no network was tried', () => {
+  expect(resultsOf([finding('', 'could not be made'), { ...finding('inner'), skipped: true }])).toEqual([
+    { network: '', problem: 'could not be made' },
+  ])
+  expect(resultsOf([finding(''), { ...finding('inner'), skipped: true }])).toEqual([])
+})
+
+test.each([
+  ['nothing at all', [], 'skipped'],
+  [
+    'guards in their places and nothing tried',
+    [finding(''), { ...finding('a'), skipped: true as const }],
+    'skipped',
+  ],
+  ['a network that was tried', [finding(''), finding('a')], 'proven'],
+  [
+    'one that was tried beside one that was not',
+    [{ ...finding('a'), skipped: true as const }, finding('b')],
+    'proven',
+  ],
+  ['a guard that is missing, and nothing tried', [finding('', 'no backstop')], 'failed'],
+  ['a network that is open', [finding('a', 'open'), finding('b')], 'failed'],
+] as const)('the outcome of %s', (_what, findings, outcome) => expect(outcomeOf(findings)).toBe(outcome))
+
 test('the sentence is the same as long as the same is wrong, in whatever order it is found', () => {
   const [one, other] = [new Proofs(), new Proofs()]
   one.book([{ network: 'a', problem: 'open' }, { network: 'b', problem: 'open' }, { network: 'c' }], 1)
   other.book([{ network: 'b', problem: 'open' }], 1)
   other.book([{ network: 'a', problem: 'open' }], 2)
-  expect(one.problem).toBe('not proven: open on a, b')
+  expect(one.problem).toMatch(/^not proven: open on a, b: `embargod verify` shows/)
   expect(other.problem).toBe(one.problem)
 })
 
@@ -45,9 +69,21 @@ test('a network that passes or is gone is not complained of', () => {
     1,
   )
   proofs.book([{ network: 'a' }], 2)
-  expect(proofs.problem).toBe('not proven: open on b')
+  expect(proofs.problem).toContain('not proven: open on b:')
   proofs.retain(new Set(['a']))
   expect(proofs.problem).toBeUndefined()
+  expect(proofs.rows).toEqual([{ network: 'a', passed: true }])
+})
+
+test('what is wrong with the whole host keeps its series until a proof says otherwise', () => {
+  const proofs = new Proofs()
+  proofs.book([{ network: '', problem: 'could not be made' }], 1)
+  proofs.retain(new Set())
+  expect(proofs.rows).toEqual([{ network: '', passed: false }])
+  expect(proofs.problem).toContain('could not be made on this host')
+  proofs.book([], 2)
+  expect(proofs.rows).toHaveLength(1)
+  proofs.book([{ network: 'a' }], 3)
   expect(proofs.rows).toEqual([{ network: 'a', passed: true }])
 })
 
@@ -58,7 +94,7 @@ test('names of networks are hostile text, and not all are named', () => {
     names.map((network) => ({ network, problem: 'open' })),
     1,
   )
-  expect(proofs.problem).toMatch(/and 2 more$/)
+  expect(proofs.problem).toMatch(/and 2 more:/)
   expect(proofs.problem).not.toContain('\u001B')
 })
 

@@ -124,6 +124,25 @@ describe('with the list of the engine', () => {
     })
   })
 
+  test('a list of networks to guard that names none that is there opens nothing', () => {
+    const list = inventoryOf(defaultBridgeJson(), custom('pay', 'paynet0'))
+    const planned = (networks: string[], seen: string[] = []) =>
+      summary(
+        decideInterfaces(
+          list,
+          hostWith('docker0', 'paynet0'),
+          { ...GUARD_ALL, networks },
+          new Set(),
+          new Set(seen),
+        ),
+      ).open
+    expect(planned(['pya'])).toEqual({})
+    // One that was there and is gone was no misspelling, and an empty list says what it means.
+    const open = { docker0: 'excepted network', paynet0: 'excepted network' }
+    expect(planned(['gone'], ['gone'])).toEqual(open)
+    expect(planned([])).toEqual(open)
+  })
+
   test('a guarded network wins over an excepted one on the same bridge, and over an ignore pattern', () => {
     const list = inventoryOf(custom('a', 'shared0'), custom('b', 'shared0'))
     const guard = { ...GUARD_ALL, except: ['a'], ignoreInterfaces: ['shared*'] }

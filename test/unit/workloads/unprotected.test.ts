@@ -28,6 +28,7 @@ interface Facts {
   secondGuard?: boolean
   dnsGateway?: boolean
   askedByEngine?: string[]
+  openPolicies?: { policy: string; entries: string[] }[]
   hostNetwork?: HostNetworkState
 }
 
@@ -52,6 +53,7 @@ const unprotected = ({
   secondGuard = true,
   dnsGateway = true,
   askedByEngine = [],
+  openPolicies = [],
   hostNetwork,
 }: Facts) => {
   const inventory = parseInventory({ networks, containers }).value
@@ -66,6 +68,7 @@ const unprotected = ({
     mixedNetworks: [],
     dnsGateway,
     askedByEngine,
+    openPolicies,
     hostNetwork,
   })
 }
@@ -97,6 +100,11 @@ test.each([
   ['answers to anybody who connects', { inbound: 'any' as const }, ['published-inbound']],
   ['mail to anyone', { smtp: smtp('any') }, ['smtp-any']],
   ['mail to anyone for some', { policies: [{ id: 'mailer', smtp: smtp('any') }] }, ['smtp-any mailer']],
+  [
+    'an allow list that is open to everything',
+    { openPolicies: [{ policy: 'common', entries: ['0.0.0.0/0 (a.yaml:2:5)', '::/0 (a.yaml:3:5)'] }] },
+    ['open-policy common'],
+  ],
   ['a rootless engine', { engine: ENGINE_ROOTLESS }, ['rootless']],
   ['an engine on nftables', { engine: ENGINE_29_NFTABLES }, ['engine-backend']],
   ['macvlan', { networks: [networkJson({ Name: 'lan', Driver: 'macvlan' })] }, ['macvlan lan']],

@@ -1,0 +1,67 @@
+import type { Upstreams } from '../gateway/upstreams.ts'
+import type { UpstreamQuestion } from '../gateway/upstream-message.ts'
+import { RCODE, TYPE } from '../gateway/types.ts'
+
+export interface UpstreamWatchOptions {
+  /** Undefined: they answer. Told each time. */
+  readonly onState: (problem: string | undefined) => void
+  readonly everyMs?: number
+}
+
+const LOOK_MS = 5_000
+/** So many questions in a row that brought nothing are suspicious: whether the servers or the names are at fault is then asked. */
+const IN_VAIN = 2
+/** Every recursive server knows this, and it tells nobody what containers ask for. */
+const ROOT: UpstreamQuestion = { name: '\0', type: TYPE.NS, dnssecOk: false, checkingDisabled: false }
+
+/**
+ * Whether any upstream of the gateway answers. A container that asks for names whose own servers are dead must not raise an alarm, and one that asks
+ * nothing any more must not keep it up: so a question of our own decides.
+ */
+export class UpstreamWatch {
+  readonly #options: UpstreamWatchOptions
+  #timer: NodeJS.Timeout | undefined
+  #upstreams: Upstreams | undefined
+  #asking = false
+
+  constructor(options: UpstreamWatchOptions) {
+    this.#options = options
+  }
+
+  watch(upstreams: Upstreams): void {
+    if (upstreams === this.#upstreams) return
+    this.stop()
+    this.#upstreams = upstreams
+    this.#timer = setInterval(() => this.#look(upstreams), this.#options.everyMs ?? LOOK_MS).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#upstreams = undefined
+    this.#options.onState(undefined)
+  }
+
+  #look(upstreams: Upstreams): void {
+    if (this.#asking) return
+    if (upstreams.inVain < IN_VAIN) return this.#options.onState(undefined)
+    this.#asking = true
+    upstreams.ask(ROOT, () => {
+      this.#asking = false
+      if (upstreams !== this.#upstreams) return
+      this.#options.onState(upstreams.inVain < IN_VAIN ? undefined : problemOf(upstreams))
+    })
+  }
+}
+
+function problemOf(upstreams: Upstreams): string {
+  const servers = upstreams
+    .health()
+    .map(({ server }) => server)
+    .join(', ')
+  const { refusal } = upstreams
+  const why =
+    refusal === undefined
+      ? `gets no answer from ${servers}: see that it runs and that this host may reach it`
+      : `is told ${refusal === RCODE.refused ? 'REFUSED' : `code ${refusal}`} by ${servers}: see that it works and that this host may ask it`
+  return `the DNS gateway ${why}, or name others in dns.upstreams; containers get old answers at best`
+}
