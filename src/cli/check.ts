@@ -8,13 +8,13 @@ import type { Action, Bind, ConfigArgs } from './command.ts'
 
 /**
  * Every problem on a line of its own, then the verdict: what the daemon would say of this file. Exit code 0, or 2 when it would refuse it;
- * warnings alone do not.
+ * warnings alone do not, and notes of what a config implies.
  */
 export async function check(file: string, env: ConfigEnv, print: (line: string) => void): Promise<0 | 2> {
   const { config, problems } = await loadConfig(file, env)
   for (const problem of problems) print(formatProblem(problem))
-  const errors = problems.filter(({ severity }) => severity === 'error').length
-  const found = [count(errors, 'error'), count(problems.length - errors, 'warning')]
+  const found = (['error', 'warning', 'note'] as const)
+    .map((kind) => count(problems.filter(({ severity }) => severity === kind).length, kind))
     .filter(Boolean)
     .join(', ')
   if (config === undefined) {
