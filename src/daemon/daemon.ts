@@ -9,6 +9,7 @@ import { loadMarks } from '../host/saved-marks.ts'
 import type { View } from '../host/report.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { SetWriter } from '../ipset/set-writer.ts'
+import type { Hostname } from '../net/types.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
@@ -19,6 +20,7 @@ import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
 import { Firewall } from '../reconcile/firewall.ts'
+import { believable } from '../reconcile/generation.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
@@ -27,6 +29,7 @@ import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
+import { namesThatFail } from './after-change.ts'
 import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
@@ -68,8 +71,10 @@ export interface DaemonOptions {
 
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
-/** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
+/** How long a host that was never guarded waits for its names, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
+/** How long a person waits who changes something, to hear what became of the names: a server that is silent takes `resolver.timeout`. */
+const ANSWERS_MS = 4_000
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
 export class Daemon {
@@ -130,7 +135,10 @@ export class Daemon {
       log: this.#log,
       putInForce: (config) => this.#putInForce(config),
       shape: () => shapeOf(this.#desired),
+      config: () => this.#desired.config,
       failure: () => this.#failure(),
+      problems: () => this.#health.problems,
+      failingNames: () => this.#failingNames(new Set(this.#desired.policies.names.keys())),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
       onConfirmed: async () => {
         // What stood by the trial alone would run out with it.
@@ -250,6 +258,16 @@ export class Daemon {
     }
   }
 
+  /** None where nothing stands, or the kernel cannot be read: the saved one is all that is known then. */
+  async #standingGenerations(): Promise<readonly number[]> {
+    try {
+      return (await this.#drivers.backstop.read())?.generations ?? []
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the generation of live connections could not be read from the kernel')
+      return []
+    }
+  }
+
   /** Something changed in this part of the rules; undefined: anywhere. */
   #suspect(part: Part | undefined): void {
     this.#looks.suspect(part)
@@ -326,8 +344,12 @@ export class Daemon {
   /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
   async #enforceNow(): Promise<void> {
     await this.#loop.requestAndWait('reload')
-    await this.#names.firstAnswers(this.#desired.policies.names, FIRST_ANSWERS_MS)
+    await this.#names.firstAnswers(this.#desired.policies.names, ANSWERS_MS)
     await this.#loop.requestAndWait('answer')
+  }
+
+  #failingNames(names: ReadonlySet<Hostname>): readonly string[] {
+    return namesThatFail(this.#names.ledger, names)
   }
 
   /** Builds what depends on the config and on what an earlier process left. */
@@ -356,7 +378,9 @@ export class Daemon {
     const counters = await store.load('counters', saved.savedCounters)
     if (counters) this.#account.counters.restore(counters)
     const load: Store['load'] = (name, format) => store.load(name, format)
-    const { generation, classNumbers } = await loadMarks(load, config.policies, policies.digest)
+    const marks = await loadMarks(load, config.policies, policies.digest)
+    const { classNumbers } = marks
+    const generation = believable(marks.generation, await this.#standingGenerations())
     this.#news = new HostNews({
       classNumbers,
       host: this.#host,
@@ -604,6 +628,7 @@ export class Daemon {
         await this.#enforceNow()
       },
       failure: () => this.#failure(),
+      failingNames: (names) => this.#failingNames(names),
       requestStop: this.#options.requestStop,
     })
   }

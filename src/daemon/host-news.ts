@@ -124,13 +124,16 @@ export class HostNews {
     this.#options.request('docker')
   })
 
-  /** Before the kernel bears them: a later process must not give one of them to somebody else. */
+  /**
+   * Before the kernel bears them: a later process must not give one of them to somebody else. Where they cannot be written it is to know none, and judges every
+   * connection again, rather than older ones.
+   */
   async #keepClassNumbers(): Promise<void> {
     const numbers = this.classNumbers.snapshot()
     const text = JSON.stringify(numbers)
     if (text === this.#keptClasses) return
     this.#options.onStep('the disk that holds the state')
-    await this.#options.store.save('classes', numbers, saved.savedClasses)
+    await this.#options.store.replace('classes', numbers, saved.savedClasses)
     this.#keptClasses = text
   }
 }

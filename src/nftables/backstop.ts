@@ -18,6 +18,8 @@ export interface SavedBackstop {
   readonly droppedBytes: number
   /** Bridges that it lets through, those of them that are there. */
   readonly open: readonly string[]
+  /** Whose admitted connections pass it, the latest last. */
+  readonly generations: readonly number[]
 }
 
 /** Counters to go on from. */
@@ -240,5 +242,8 @@ export function parseBackstop(text: string): SavedBackstop {
   const open = alone.flatMap(([, several, one]) =>
     [...(several ?? one ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? ''),
   )
-  return { fingerprints, droppedPackets, droppedBytes, open }
+  const generations = [...text.matchAll(/comment "admitted in generation (\d+)/g)]
+    .map(([, digits]) => Number(digits))
+    .filter((generation) => generation !== BRIDGED)
+  return { fingerprints, droppedPackets, droppedBytes, open, generations }
 }
