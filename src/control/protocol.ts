@@ -55,6 +55,9 @@ export interface PlanAnswer {
 /** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
 export const heldRequest = z.strictObject({ name: z.string() })
 
+/** Body of `belongings`: which names have this address or had it lately, answered as `Belonging[]`. */
+export const belongingsRequest = z.strictObject({ address: z.string() })
+
 /** Body of `answers`: would the DNS gateway answer this source for the name, and open that port? No source: whoever is no known container. */
 export const answersRequest = z.strictObject({
   name: z.string(),

@@ -7,6 +7,7 @@ import type { ControlHandlers } from '../control/server.ts'
 import {
   allowRequest,
   answersRequest,
+  belongingsRequest,
   heldRequest,
   planRequest,
   reloadRequest,
@@ -71,6 +72,9 @@ export interface Served {
   readonly requestStop: () => void
 }
 
+/** A person reads them. */
+const MOST_BELONGINGS = 10
+
 /** The answers to what comes by the control socket. */
 export const requestHandlers = (served: Served): ControlHandlers => ({
   status: async () => status(served),
@@ -84,6 +88,11 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
+  belongings: async (body) =>
+    served.names.ledger
+      .belongings(belongingsRequest.parse(body).address as Address)
+      .slice(0, MOST_BELONGINGS)
+      .map((one) => ({ ...one, now: one.now.slice(0, MOST_BELONGINGS) })),
   answers: async (body) => answers(served, body),
   docker: async () => served.desired.config.docker,
   verified: async (body) => served.account.verified(verifiedRequest.parse(body)),
