@@ -96,6 +96,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
     onState: (problem) => account.gatewayIs(problem),
     onPort: (problem) => account.gatewayPortIs(problem),
     onFault: (error) => {
+      account.gatewayFaulted()
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
       log.error({ err: error }, 'a question could not be answered')

@@ -23,6 +23,8 @@ export interface SwitchOptions {
   readonly onLoaded: (isGood: boolean) => void
   /** What is in force ends with no trial any more, and may be enforced from now on by whoever starts next. */
   readonly onConfirmed: () => Promise<void>
+  /** What nobody confirmed is still what the daemon wants, though the kernel itself has ended it. */
+  readonly onNotTakenBack: (error: unknown) => void
   /** Nobody confirmed the first config ever: there is none to go back to. */
   readonly onNoWayBack: () => void
 }
@@ -30,9 +32,7 @@ export interface SwitchOptions {
 /** Configs are taken over, confirmed and taken back one after the other. */
 export class ConfigSwitch {
   readonly #trial = new Trial(() => {
-    this.#takeBack().catch((error: unknown) =>
-      this.options.log.error({ err: error }, 'the config on trial could not be taken back'),
-    )
+    this.#takeBack().catch((error: unknown) => this.options.onNotTakenBack(error))
   })
   #turn: Promise<unknown> = Promise.resolve()
   #stopped = false

@@ -146,6 +146,8 @@ export class Daemon {
         await this.#loop.requestAndWait('reload')
         this.#nextLife.keepWarm()
       },
+      onNotTakenBack: (error) =>
+        this.#health.bad('trial', `the config on trial could not be taken back: ${messageOf(error)}`),
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
@@ -174,6 +176,10 @@ export class Daemon {
     this.#ownServers = new OwnServers({
       read: ownServers,
       log: options.log,
+      onState: (problem) => {
+        if (problem === undefined) this.#health.good('name-servers')
+        else this.#health.bad('name-servers', problem)
+      },
       onChange: (servers) => this.#askOthers(servers),
     })
     this.#watches = new Watches({
@@ -190,6 +196,14 @@ export class Daemon {
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
       onDrift: (part) => this.#suspect(part),
       onStale: (news) => this.#news.heard(news),
+      onUnsteady: (what, why) => {
+        if (why === undefined) this.#health.good(`watching ${what}`)
+        else
+          this.#health.bad(
+            `watching ${what}`,
+            `the kernel does not tell of changes of ${what}, so they are seen late: ${why}`,
+          )
+      },
     })
   }
 
@@ -376,7 +390,7 @@ export class Daemon {
     const { ledger } = this.#names
     ledger.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
-    if (counters) this.#account.counters.restore(counters)
+    if (counters) this.#account.restore(counters)
     const load: Store['load'] = (name, format) => store.load(name, format)
     const marks = await loadMarks(load, config.policies, policies.digest)
     const { classNumbers } = marks
@@ -421,11 +435,7 @@ export class Daemon {
         this.#names.adopt(known, this.#desired.membership, this.#desired.config.resolver.maxStaleMs, nowMs)
         this.#desired.refreshNames(ledger.takeChanged())
       },
-      onBlind: (error) =>
-        this.#log.warn(
-          { err: error },
-          'live connections could not be read: those on expired addresses may break',
-        ),
+      onBlind: (error) => this.#account.blind(error),
       onStep: (step) => this.#loop.at(step),
     })
     this.#gateway = await composeGateway({
@@ -512,8 +522,9 @@ export class Daemon {
     try {
       await this.#switchTo(this.#desired.config)
       this.#loop.request('until')
+      this.#health.good('ends')
     } catch (error) {
-      this.#log.error({ err: error }, 'an entry that ended could not be taken out')
+      this.#health.bad('ends', `an entry that ended could not be taken out: ${messageOf(error)}`)
     }
   }
 

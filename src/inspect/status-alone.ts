@@ -1,11 +1,13 @@
 import { ALONE } from '../control/silence.ts'
 import type { StatusReport, WithoutDaemon } from '../control/status.ts'
 import { createDrivers } from '../host/drivers.ts'
+import { savedCounters } from '../host/saved.ts'
 import { readStanding } from '../host/standing.ts'
 import { FAMILIES } from '../net/types.ts'
 import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import type { Run } from '../system/exec.ts'
+import { StateStore } from '../system/state.ts'
 import { statusReport, unprotectedOf } from '../host/report.ts'
 import { hookOf } from './ruleset.ts'
 
@@ -33,6 +35,7 @@ export async function statusAlone(
     generation: generation.generation,
     held: (name) => ledger.held(name),
   })
+  const counted = await new StateStore(config.state).peek('counters', savedCounters)
   const counters = new Counters()
   counters.readRules(desired.dataplane(), rules)
   const guards = {
@@ -54,7 +57,13 @@ export async function statusAlone(
     dns: undefined,
   }
   const report = statusReport(view, unprotectedOf(view), {
-    problems: [WHY[why], ...host.resolverProblems],
+    problems: [
+      WHY[why],
+      ...new Set([
+        ...host.resolverProblems,
+        ...(host.switchProblem === undefined ? [] : [host.switchProblem]),
+      ]),
+    ],
     pid: undefined,
     startedAtMs: undefined,
     config: {
@@ -65,7 +74,7 @@ export async function statusAlone(
     },
     docker: { connected: host.engine !== undefined, error: host.engine ? undefined : 'it cannot be reached' },
     temporary: temporary.list(),
-    drift: { repairs: {}, lastRepairMs: undefined },
+    drift: { repairs: counted?.repairs ?? {}, lastRepairMs: counted?.lastRepairMs },
     lastReconcile: undefined,
     lastVerified: undefined,
   })
