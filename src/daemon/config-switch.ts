@@ -100,8 +100,9 @@ export class ConfigSwitch {
     if (detail !== undefined) return { outcome: 'failed', problems, detail, ...(unsaved ? { unsaved } : {}) }
     const outcome = before.shape === shape() ? 'unchanged' : 'applied'
     const changes = changeLines(changeOf(before.config, config, Date.now()))
-    const newProblems = this.options.problems().filter((one) => !before.problems.has(one) && one !== unsaved)
-    const notWorking = [...failingNames(), ...newProblems]
+    const isNews = (problem: string): boolean =>
+      !before.problems.has(problem) && (unsaved === undefined || !problem.startsWith('state cannot be'))
+    const notWorking = [...failingNames(), ...this.options.problems().filter(isNews)]
     const { untilMs } = this
     const answer: ReloadAnswer = {
       outcome,

@@ -6,14 +6,18 @@ import { type Health, messageOf } from './health.ts'
 /** What could not be written is tried again this often: somebody may have made room. */
 const RETRY_MS = 30_000
 
+type Wish = () => Promise<void>
+
 /** The state directory, with whatever goes wrong there told as health: a full disk is no reason to stop guarding. */
 export class Store {
   readonly #files: StateStore
   readonly #queues: SaveQueue[] = []
   /** By file: one that can be written says nothing of another that cannot. */
   readonly #problems = new Map<string, string>()
-  /** The latest content of files that could not be written, each with its way to the disk. */
-  readonly #unsaved = new Map<string, () => Promise<void>>()
+  /** What was wanted of each file last. */
+  readonly #latest = new Map<string, Wish>()
+  /** Of those, what could not be done. */
+  readonly #unsaved = new Map<string, Wish>()
   readonly #writtenAtMs = new Map<string, number>()
   #retryTimer: NodeJS.Timeout | undefined
 
@@ -48,7 +52,7 @@ export class Store {
 
   /** Never rejects: what cannot be written is told by {@link problemOf} and tried again. */
   save<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
-    return this.#write(name, () => this.#files.save(name, value, format))
+    return this.#wish(name, () => this.#files.save(name, value, format))
   }
 
   /**
@@ -56,11 +60,13 @@ export class Store {
    * some.
    */
   async replace<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
-    await this.#write(name, async () => {
+    await this.#wish(name, async () => {
       try {
         await this.#files.save(name, value, format)
       } catch (error) {
         if (error instanceof StateError && error.kind === 'newer') throw error
+        const standing = await this.#files.peek(name, format)
+        if (JSON.stringify(standing) === JSON.stringify(value)) return
         await this.#files.remove(name)
         await this.#files.save(name, value, format)
       }
@@ -68,12 +74,13 @@ export class Store {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#write(name, () => this.#files.remove(name))
+    await this.#wish(name, () => this.#files.remove(name))
   }
 
   /** Rejects where it cannot be written, and that is the end of it. */
   async saveNow<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     await this.#files.save(name, value, format)
+    this.#latest.delete(name)
     this.#unsaved.delete(name)
     this.#good(name)
   }
@@ -106,14 +113,23 @@ export class Store {
     for (const queue of this.#queues) await queue.flush()
   }
 
-  async #write(name: string, write: () => Promise<void>): Promise<void> {
+  #wish(name: string, wish: Wish): Promise<void> {
+    this.#latest.set(name, wish)
+    return this.#fulfil(name, wish)
+  }
+
+  async #fulfil(name: string, wish: Wish): Promise<void> {
+    // One that was overtaken meanwhile must not be tried again: it would undo the later one.
+    const isLatest = (): boolean => this.#latest.get(name) === wish
     try {
-      await write()
-      // Only the latest wish counts.
+      await wish()
+      if (!isLatest()) return
+      this.#latest.delete(name)
       this.#unsaved.delete(name)
       this.#good(name)
     } catch (error) {
-      this.#unsaved.set(name, write)
+      if (!isLatest()) return
+      this.#unsaved.set(name, wish)
       this.#retryTimer ??= setTimeout(() => void this.#retry(), RETRY_MS).unref()
       this.#failed(name, error)
     }
@@ -122,7 +138,7 @@ export class Store {
   async #retry(): Promise<void> {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = undefined
-    for (const [name, write] of this.#unsaved) await this.#write(name, write)
+    for (const [name, wish] of this.#unsaved) await this.#fulfil(name, wish)
   }
 
   #failed(name: string, error: unknown): void {
