@@ -11,6 +11,13 @@ const lab = useLab({ name: 'silence' })
 const DEAD = '203.0.113.99'
 /** Allowed by the older config alone. */
 const WIDE = '203.0.113.10'
+const REFUSING = `table inet refusing {
+  chain in {
+    type filter hook input priority -300
+    ip daddr ${DEAD} udp dport 53 reject
+  }
+}
+`
 const quick = 'resolver: { refresh: { min: 1s, max: 2s }, retain: 1s }'
 const config = (allow: string, more = quick): string => `${more}\nallow: [${allow}]`
 
@@ -24,9 +31,7 @@ const reaches = async (from: LabContainer, address: string): Promise<boolean> =>
 
 describe('a reload', () => {
   test('says what it changed and what does not work afterwards', async () => {
-    await lab().internet(['nft', '-f', '-'], {
-      input: `table inet refusing { chain in { type filter hook input priority -300; ip daddr ${DEAD} udp dport 53 reject; } }`,
-    })
+    await lab().internet(['nft', '-f', '-'], { input: REFUSING })
     const daemon = await guard(lab(), { config: config('allowed.example') })
     const good = await reload(config('api.example, "db.example:5432"'))
     expect(good).toMatchObject({ code: 0, stderr: '' })
@@ -67,13 +72,16 @@ describe('a reload', () => {
     expect(none.stderr).toMatch(/1 of 1 names has no address \(nowhere\.example: .*NXDOMAIN/)
     const never = await lab().cli(['allow', '203.0.113.66:80', '--for', '1h'])
     expect(never.stderr).toContain('lies in never')
+    for (const entry of ['api.example:443', 'nowhere.example', '203.0.113.66:80'])
+      expect((await lab().cli(['allow', '--revoke', entry])).stdout).toContain(`no longer: ${entry}\n`)
   })
 })
 
 describe('a full disk', () => {
   const DISK = '/run/full'
   const state = `state: ${DISK}/state`
-  const fill = () => lab().host(['dd', 'if=/dev/zero', `of=${DISK}/filler`, 'bs=1k'], { okExitCodes: [1] })
+  const fill = (file = 'filler') =>
+    lab().host(['dd', 'if=/dev/zero', `of=${DISK}/${file}`, 'bs=1k'], { okExitCodes: [1] })
   const onDisk = (name: string) => lab().host(['cat', `${DISK}/state/${name}.json`], { okExitCodes: [1] })
 
   afterEach(async () => {
@@ -103,6 +111,8 @@ describe('a full disk', () => {
     const revoked = await lab().cli(['allow', '--revoke', '203.0.113.21:80'])
     expect(revoked.code).toBe(0)
     expect((await onDisk('temporary')).stdout).not.toContain('203.0.113.21')
+    // What was taken away has made room.
+    await fill('more')
     const trial = await reload(config(`"${WIDE}:80"`, state), '--confirm', '10s')
     expect(trial).toMatchObject({
       code: 1,
@@ -147,7 +157,8 @@ test('an address that an allowed name had until lately is explained by that', as
   const other = await lab().cli(['explain', 'bridge', '203.0.113.40:25'])
   expect(other.stdout).toContain('it is an address of moving.example, which is allowed with other ports')
   await lab().inet.dns({ 'moving.example': { a: ['203.0.113.41'], ttl: 1 } })
-  const explain = (...args: string[]) => lab().cli(['explain', 'bridge', '203.0.113.40:80', ...args])
+  const explain = (...args: string[]) =>
+    lab().cli(['explain', 'bridge', '203.0.113.40:80', '--config', lab().embargod.configFile, ...args])
   await lab().waitFor('the old address ages out', async () => (await explain()).code === 6, 20_000)
   const said =
     /it belonged to moving\.example until \d{4}-\S+Z, and was kept until \d{4}-\S+Z; the name now has 203\.0\.113\.41/
