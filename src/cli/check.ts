@@ -37,7 +37,9 @@ const count = (n: number, one: string, many = `${one}s`): string =>
 
 export function defineCheck(program: Command, action: Action<ConfigArgs>, bind: Bind): void {
   const command = configOption(program.command('check'))
-    .description('Validate the configuration and print every problem as file:line:col: message.')
+    .description(
+      'Validate the configuration and print every problem as file:line:col: message, and notes of what it brings about without saying so.',
+    )
     .action((options: ConfigArgs) => bind(action, { config: options.config }))
   explainUse(command, ['embargod check', 'embargod check --config ./embargod.yaml'], {
     0: 'valid, perhaps with warnings',

@@ -44,7 +44,7 @@ const onTrial = ({ confirmUntilMs }: ReloadAnswer): string =>
 export function defineReload(program: Command, action: Action<ConfirmArgs>, bind: Bind): void {
   const command = confirmOption(program.command('reload'))
     .description(
-      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome. ' +
+      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome: what changed, which names do not work now, and what could not be saved. ' +
         'Without --confirm it takes the file for good, one that is on trial too; a signal leaves a trial as it is, and takes nothing that nobody confirmed.',
     )
     .action(({ confirm }: { readonly confirm?: number }) =>
