@@ -4,6 +4,8 @@ import type { CallDaemon } from '../control/client.ts'
 import type { AllowAnswer, AllowRequest } from '../control/protocol.ts'
 import { durationWithin, EXIT, explainUse } from './command.ts'
 import type { Action, Bind } from './command.ts'
+import { sanitise } from '../observe/sanitise.ts'
+import { tellAftermath } from './aftermath.ts'
 import { renderTable } from './table.ts'
 
 export type AllowArgs = AllowRequest
@@ -18,6 +20,9 @@ export const allowAction =
       io.stderr.write('embargod: the daemon is not running\n')
       return EXIT.notRunning
     }
+    if (args.action === 'add') io.stdout.write(`allowed anew: ${sanitise(args.entry)}\n`)
+    if (args.action === 'revoke') io.stdout.write(`no longer: ${sanitise(args.entry)}\n`)
+    tellAftermath(answer, io)
     if (answer.temporary.length === 0) {
       io.stdout.write('nothing is allowed temporarily\n')
       return EXIT.ok

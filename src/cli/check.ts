@@ -15,7 +15,7 @@ export type AskEngine = (config: Config) => Promise<Inventory | undefined>
 
 /**
  * Every problem on a line of its own, then the verdict: what the daemon would say of this file. Exit code 0, or 2 when it would refuse it;
- * warnings alone do not.
+ * warnings alone do not, and notes of what a config implies.
  */
 export async function check(
   file: string,
@@ -28,11 +28,11 @@ export async function check(
   const inventory = config && namesAnything(config) ? await askEngine(config) : undefined
   const problems = [...loaded.problems, ...nameProblems(loaded, inventory)]
   for (const problem of problems) print(formatProblem(problem))
-  const errors = problems.filter(({ severity }) => severity === 'error').length
-  const found = [count(errors, 'error'), count(problems.length - errors, 'warning')]
+  const found = (['error', 'warning', 'note'] as const)
+    .map((kind) => count(problems.filter(({ severity }) => severity === kind).length, kind))
     .filter(Boolean)
     .join(', ')
-  if (config === undefined || errors > 0) {
+  if (config === undefined || problems.some(({ severity }) => severity === 'error')) {
     print(sanitise(`${file}: refused: ${found}`))
     return EXIT.badConfig
   }
@@ -53,8 +53,8 @@ const count = (n: number, one: string, many = `${one}s`): string =>
 export function defineCheck(program: Command, action: Action<ConfigArgs>, bind: Bind): void {
   const command = configOption(program.command('check'))
     .description(
-      'Validate the configuration and print every problem as file:line:col: message. Where the Docker engine can be asked, ' +
-        'names of networks and containers that it does not know are told.',
+      'Validate the configuration and print every problem as file:line:col: message, and notes of what it brings about without saying so. ' +
+        'Where the Docker engine can be asked, names of networks and containers that it does not know are told.',
     )
     .action((options: ConfigArgs) => bind(action, { config: options.config }))
   explainUse(command, ['embargod check', 'embargod check --config ./embargod.yaml'], {

@@ -3,6 +3,7 @@ import type { CallDaemon } from '../control/client.ts'
 import type { ConfirmAnswer } from '../control/protocol.ts'
 import { EXIT, explainUse } from './command.ts'
 import type { Action, Bind, NoArgs } from './command.ts'
+import { tellAftermath } from './aftermath.ts'
 
 export const confirmAction =
   (ask: CallDaemon): Action<NoArgs> =>
@@ -10,6 +11,7 @@ export const confirmAction =
     const answer = await ask<ConfirmAnswer>('confirm')
     if (answer?.confirmed) {
       io.stdout.write('confirmed\n')
+      tellAftermath(answer, io)
       return EXIT.ok
     }
     io.stderr.write(

@@ -5,6 +5,7 @@ import type { ReloadAnswer } from '../control/protocol.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import { confirmOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfirmArgs } from './command.ts'
+import { tellAftermath } from './aftermath.ts'
 
 export const reloadAction =
   (ask: CallDaemon): Action<ConfirmArgs> =>
@@ -18,15 +19,19 @@ export const reloadAction =
     switch (answer.outcome) {
       case 'applied':
         io.stdout.write(`reloaded${onTrial(answer)}\n`)
+        for (const change of answer.changes ?? []) io.stdout.write(`${sanitise(change)}\n`)
+        tellAftermath(answer, io)
         return EXIT.ok
       case 'unchanged':
         io.stdout.write(`reloaded; nothing changed${onTrial(answer)}\n`)
+        tellAftermath(answer, io)
         return EXIT.ok
       case 'refused':
         io.stderr.write('embargod: refused; the configuration accepted last stays in force\n')
         return EXIT.badConfig
       case 'failed':
         io.stderr.write(`embargod: the kernel did not take it: ${sanitise(answer.detail ?? 'see the log')}\n`)
+        tellAftermath(answer, io)
         return EXIT.failed
     }
   }
@@ -39,7 +44,7 @@ const onTrial = ({ confirmUntilMs }: ReloadAnswer): string =>
 export function defineReload(program: Command, action: Action<ConfirmArgs>, bind: Bind): void {
   const command = confirmOption(program.command('reload'))
     .description(
-      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome. ' +
+      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome: what changed, which names do not work now, and what could not be saved. ' +
         'Without --confirm it takes the file for good, one that is on trial too; a signal leaves a trial as it is, and takes nothing that nobody confirmed.',
     )
     .action(({ confirm }: { readonly confirm?: number }) =>

@@ -175,23 +175,26 @@ const UNKNOWN = 'unknown'
 /** One line an address; what is said of the name itself stands on its first line. */
 function names({ names, daemon }: StatusReport, nowMs: number): string {
   if (names.length === 0) return ''
-  const rows = names.flatMap(({ name, state, addresses, lastSuccessMs, lastError, refused, untilMs }) => {
-    const notes = [
-      untilMs === undefined ? '' : `allowed until ${new Date(untilMs).toISOString()}`,
-      lastError === undefined ? '' : lastError,
-      refused.length === 0 ? '' : `refused ${refused.join(', ')}`,
-    ].filter(Boolean)
-    const never = daemon === 'running' ? 'never' : '?'
-    const about = [name, state, lastSuccessMs === undefined ? never : formatAgo(lastSuccessMs, nowMs)]
-    const held = addresses.map(({ address, seenAtMs, expiresAtMs }) => [
-      address,
-      formatSpan(nowMs - seenAtMs),
-      expiresAtMs > nowMs ? formatSpan(expiresAtMs - nowMs) : 'kept',
-    ])
-    return (held.length === 0 ? [['-', '', '']] : held).map((cells, index) =>
-      index === 0 ? [...about, ...cells, notes.join('; ')] : ['', '', '', ...cells, ''],
-    )
-  })
+  const never = daemon === 'running' ? 'never' : '?'
+  const rows = names.flatMap(
+    ({ name, state, addresses, lastSuccessMs, lastError, refused, overCap, untilMs }) => {
+      const notes = [
+        untilMs === undefined ? '' : `allowed until ${new Date(untilMs).toISOString()}`,
+        lastError === undefined ? '' : lastError,
+        refused.length === 0 ? '' : `refused ${refused.join(', ')}`,
+        overCap > 0 ? `${overCap} had no room (resolver.maxAddressesPerName)` : '',
+      ].filter(Boolean)
+      const about = [name, state, lastSuccessMs === undefined ? never : formatAgo(lastSuccessMs, nowMs)]
+      const held = addresses.map(({ address, seenAtMs, expiresAtMs }) => [
+        address,
+        formatSpan(nowMs - seenAtMs),
+        expiresAtMs > nowMs ? formatSpan(expiresAtMs - nowMs) : 'kept',
+      ])
+      return (held.length === 0 ? [['-', '', '']] : held).map((cells, index) =>
+        index === 0 ? [...about, ...cells, notes.join('; ')] : ['', '', '', ...cells, ''],
+      )
+    },
+  )
   return renderTable(['name', 'state', 'answered', 'address', 'age', 'remaining', 'note'], rows)
 }
 

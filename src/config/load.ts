@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import type { ConfigEnv } from './env.ts'
 import { expandEntries, type OpenList } from './expand.ts'
 import { portList } from '../net/ports.ts'
+import { burstOf } from './mail-budget.ts'
 import { mergeTrees } from './merge.ts'
 import type { AllowEntry, Config, PolicyConfig, Problem, SmtpConfig } from './model.ts'
 import { sortProblems } from './problem.ts'
@@ -228,9 +229,18 @@ const toDns = ({ maxHold, minTtl, maxTtl, ...rest }: ConfigOutput['dns']): Confi
   maxTtlMs: maxTtl,
 })
 
-const toSmtp = (smtp: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
-  ...smtp,
-  ports: [...new Set(smtp.ports)].toSorted((a, b) => a - b),
+const toSmtp = ({
+  ports,
+  rate,
+  burst,
+  per,
+  destinations,
+}: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
+  ports: [...new Set(ports)].toSorted((a, b) => a - b),
+  rate,
+  burst: burstOf({ rate, burst }),
+  per,
+  destinations,
 })
 
 function toHostServices(read: ConfigOutput['guard']['hostServices']): Config['guard']['hostServices'] {

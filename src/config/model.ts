@@ -158,7 +158,8 @@ export interface SmtpConfig {
 
 /** One thing wrong with a config, with its place. */
 export interface Problem {
-  readonly severity: 'error' | 'warning'
+  /** `note`: nothing is wrong; the config brings about something that its words do not say. */
+  readonly severity: 'error' | 'warning' | 'note'
   readonly file: string
   readonly line: number
   readonly column: number

@@ -2,7 +2,7 @@ import type { Problem } from './model.ts'
 
 /** `file:line:col: message`, on one line, with nothing in it that could steer a terminal. */
 export function formatProblem(problem: Problem): string {
-  const message = problem.severity === 'warning' ? `warning: ${problem.message}` : problem.message
+  const message = problem.severity === 'error' ? problem.message : `${problem.severity}: ${problem.message}`
   return printable(`${problem.file}:${problem.line}:${problem.column}: ${message}`)
 }
 

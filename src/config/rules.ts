@@ -1,5 +1,7 @@
 import { formatDuration } from './duration.ts'
 import { judgeEntry } from './entry-rules.ts'
+import { implied } from './implied.ts'
+import { mostCountable } from './mail-budget.ts'
 import { hexMask } from './marks.ts'
 import type { AllowEntry, Problem } from './model.ts'
 import { judgePolicies } from './policy-rules.ts'
@@ -26,16 +28,20 @@ export interface Judged {
 
 /** The rules that span several values. Each is small, has its own function, and collects instead of throwing. */
 export function judge(judged: Judged): Problem[] {
-  return [
+  const found = [
     ...refreshOrder(judged),
     ...ttlOrder(judged),
     ...staleLast(judged),
     ...networkLists(judged),
     ...openDoors(judged),
+    ...mailBudgets(judged),
     ...markBits(judged),
     ...policies(judged),
     ...judged.lists.flatMap((list) => [...entries(judged, list)]),
   ]
+  // A config that is refused implies nothing.
+  const isRefused = judged.unusable.length > 0 || found.some(({ severity }) => severity === 'error')
+  return isRefused ? found : [...found, ...implied(judged)]
 }
 
 function* refreshOrder(judged: Judged): Generator<Problem> {
@@ -167,6 +173,27 @@ function* openDoors(judged: Judged): Generator<Problem> {
     yield warn(
       ['metadata', 'block'],
       'metadata.block: false leaves cloud metadata to the allow rules: credentials can be read there',
+    )
+  }
+}
+
+function* mailBudgets(judged: Judged): Generator<Problem> {
+  const { smtp, policies } = judged.config
+  const budgets = [
+    { path: ['smtp'], smtp },
+    ...Object.entries(policies).map(([id, policy]) => ({
+      path: ['policies', id, 'smtp'],
+      smtp: policy.smtp,
+    })),
+  ]
+  for (const { path, smtp: one } of budgets) {
+    if (one?.burst === undefined || !usable(judged, [path])) continue
+    const most = mostCountable(one.rate)
+    if (one.burst <= most) continue
+    yield problemAt(
+      placeAt(judged.tree, [...path, 'burst']),
+      `${path.join('.')}.burst: ${one.burst} is more than the rate (${one.rate.count}/${one.rate.per}) gives in a day, and the kernel cannot count that: it is held to ${most}`,
+      'warning',
     )
   }
 }

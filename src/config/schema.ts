@@ -3,6 +3,7 @@ import { parseCidr } from '../net/cidr.ts'
 import { parseCron } from './cron.ts'
 import { dnsSchema } from './dns-schema.ts'
 import { entrySchema, portSchema } from './entry.ts'
+import { MOST_BURST } from './mail-budget.ts'
 import { DEFAULT_MARKS, GENERATION_BITS, RIGHTS_BITS, widthOf } from './marks.ts'
 import { parsed } from './parsed.ts'
 import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
@@ -177,7 +178,11 @@ const smtpKeys = z.strictObject({
     .describe(
       'New connections: `5/minute`, or /second, /hour, /day. Within it they go on to the allow rules; over it they are dropped.',
     ),
-  burst: wholeNumber(1, 10_000).prefault(5).describe('So many may come at once.'),
+  burst: wholeNumber(1, MOST_BURST)
+    .optional()
+    .describe(
+      'So many may come at once, and no more than the rate gives in a day. Absent: as many as the rate names, so of `100/hour` all 100.',
+    ),
   per: oneOf('container', 'host')
     .prefault('container')
     .describe('A budget for each container, or one for the whole host (per address family).'),

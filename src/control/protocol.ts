@@ -10,8 +10,16 @@ export const allowRequest = z.discriminatedUnion('action', [
 export type AllowRequest = z.output<typeof allowRequest>
 
 /** Answer of `allow`: what is temporarily allowed now. */
-export interface AllowAnswer {
+export interface AllowAnswer extends Aftermath {
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
+}
+
+/** What whoever changes something is told of it. */
+export interface Aftermath {
+  /** What does not work now, in sentences. */
+  readonly notWorking?: readonly string[]
+  /** Why a restart would not find what was changed, in a sentence. */
+  readonly unsaved?: string
 }
 
 /** Body of `reload`: how long it may take until it is confirmed; absent: it need not be. */
@@ -19,14 +27,16 @@ export const reloadRequest = z.strictObject({ confirmMs: z.int().positive().opti
 export type ReloadRequest = z.output<typeof reloadRequest>
 
 /** Answer of `confirm`: false when nothing was on trial. */
-export interface ConfirmAnswer {
+export interface ConfirmAnswer extends Aftermath {
   readonly confirmed: boolean
 }
 
 /** Answer of `reload`. `refused`: the file is bad and the policy is the one before; `failed`: it is good and the kernel did not take it. */
-export interface ReloadAnswer {
+export interface ReloadAnswer extends Aftermath {
   readonly outcome: 'applied' | 'unchanged' | 'refused' | 'failed'
   readonly problems: readonly Problem[]
+  /** What is another than before, a line each. */
+  readonly changes?: readonly string[]
   /** Why the kernel did not take it. */
   readonly detail?: string
   /** Until when it has to be confirmed, epoch ms. */
@@ -44,6 +54,9 @@ export interface PlanAnswer {
 
 /** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
 export const heldRequest = z.strictObject({ name: z.string() })
+
+/** Body of `belongings`: which names have this address or had it lately, answered as `Belonging[]`. */
+export const belongingsRequest = z.strictObject({ address: z.string() })
 
 /** Body of `answers`: would the DNS gateway answer this source for the name, and open that port? No source: whoever is no known container. */
 export const answersRequest = z.strictObject({

@@ -21,7 +21,7 @@ import type { KnownSet } from '../ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { COMMON } from '../policy/compile.ts'
-import { Counters } from '../reconcile/counters.ts'
+import { Counters, type CountersSnapshot } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import { EngineRules } from '../reconcile/engine-rules.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
@@ -39,6 +39,9 @@ import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
 import { StandingLogs } from './standing-log.ts'
 
+/** So long an operator may look for the reason of a connection that broke. */
+const BLIND_MS = 600_000
+
 /** What is known of the engine. */
 type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
 
@@ -50,14 +53,12 @@ export class Account {
   readonly #reachability = new Reachability()
   readonly #engineRules = new EngineRules()
   readonly #rulesAhead = new RulesAhead()
-  readonly #repairs: Record<string, number> = {}
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
   readonly #standingLogs: StandingLogs
   readonly #queryLog: QueryLog
   readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
-  #lastRepairMs: number | undefined
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
 
@@ -67,6 +68,15 @@ export class Account {
   ) {
     this.#standingLogs = new StandingLogs(log)
     this.#queryLog = new QueryLog(log)
+  }
+
+  /** Rights changed and nobody knows which connections lived: those on expired addresses are not spared. It is over when those are. */
+  blind(error: unknown): void {
+    this.health.bad(
+      'connections',
+      `live connections could not be read when rights changed, and those on expired addresses may have broken: ${chainOf(error)}`,
+    )
+    setTimeout(() => this.health.good('connections'), BLIND_MS).unref()
   }
 
   /** Which guards are known to stand. */
@@ -81,6 +91,12 @@ export class Account {
 
   get dockerConnected(): boolean {
     return this.#docker.connected
+  }
+
+  /** Goes on from what an earlier process counted. */
+  restore(snapshot: CountersSnapshot): void {
+    this.counters.restore(snapshot)
+    for (const [kind, count] of Object.entries(snapshot.repairs)) this.metrics.countDriftRepair(kind, count)
   }
 
   dockerIs(state: StatusReport['docker']): void {
@@ -116,6 +132,18 @@ export class Account {
     this.#queries[report.outcome]++
     this.metrics.countQuery(report)
     this.#queryLog.tell(report, wish, performance.now())
+  }
+
+  /** A question that embargod itself could not answer: nobody knows any more whose it was. */
+  gatewayFaulted(): void {
+    this.#queries.failed++
+    this.metrics.countQuery({
+      policy: 'unknown',
+      outcome: 'failed',
+      type: 'other',
+      durationMs: 0,
+      held: false,
+    })
   }
 
   gatewayIs(problem: string | undefined): void {
@@ -231,8 +259,7 @@ export class Account {
     }
     for (const kind of drift) {
       this.metrics.countDriftRepair(kind)
-      this.#repairs[kind] = (this.#repairs[kind] ?? 0) + 1
-      this.#lastRepairMs = Date.now()
+      this.counters.countRepair(kind, Date.now())
       this.log.warn({ kind }, 'drift repaired')
     }
   }
@@ -326,7 +353,7 @@ export class Account {
       problems,
       pid: process.pid,
       docker: this.#docker,
-      drift: { repairs: this.#repairs, lastRepairMs: this.#lastRepairMs },
+      drift: this.counters.drift,
       lastReconcile: this.#lastReconcile,
       lastVerified: this.#lastVerified,
     })

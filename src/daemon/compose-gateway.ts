@@ -97,6 +97,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
     onPort: (problem) => account.gatewayPortIs(problem),
     onUpstreams: (problem) => account.gatewayUpstreamsAre(problem),
     onFault: (error) => {
+      account.gatewayFaulted()
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
       log.error({ err: error }, 'a question could not be answered')

@@ -7,7 +7,7 @@ import { lastAccepted } from '../host/accepted-config.ts'
 import { acceptedConfig, unconfirmedConfig } from '../host/saved.ts'
 import { stateDirectories } from '../host/state-directories.ts'
 import type { Logger } from '../observe/logger.ts'
-import type { Health } from './health.ts'
+import { type Health, messageOf } from './health.ts'
 import { Store } from './store.ts'
 
 /** No config is to be had: neither the file nor one that was accepted earlier. */
@@ -29,10 +29,24 @@ export class NoWayBackError extends Error {
   }
 }
 
+/** A trial ends with a restart as well, which only the disk can remember. */
+export class NoTrialError extends Error {
+  override readonly name = 'NoTrialError'
+  constructor(cause: unknown) {
+    super(
+      `the configuration before stays in force: one on trial has to be remembered over a restart, and ${messageOf(cause)}`,
+      { cause },
+    )
+  }
+}
+
 export interface FirstConfig {
   readonly config: Config
   readonly store: Store
 }
+
+const ACCEPTED = 'accepted-config'
+const UNCONFIRMED = 'unconfirmed-config'
 
 interface Known {
   readonly config: Config
@@ -47,8 +61,10 @@ export class ConfigHolder {
   lastLoadSuccessful = true
   /** In force, or waiting to come back. */
   #accepted: Known | undefined
+  #acceptedAtMs: number | undefined
   /** In force until it is confirmed or taken back. */
   #onTrial: Known | undefined
+  readonly #stores = new Map<string, Store>()
 
   constructor(
     readonly file: string,
@@ -70,6 +86,7 @@ export class ConfigHolder {
    * @param trial given when the file is not accepted yet, with whether anything of ours stands on the host
    * @throws NoConfigError
    * @throws NoWayBackError when a trial could only end in a host that is wider than it was
+   * @throws NoTrialError when a restart would not know of the trial
    */
   async first(trial?: { readonly isGuarded: () => Promise<boolean> }): Promise<FirstConfig> {
     const { config, sources, problems } = await this.#read()
@@ -91,20 +108,30 @@ export class ConfigHolder {
   }
 
   #storeOf({ state }: Config): Store {
-    return new Store(state, this.health, this.log)
+    return this.#storeIn(state)
+  }
+
+  /** One for each directory, so that what one of them says of a file no other one takes back. */
+  #storeIn(directory: string): Store {
+    const store = this.#stores.get(directory) ?? new Store(directory, this.health, this.log)
+    this.#stores.set(directory, store)
+    return store
   }
 
   /** Looked for where the refused file, the service manager or the default say that the state lies. */
   async #lastAccepted(): Promise<Known | undefined> {
     const directories = await stateDirectories(this.file, this.stateDirectory, this.env)
-    return lastAccepted(this.file, directories, (directory) =>
-      new Store(directory, this.health, this.log).load('accepted-config', acceptedConfig),
+    const last = await lastAccepted(this.file, directories, (directory) =>
+      this.#storeIn(directory).load(ACCEPTED, acceptedConfig),
     )
+    if (last) this.#acceptedAtMs = this.#storeIn(last.directory).writtenAtMs(ACCEPTED)
+    return last
   }
 
   /**
    * The config is absent when the file is refused: then all stays as it was. A `signal` goes on with a trial, and takes nothing that
    * nobody confirmed.
+   * @throws NoTrialError when a restart would not know of the trial
    */
   async again(store: Store, wish: 'good' | 'trial' | 'signal'): Promise<Loaded> {
     const loaded = this.#named(await this.#read())
@@ -160,15 +187,27 @@ export class ConfigHolder {
   async #accept(loaded: Known, store: Store): Promise<void> {
     this.#onTrial = undefined
     this.#accepted = loaded
+    this.#acceptedAtMs = Date.now()
     this.#inForce(loaded.sources)
-    await store.save('accepted-config', { file: this.file, sources: [...loaded.sources] }, acceptedConfig)
+    // An older one must not come back after a restart with a bad file: rather none, which leaves the host as the kernel holds it and says so.
+    await store.replace(ACCEPTED, { file: this.file, sources: [...loaded.sources] }, acceptedConfig)
     // What was refused by silence once may be taken later.
-    if (await store.load('unconfirmed-config', unconfirmedConfig)) await this.#remember('', store)
+    if (await store.load(UNCONFIRMED, unconfirmedConfig)) await store.remove(UNCONFIRMED)
+  }
+
+  /** Why a restart would not find what is in force, in a sentence; undefined: it would. */
+  unsaved(store: Store): string | undefined {
+    return store.problemOf(ACCEPTED) ?? store.problemOf(UNCONFIRMED)
   }
 
   /** The one accepted before stays the one to which a restart comes back. */
   async #try(loaded: Known, store: Store): Promise<void> {
-    await this.#remember(hashOf(loaded.sources), store)
+    const hash = hashOf(loaded.sources)
+    try {
+      await store.saveNow(UNCONFIRMED, { file: this.file, hash }, unconfirmedConfig)
+    } catch (cause) {
+      throw new NoTrialError(cause)
+    }
     this.#onTrial = loaded
     this.#inForce([])
   }
@@ -181,17 +220,15 @@ export class ConfigHolder {
   }
 
   async #isUnconfirmed(sources: Loaded['sources'], store: Store): Promise<boolean> {
-    const known = await store.load('unconfirmed-config', unconfirmedConfig)
+    const known = await store.load(UNCONFIRMED, unconfirmedConfig)
     return known?.file === this.file && known.hash === hashOf(sources)
-  }
-
-  #remember(hash: string, store: Store): Promise<void> {
-    return store.save('unconfirmed-config', { file: this.file, hash }, unconfirmedConfig)
   }
 
   #refused(): void {
     this.lastLoadSuccessful = false
-    this.health.bad('config', `${this.file} is refused: the last accepted config is enforced`)
+    const acceptedAtMs = this.#acceptedAtMs
+    const since = acceptedAtMs === undefined ? '' : `, of ${new Date(acceptedAtMs).toISOString()},`
+    this.health.bad('config', `${this.file} is refused: the last accepted config${since} is enforced`)
   }
 
   #notConfirmed(): void {
@@ -206,6 +243,7 @@ export class ConfigHolder {
     const { file, line, column, severity } = problem
     const fields = { file, line, column, problem: formatProblem(problem) }
     if (severity === 'error') this.log.error(fields, 'config refused')
+    else if (severity === 'note') this.log.info(fields, 'config note')
     else this.log.warn(fields, 'config warning')
   }
 }

@@ -1,3 +1,4 @@
+import { changeLines, changeOf } from '../config/change.ts'
 import type { Config } from '../config/model.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -12,11 +13,18 @@ export interface SwitchOptions {
   readonly putInForce: (config: Config) => Promise<void>
   /** What is in force, as a text to compare. */
   readonly shape: () => string
+  /** The config in force. */
+  readonly config: () => Config
   /** Why the kernel is not as desired. */
   readonly failure: () => string | undefined
+  /** What is wrong now, in sentences, and what of the names in force does not work. */
+  readonly problems: () => readonly string[]
+  readonly failingNames: () => readonly string[]
   readonly onLoaded: (isGood: boolean) => void
   /** What is in force ends with no trial any more, and may be enforced from now on by whoever starts next. */
   readonly onConfirmed: () => Promise<void>
+  /** What nobody confirmed is still what the daemon wants, though the kernel itself has ended it. */
+  readonly onNotTakenBack: (error: unknown) => void
   /** Nobody confirmed the first config ever: there is none to go back to. */
   readonly onNoWayBack: () => void
 }
@@ -24,9 +32,7 @@ export interface SwitchOptions {
 /** Configs are taken over, confirmed and taken back one after the other. */
 export class ConfigSwitch {
   readonly #trial = new Trial(() => {
-    this.#takeBack().catch((error: unknown) =>
-      this.options.log.error({ err: error }, 'the config on trial could not be taken back'),
-    )
+    this.#takeBack().catch((error: unknown) => this.options.onNotTakenBack(error))
   })
   #turn: Promise<unknown> = Promise.resolve()
   #stopped = false
@@ -76,21 +82,40 @@ export class ConfigSwitch {
     store: Store,
     wish: 'good' | 'signal' | { readonly confirmMs: number },
   ): Promise<ReloadAnswer> {
-    const { holder, log, putInForce, shape, failure, onLoaded } = this.options
+    const { holder, log, putInForce, shape, failure, onLoaded, failingNames } = this.options
     const { config, problems } = await holder.again(store, typeof wish === 'string' ? wish : 'trial')
     onLoaded(config !== undefined)
     if (!config) return { outcome: 'refused', problems }
     if (typeof wish === 'object') this.beginTrial(wish.confirmMs)
     // Who takes the file as it is now has no more doubts about the one on trial.
     else if (wish === 'good') this.#trial.end()
-    const before = shape()
+    const before = {
+      shape: shape(),
+      config: this.options.config(),
+      problems: new Set(this.options.problems()),
+    }
     await putInForce(config)
+    const unsaved = typeof wish === 'string' ? holder.unsaved(store) : undefined
     const detail = failure()
-    if (detail !== undefined) return { outcome: 'failed', problems, detail }
-    const outcome = before === shape() ? 'unchanged' : 'applied'
-    log.info({ outcome }, 'reloaded')
+    if (detail !== undefined) return { outcome: 'failed', problems, detail, ...(unsaved ? { unsaved } : {}) }
+    const outcome = before.shape === shape() ? 'unchanged' : 'applied'
+    const changes = changeLines(changeOf(before.config, config, Date.now()))
+    const isNews = (problem: string): boolean =>
+      !before.problems.has(problem) && (unsaved === undefined || !problem.startsWith('state cannot be'))
+    const notWorking = [...failingNames(), ...this.options.problems().filter(isNews)]
     const { untilMs } = this
-    return { outcome, problems, ...(untilMs === undefined ? {} : { confirmUntilMs: untilMs }) }
+    const answer: ReloadAnswer = {
+      outcome,
+      problems,
+      changes,
+      notWorking,
+      ...(unsaved === undefined ? {} : { unsaved }),
+      ...(untilMs === undefined ? {} : { confirmUntilMs: untilMs }),
+    }
+    // Whoever sends a signal reads the log.
+    const level = notWorking.length > 0 || unsaved !== undefined ? 'warn' : 'info'
+    log[level]({ outcome, changes, notWorking, unsaved }, 'reloaded')
+    return answer
   }
 
   #takeBack(): Promise<void> {

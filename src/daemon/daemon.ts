@@ -13,6 +13,7 @@ import type { View } from '../host/report.ts'
 import { stateDirectories } from '../host/state-directories.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { SetWriter } from '../ipset/set-writer.ts'
+import type { Hostname } from '../net/types.ts'
 import { HeldTable } from '../nftables/held.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
@@ -24,6 +25,7 @@ import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
 import { Firewall } from '../reconcile/firewall.ts'
+import { believable } from '../reconcile/generation.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { Run } from '../system/exec.ts'
@@ -32,6 +34,7 @@ import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { Account } from './account.ts'
+import { namesThatFail } from './after-change.ts'
 import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
@@ -77,8 +80,10 @@ export interface DaemonOptions {
 
 /** How often the sets' headers are looked at. */
 const HEADERS_MS = 5_000
-/** How long new names are waited for: by a reload, and by a host that was never guarded, for the sake of its live connections. */
+/** How long a host that was never guarded waits for its names, for the sake of its live connections. */
 const FIRST_ANSWERS_MS = 1_000
+/** How long a person waits who changes something, to hear what became of the names: a server that is silent takes `resolver.timeout`. */
+const ANSWERS_MS = 4_000
 
 /** The composition root: builds the adapters, wires what triggers a pass, starts and stops in order. */
 export class Daemon {
@@ -148,7 +153,10 @@ export class Daemon {
       log: this.#log,
       putInForce: (config) => this.#putInForce(config),
       shape: () => shapeOf(this.#desired),
+      config: () => this.#desired.config,
       failure: () => this.#failure(),
+      problems: () => this.#health.problems,
+      failingNames: () => this.#failingNames(new Set(this.#desired.policies.names.keys())),
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
       onConfirmed: async () => {
         // What stood by the trial alone would run out with it.
@@ -156,6 +164,8 @@ export class Daemon {
         await this.#loop.requestAndWait('reload')
         this.#nextLife.keepWarm()
       },
+      onNotTakenBack: (error) =>
+        this.#health.bad('trial', `the config on trial could not be taken back: ${messageOf(error)}`),
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
@@ -196,6 +206,10 @@ export class Daemon {
     this.#ownServers = new OwnServers({
       read: ownServers,
       log: options.log,
+      onState: (problem) => {
+        if (problem === undefined) this.#health.good('name-servers')
+        else this.#health.bad('name-servers', problem)
+      },
       onChange: (servers) => this.#askOthers(servers),
     })
     this.#watches = new Watches({
@@ -212,6 +226,14 @@ export class Daemon {
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
       onDrift: (part) => this.#suspect(part),
       onStale: (news) => this.#news.heard(news),
+      onUnsteady: (what, why) => {
+        if (why === undefined) this.#health.good(`watching ${what}`)
+        else
+          this.#health.bad(
+            `watching ${what}`,
+            `the kernel does not tell of changes of ${what}, so they are seen late: ${why}`,
+          )
+      },
     })
   }
 
@@ -278,6 +300,16 @@ export class Daemon {
       )
     } catch {
       return true
+    }
+  }
+
+  /** None where nothing stands, or the kernel cannot be read: the saved one is all that is known then. */
+  async #standingGenerations(): Promise<readonly number[]> {
+    try {
+      return (await this.#drivers.backstop.read())?.generations ?? []
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the generation of live connections could not be read from the kernel')
+      return []
     }
   }
 
@@ -365,8 +397,12 @@ export class Daemon {
   /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
   async #enforceNow(): Promise<void> {
     await this.#loop.requestAndWait('reload')
-    await this.#names.firstAnswers(this.#desired.policies.names, FIRST_ANSWERS_MS)
+    await this.#names.firstAnswers(this.#desired.policies.names, ANSWERS_MS)
     await this.#loop.requestAndWait('answer')
+  }
+
+  #failingNames(names: ReadonlySet<Hostname>): readonly string[] {
+    return namesThatFail(this.#names.ledger, names)
   }
 
   /** Builds what depends on the config and on what an earlier process left. */
@@ -393,9 +429,11 @@ export class Daemon {
     const { ledger } = this.#names
     ledger.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
-    if (counters) this.#account.counters.restore(counters)
+    if (counters) this.#account.restore(counters)
     const load: Store['load'] = (name, format) => store.load(name, format)
-    const { generation, classNumbers } = await loadMarks(load, config.policies, policies.digest)
+    const marks = await loadMarks(load, config.policies, policies.digest)
+    const { classNumbers } = marks
+    const generation = believable(marks.generation, await this.#standingGenerations(), marksOf(config))
     this.#news = new HostNews({
       classNumbers,
       host: this.#host,
@@ -437,11 +475,7 @@ export class Daemon {
         this.#desired.refreshNames(ledger.takeChanged())
       },
       onBound: () => this.#boundNow(),
-      onBlind: (error) =>
-        this.#log.warn(
-          { err: error },
-          'live connections could not be read: those on expired addresses may break',
-        ),
+      onBlind: (error) => this.#account.blind(error),
       onStep: (step) => this.#loop.at(step),
     })
     this.#gateway = await composeGateway({
@@ -528,8 +562,9 @@ export class Daemon {
     try {
       await this.#switchTo(this.#desired.config)
       this.#loop.request('until')
+      this.#health.good('ends')
     } catch (error) {
-      this.#log.error({ err: error }, 'an entry that ended could not be taken out')
+      this.#health.bad('ends', `an entry that ended could not be taken out: ${messageOf(error)}`)
     }
   }
 
@@ -663,6 +698,7 @@ export class Daemon {
         await this.#enforceNow()
       },
       failure: () => this.#failure(),
+      failingNames: (names) => this.#failingNames(names),
       requestStop: this.#options.requestStop,
     })
   }

@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import * as saved from '../host/saved.ts'
 import type { HostView } from '../host/host-view.ts'
-import type { ClassNumbers } from '../policy/class-numbers.ts'
+import { MOST_CLASSES, type ClassNumbers } from '../policy/class-numbers.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
@@ -94,6 +94,7 @@ export class HostNews {
       request('link')
     }
     this.#tellPorts()
+    this.#tellClasses(desired)
     await this.#keepClassNumbers()
   }
 
@@ -102,6 +103,12 @@ export class HostNews {
     const problems = host.resolverProblems
     if (problems.length === 0) health.good('resolvers')
     else health.bad('resolvers', `containers may be kept from their resolvers: ${problems.join('; ')}`)
+    if (host.switchProblem === undefined) health.good('engine-config')
+    else
+      health.bad(
+        'engine-config',
+        `whether the rules of the engine are all there is not looked at, since what it was told is not known: ${host.switchProblem}`,
+      )
   }
 
   #tellPorts(): void {
@@ -111,6 +118,18 @@ export class HostNews {
       health.bad(
         'ports',
         `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.portsProblem}`,
+      )
+  }
+
+  #tellClasses({ surroundings }: Desired): void {
+    const { health } = this.#options
+    const without = (surroundings.rights?.members ?? []).filter((member) => member.class === undefined)
+    const [first] = without
+    if (!first) health.good('classes')
+    else
+      health.bad(
+        'classes',
+        `${without.length} places of containers have no rights, since no more than ${MOST_CLASSES} different ones can be told apart: ${first.container.name} on ${first.network} among them`,
       )
   }
 
@@ -124,13 +143,16 @@ export class HostNews {
     this.#options.request('docker')
   })
 
-  /** Before the kernel bears them: a later process must not give one of them to somebody else. */
+  /**
+   * Before the kernel bears them: a later process must not give one of them to somebody else. Where they cannot be written it is to know none, and judges every
+   * connection again, rather than older ones.
+   */
   async #keepClassNumbers(): Promise<void> {
     const numbers = this.classNumbers.snapshot()
     const text = JSON.stringify(numbers)
     if (text === this.#keptClasses) return
     this.#options.onStep('the disk that holds the state')
-    await this.#options.store.save('classes', numbers, saved.savedClasses)
+    await this.#options.store.replace('classes', numbers, saved.savedClasses)
     this.#keptClasses = text
   }
 }

@@ -5,7 +5,7 @@ import { limitsOf, openLedger } from '../host/open-ledger.ts'
 import { savedLedger } from '../host/saved.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import { parseAddress } from '../net/address.ts'
-import type { Address, Hostname } from '../net/types.ts'
+import { FAMILIES, type Address, type Family, type Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Policies } from '../policy/model.ts'
 import type { Ledger } from '../resolve/ledger.ts'
@@ -18,6 +18,8 @@ import type { Store } from './store.ts'
 /** A new address is saved at once, so that a crash loses none; that a known one was seen again can wait. */
 const SAVE_CHANGE_MS = 1_000
 const SAVE_SIGHT_MS = 60_000
+/** A few names are asked of other name servers within this; more take as long as the limit on questions makes them. */
+const SWEEP_MS = 1_000
 
 export interface NamesOptions {
   readonly config: Config
@@ -41,10 +43,11 @@ export class Names {
     private readonly resolver: Resolver,
     private readonly refresher: Refresher,
     private readonly isHostAddress: (address: Address) => boolean,
-    /** Names that an outcome has come for, of any family. */
-    private readonly asked: Set<Hostname>,
+    private readonly answers: Answers,
     private readonly saves: SaveQueue,
   ) {}
+
+  #asks: readonly string[] = []
 
   static async open(options: NamesOptions): Promise<Names> {
     const { config, policies, store, log, isHostAddress, seed } = options
@@ -59,7 +62,7 @@ export class Names {
     const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
     const soon = store.queue('addresses', savedLedger, SAVE_CHANGE_MS, () => ledger.snapshot())
     const later = laterRequests(soon)
-    const asked = new Set<Hostname>()
+    const answers = new Answers()
     const refresher = new Refresher({
       settings: settingsOf(config, policies),
       resolver,
@@ -72,12 +75,14 @@ export class Names {
         options.onChange()
       },
       onLookup: (report) => {
-        asked.add(report.name)
+        answers.came(report)
         later()
         options.onLookup(report)
       },
     })
-    return new Names(ledger, options.servers, resolver, refresher, isHostAddress, asked, soon)
+    const names = new Names(ledger, options.servers, resolver, refresher, isHostAddress, answers, soon)
+    names.#asks = servers
+    return names
   }
 
   /** Begins to ask. */
@@ -91,11 +96,13 @@ export class Names {
     return fresh === 0 && stale === 0 && failing > 0
   }
 
-  /** Resolves when every name was asked once, whatever came of it, or when `timeoutMs` are over. */
+  /** Resolves when every name has an address or was asked for each family, whatever came of it, or when `timeoutMs` are over. */
   async firstAnswers(names: ReadonlyMap<Hostname, unknown>, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
+    const isSettled = (name: Hostname): boolean =>
+      this.answers.areComplete(name) || (this.answers.hasAny(name) && this.ledger.state(name) !== 'failing')
     for (const name of names.keys()) {
-      while (!this.asked.has(name) && performance.now() < deadlineMs) await sleep(5)
+      while (!isSettled(name) && performance.now() < deadlineMs) await sleep(5)
     }
   }
 
@@ -111,15 +118,26 @@ export class Names {
 
   /** Other name servers than before may know other addresses: every name is asked for within `intervalMs`. */
   askOthers(servers: readonly string[], intervalMs: number): void {
+    this.#asks = servers
     this.resolver.setServers(servers)
     this.refresher.sweep(intervalMs)
   }
 
   /** Names that are gone are forgotten at once, with their addresses. */
   async reconfigure(config: Config, policies: Policies): Promise<void> {
-    this.resolver.setServers(await this.servers.of(config), config.resolver.timeoutMs)
+    const servers = await this.servers.of(config)
+    const areOthers = servers.join() !== this.#asks.join()
+    this.#asks = servers
+    this.resolver.setServers(servers, config.resolver.timeoutMs)
     this.refresher.reconfigure(settingsOf(config, policies))
-    for (const name of this.asked) if (!policies.names.has(name)) this.asked.delete(name)
+    this.answers.keepOnly(policies.names)
+    if (!areOthers) return
+    // Whether the new ones answer is to be known while somebody looks.
+    this.answers.forget()
+    const { maxQueriesPerSecond } = config.resolver
+    this.refresher.sweep(
+      Math.max(SWEEP_MS, (policies.names.size * FAMILIES.length * 1_000) / maxQueriesPerSecond),
+    )
   }
 
   /** A fresh process takes over what an earlier one had put into the kernel under names that are still configured. */
@@ -142,6 +160,32 @@ export class Names {
       }
     }
     if (this.ledger.hasChanged) this.saves.request()
+  }
+}
+
+/** For which families of a name an outcome has come. */
+class Answers {
+  readonly #families = new Map<Hostname, ReadonlySet<Family>>()
+
+  came({ name, family }: LookupReport): void {
+    const known = this.#families.get(name)
+    if (!known?.has(family)) this.#families.set(name, new Set([...(known ?? []), family]))
+  }
+
+  hasAny(name: Hostname): boolean {
+    return this.#families.has(name)
+  }
+
+  areComplete(name: Hostname): boolean {
+    return this.#families.get(name)?.size === FAMILIES.length
+  }
+
+  keepOnly(names: ReadonlyMap<Hostname, unknown>): void {
+    for (const name of this.#families.keys()) if (!names.has(name)) this.#families.delete(name)
+  }
+
+  forget(): void {
+    this.#families.clear()
   }
 }
 

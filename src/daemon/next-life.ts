@@ -50,8 +50,8 @@ export class NextLife {
   }
 
   async keep({ observed, summary, drift }: PassResult): Promise<void> {
-    if (observed.parts.size > 0 || observed.sets.length > 0) this.#counters.request()
-    // What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
+    if (observed.parts.size > 0 || observed.sets.length > 0 || drift.length > 0) this.#counters.request()
+    // A repair is counted here alone. What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
     if (drift.length > 0) void this.#counters.flush()
     if (summary.length > 0 && this.#options.holder.lastLoadSuccessful) this.keepWarm()
     await this.#keepClosedGuard()

@@ -1,10 +1,13 @@
 import type { Config } from '../config/model.ts'
 import type { Logger } from '../observe/logger.ts'
+import { messageOf } from './health.ts'
 
 export interface OwnServersOptions {
   /** Those that the config names, else those of the host. */
   readonly read: (config: Config) => Promise<readonly string[]>
   readonly log: Logger
+  /** Why they cannot be read; undefined: they can. */
+  readonly onState: (problem: string | undefined) => void
   /** They are others than before, and nobody reloaded. */
   readonly onChange: (servers: readonly string[]) => void
 }
@@ -15,7 +18,6 @@ const LOOK_MS = 5_000
 /** Whom we ask ourselves. Those of the host change with its lease or a tunnel. */
 export class OwnServers {
   #known: readonly string[] = []
-  #isReadable = true
   #timer: NodeJS.Timeout | undefined
 
   constructor(private readonly options: OwnServersOptions) {}
@@ -24,12 +26,11 @@ export class OwnServers {
   async of(config: Config): Promise<readonly string[]> {
     try {
       const found = await this.options.read(config)
-      this.#isReadable = true
+      this.options.onState(undefined)
       if (found.length > 0) this.#known = found
     } catch (error) {
-      if (this.#isReadable)
-        this.options.log.warn({ err: error }, 'the name servers of the host cannot be read')
-      this.#isReadable = false
+      const known = this.#known.length > 0 ? 'those known before are asked' : 'nobody is asked'
+      this.options.onState(`the name servers of the host cannot be read, so ${known}: ${messageOf(error)}`)
     }
     return this.#known
   }

@@ -1,10 +1,13 @@
 import { hostConfigEnv } from '../config/env.ts'
+import { judgeEntry } from '../config/entry-rules.ts'
 import { loadConfig } from '../config/load.ts'
+import type { AllowEntry } from '../config/model.ts'
 import { ControlError } from '../control/error.ts'
 import type { ControlHandlers } from '../control/server.ts'
 import {
   allowRequest,
   answersRequest,
+  belongingsRequest,
   heldRequest,
   planRequest,
   reloadRequest,
@@ -63,9 +66,14 @@ export interface Served {
   readonly enforceTemporary: () => Promise<void>
   /** Why the kernel is not as desired; undefined: it is. */
   readonly failure: () => string | undefined
+  /** What of these names does not work, in sentences. */
+  readonly failingNames: (names: ReadonlySet<Hostname>) => readonly string[]
   /** Ends the process as SIGTERM does. */
   readonly requestStop: () => void
 }
+
+/** A person reads them. */
+const MOST_BELONGINGS = 10
 
 /** The answers to what comes by the control socket. */
 export const requestHandlers = (served: Served): ControlHandlers => ({
@@ -74,11 +82,17 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   confirm: async (): Promise<ConfirmAnswer> => {
     const confirmed = await served.configSwitch.confirm(served.store)
     if (confirmed) refuseUnlessInForce(served)
-    return { confirmed }
+    const unsaved = confirmed ? served.holder.unsaved(served.store) : undefined
+    return { confirmed, ...(unsaved === undefined ? {} : { unsaved }) }
   },
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
   held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
+  belongings: async (body) =>
+    served.names.ledger
+      .belongings(belongingsRequest.parse(body).address as Address)
+      .slice(0, MOST_BELONGINGS)
+      .map((one) => ({ ...one, now: one.now.slice(0, MOST_BELONGINGS) })),
   answers: async (body) => answers(served, body),
   docker: async () => served.desired.config.docker,
   verified: async (body) => served.account.verified(verifiedRequest.parse(body)),
@@ -135,12 +149,31 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
   if (request.action === 'add') temporary.add(request.entry, Date.now() + request.forMs, gateway)
   if (request.action === 'revoke') temporary.revoke(request.entry)
   if (request.action !== 'list') {
-    await store.save('temporary', temporary.list(), saved.savedTemporary)
+    const list = temporary.list()
+    // What was revoked must not come back after a restart, whatever else is lost with it.
+    if (request.action === 'revoke') await store.replace('temporary', list, saved.savedTemporary)
+    else await store.save('temporary', list, saved.savedTemporary)
     await served.enforceTemporary()
     log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
     refuseUnlessInForce(served)
   }
-  return { temporary: temporary.list() }
+  const unsaved = request.action === 'list' ? undefined : store.problemOf('temporary')
+  return {
+    temporary: temporary.list(),
+    notWorking: request.action === 'add' ? whatFailsOf(served, temporary.parsedOf(request.entry)) : [],
+    ...(unsaved === undefined ? {} : { unsaved }),
+  }
+}
+
+/** What the rest of the config makes of these entries, and names that have no address. */
+function whatFailsOf({ desired, failingNames }: Served, entries: readonly AllowEntry[]): readonly string[] {
+  const { metadata, never, dns } = desired.config
+  const around = { metadata, never, gateway: dns.gateway, nowMs: Date.now() }
+  const names = entries.flatMap(({ target }) => (target.kind === 'domain' ? [target.name] : []))
+  return [
+    ...entries.flatMap((entry) => judgeEntry(entry, around)).map(({ message }) => message),
+    ...failingNames(new Set(names)),
+  ]
 }
 
 /** Whoever is told that it is done relies on the kernel. */

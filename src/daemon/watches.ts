@@ -8,7 +8,9 @@ import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostView } from '../host/host-view.ts'
+import { chainOf } from './health.ts'
 import type { News } from './host-news.ts'
+import { Unsteady } from './unsteady.ts'
 
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
 const ENGINE_WAIT_MS = 2_000
@@ -23,18 +25,25 @@ export interface WatchesOptions {
   readonly onDrift: (part: Part | undefined) => void
   /** What is known of the engine or of containers' ports is no longer what the last pass saw, or the interfaces are no longer known. */
   readonly onStale: (news: News) => void
+  /** Why the kernel does not tell of changes; undefined: it does. */
+  readonly onUnsteady: (what: 'interfaces' | 'rules', why: string | undefined) => void
 }
 
 /** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */
 export class Watches {
   readonly #options: WatchesOptions
   readonly #kernel: readonly LineProcess[]
+  readonly #unsteady: Readonly<Record<'interfaces' | 'rules', Unsteady>>
   #engine: DockerWatcher | undefined
   #listingTimer: NodeJS.Timeout | undefined
   #heard: (() => void) | undefined
 
   constructor(options: WatchesOptions) {
     this.#options = options
+    this.#unsteady = {
+      interfaces: new Unsteady((why) => options.onUnsteady('interfaces', why)),
+      rules: new Unsteady((why) => options.onUnsteady('rules', why)),
+    }
     this.#kernel = [this.#links(), this.#rules()]
   }
 
@@ -58,6 +67,7 @@ export class Watches {
     clearTimeout(this.#listingTimer)
     await this.#engine?.stop()
     for (const watch of this.#kernel) await watch.stop()
+    for (const one of Object.values(this.#unsteady)) one.stop()
   }
 
   #docker(socket: string): DockerWatcher {
@@ -119,7 +129,10 @@ export class Watches {
         onStale('interfaces')
         request('link')
       },
-      onEnd: (error) => log.debug({ err: error }, 'watching interfaces ended and begins again'),
+      onEnd: (error) => {
+        log.debug({ err: error }, 'watching interfaces ended and begins again')
+        this.#unsteady.interfaces.ended(chainOf(error), performance.now())
+      },
     })
   }
 
@@ -128,7 +141,10 @@ export class Watches {
     return watchRules({
       onChange: onDrift,
       onStart: () => onDrift(undefined),
-      onEnd: (error) => log.debug({ err: error }, 'watching rules ended and begins again'),
+      onEnd: (error) => {
+        log.debug({ err: error }, 'watching rules ended and begins again')
+        this.#unsteady.rules.ended(chainOf(error), performance.now())
+      },
     })
   }
 

@@ -8,18 +8,23 @@ export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
   return loadConfig(accepted.file, remembered(accepted))
 }
 
+export interface LastAccepted extends Required<Pick<Loaded, 'config' | 'sources'>> {
+  /** Where it was kept. */
+  readonly directory: string
+}
+
 /** The config that was accepted last for this file, by today's rules. Undefined: none was, or it would be refused today. */
 export async function lastAccepted(
   file: string,
   directories: readonly string[],
   load: (directory: string) => Promise<AcceptedConfig | undefined>,
-): Promise<Required<Pick<Loaded, 'config' | 'sources'>> | undefined> {
+): Promise<LastAccepted | undefined> {
   for (const directory of directories) {
     const accepted = await load(directory)
     // What was accepted for another file is another policy.
     if (accepted?.file !== file) continue
     const { config, sources } = await reloadAccepted(accepted)
-    if (config) return { config, sources }
+    if (config) return { config, sources, directory }
   }
   return undefined
 }

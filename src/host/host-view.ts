@@ -19,11 +19,17 @@ import {
   containerResolvers,
   serversOf,
   type ContainerResolvers,
+  type KnownSources,
   type ResolverInUse,
 } from '../workloads/resolvers.ts'
 import type { DockerdProcess } from '../workloads/dockerd-process.ts'
 import { findEngines } from '../workloads/find-dockerds.ts'
-import { engineSwitches, UNKNOWN_SWITCHES, type EngineSwitches } from '../workloads/engine-switches.ts'
+import {
+  engineSwitches,
+  UNKNOWN_SWITCHES,
+  type EngineSwitches,
+  type FoundSwitches,
+} from '../workloads/engine-switches.ts'
 import { defaultGateway4, defaultGateway6 } from '../workloads/default-route.ts'
 import type { Bindings, HostGroups } from '../dataplane/model.ts'
 import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
@@ -52,7 +58,9 @@ export class HostView {
   #askedByEngine: readonly string[] = []
   #resolverReads = 0
   #engineSwitches = UNKNOWN_SWITCHES
+  #switchProblem: string | undefined
   #resolverProblems: readonly string[] = []
+  readonly #knownSources: KnownSources = { files: new Map() }
   readonly #written = new WeakMap<Container, EngineResolvConf>()
   readonly #ports: ContainerPorts
   #hostGroups: HostGroups | undefined
@@ -118,6 +126,11 @@ export class HostView {
 
   get resolverProblems(): readonly string[] {
     return this.#resolverProblems
+  }
+
+  /** Why it is not known what the engine was told of iptables. */
+  get switchProblem(): string | undefined {
+    return this.#switchProblem
   }
 
   readonly isHostAddress = (address: Address): boolean => this.#ownAddresses().has(address)
@@ -212,12 +225,19 @@ export class HostView {
     this.#resolvers = found.resolvers
     this.#askedByEngine = found.askedByEngine
     this.#resolverProblems = found.problems
-    this.#engineSwitches = switches
+    this.#engineSwitches = switches.switches
+    this.#switchProblem = switches.problem
     return [...serversOf(found.resolvers), ...found.askedByEngine].join() !== before.join()
   }
 
-  async #findSwitches(config: Config): Promise<EngineSwitches> {
-    const dockerds = await this.#findEngines(config.docker.socket).catch(() => [])
+  async #findSwitches(config: Config): Promise<FoundSwitches> {
+    let dockerds: readonly DockerdProcess[]
+    try {
+      dockerds = await this.#findEngines(config.docker.socket)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return { switches: UNKNOWN_SWITCHES, problem: `looking for dockerd: ${why}` }
+    }
     return engineSwitches({ dockerds, engine: this.#engine, readConfig: files.readEngineConfig })
   }
 
@@ -233,6 +253,7 @@ export class HostView {
       readWritten: files.readContainerFile,
       dockerds: () => this.#findEngines(config.docker.socket),
       written: this.#written,
+      known: this.#knownSources,
     })
     return servers.length > 0 ? { ...found, resolvers } : found
   }

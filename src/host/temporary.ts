@@ -62,6 +62,11 @@ export class TemporaryAllows {
     return [...this.#entries.values()].map(({ entry, untilMs }) => ({ entry, untilMs }))
   }
 
+  /** What this text allows. */
+  parsedOf(entry: string): readonly AllowEntry[] {
+    return this.#entries.get(entry)?.parsed ?? []
+  }
+
   /** With the ends that they have on the host's clock as it is now. */
   entries(): AllowEntry[] {
     return [...this.#entries.values()].flatMap((one) => {

@@ -14,10 +14,12 @@ import { dockerSocketOf, lookUp } from '../host/look-up.ts'
 import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
+import type { Belonging } from '../resolve/model.ts'
 import type { Run } from '../system/exec.ts'
 import { HOST_NETWORK } from '../workloads/host-network.ts'
 import { heldOnHost } from './held-on-host.ts'
 import { isUnusable, judge, judgeOnHost, type Judgement } from './judge.ts'
+import { belongingsOf, belongingText } from './belongings.ts'
 import { findSource } from './source.ts'
 
 interface Explanation {
@@ -29,6 +31,8 @@ interface Explanation {
   readonly protocol: string
   readonly because: string
   readonly addresses: readonly Judgement[]
+  /** Names that have or had a denied address. */
+  readonly belongings?: readonly Belonging[]
 }
 
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp', 'gre', 'esp', 'ah', 'sctp']
@@ -118,12 +122,15 @@ export const explainAction =
     // A client takes whatever address it gets: a name is allowed when all of them are that it can use at all.
     const usable = judgements.filter((judgement) => !isUnusable(judgement))
     const decisive = usable.find(({ allowed }) => !allowed) ?? usable[0] ?? judgements[0]
+    const allowed = usable.length > 0 && usable.every((one) => one.allowed)
+    const isAddressDenied = address !== undefined && !allowed
     return tell(io, args.json, {
       ...common,
       network,
-      allowed: usable.length > 0 && usable.every(({ allowed }) => allowed),
+      allowed,
       because: decisive?.because ?? '',
       addresses: judgements,
+      belongings: isAddressDenied ? await belongingsOf(address, ask, args.config) : [],
     })
   }
 
@@ -158,14 +165,18 @@ function tell(io: Io, json: boolean, explanation: Explanation): number {
 }
 
 function inWords(
-  { allowed, source, network, destination, port, protocol, because, addresses }: Explanation,
+  { allowed, source, network, destination, port, protocol, because, addresses, belongings = [] }: Explanation,
   color: boolean,
 ): string {
   const paint = (code: number, text: string): string => (color ? `\u001B[${code}m${text}\u001B[0m` : text)
   const verdict = (yes: boolean): string => (yes ? paint(32, 'allowed') : paint(31, 'denied'))
   const via = network === undefined ? '' : ` (network ${network})`
   const to = `${destination}${port === undefined ? '' : ` port ${port}`}/${protocol}`
-  const lines = [`${verdict(allowed)}: ${source}${via} to ${to}`, `  because ${because}`]
+  const lines = [
+    `${verdict(allowed)}: ${source}${via} to ${to}`,
+    `  because ${because}`,
+    ...belongings.map((one) => `  ${belongingText(one)}`),
+  ]
   for (const judgement of addresses) {
     if (addresses.length > 1)
       lines.push(`  ${judgement.address}: ${verdict(judgement.allowed)}, ${judgement.because}`)

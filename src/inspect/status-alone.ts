@@ -46,8 +46,8 @@ export async function statusAlone(
     generation: generation.generation,
     held: (name) => ledger.held(name),
   })
-  const counters = new Counters()
   const counted = await new StateStore(config.state).peek('counters', savedCounters)
+  const counters = new Counters()
   if (counted) counters.restore(counted)
   counters.readRules(desired.dataplane(), rules)
   const hooked = FAMILIES.filter((family) => hookOf(rules[family]) !== undefined)
@@ -71,7 +71,7 @@ export async function statusAlone(
     ...(unguarded === undefined ? [] : [unguarded]),
     ...(origin === 'accepted' ? [] : [`${configFile} is refused: ${REFUSED[origin]}`]),
     ...(gateway ? ['the DNS gateway answers nobody: containers have no DNS until the daemon is back'] : []),
-    ...host.resolverProblems,
+    ...new Set([...host.resolverProblems, ...(host.switchProblem === undefined ? [] : [host.switchProblem])]),
   ]
   const report = statusReport(view, unprotectedOf(view), {
     headline: headlineOf({
@@ -93,7 +93,7 @@ export async function statusAlone(
     },
     docker: { connected: host.engine !== undefined, error: host.engine ? undefined : 'it cannot be reached' },
     temporary: temporary.list(),
-    drift: { repairs: null, lastRepairMs: null },
+    drift: { repairs: counted?.repairs ?? null, lastRepairMs: counted?.lastRepairMs ?? null },
     lastReconcile: null,
     lastVerified: null,
   })

@@ -12,6 +12,8 @@ export interface SavedBackstop {
   readonly droppedBytes: number
   /** Bridges that it lets through, those of them that are there. */
   readonly open: readonly string[]
+  /** Whose admitted connections pass it, the latest last. */
+  readonly generations: readonly number[]
 }
 
 /** What a new writing goes on from. */
@@ -283,5 +285,8 @@ export function parseBackstop(text: string): SavedBackstop {
   const open = alone.flatMap(([, several, one]) =>
     [...(several ?? one ?? '').matchAll(/"([^"]*)"/g)].map(([, name]) => name ?? ''),
   )
-  return { fingerprints, droppedPackets, droppedBytes, open: [...new Set(open)] }
+  const generations = [...text.matchAll(/comment "admitted in generation (\d+)/g)]
+    .map(([, digits]) => Number(digits))
+    .filter((generation) => generation !== BRIDGED)
+  return { fingerprints, droppedPackets, droppedBytes, open: [...new Set(open)], generations }
 }

@@ -14,6 +14,8 @@ export const countersSnapshot = z.object({
   denied: totalsSnapshot,
   deniedBy: totalsSnapshot.default({}),
   domains: z.record(z.string(), z.number().nonnegative()),
+  repairs: z.record(z.string(), z.number().nonnegative()).default({}),
+  lastRepairMs: z.number().optional(),
 })
 export type CountersSnapshot = z.output<typeof countersSnapshot>
 
@@ -28,7 +30,7 @@ export interface RuleCount {
   readonly bytes: number
 }
 
-/** What the rules and sets have counted since the first start ever. */
+/** What the rules and sets have counted, and what was put right, since the first start ever. */
 export class Counters {
   readonly #rules = new Totals()
   readonly #elements = new Totals()
@@ -37,6 +39,22 @@ export class Counters {
   /** By reason, bridge and policy. */
   readonly #deniedBy = new Totals()
   readonly #domains = new Map<string, number>()
+  readonly #repairs = new Map<string, number>()
+  #lastRepairMs: number | undefined
+
+  /** Something that others had changed was put right. */
+  countRepair(kind: string, nowMs: number): void {
+    this.#repairs.set(kind, (this.#repairs.get(kind) ?? 0) + 1)
+    this.#lastRepairMs = nowMs
+  }
+
+  /** How often what was put right, and when last. */
+  get drift(): {
+    readonly repairs: Readonly<Record<string, number>>
+    readonly lastRepairMs: number | undefined
+  } {
+    return { repairs: Object.fromEntries(this.#repairs), lastRepairMs: this.#lastRepairMs }
+  }
 
   readRules(dataplane: Dataplane, saved: SomeFamilies): void {
     for (const family of FAMILIES) {
@@ -155,6 +173,7 @@ export class Counters {
       denied: this.#denied.snapshot(),
       deniedBy: this.#deniedBy.snapshot(),
       domains: Object.fromEntries(this.#domains),
+      ...this.drift,
     }
   }
 
@@ -164,6 +183,8 @@ export class Counters {
     this.#denied.restore(snapshot.denied)
     this.#deniedBy.restore(snapshot.deniedBy)
     for (const [key, connections] of Object.entries(snapshot.domains)) this.#domains.set(key, connections)
+    for (const [kind, count] of Object.entries(snapshot.repairs)) this.#repairs.set(kind, count)
+    this.#lastRepairMs = snapshot.lastRepairMs
   }
 }
 

@@ -59,3 +59,21 @@ export function misread({ marks: former, generation }: Bearing, next: Bearing): 
   const bridged = { mark: generationMark(former, BRIDGED), mask: former.generation }
   return [...((was & overlap) === (is & overlap) ? [admitted] : []), ...(overlap === 0 ? [] : [bridged])]
 }
+
+/**
+ * What a fresh process goes on from. The disk may know of an older generation than the kernel's, where it was full for instance: then nobody knows the rights
+ * that the kernel's connections were admitted under, and the next generation is one that none of them bears.
+ * @param standing those that the kernel lets pass, the latest last
+ * @param layout where connections bear them today
+ */
+export function believable(saved: Generation, standing: readonly number[], layout: MarkLayout): Generation {
+  const latest = standing.at(-1)
+  if (latest === undefined || latest === saved.generation) return saved
+  const borne = new Set([...standing, saved.generation])
+  const { former } = saved
+  const marks = (former?.generation === latest ? former.marks : saved.marks) ?? layout
+  let unknown: Generation = { generation: latest, digest: '', marks }
+  while (borne.has(nextGeneration(unknown, 'any', layout).generation))
+    unknown = { ...nextGeneration(unknown, 'any', layout), digest: '' }
+  return unknown.generation === latest ? unknown : { ...unknown, former: { generation: latest, marks } }
+}

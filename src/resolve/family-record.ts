@@ -17,6 +17,8 @@ export class FamilyRecord {
   error: string | undefined
   /** What was refused of the last answer that had addresses. */
   refused: readonly Address[] = []
+  /** How many addresses had no room when the last answer came. */
+  overCap = 0
 
   constructor(family: Family) {
     this.family = family

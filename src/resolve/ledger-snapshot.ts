@@ -21,6 +21,9 @@ const savedName = z
     expires: z.array(time),
     /** Aged-out addresses, oldest first. */
     past: z.array(z.string()),
+    /** When each of those was seen last and when it left, epoch ms; empty in what an earlier version wrote. */
+    pastSeen: z.array(time).default([]),
+    pastLeft: z.array(time).default([]),
   })
   .refine(({ held, seen, expires }) => held.length === seen.length && held.length === expires.length, {
     message: 'held, seen and expires are of different lengths',

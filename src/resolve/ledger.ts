@@ -3,6 +3,7 @@ import type { RangeClass } from '../net/ranges.ts'
 import { readSnapshot, type LedgerSnapshot } from './ledger-snapshot.ts'
 import type {
   AdmitResult,
+  Belonging,
   HeldAddress,
   LedgerLimits,
   Lookup,
@@ -135,6 +136,17 @@ export class Ledger {
         else found.set(address, new Set([name]))
       }
     return found
+  }
+
+  /** Names that have this address or had it lately, those that have it first. */
+  belongings(address: Address): Belonging[] {
+    const found: Belonging[] = []
+    for (const [name, record] of this.#names) {
+      const past = record.pastOf(address)
+      if (past === undefined && !record.holds(address)) continue
+      found.push({ name, ...past, now: record.held().map((held) => held.address) })
+    }
+    return found.toSorted((a, b) => (b.leftAtMs ?? Infinity) - (a.leftAtMs ?? Infinity))
   }
 
   /** Will {@link takeChanged} tell of this name? */

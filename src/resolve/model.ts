@@ -43,6 +43,18 @@ export interface NameStatus {
   readonly lastError: string | undefined
   /** Answers refused because of their range. */
   readonly refused: readonly Address[]
+  /** Addresses that had no room when the last answer came. */
+  readonly overCap: number
+}
+
+/** That an address is or was of a name. */
+export interface Belonging {
+  readonly name: Hostname
+  /** Epoch ms of the last answer that contained it, and of when it was let go, 0 where that is not known; absent: the name has it now. */
+  readonly seenAtMs?: number
+  readonly leftAtMs?: number
+  /** What the name has now. */
+  readonly now: readonly Address[]
 }
 
 /** What became of addresses that a container is about to be told of. */

@@ -12,7 +12,7 @@ import type {
   NameUse,
   RecordResult,
 } from './model.ts'
-import { PastAddresses } from './past-addresses.ts'
+import { PastAddresses, type Past } from './past-addresses.ts'
 import { Room, type Kept } from './room.ts'
 
 const ALL_REFUSED: Lookup = { kind: 'error', detail: 'every address was refused because of its range' }
@@ -68,6 +68,15 @@ export class NameRecord {
 
   everHeld(address: Address): boolean {
     return this.#held.has(address) || this.#past.has(address)
+  }
+
+  /** When it was of this name; undefined: it is now, or never was as far as is remembered. */
+  pastOf(address: Address): Past | undefined {
+    return this.#past.get(address)
+  }
+
+  holds(address: Address): boolean {
+    return this.#held.has(address)
   }
 
   /** Which of these: the fewer of both are gone through. */
@@ -143,11 +152,12 @@ export class NameRecord {
     const room = Math.max(0, limits.maxAddressesPerName - this.#rooms[family].size)
     const added = fresh.slice(0, room)
     for (const item of added) this.#hold(item)
+    familyRecord.overCap = evicted.length + fresh.length - added.length
     return this.#result({
       added: added.map(({ address }) => address),
       removed: [...removed, ...evicted],
       ...told,
-      overCap: evicted.length + fresh.length - added.length,
+      overCap: familyRecord.overCap,
     })
   }
 
@@ -212,7 +222,7 @@ export class NameRecord {
   /** True: something went. */
   expire(nowMs: number): boolean {
     const expired = [...this.#held.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
-    for (const kept of expired) this.#letGo(kept)
+    for (const kept of expired) this.#letGo(kept, nowMs)
     return expired.length > 0
   }
 
@@ -256,6 +266,7 @@ export class NameRecord {
       lastSuccessMs: successes.length > 0 ? Math.max(...successes) : undefined,
       lastError: known.length > 0 ? known.join('; ') : undefined,
       refused,
+      overCap: four.overCap + six.overCap,
     }
   }
 
@@ -274,6 +285,8 @@ export class NameRecord {
       seen: held.map(({ seenAtMs }) => seenAtMs),
       expires: held.map(({ expiresAtMs }) => expiresAtMs),
       past: [...this.#past],
+      pastSeen: this.#past.values().map(({ seenAtMs }) => seenAtMs),
+      pastLeft: this.#past.values().map(({ leftAtMs }) => leftAtMs),
     }
   }
 
@@ -286,10 +299,14 @@ export class NameRecord {
     parseAddress: (text: string) => Address | undefined,
   ): boolean {
     let restored = false
-    for (const text of saved.past) {
+    for (const [index, text] of saved.past.entries()) {
       const address = parseAddress(text)
+      const past = {
+        seenAtMs: Math.min(saved.pastSeen[index] ?? 0, nowMs),
+        leftAtMs: Math.min(saved.pastLeft[index] ?? 0, nowMs),
+      }
       if (address !== undefined && this.#rangeOf(address, undefined, isHostAddress) !== 'refused')
-        this.#past.add(address)
+        this.#past.add(address, past)
     }
     saved.held.forEach((text, index) => {
       const address = parseAddress(text)
@@ -334,9 +351,9 @@ export class NameRecord {
     this.#held.set(item.address, item)
   }
 
-  #letGo(kept: Kept): void {
+  #letGo(kept: Kept, nowMs: number): void {
     this.#drop(kept)
-    this.#past.add(kept.address)
+    this.#past.add(kept.address, { seenAtMs: kept.seenAtMs, leftAtMs: nowMs })
   }
 
   #drop(kept: Kept): void {
@@ -359,7 +376,7 @@ export class NameRecord {
         held.expiresAtMs = Math.min(held.expiresAtMs, nowMs + limits.refreshMaxMs + limits.retainMs)
       } else if (nowMs >= held.expiresAtMs && nowMs > held.seenAtMs) removed.push(held)
     }
-    for (const kept of removed) this.#letGo(kept)
+    for (const kept of removed) this.#letGo(kept, nowMs)
     return removed.map(({ address }) => address)
   }
 
@@ -377,7 +394,7 @@ export class NameRecord {
     while (evicted.length < excess) {
       const leaving = room.nextToLeave(nowMs, ({ address }) => isAnswered.has(address))
       if (!leaving) break
-      this.#letGo(leaving)
+      this.#letGo(leaving, nowMs)
       evicted.push(leaving.address)
     }
     return evicted
@@ -399,7 +416,7 @@ export class NameRecord {
       nowMs,
       (kept) => isGiven.has(kept.address) || (isOwnToLeave && room.size < most && kept.asker !== asker),
     )
-    if (leaving) this.#letGo(leaving)
+    if (leaving) this.#letGo(leaving, nowMs)
     return leaving !== undefined
   }
 

@@ -4,19 +4,23 @@ const MAX_PAST = 2_000
 /** So many more are forgotten together: to find the first of a set is to pass over the places of all that left it. */
 const FORGOTTEN_TOGETHER = 100
 
+/** When an address was of a name: 0 where an earlier version did not note it. */
+export interface Past {
+  /** Epoch ms of the last answer that contained it. */
+  readonly seenAtMs: number
+  /** Epoch ms at which it was let go. */
+  readonly leftAtMs: number
+}
+
 /** Addresses that a name held once, in the order in which they left; beyond some 2,000 the oldest are forgotten. */
 export class PastAddresses {
-  readonly #addresses = new Set<Address>()
+  readonly #addresses = new Map<Address, Past>()
 
-  add(address: Address): void {
-    const before = this.#addresses.size
-    this.#addresses.add(address)
-    if (this.#addresses.size === before) {
-      this.#addresses.delete(address)
-      this.#addresses.add(address)
-    }
+  add(address: Address, past: Past): void {
+    this.#addresses.delete(address)
+    this.#addresses.set(address, past)
     if (this.#addresses.size < MAX_PAST + FORGOTTEN_TOGETHER) return
-    for (const oldest of this.#addresses) {
+    for (const oldest of this.#addresses.keys()) {
       if (this.#addresses.size <= MAX_PAST) break
       this.#addresses.delete(oldest)
     }
@@ -30,11 +34,19 @@ export class PastAddresses {
     return this.#addresses.has(address)
   }
 
+  get(address: Address): Past | undefined {
+    return this.#addresses.get(address)
+  }
+
   get size(): number {
     return this.#addresses.size
   }
 
   [Symbol.iterator](): IterableIterator<Address> {
-    return this.#addresses.values()
+    return this.#addresses.keys()
+  }
+
+  values(): Past[] {
+    return [...this.#addresses.values()]
   }
 }

@@ -78,7 +78,8 @@ export class Resolver {
     const lone = ranked.length === 1
     const queue = lone ? [...ranked, ...ranked] : ranked
     const deadlineMs = this.#nowMs() + this.#timeoutMs
-    let failure: Lookup = { kind: 'timeout', detail: 'no answer in time' }
+    const asked = [...new Set(ranked.map(({ address }) => address.host))]
+    let failure: Lookup = { kind: 'timeout', detail: `no answer in time from ${asked.join(', ')}` }
     for (const [index, server] of queue.entries()) {
       const leftMs = deadlineMs - this.#nowMs()
       if (leftMs <= 0 || calledOff(signals)) break
@@ -87,7 +88,8 @@ export class Resolver {
       if (calledOff(signals)) break
       const lookup = asLookup(result)
       if (lookup.kind === 'addresses' || lookup.kind === 'empty' || lookup.kind === 'nxdomain') return lookup
-      if (lookup.kind !== 'timeout') failure = lookup
+      if (lookup.kind !== 'timeout')
+        failure = { ...lookup, detail: withServer(lookup.detail, server.address.host) }
       if (lone && result.kind !== 'silence') break
     }
     return calledOff(signals) ? { kind: 'error', detail: 'the look-up was called off' } : failure
@@ -122,6 +124,10 @@ interface ServerTry {
 }
 
 const calledOff = (signals: readonly AbortSignal[]): boolean => signals.some(({ aborted }) => aborted)
+
+/** Some faults of a socket name it already. */
+const withServer = (detail: string, host: string): string =>
+  detail.includes(host) ? detail : `${host}: ${detail}`
 
 function parseServers(servers: readonly string[]) {
   return servers.map((text) => {

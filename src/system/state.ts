@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { syncDirectory, writeAtomically } from './atomic-file.ts'
@@ -83,6 +83,20 @@ export class StateStore {
       throw stateError(`writing ${this.#path(name)}`, error)
     }
     this.#versions.set(name, format.version)
+  }
+
+  /** Nothing is left of it. Rejects with {@link StateError}; an absent file is none. */
+  async remove(name: string): Promise<void> {
+    try {
+      await inTime(`removing ${this.#path(name)}`, async () => {
+        await rm(this.#path(name), { force: true })
+        await syncDirectory(this.directory)
+      })
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return
+      throw stateError(`removing ${this.#path(name)}`, error)
+    }
+    this.#versions.delete(name)
   }
 
   #path(name: string): string {

@@ -1,12 +1,19 @@
 import type { Family } from '../net/types.ts'
 import { settingsOfDaemonJson } from './daemon-json.ts'
 import { configFileOf, type DockerdProcess } from './dockerd-process.ts'
+import type { JsonObject } from './json.ts'
 import type { Engine } from './model.ts'
 
 /** Does the engine keep rules in iptables, by family? Undefined: that cannot be told. */
 export type EngineSwitches = Readonly<Record<Family, boolean | undefined>>
 
 export const UNKNOWN_SWITCHES: EngineSwitches = { 4: undefined, 6: undefined }
+
+export interface FoundSwitches {
+  readonly switches: EngineSwitches
+  /** Why they are not known, though there is an engine to be asked for. */
+  readonly problem: string | undefined
+}
 
 export interface SwitchSources {
   /** The engine behind the socket, or all that may be it. */
@@ -21,22 +28,28 @@ export async function engineSwitches({
   dockerds,
   engine,
   readConfig,
-}: SwitchSources): Promise<EngineSwitches> {
+}: SwitchSources): Promise<FoundSwitches> {
   const [dockerd, ...others] = dockerds
-  if (!dockerd || others.length > 0 || !engine) return UNKNOWN_SWITCHES
+  if (!dockerd || others.length > 0 || !engine) return { switches: UNKNOWN_SWITCHES, problem: undefined }
+  const path = configFileOf(dockerd)
   try {
-    const settings = settingsOfDaemonJson(await readConfig(configFileOf(dockerd)))
-    const told = (name: 'iptables' | 'ip6tables'): boolean | undefined => {
-      const value = dockerd[name] ?? settings[name]
-      return typeof value === 'boolean' ? value : undefined
-    }
-    if (told('iptables') === false) return { 4: false, 6: told('ip6tables') === false ? false : undefined }
-    // Before 27 it was off, and what was told counted only among the experimental features.
-    const six = told('ip6tables') ?? true
-    return { 4: true, 6: six && majorOf(engine.version) < 27 ? undefined : six }
-  } catch {
-    return UNKNOWN_SWITCHES
+    const settings = settingsOfDaemonJson(await readConfig(path))
+    return { switches: toldBy(dockerd, settings, engine.version), problem: undefined }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { switches: UNKNOWN_SWITCHES, problem: `reading ${path}: ${why}` }
   }
+}
+
+function toldBy(dockerd: DockerdProcess, settings: JsonObject, version: string): EngineSwitches {
+  const told = (name: 'iptables' | 'ip6tables'): boolean | undefined => {
+    const value = dockerd[name] ?? settings[name]
+    return typeof value === 'boolean' ? value : undefined
+  }
+  if (told('iptables') === false) return { 4: false, 6: told('ip6tables') === false ? false : undefined }
+  // Before 27 it was off, and what was told counted only among the experimental features.
+  const six = told('ip6tables') ?? true
+  return { 4: true, 6: six && majorOf(version) < 27 ? undefined : six }
 }
 
 /** A version that is no number counts as an old one, of which less is known. */

@@ -38,8 +38,17 @@ export interface ResolverSources {
   readonly readWritten: (path: string) => Promise<string | undefined>
   /** The engine behind the socket, or all that may be it: `findEngines`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
+  /** What each source said last, for when it cannot be read. */
+  readonly known: KnownSources
   /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
   readonly written: WeakMap<Container, EngineResolvConf>
+}
+
+export interface KnownSources {
+  host?: readonly string[]
+  dockerds?: readonly DockerdProcess[]
+  /** By the path of an engine's config file. */
+  readonly files: Map<string, readonly string[]>
 }
 
 /** What the engine gives to containers when the host names no server that they could reach. */
@@ -47,7 +56,7 @@ const ENGINE_DEFAULT = { 4: ['8.8.8.8', '8.8.4.4'], 6: ['2001:4860:4860::8888', 
 
 /**
  * The servers that the engine hands to containers without a `--dns` of their own. Never rejects: a source that cannot be read is a problem, and leaves
- * fewer servers. Loopback servers are left out: a container cannot reach them, the engine asks those on its behalf.
+ * fewer servers unless it could be read before. Loopback servers are left out: a container cannot reach them, the engine asks those on its behalf.
  */
 export const containerResolvers = async (
   inventory: Inventory | undefined,
@@ -72,10 +81,14 @@ export const containerResolvers = async (
     return usable.length
   }
 
-  const host = await attempt("reading the host's name servers", sources.hostNameServers)
+  const { known } = sources
+  // What a source said before the engine gave to containers, which still ask it.
+  const host = (await attempt("reading the host's name servers", sources.hostNameServers)) ?? known.host
+  if (host) known.host = host
   const hostUsable = add(host ?? [], 'host')
 
-  const ours = (await attempt('looking for dockerd', sources.dockerds)) ?? []
+  const ours = (await attempt('looking for dockerd', sources.dockerds)) ?? known.dockerds ?? []
+  known.dockerds = ours
   const configFiles = new Set(ours.map(configFileOf))
   if (configFiles.size === 0) configFiles.add(DAEMON_JSON)
   let chosen = 0
@@ -86,10 +99,10 @@ export const containerResolvers = async (
   }
   for (const dockerd of ours) choose(dockerd.dns, 'dockerd --dns')
   for (const path of configFiles) {
-    const servers = await attempt(`reading ${path}`, async () =>
-      dnsOfDaemonJson(await sources.readConfig(path)),
-    )
-    choose(servers ?? [], 'daemon.json')
+    const read = await attempt(`reading ${path}`, async () => dnsOfDaemonJson(await sources.readConfig(path)))
+    const servers = read ?? known.files.get(path) ?? []
+    known.files.set(path, servers)
+    choose(servers, 'daemon.json')
   }
 
   for (const container of inventory?.containers ?? []) {

@@ -66,7 +66,9 @@ test('a reload says whether it changed anything', async () => {
   }
   expect(await said(`# moved\n${policy('allowed.example')}`)).toBe('reloaded; nothing changed\n')
   const services = `${policy('allowed.example')}\nguard: { hostServices: [9100/tcp] }`
-  expect(await said(services)).toBe('reloaded\n')
+  expect(await said(services)).toBe(
+    'reloaded\nguard.hostServices.published: true -> false\nguard.hostServices.ports: icmp -> 9100/tcp\n',
+  )
   expect(await said(services)).toBe('reloaded; nothing changed\n')
 })
 

@@ -73,6 +73,18 @@ describe('five a minute', () => {
     await Promise.all([one.stop(), two.stop()])
   })
 
+  test('a hundred an hour may come at once, unless the config says otherwise', async () => {
+    const from = await lab().container()
+    await underGuard('{ rate: 100/hour }', async () => {
+      expect(await mails(from, 12)).toBe(12)
+    })
+    // The kernel refuses a rule that counts more than a day's worth.
+    await underGuard('{ rate: 1/day, burst: 5 }', async () => {
+      expect(await mails(from, 3)).toBe(1)
+    })
+    await from.stop()
+  })
+
   test('within the budget, to allowed servers only', async () => {
     const from = await lab().container()
     await underGuard('{ rate: 5/hour, burst: 5, destinations: allowed }', async () => {

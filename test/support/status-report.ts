@@ -62,6 +62,7 @@ export const healthyReport: StatusReport = {
       ],
       lastSuccessMs: minutesAgo(1),
       lastError: undefined,
+      overCap: 0,
       refused: ['10.0.0.1' as Address],
     },
   ],

@@ -1,9 +1,9 @@
+import { RATE_UNIT_MS } from '../../config/mail-budget.ts'
 import type { Rate } from '../../config/model.ts'
 import type { Family } from '../../net/types.ts'
 import type { Hashlimit, Match } from '../model.ts'
 import { containersSet } from '../names.ts'
 
-const UNIT_MS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 /** What the kernel takes is 32 bits wide. */
 const LONGEST_MS = 2 ** 32 - 1
 
@@ -13,7 +13,10 @@ export function budget(
 ): Match {
   const { rate, ...rest } = options
   // Forgotten before it is full again, a budget would be whole too soon.
-  const expireMs = Math.min(Math.ceil(Math.max(1, rest.burst / rate.count) * UNIT_MS[rate.per]), LONGEST_MS)
+  const expireMs = Math.min(
+    Math.ceil(Math.max(1, rest.burst / rate.count) * RATE_UNIT_MS[rate.per]),
+    LONGEST_MS,
+  )
   return { kind: 'hashlimit', limit: { ...rest, ...rate, expireMs } }
 }
 

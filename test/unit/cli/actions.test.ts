@@ -49,6 +49,23 @@ describe('reload', () => {
       'reloaded; on trial until 1970-01-01T00:00:00.000Z: `embargod confirm` keeps it\n',
       '',
     ],
+    [
+      {
+        outcome: 'applied',
+        problems: [],
+        changes: ['allowed anew: a.example 443/tcp', 'denyWith: drop -> reject'],
+        notWorking: ['1 of 2 names has no address'],
+      },
+      0,
+      'reloaded\nallowed anew: a.example 443/tcp\ndenyWith: drop -> reject\n',
+      'embargod: 1 of 2 names has no address\n',
+    ],
+    [
+      { outcome: 'unchanged', problems: [], unsaved: 'the disk is full' },
+      0,
+      'reloaded; nothing changed\n',
+      'it is in force, but a restart would not find it: the disk is full',
+    ],
     [{ outcome: 'refused', problems: [problem('error', 'bad')] }, 2, 'a.yaml:3:5: bad\n', 'accepted last'],
     [{ outcome: 'failed', problems: [], detail: 'set full\x1b' }, 1, '', 'set full\\x1b'],
     [undefined, 1, '', 'not running'],

@@ -89,6 +89,30 @@ describe('an accepted config', () => {
     })
   })
 
+  it.each([
+    ['{ rate: 100/hour }', 100],
+    ['{ rate: 2/day }', 2],
+    ['{ rate: 10000/second }', 10_000],
+    ['{ rate: 100/hour, burst: 7 }', 7],
+    ['{ rate: 1/hour, burst: 24 }', 24],
+  ])('lets mail come at once as the rate says, unless burst does: %s', async (smtp, burst) => {
+    const { config, problems } = await load(
+      `smtp: ${smtp}\npolicies: { a: { match: { network: x }, smtp: ${smtp} } }\n`,
+    )
+    expect(problems.filter(({ severity }) => severity !== 'note')).toEqual([])
+    expect([config?.smtp?.burst, config?.policies[0]?.smtp?.burst]).toEqual([burst, burst])
+  })
+
+  it('holds a budget of mail to what the kernel can count, and says so', async () => {
+    const { config } = await load('smtp: { rate: 1/day, burst: 5 }\n')
+    expect(config?.smtp?.burst).toBe(1)
+    expect(await problemsIn('smtp: { rate: 1/day, burst: 5 }\n')).toContainEqual(
+      expect.stringContaining(
+        'embargod.yaml:1:29: warning: smtp.burst: 5 is more than the rate (1/day) gives in a day',
+      ),
+    )
+  })
+
   it('has one entry for each target, with its place', async () => {
     const { config } = await load(
       'allow:\n  - API.example\n  - { domains: [b.example, c.example], until: 2027-01-31, comment: why }\n',

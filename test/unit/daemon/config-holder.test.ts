@@ -1,9 +1,15 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { hostConfigEnv } from '../../../src/config/env.ts'
-import { ConfigHolder, NoConfigError, NoWayBackError } from '../../../src/daemon/config-holder.ts'
+import {
+  ConfigHolder,
+  NoConfigError,
+  NoTrialError,
+  NoWayBackError,
+} from '../../../src/daemon/config-holder.ts'
 import { Health } from '../../../src/daemon/health.ts'
+import { savedGeneration } from '../../../src/host/saved.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 
@@ -168,4 +174,50 @@ test('a file that says of this host what is not so is refused by a reload, and t
   found = []
   expect((await holder.again(store, 'good')).config).toMatchObject({ denyWith: 'reject' })
   expect(health.problems).toEqual([])
+})
+
+describe('a disk that takes nothing', () => {
+  /** The new file cannot be made beside the old one, which can be taken away as on any full disk. */
+  const blocked = (name: string): string => join(directory, `.${name}.json.tmp`, 'x')
+  const block = (name: string) => mkdir(blocked(name), { recursive: true })
+  const unblock = (name: string) => rm(join(directory, `.${name}.json.tmp`), { recursive: true })
+
+  test('never brings back a config from before the one in force, and is told', async () => {
+    await write('drop')
+    const { holder, store, health } = await start()
+    await block('accepted-config')
+    await write('reject')
+    expect((await holder.again(store, 'good')).config).toMatchObject({ denyWith: 'reject' })
+    expect(holder.unsaved(store)).toContain('accepted-config')
+    expect(health.problems.join()).toContain('state cannot be saved')
+    // That another file can be written is no reason to forget it.
+    await store.save('generation', { generation: 1, digest: '' }, savedGeneration)
+    expect(health.problems).toHaveLength(1)
+    await write('bad')
+    await expect(start()).rejects.toThrow(NoConfigError)
+    await unblock('accepted-config')
+    await store.flush()
+    expect(health.problems).toEqual([])
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+
+  test('takes no trial, which a restart would have to know of', async () => {
+    await write('drop')
+    const { holder, store } = await start()
+    await block('unconfirmed-config')
+    await write('reject')
+    await expect(holder.again(store, 'trial')).rejects.toThrow(NoTrialError)
+    expect(holder.before).toBeUndefined()
+    await unblock('unconfirmed-config')
+    await store.flush()
+    expect(await start()).toMatchObject({ enforced: 'reject' })
+  })
+})
+
+test('a bad file says of when the config is that is enforced instead', async () => {
+  await write('drop')
+  await start()
+  await write('bad')
+  const { health } = await start()
+  expect(health.problems.join()).toMatch(/the last accepted config, of \d{4}-\d\d-\d\dT[\d:.]+Z, is enforced/)
 })

@@ -11,13 +11,14 @@ const configOf = (...servers: string[]) => ({ resolver: { servers } }) as unknow
 function setUp(first: readonly string[] | Error) {
   const lines: { msg: string }[] = []
   const destination = { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string }) }
-  const scene = { host: first, changes: 0, lines }
+  const scene = { host: first, changes: 0, lines, problem: undefined as string | undefined }
   const servers = new OwnServers({
     read: ({ resolver: { servers: named } }) =>
       scene.host instanceof Error
         ? Promise.reject(scene.host)
         : Promise.resolve(named.length > 0 ? named : scene.host),
     log: createLogger({ level: 'info', pretty: false, destination }),
+    onState: (problem) => (scene.problem = problem),
     onChange: () => (scene.changes += 1),
   })
   return { scene, servers }
@@ -61,9 +62,9 @@ test('nobody is told where the config names them', async () => {
 })
 
 test.each([
-  ['names none', []],
-  ['cannot be read', new Error('EACCES')],
-])('a file that %s changes nothing, and is complained of once at the most', async (_, host) => {
+  ['names none', [], undefined],
+  ['cannot be read', new Error('EACCES'), 'those known before are asked: EACCES'],
+])('a file that %s changes nothing, and is a problem if it cannot be read', async (_, host, problem) => {
   const { scene, servers } = setUp(['192.0.2.1'])
   await servers.of(configOf())
   servers.watch(configOf)
@@ -71,5 +72,10 @@ test.each([
   await vi.advanceTimersByTimeAsync(60_000)
   expect(await servers.of(configOf())).toEqual(['192.0.2.1'])
   expect(scene.changes).toBe(0)
-  expect(scene.lines.length).toBeLessThanOrEqual(1)
+  expect(scene.lines).toEqual([])
+  if (problem === undefined) expect(scene.problem).toBeUndefined()
+  else expect(scene.problem).toContain(problem)
+  scene.host = ['192.0.2.1']
+  await vi.advanceTimersByTimeAsync(6_000)
+  expect(scene.problem).toBeUndefined()
 })

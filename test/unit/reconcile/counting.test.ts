@@ -149,9 +149,12 @@ describe('counters', () => {
     await host.pass()
     count(1)
     expect(await book()).toEqual({ packets: 8, connections: 8 })
+    counters.countRepair('rule', 1_000)
     const saved = countersSnapshot.parse(JSON.parse(JSON.stringify(counters.snapshot())))
     counters = new Counters()
     counters.restore(saved)
+    counters.countRepair('rule', 2_000)
+    expect(counters.drift).toEqual({ repairs: { rule: 2 }, lastRepairMs: 2_000 })
     host = await TestFirewall.start(
       kernel,
       { yaml: 'allow: [api.example.com]\nnever: [203.0.113.99]\n', names },

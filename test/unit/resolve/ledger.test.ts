@@ -267,6 +267,7 @@ describe('the cap', () => {
     const ledger = ledgerOf({ [api]: PUBLIC_USE }, limits)
     const all = ips(9)
     expect(book(ledger, answer(all), T0)).toMatchObject({ added: all.slice(0, 4), overCap: 5 })
+    expect(ledger.status(api)?.overCap).toBe(5)
     expect(book(ledger, answer(all.toReversed()), T0 + 1)).toMatchObject({
       added: [],
       removed: [],
@@ -464,6 +465,15 @@ describe('a snapshot', () => {
       })),
     )
     expect(next.everHeld(api, ip('198.51.100.1'))).toBe(true)
+    for (const one of [ledger, next]) {
+      expect(one.belongings(ip('198.51.100.1'))).toEqual([
+        { name: api, seenAtMs: T0, leftAtMs: T0 + 20 * MINUTE, now: ['198.51.100.2', '2001:db8::1'] },
+      ])
+      expect(one.belongings(ip('198.51.100.2'))).toEqual([
+        { name: api, now: ['198.51.100.2', '2001:db8::1'] },
+      ])
+      expect(one.belongings(ip('198.51.100.3'))).toEqual([])
+    }
     expect(next.status(api)).toMatchObject({ state: 'stale', lastSuccessMs: T0 + 20 * MINUTE })
     expect(next.takeChanged()).toEqual([api])
   })

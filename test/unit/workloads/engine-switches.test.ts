@@ -25,20 +25,29 @@ test.each([
   ['28.5.2', 'dockerd --ip6tables=0', {}, true, false],
   ['28.5.2', 'dockerd', { ip6tables: false }, true, false],
 ])('engine %s as `%s` with %j keeps rules for IPv4 %s, IPv6 %s', async (version, argv, config, four, six) => {
-  expect(await switches(version, argv, config)).toEqual({ 4: four, 6: six })
+  expect(await switches(version, argv, config)).toEqual({
+    switches: { 4: four, 6: six },
+    problem: undefined,
+  })
 })
 
 test('of an engine that is not seen, is one of several, or whose config cannot be read, nothing is known', async () => {
   const engine = parseEngine({ info: {}, version: { Version: '28.5.2' } })
   const dockerd = parseDockerdArgv(['dockerd'], 7)
   const readConfig = async (): Promise<undefined> => undefined
-  const unknown = { 4: undefined, 6: undefined }
+  const switchesUnknown = { 4: undefined, 6: undefined }
+  const unknown = { switches: switchesUnknown, problem: undefined }
   expect(await engineSwitches({ dockerds: [], engine, readConfig })).toEqual(unknown)
   expect(await engineSwitches({ dockerds: [dockerd, dockerd], engine, readConfig })).toEqual(unknown)
   expect(await engineSwitches({ dockerds: [dockerd], engine: undefined, readConfig })).toEqual(unknown)
   const refused = async (): Promise<never> => Promise.reject(new Error('not to be trusted'))
-  expect(await engineSwitches({ dockerds: [dockerd], engine, readConfig: refused })).toEqual(unknown)
-  expect(await switches('28.5.2', 'dockerd', { iptables: 'no' })).toEqual({ 4: true, 6: true })
+  expect(await engineSwitches({ dockerds: [dockerd], engine, readConfig: refused })).toEqual({
+    switches: switchesUnknown,
+    problem: 'reading /etc/docker/daemon.json: not to be trusted',
+  })
+  expect(await switches('28.5.2', 'dockerd', { iptables: 'no' })).toMatchObject({
+    switches: { 4: true, 6: true },
+  })
 })
 
 test.each([

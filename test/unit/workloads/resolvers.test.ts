@@ -10,7 +10,11 @@ import {
 } from '../../../src/workloads/dockerd-process.ts'
 import { RefusedFileError } from '../../../src/system/read-file.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { containerResolvers, serversOf as addressesOf } from '../../../src/workloads/resolvers.ts'
+import {
+  type KnownSources,
+  containerResolvers,
+  serversOf as addressesOf,
+} from '../../../src/workloads/resolvers.ts'
 import { containerJson, defaultBridgeJson } from '../../support/docker-json.ts'
 
 const ID = 'a'.repeat(64)
@@ -36,7 +40,9 @@ const ask = ({
   container = {},
   network = {},
   version = '20.10.24',
+  known = { files: new Map() },
 }: {
+  known?: KnownSources
   host?: string[] | Error
   files?: Record<string, string | Error>
   argvs?: string[][]
@@ -57,6 +63,7 @@ const ask = ({
       readWritten: (path) => read(files, path),
       dockerds: async () => enginesBehind(argvs.map(parseDockerdArgv), SOCKET, NOT_KNOWN),
       written: new WeakMap(),
+      known,
     },
   )
 const serversOf = async (facts: Parameters<typeof ask>[0]) => addressesOf((await ask(facts)).resolvers)
@@ -75,6 +82,23 @@ describe('whom containers may ask', () => {
       '198.51.100.3': 'dockerd --dns',
     })
     expect(problems).toEqual([])
+  })
+
+  test('a source that can no longer be read keeps what it named, and is a problem', async () => {
+    const known: KnownSources = { files: new Map() }
+    const argvs = [['dockerd', '--dns', '198.51.100.3']]
+    const path = '/etc/docker/daemon.json'
+    const before = await ask({ known, argvs, files: { [path]: '{"dns":["198.51.100.2"]}' } })
+    const after = await ask({
+      known,
+      argvs,
+      host: new Error('no answer'),
+      files: { [path]: new Error('others than root can write it') },
+    })
+    expect(after.resolvers).toEqual(before.resolvers)
+    expect(after.problems).toHaveLength(2)
+    // That it names none any more is an answer.
+    expect((await ask({ known, files: { [path]: '{}' } })).resolvers).toHaveLength(1)
   })
 
   test('an engine of another socket, and its config file, have no say', async () => {
