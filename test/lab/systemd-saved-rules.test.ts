@@ -1,0 +1,124 @@
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { LabContainer } from './container.ts'
+import { unpacked } from './debian-package.ts'
+import { leaksDuring } from './leaks.ts'
+import { origin, reached } from './reach.ts'
+import { useLab } from './shared-lab.ts'
+import { SystemdHost } from './systemd-host.ts'
+
+/** A host that saves its firewall, and ours with it, and loads the file at boot. */
+const lab = useLab({ name: 'saved', startEngine: false })
+
+const RESOLVER = 'resolver: { servers: [198.51.100.1] }\n'
+const ALLOWED = origin('203.0.113.12')
+/** Allowed by the config under which the rules were saved, and by none after it. */
+const FORMERLY = origin('203.0.113.66', 443)
+const WIDE = `allow: [{ cidr: 203.0.113.12, ports: [80/tcp] }, { to: internet, ports: [443/tcp] }]\n${RESOLVER}`
+const NARROW = `allow: [{ cidr: 203.0.113.12, ports: [80/tcp] }]\n${RESOLVER}`
+/** The host's own, which has nothing to do with us. */
+const OWN = ['INPUT', '-p', 'tcp', '-m', 'tcp', '--dport', '4242', '-j', 'DROP'] as const
+
+let host: SystemdHost
+let shop: LabContainer
+
+beforeAll(async () => {
+  host = new SystemdHost(lab())
+  await host.installEmbargod()
+  await host.install('etc/embargod/embargod.yaml', WIDE, 0o600)
+  for (const name of ['netfilter-persistent', 'iptables-persistent'])
+    await host.installTree(await unpacked(name))
+  await host.startEngine()
+  await host.boot()
+  await host.run(['systemctl', 'enable', 'netfilter-persistent', 'embargod-early', 'embargod'])
+}, 900_000)
+
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return
+  for (const unit of ['netfilter-persistent', 'embargod-saved-sets', 'embargod-early', 'embargod'])
+    console.error(await host.status(`${unit}.service`))
+})
+
+const shell = async (script: string): Promise<string> => (await host.run(['sh', '-c', script])).stdout.trim()
+const leaks = (): Promise<number> => leaksDuring(lab(), shop, async () => undefined, { seconds: 1 })
+
+async function reboot(): Promise<void> {
+  await lab().engine.stop()
+  await host.powerOff()
+  await host.boot()
+}
+
+async function startEngine(): Promise<void> {
+  await lab().engine.start(['--data-root=/var/lib/docker'])
+  shop = await lab().container()
+}
+
+async function startDaemon(config: string): Promise<void> {
+  await host.write('/etc/embargod/embargod.yaml', config, '0600')
+  await host.run(['systemctl', 'start', 'embargod.service'])
+  await lab().waitFor('it is healthy', async () => {
+    return (await host.run(['embargod', 'status'], { okExitCodes: [4, 5] })).exitCode === 0
+  })
+}
+
+/** The firewall that the host has after the boot, before any daemon. */
+async function expectLoaded(tools: readonly string[]): Promise<void> {
+  expect(await host.show('netfilter-persistent.service', 'Result')).toBe('success')
+  for (const tool of tools) {
+    await host.run([tool, '-C', ...OWN])
+    expect(await shell(`${tool}-save -t filter`)).toContain('-A EMBARGOD ')
+  }
+}
+
+async function expectNothingStale(): Promise<void> {
+  for (const tool of ['iptables', 'ip6tables']) {
+    const rules = (await shell(`${tool}-nft-save; ${tool}-legacy-save`)).split('\n')
+    expect(rules.filter((line) => line.endsWith(' -j EMBARGOD'))).toHaveLength(1)
+    expect(rules.filter((line) => /EMBARGOD-OLD/.test(line))).toEqual([])
+  }
+  expect(await shell('ipset list -n')).not.toContain('embargod-old')
+  expect(await shell('embargod plan')).toMatch(/nothing to do/i)
+}
+
+test('the host begins with rules of its own, and saves them with ours', async () => {
+  shop = await lab().container()
+  for (const tool of ['iptables', 'ip6tables']) await host.run([tool, '-A', ...OWN])
+  await startDaemon(WIDE)
+  expect(await reached(shop, [ALLOWED, FORMERLY])).toEqual([ALLOWED, FORMERLY])
+  await host.run(['netfilter-persistent', 'save'])
+  expect(await shell('grep -c match-set /etc/iptables/rules.v4')).not.toBe('0')
+  expect(await shell('grep -c bytecode /etc/iptables/rules.v6')).not.toBe('0')
+})
+
+describe.each([
+  ['nft', ['iptables', 'ip6tables']],
+  ['legacy', ['iptables-legacy', 'ip6tables-legacy']],
+] as const)('where iptables is iptables-%s, after a boot', (flavour, tools) => {
+  test('the file loads, and opens nothing: the closed guard takes no approval of old rules', async () => {
+    await host.run(['systemctl', 'disable', 'embargod.service'])
+    for (const tool of ['iptables', 'ip6tables'])
+      await host.run(['update-alternatives', '--set', tool, `/usr/sbin/${tool}-${flavour}`])
+    // As an older or newer version would have it: another jump, another chain, a set that nobody knows.
+    for (const [file, family] of [
+      ['rules.v4', 4],
+      ['rules.v6', 6],
+    ] as const)
+      await shell(
+        `grep -q EMBARGOD-OLD /etc/iptables/${file} || sed -i -e '/^\\*filter/,/^COMMIT/{s/^:EMBARGOD /:EMBARGOD-OLD - [0:0]\\n&/;s/^COMMIT/-A FORWARD -j EMBARGOD-OLD\\n-A EMBARGOD-OLD -m set --match-set embargod-old-abcdef-${family} dst -j MARK --set-xmark 0x20000000\\/0x20000000\\nCOMMIT/}' /etc/iptables/${file}`,
+      )
+    await reboot()
+    await expectLoaded(tools)
+    await startEngine()
+    expect(await leaks()).toBe(0)
+    expect(await reached(shop, [ALLOWED, FORMERLY], { seconds: 2 })).toEqual([])
+  })
+
+  test('the daemon puts right what the file brought back, and keeps the rest', async () => {
+    await startDaemon(NARROW)
+    await lab().waitFor('what is allowed answers', async () => (await reached(shop, [ALLOWED])).length === 1)
+    expect(await reached(shop, [FORMERLY], { seconds: 2 })).toEqual([])
+    expect(await leaks()).toBe(0)
+    await expectNothingStale()
+    for (const tool of tools) await host.run([tool, '-C', ...OWN])
+    await host.run(['systemctl', 'stop', 'embargod.service'])
+  })
+})
