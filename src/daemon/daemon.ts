@@ -27,6 +27,7 @@ import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
+import { usesIptables } from '../workloads/engine.ts'
 import { Account } from './account.ts'
 import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
@@ -158,6 +159,8 @@ export class Daemon {
       marks: () => marksOf(this.#desired.config),
       backstopStands: async () => (await this.#drivers.backstop.read()) !== undefined,
       isPassing: () => this.#passing,
+      // What such an engine does with our rules nobody knows before it is tried.
+      isAwaited: () => this.#host.engine !== undefined && !usesIptables(this.#host.engine),
       onResults: (results) => {
         const { guarded } = this.#desired.surroundings.plan
         const standing = results.filter(({ network }) =>
@@ -185,6 +188,7 @@ export class Daemon {
         if (!state.connected) return
         // An engine that began anew may have gone over to the other iptables.
         this.#drivers.iptables.doubt()
+        this.#proof.reconsider()
         this.#looks.suspect(undefined)
       },
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
@@ -569,6 +573,7 @@ export class Daemon {
       counters: this.#account.counters,
       host: this.#host,
       guards: this.#account.guards,
+      proven: this.#account.proofs.hold,
       flavour: this.#drivers.iptables.flavour,
       forgedFrames: this.#firewall.reconciler.bindings.dropped,
       hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,

@@ -9,10 +9,17 @@ interface Known extends LastProof {
 /** How the last proof ended on each network. */
 export class Proofs {
   readonly #known = new Map<string, Known>()
+  #everPassed = false
 
   book(results: readonly NetworkResult[], atMs: number): void {
     for (const { network, problem } of results)
       this.#known.set(network, { atMs, passed: problem === undefined, problem })
+    this.#everPassed ||= results.some(({ problem }) => problem === undefined)
+  }
+
+  /** Did one pass since the start, and is nothing wrong now? The network on which it passed may be gone. */
+  get hold(): boolean {
+    return this.#everPassed && this.problem === undefined
   }
 
   /** Networks that are gone are forgotten. */

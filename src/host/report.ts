@@ -22,6 +22,8 @@ export interface View {
   readonly counters: Counters
   readonly host: HostView
   readonly guards: Guards
+  /** Did the proof pass on each network where it was made last, and on one at least? */
+  readonly proven: boolean
   readonly flavour: Flavour | undefined
   /** Frames that were no container's own, by kind. */
   readonly forgedFrames: Dropped
@@ -51,7 +53,7 @@ export type Standing = Pick<
 >
 
 /** Everything that this host does not hold. */
-export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: View): Unprotected[] {
+export function unprotectedOf({ desired, host, guards, proven, hostNetworkProblem }: View): Unprotected[] {
   return findUnprotected({
     inventory: host.inventory,
     engine: host.engine,
@@ -59,6 +61,7 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     plan: desired.surroundings.plan,
     config: desired.config,
     secondGuard: guards.backstop,
+    proven: proven && guards.rules && guards.backstop,
     dnsGateway: desired.config.dns.gateway,
     askedByEngine: host.askedByEngine,
     mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],

@@ -48,6 +48,8 @@ export async function statusAlone(
     counters,
     host,
     guards,
+    // Only a daemon remembers what its proofs found.
+    proven: false,
     flavour: drivers.iptables.flavour,
     forgedFrames,
     hostNetworkProblem,
