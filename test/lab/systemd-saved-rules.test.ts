@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { LabContainer } from './container.ts'
 import { unpacked } from './debian-package.ts'
@@ -121,4 +123,43 @@ describe.each([
     for (const tool of tools) await host.run([tool, '-C', ...OWN])
     await host.run(['systemctl', 'stop', 'embargod.service'])
   })
+})
+
+test('sets that somebody saves too come back as he has them, and ours without the addresses of then', async () => {
+  for (const tool of ['iptables', 'ip6tables']) {
+    await host.run(['update-alternatives', '--set', tool, `/usr/sbin/${tool}-nft`])
+    await host.run([tool, '-A', ...OWN])
+  }
+  const plugin = 'usr/share/netfilter-persistent/plugins.d/10-ipset'
+  await host.write(
+    `/${plugin}`,
+    await readFile(join(await unpacked('ipset-persistent'), plugin), 'utf8'),
+    '0755',
+  )
+  await startDaemon(`allow: [allowed.example]\n${RESOLVER}`)
+  await host.run(['systemctl', 'enable', 'embargod.service'])
+  await host.run(['systemctl', 'stop', 'embargod.service'])
+  // An address that the name had long ago, and the office that rules of the host name.
+  const set = await shell(
+    "ipset save | sed -n 's/^add \\(embargod-common-[^ ]*-4\\) .*allowed.example.*/\\1/p' | head -n 1",
+  )
+  await host.run(['ipset', 'add', set, '203.0.113.66', 'timeout', '86000', 'comment', 'allowed.example'])
+  await host.run(['ipset', 'create', 'office', 'hash:net'])
+  await host.run(['ipset', 'add', 'office', '192.0.2.0/24'])
+  await host.run(['iptables', '-A', 'INPUT', '-m', 'set', '--match-set', 'office', 'src', '-j', 'ACCEPT'])
+  await host.run(['netfilter-persistent', 'save'])
+  expect(await shell('cat /etc/iptables/ipsets')).toContain(`add ${set} 203.0.113.66`)
+
+  await reboot()
+  await expectLoaded(['iptables', 'ip6tables'])
+  expect(await host.show('embargod-saved-sets.service', 'Result')).toBe('success')
+  expect(await shell('ipset test office 192.0.2.7 2>&1')).toContain('is in set office')
+  await startEngine()
+  await lab().waitFor(
+    'the name is open',
+    async () => (await reached(shop, [origin('203.0.113.10')])).length === 1,
+  )
+  expect(await leaks()).toBe(0)
+  expect(await reached(shop, [origin('203.0.113.66')], { seconds: 2 })).toEqual([])
+  expect(await shell('ipset list')).not.toContain('203.0.113.66')
 })
