@@ -125,6 +125,8 @@ export class Daemon {
     this.#health = new Health((key, problem) => {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
+      // What READY said then may be over by now.
+      if (this.#isReady && !this.#stopping) void this.#options.service.status(this.#statusLine())
     })
     this.#account = new Account(this.#health, this.#log)
     this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })

@@ -60,6 +60,10 @@ async function startDaemon(config: string): Promise<void> {
   await lab().waitFor('it is healthy', async () => {
     return (await host.run(['embargod', 'status'], { okExitCodes: [4, 5] })).exitCode === 0
   })
+  // What was wrong when it said READY is over.
+  await lab().waitFor('systemd knows it, too', async () =>
+    (await host.status('embargod.service')).includes('Status: "enforcing'),
+  )
 }
 
 /** The firewall that the host has after the boot, before any daemon. */
@@ -162,4 +166,30 @@ test('sets that somebody saves too come back as he has them, and ours without th
   expect(await leaks()).toBe(0)
   expect(await reached(shop, [origin('203.0.113.66')], { seconds: 2 })).toEqual([])
   expect(await shell('ipset list')).not.toContain('203.0.113.66')
+})
+
+test('a guard out of a file in which somebody saved all tables gives way to the closed one', async () => {
+  await host.run(['systemctl', 'disable', 'netfilter-persistent', 'embargod'])
+  // The number of a link that was left alone then is that of another one now: here it lets every bridge out.
+  const stale = [
+    'flush ruleset',
+    'table inet embargod-guard {',
+    'chain forward {',
+    'type filter hook forward priority 10; policy accept;',
+    'meta iifkind "bridge" return',
+    '}',
+    '}',
+    '',
+  ].join('\n')
+  await host.write('/etc/nftables.conf', stale)
+  await host.run(['systemctl', 'enable', 'nftables.service'])
+  await reboot()
+  expect(await host.show('nftables.service', 'Result')).toBe('success')
+  await startEngine()
+  expect(await leaks()).toBe(0)
+  // Once the daemon is up its guard is left alone.
+  await startDaemon(NARROW)
+  await host.run(['systemctl', 'restart', 'embargod-early.service'])
+  expect(await host.status('embargod-early.service')).toContain('left alone')
+  expect(await reached(shop, [ALLOWED])).toEqual([ALLOWED])
 })
