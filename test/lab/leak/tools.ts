@@ -85,6 +85,10 @@ const meshVpn: Tool = {
         $t -A ts-forward -o tailscale0 -j ACCEPT
         $t -t nat -A ts-postrouting -m mark --mark 0x40000/0xff0000 -j MASQUERADE
         $t -I INPUT -j ts-input; $t -I FORWARD -j ts-forward; $t -t nat -I POSTROUTING -j ts-postrouting`),
+      // It keeps its own bits over a connection.
+      shell(
+        `nft 'add table inet vpn; add chain inet vpn pre { type filter hook prerouting priority mangle; }; add rule inet vpn pre ct state established,related meta mark set ct mark and 0x00ff0000'`,
+      ),
       // A change of routes makes its rules anew.
       both(`
         $t -F ts-forward
@@ -97,7 +101,7 @@ const meshVpn: Tool = {
         $t -t nat -F ts-postrouting; $t -t nat -X ts-postrouting`),
     ]
   },
-  end: ['ip', 'link', 'delete', 'tailscale0'],
+  end: ['sh', '-c', 'nft delete table inet vpn; ip link delete tailscale0'],
 }
 
 /** A server as its guides have it: everything of the tunnel is forwarded. */
