@@ -41,6 +41,7 @@ export async function layOut(
   for (const unit of [
     'embargod.service',
     'embargod-early.service',
+    'embargod-saved-sets.service',
     'embargod-dns.socket',
     'embargod-dns.service',
   ])

@@ -33,6 +33,7 @@ import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
+import { usesIptables } from '../workloads/engine.ts'
 import { Account } from './account.ts'
 import { namesThatFail } from './after-change.ts'
 import { ClockSteps } from './clock-steps.ts'
@@ -137,6 +138,8 @@ export class Daemon {
     this.#health = new Health((key, problem) => {
       if (problem === undefined) this.#log.info({ concern: key }, 'recovered')
       else this.#log.warn({ concern: key, problem }, 'degraded')
+      // What READY said then may be over by now.
+      if (this.#isReady && !this.#stopping) void this.#options.service.status(this.#statusLine())
     })
     this.#account = new Account(this.#health, this.#log)
     this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })
@@ -183,6 +186,8 @@ export class Daemon {
       marks: () => marksOf(this.#desired.config),
       backstopStands: async () => (await this.#drivers.backstop.read()) !== undefined,
       isPassing: () => this.#passing,
+      // What such an engine does with our rules nobody knows before it is tried.
+      isAwaited: () => this.#host.engine !== undefined && !usesIptables(this.#host.engine),
       onResults: (results) => {
         const { guarded } = this.#desired.surroundings.plan
         const standing = results.filter(({ network }) =>
@@ -221,6 +226,7 @@ export class Daemon {
         if (!state.connected) return
         // An engine that began anew may have gone over to the other iptables.
         this.#drivers.iptables.doubt()
+        this.#proof.reconsider()
         this.#looks.suspect(undefined)
       },
       onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
@@ -653,6 +659,7 @@ export class Daemon {
       counters: this.#account.counters,
       host: this.#host,
       guards: this.#account.guards,
+      proven: this.#account.proofs.hold,
       flavour: this.#drivers.iptables.flavour,
       forgedFrames: this.#firewall.reconciler.bindings.dropped,
       hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,

@@ -25,6 +25,8 @@ export interface ProofOptions {
   readonly marks: () => MarkLayout
   readonly backstopStands: () => Promise<boolean>
   readonly isPassing: () => boolean
+  /** Does somebody wait for the first proof? Then it comes at once. */
+  readonly isAwaited: () => boolean
   readonly onResults: (results: readonly NetworkResult[]) => void
 }
 
@@ -58,9 +60,11 @@ export class ContinuousProof {
     let lastMs = performance.now()
     let soon = true
     let made = true
+    let first = true
     while (!this.#stopped.signal.aborted) {
       const everyMs = this.#options.everyMs()
-      const periodMs = everyMs === undefined ? Infinity : soon ? Math.min(SOON_MS, everyMs) : everyMs
+      const soonMs = first && this.#options.isAwaited() ? 0 : SOON_MS
+      const periodMs = everyMs === undefined ? Infinity : soon ? Math.min(soonMs, everyMs) : everyMs
       const waitMs = made ? lastMs + periodMs - performance.now() : Math.min(AGAIN_MS, periodMs)
       if (waitMs > 0) {
         await this.#wait(waitMs)
@@ -70,7 +74,7 @@ export class ContinuousProof {
       lastMs = performance.now()
       const good = await this.#prove()
       made = good !== undefined
-      if (made) soon = !good
+      if (made) [soon, first] = [!good, false]
     }
   }
 

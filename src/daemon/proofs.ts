@@ -9,12 +9,19 @@ interface Known extends LastProof {
 /** How the last proof ended on each network. */
 export class Proofs {
   readonly #known = new Map<string, Known>()
+  #everPassed = false
 
   book(results: readonly NetworkResult[], atMs: number): void {
     // What was wrong with the whole host is wrong on its networks, or is over.
     if (results.length > 0) this.#known.delete(WHOLE_HOST)
     for (const { network, problem } of results)
       this.#known.set(network, { atMs, passed: problem === undefined, problem })
+    this.#everPassed ||= results.some(({ problem }) => problem === undefined)
+  }
+
+  /** Did one pass since the start, and is nothing wrong now? The network on which it passed may be gone. */
+  get hold(): boolean {
+    return this.#everPassed && this.problem === undefined
   }
 
   /** Networks that are gone are forgotten; what is wrong with the whole host stays until a proof says otherwise. */

@@ -105,6 +105,8 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
 async function closeHost(): Promise<void> {
   const backstop = new BackstopDriver(run)
   if ((await backstop.read()) === undefined) {
-    await backstop.write(renderBackstop({ marks: DEFAULT_MARKS, generation: 1, open: [], stacked: [] }))
+    await backstop.write(
+      renderBackstop({ marks: DEFAULT_MARKS, generation: 1, open: [], stacked: [], closed: true }),
+    )
   }
 }

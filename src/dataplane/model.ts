@@ -194,6 +194,8 @@ export interface Backstop {
   readonly open: readonly OpenLink[]
   /** Interfaces on top of guarded bridges, such as their VLANs: what comes in by them comes from containers too. */
   readonly stacked: readonly string[]
+  /** No approval counts, whoever gives it. Rules that somebody saved long ago may stand until the daemon has written its own. */
+  readonly closed?: true
 }
 
 /** A link that is left alone. */

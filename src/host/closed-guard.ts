@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Backstop } from '../dataplane/model.ts'
-import { atBoot, renderBackstop } from '../nftables/backstop.ts'
+import { closedGuard, renderBackstop } from '../nftables/backstop.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 
 export const CLOSED_GUARD_FILE = 'closed-guard.nft'
 
-/** The backstop as a file that `nft -f` loads at boot: with nobody to approve anything, the host's bridges are closed. */
+/** The backstop as a file that `nft -f` loads at boot: the host's bridges are closed, also beside rules of ours that somebody saved and loads again. */
 export async function writeClosedGuard(directory: string, backstop: Backstop): Promise<void> {
-  await writeAtomically(join(directory, CLOSED_GUARD_FILE), renderBackstop(atBoot(backstop)), {
+  await writeAtomically(join(directory, CLOSED_GUARD_FILE), renderBackstop(closedGuard(backstop)), {
     makeDirectory: true,
   })
 }

@@ -25,6 +25,8 @@ export interface View {
   readonly counters: Counters
   readonly host: HostView
   readonly guards: Guards
+  /** Did the proof pass on each network where it was made last, and on one at least? */
+  readonly proven: boolean
   readonly flavour: Flavour | undefined
   /** Frames that were no container's own, by kind. */
   readonly forgedFrames: Dropped
@@ -55,7 +57,7 @@ export type Standing = Pick<
 >
 
 /** Everything that this host does not hold. */
-export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: View): Unprotected[] {
+export function unprotectedOf({ desired, host, guards, proven, hostNetworkProblem }: View): Unprotected[] {
   return findUnprotected({
     inventory: host.inventory,
     engine: host.engine,
@@ -63,6 +65,7 @@ export function unprotectedOf({ desired, host, guards, hostNetworkProblem }: Vie
     plan: desired.surroundings.plan,
     config: desired.config,
     secondGuard: guards.backstop,
+    proven: proven && guards.rules && guards.backstop,
     dnsGateway: desired.config.dns.gateway,
     openPolicies: openEntries(desired.config, desired.policies),
     askedByEngine: host.askedByEngine,

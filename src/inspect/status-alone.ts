@@ -60,6 +60,8 @@ export async function statusAlone(
     counters,
     host,
     guards,
+    // Only a daemon remembers what its proofs found.
+    proven: false,
     flavour: drivers.iptables.flavour,
     forgedFrames: saved?.dropped ?? { forged: 0, claimed: 0 },
     hostNetworkProblem: marks ? undefined : 'the table that marks what they send is not there',

@@ -126,7 +126,7 @@ function chainsOf(backstop: Backstop): [ChainName, BackstopRule[]][] {
   const links = backstop.open.filter(({ index }) => index !== undefined)
   const all: [ChainName, BackstopRule[]][] = [
     ['prerouting', [RESERVED]],
-    ['before', beforeRules(backstop)],
+    ['before', backstop.closed ? [] : beforeRules(backstop)],
     ['forward', forwardRules(backstop)],
     ['input', links.length > 0 ? [reusedName(links)] : []],
   ]
@@ -173,7 +173,6 @@ function otherLinks({ open, stacked }: Pick<Backstop, 'open' | 'stacked'>): Back
 }
 
 function forwardRules(backstop: Backstop): BackstopRule[] {
-  const { generation, marks, former = [] } = backstop
   return [
     ...otherLinks(backstop),
     {
@@ -181,6 +180,15 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
       verdict: 'return',
       words: 'replies to clients of published ports',
     },
+    ...(backstop.closed ? [] : approvals(backstop)),
+    { match: '', verdict: 'drop', words: 'not approved', isLast: true },
+  ]
+}
+
+/** What lets a packet pass that no other rule lets. */
+function approvals(backstop: Backstop): BackstopRule[] {
+  const { generation, marks, former = [] } = backstop
+  return [
     ...former.map((one) => admittedIn(one.marks, one.generation)),
     admittedIn(marks, generation),
     // Where an accept of somebody else stands ahead of the rules they see no more of such a connection than its first packet.
@@ -192,7 +200,6 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
         verdict: 'return',
         words: 'approved by the rules',
       })),
-    { match: '', verdict: 'drop', words: 'not approved', isLast: true },
   ]
 }
 
@@ -211,6 +218,9 @@ export const atBoot = (backstop: Backstop): Backstop => ({
   ...backstop,
   open: backstop.open.filter(({ isDocker }) => !isDocker).map((link) => ({ ...link, index: undefined })),
 })
+
+/** For a boot without a daemon yet, where nobody knows whose rules stand: it approves nothing, whatever they say. */
+export const closedGuard = (backstop: Backstop): Backstop => ({ ...atBoot(backstop), closed: true })
 
 const admittedIn = (marks: MarkLayout, generation: number, more = ''): BackstopRule => ({
   match: `ct state established ct mark and ${hex(marks.generation)} == ${hex(generationMark(marks, generation))}${more}`,

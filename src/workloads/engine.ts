@@ -20,3 +20,6 @@ export const parseEngine = (json: { readonly info: unknown; readonly version: un
 /** Does the engine keep its rules in iptables, where DOCKER-USER is? `iptables+firewalld` does, `nftables` does not. */
 export const usesIptables = (engine: Engine): boolean =>
   engine.firewallBackend === undefined || engine.firewallBackend.split('+')[0] === 'iptables'
+
+/** Engines from 29 on can keep their rules in nftables. Every packet still crosses FORWARD of iptables, so our jump there is asked. */
+export const usesNftables = (engine: Engine): boolean => engine.firewallBackend?.split('+')[0] === 'nftables'

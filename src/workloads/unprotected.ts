@@ -1,6 +1,6 @@
 import type { HostInterface } from '../system/host.ts'
 import { defaultBridgeAddress } from './default-bridge.ts'
-import { usesIptables } from './engine.ts'
+import { usesIptables, usesNftables } from './engine.ts'
 import { ENGINE_SOCKETS, hostRootBy, leavesGroupBy } from './escapes.ts'
 import type { InterfacePlan } from './guarded.ts'
 import { exposes } from './host-paths.ts'
@@ -21,6 +21,8 @@ export interface HostFacts {
   }
   /** Does the backstop stand behind the rules? */
   readonly secondGuard: boolean
+  /** Do both guards stand, and did the last proof on each network pass? */
+  readonly proven: boolean
   /** Are the containers' look-ups answered by our own DNS gateway? */
   readonly dnsGateway: boolean
   /** Networks whose containers have the engine ask for them, past that gateway. */
@@ -54,7 +56,14 @@ export const findUnprotected = (facts: HostFacts): Unprotected[] => [
   ...containers(facts),
 ]
 
-const wholeHost = ({ engine, config, secondGuard, dnsGateway, openPolicies }: HostFacts): Unprotected[] => {
+const wholeHost = ({
+  engine,
+  config,
+  secondGuard,
+  proven,
+  dnsGateway,
+  openPolicies,
+}: HostFacts): Unprotected[] => {
   const found: Unprotected[] = []
   if (engine?.rootless) {
     found.push({
@@ -64,11 +73,14 @@ const wholeHost = ({ engine, config, secondGuard, dnsGateway, openPolicies }: Ho
         'A rootless engine keeps its networks in a namespace of its own, out of reach of this firewall: use the rootful engine.',
     })
   }
-  if (engine && !usesIptables(engine)) {
+  if (engine && !usesIptables(engine) && !(usesNftables(engine) && proven)) {
+    const why = usesNftables(engine)
+      ? 'and no proof has shown yet that the rules in FORWARD hold: see `embargod verify`, or'
+      : 'where DOCKER-USER is not asked:'
     found.push({
       reason: 'engine-backend',
       subject: '',
-      advice: `The engine keeps its rules in ${sayBackend(engine.firewallBackend)}, where DOCKER-USER is not asked: set "firewall-backend": "iptables" in daemon.json.`,
+      advice: `The engine keeps its rules in ${sayBackend(engine.firewallBackend)}, ${why} set "firewall-backend": "iptables" in daemon.json.`,
     })
   }
   if (!secondGuard) {

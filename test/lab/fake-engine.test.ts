@@ -4,7 +4,7 @@ import {
   containerJson,
   defaultBridgeJson,
   ENGINE_28,
-  ENGINE_29_NFTABLES,
+  engineOn,
   ENGINE_ROOTLESS,
   networkJson,
 } from '../support/docker-json.ts'
@@ -39,7 +39,7 @@ const pools = (machine: Neighbour) => ({ IPAM: { Config: [{ Subnet: subnetOf(mac
 
 describe('an engine that does not ask DOCKER-USER', () => {
   test.each([
-    ['nftables', ENGINE_29_NFTABLES, 'engine-backend', /nftables.*firewall-backend.*iptables/],
+    ['a firewall that nobody knows', engineOn('ebpf'), 'engine-backend', /ebpf.*firewall-backend.*iptables/],
     ['rootless', ENGINE_ROOTLESS, 'rootless', /rootless.*rootful/],
   ])('%s: degraded with one clear line, and closed', async (_, facts, reason, line) => {
     const machines = [await machineOn('docker0'), await machineOn('shop0')]

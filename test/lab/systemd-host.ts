@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -70,6 +70,7 @@ export class SystemdHost {
     for (const unit of [
       'embargod.service',
       'embargod-early.service',
+      'embargod-saved-sets.service',
       'embargod-dns.socket',
       'embargod-dns.service',
     ])
@@ -82,6 +83,19 @@ export class SystemdHost {
     await run(['chmod', '0755', join(this.upper, 'usr/bin/embargod')])
     await mkdir(join(this.upper, 'usr/lib/embargod'), { recursive: true })
     await copyFile(join(dirname(bundle()), 'koffi.node'), join(this.upper, 'usr/lib/embargod/koffi.node'))
+  }
+
+  /** Lays out what an unpacked package holds, in front of what the host has. */
+  async installTree(tree: string): Promise<void> {
+    await mkdir(this.upper, { recursive: true })
+    // Debian's own links lead from `lib` and `sbin` into `usr`.
+    const place = async (from: string, to: string): Promise<void> => {
+      if (!existsSync(join(tree, from))) return
+      await mkdir(join(this.upper, to), { recursive: true })
+      await run(['cp', '-a', `${join(tree, from)}/.`, join(this.upper, to)])
+    }
+    for (const folder of ['etc', 'usr', 'var']) await place(folder, folder)
+    for (const folder of ['lib', 'sbin', 'bin']) await place(folder, `usr/${folder}`)
   }
 
   /** For a host whose engine is its own and that runs the program under test all the same. */

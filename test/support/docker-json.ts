@@ -108,9 +108,10 @@ export const ENGINE_28: EngineJson = engineJson('28.5.2', '1.51', { FirewallBack
 export const ENGINE_28_FIREWALLD: EngineJson = engineJson('28.5.2', '1.51', {
   FirewallBackend: { Driver: 'iptables+firewalld', Info: [['ReloadedAt', '2026-01-02T03:04:05Z']] },
 })
-export const ENGINE_29_NFTABLES: EngineJson = engineJson('29.0.1', '1.52', {
-  FirewallBackend: { Driver: 'nftables' },
-})
+/** An engine that keeps its rules there. */
+export const engineOn = (driver: string): EngineJson =>
+  engineJson('29.0.1', '1.52', { FirewallBackend: { Driver: driver } })
+export const ENGINE_29_NFTABLES: EngineJson = engineOn('nftables')
 export const ENGINE_ROOTLESS: EngineJson = engineJson('28.5.2', '1.51', {
   SecurityOptions: ['name=seccomp,profile=builtin', 'name=rootless', 'name=cgroupns'],
 })

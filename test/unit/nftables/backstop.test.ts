@@ -6,6 +6,7 @@ import {
   BackstopDriver,
   backstopInSync,
   beforeOf,
+  closedGuard,
   removeBackstop,
   renderBackstop,
 } from '../../../src/nftables/backstop.ts'
@@ -113,6 +114,15 @@ describe('the backstop', () => {
     })
     expect(text).toContain('iif { 7 } return')
     expect(text).toContain('iifname { "shop0" } iif != { 7 } drop')
+  })
+
+  test('of a boot takes no approval, whatever rules stand', () => {
+    const former = { marks: DEFAULT_MARKS, generation: 2 }
+    const desired = { marks: DEFAULT_MARKS, generation: 3, former, open: [], stacked: [] }
+    expect(renderBackstop(desired)).toMatch(/mark/)
+    const text = renderBackstop(closedGuard(desired))
+    expect(text).not.toMatch(/mark/)
+    expect(text).toMatch(/drop comment "not approved/)
   })
 
   test('whose input chain is off its hook is out of sync', async () => {

@@ -13,6 +13,7 @@ import {
   ENGINE_20,
   ENGINE_29_NFTABLES,
   ENGINE_ROOTLESS,
+  engineOn,
   networkJson,
 } from '../../support/docker-json.ts'
 
@@ -26,6 +27,7 @@ interface Facts {
   policies?: Pick<Config['policies'][number], 'id' | 'smtp'>[]
   socket?: string
   secondGuard?: boolean
+  proven?: boolean
   dnsGateway?: boolean
   askedByEngine?: string[]
   openPolicies?: { policy: string; entries: string[] }[]
@@ -51,6 +53,7 @@ const unprotected = ({
   policies = [],
   socket = '/var/run/docker.sock',
   secondGuard = true,
+  proven = true,
   dnsGateway = true,
   askedByEngine = [],
   openPolicies = [],
@@ -65,6 +68,7 @@ const unprotected = ({
     plan: decideInterfaces(inventory, interfaces, guard),
     config: { smtp, policies, docker: { socket }, guard: { inbound } },
     secondGuard,
+    proven,
     mixedNetworks: [],
     dnsGateway,
     askedByEngine,
@@ -106,7 +110,14 @@ test.each([
     ['open-policy common'],
   ],
   ['a rootless engine', { engine: ENGINE_ROOTLESS }, ['rootless']],
-  ['an engine on nftables', { engine: ENGINE_29_NFTABLES }, ['engine-backend']],
+  [
+    'an engine on nftables that is not proven',
+    { engine: ENGINE_29_NFTABLES, proven: false },
+    ['engine-backend'],
+  ],
+  ['an engine on nftables that is proven', { engine: ENGINE_29_NFTABLES }, []],
+  ['an engine on firewalld and nftables', { engine: engineOn('nftables+firewalld') }, []],
+  ['an engine on what nobody knows, proven or not', { engine: engineOn('ebpf') }, ['engine-backend']],
   ['macvlan', { networks: [networkJson({ Name: 'lan', Driver: 'macvlan' })] }, ['macvlan lan']],
   ['ipvlan', { networks: [networkJson({ Name: 'lan', Driver: 'ipvlan' })] }, ['ipvlan lan']],
 ])('%s', (_title, facts, found) => {
