@@ -118,7 +118,7 @@ describe('the backstop', () => {
 
   test('of a boot takes no approval, whatever rules stand', () => {
     const former = { marks: DEFAULT_MARKS, generation: 2 }
-    const desired = { marks: DEFAULT_MARKS, generation: 3, former, open: [], stacked: [] }
+    const desired = { marks: DEFAULT_MARKS, generation: 3, former: [former], open: [], stacked: [] }
     expect(renderBackstop(desired)).toMatch(/mark/)
     const text = renderBackstop(closedGuard(desired))
     expect(text).not.toMatch(/mark/)
