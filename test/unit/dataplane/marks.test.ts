@@ -18,7 +18,7 @@ policies:
 const MOVED =
   'hostNetwork: true, mark: 0x4, marks: { rights: 0x1ff000, generation: 0x1fe00000, hostNetwork: 0x8 }'
 
-async function wholeText(guard: string): Promise<string> {
+async function wholeText(guard: string, isTrial = false): Promise<string> {
   const config = await configOf(`${YAML}guard: { ${guard} }\n`)
   const classes = Array.from({ length: 20 }, (_, index) => ({
     id: index + 1,
@@ -38,6 +38,13 @@ async function wholeText(guard: string): Promise<string> {
     generation: 7,
     held: () => [],
   })
+  if (isTrial) {
+    const before = await configOf(`${YAML}never: [203.0.113.0/24]\nguard: { hostNetwork: true }\n`)
+    const policies = compile(before, [], NOW_MS)
+    desired.setPolicy(config, compile(config, [], NOW_MS), { config: before, policies })
+    const { surroundings } = desired
+    desired.setSurroundings({ ...surroundings, before: surroundings })
+  }
   const { rules, backstop } = desired.dataplane()
   const texts = FAMILIES.flatMap((family) => [
     ...rules[family].chains.flatMap((chain) => chain.rules.map((one) => renderRule(one, family))),
@@ -60,4 +67,10 @@ test('no rule knows bits but those that the config names', async () => {
     expect(moved).not.toMatch(mask)
   }
   expect(moved.split('\n')).toHaveLength(usual.split('\n').length)
+})
+
+test('on trial the rules before it know the bits of those on trial, since packets bear these', async () => {
+  const text = await wholeText(MOVED, true)
+  expect(text).toContain('203.0.113.0/24')
+  for (const mask of MASKS) expect(text).not.toMatch(mask)
 })
