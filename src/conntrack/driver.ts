@@ -53,16 +53,29 @@ export class ConntrackDriver {
   }
 
   async #delete(family: Family, matches: readonly string[]): Promise<void> {
+    // One that ends by itself meanwhile has the tool give up the others.
+    let complaint: string | undefined
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      complaint = await this.#tryToDelete(family, matches)
+      if (complaint === undefined || !/such conntrack doesn't exist/.test(complaint)) break
+    }
+    if (complaint !== undefined) throw new Error(`forgetting connections: ${complaint.slice(0, 200)}`)
+  }
+
+  /** Resolves to what the tool complains of; undefined: nothing. */
+  async #tryToDelete(family: Family, matches: readonly string[]): Promise<string | undefined> {
     const argv = ['conntrack', '-D', '-f', optionOf(family), ...matches] as const
     const { exitCode, stderr } = await this.run(argv, { okExitCodes: [1], timeoutMs: TABLE_MS })
     // It exits 1 when there was none, as it does for every failure.
-    if (exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr))
-      throw new Error(`forgetting connections: ${stderr.trim().slice(0, 200)}`)
+    const isFailure =
+      exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr)
+    return isFailure ? stderr.trim() : undefined
   }
 }
 
 /** Each is a process of its own. */
 const MOST_FORGOTTEN = 1_000
+const MOST_TRIES = 5
 
 const optionOf = (family: Family): string => (family === 4 ? 'ipv4' : 'ipv6')
 

@@ -39,9 +39,6 @@ import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
 import { StandingLogs } from './standing-log.ts'
 
-/** So long an operator may look for the reason of a connection that broke. */
-const BLIND_MS = 600_000
-
 /** What is known of the engine. */
 type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
 
@@ -68,15 +65,6 @@ export class Account {
   ) {
     this.#standingLogs = new StandingLogs(log)
     this.#queryLog = new QueryLog(log)
-  }
-
-  /** Rights changed and nobody knows which connections lived: those on expired addresses are not spared. It is over when those are. */
-  blind(error: unknown): void {
-    this.health.bad(
-      'connections',
-      `live connections could not be read when rights changed, and those on expired addresses may have broken: ${chainOf(error)}`,
-    )
-    setTimeout(() => this.health.good('connections'), BLIND_MS).unref()
   }
 
   /** Which guards are known to stand. */

@@ -17,9 +17,9 @@ export interface SwitchOptions {
   readonly config: () => Config
   /** Why the kernel is not as desired. */
   readonly failure: () => string | undefined
-  /** What is wrong now, in sentences, and what of the names in force does not work. */
+  /** What is wrong now, in sentences, and what of the config that was put in force last does not work. */
   readonly problems: () => readonly string[]
-  readonly failingNames: () => readonly string[]
+  readonly failures: () => readonly string[]
   readonly onLoaded: (isGood: boolean) => void
   /** What is in force ends with no trial any more, and may be enforced from now on by whoever starts next. */
   readonly onConfirmed: () => Promise<void>
@@ -82,7 +82,7 @@ export class ConfigSwitch {
     store: Store,
     wish: 'good' | 'signal' | { readonly confirmMs: number },
   ): Promise<ReloadAnswer> {
-    const { holder, log, putInForce, shape, failure, onLoaded, failingNames } = this.options
+    const { holder, log, putInForce, shape, failure, onLoaded, failures } = this.options
     const { config, problems } = await holder.again(store, typeof wish === 'string' ? wish : 'trial')
     onLoaded(config !== undefined)
     if (!config) return { outcome: 'refused', problems }
@@ -102,7 +102,7 @@ export class ConfigSwitch {
     const changes = changeLines(changeOf(before.config, config, Date.now()))
     const isNews = (problem: string): boolean =>
       !before.problems.has(problem) && (unsaved === undefined || !problem.startsWith('state cannot be'))
-    const notWorking = [...failingNames(), ...this.options.problems().filter(isNews)]
+    const notWorking = [...failures(), ...this.options.problems().filter(isNews)]
     const { untilMs } = this
     const answer: ReloadAnswer = {
       outcome,

@@ -130,6 +130,8 @@ export class Daemon {
   /** The service manager was told that the kernel holds the policy. */
   #isReady = false
   #passing = false
+  /** What the last change of rights could not see, in a sentence. */
+  #blind: string | undefined
 
   constructor(options: DaemonOptions) {
     this.#options = options
@@ -159,7 +161,10 @@ export class Daemon {
       config: () => this.#desired.config,
       failure: () => this.#failure(),
       problems: () => this.#health.problems,
-      failingNames: () => this.#failingNames(new Set(this.#desired.policies.names.keys())),
+      failures: () => [
+        ...this.#failingNames(new Set(this.#desired.policies.names.keys())),
+        ...(this.#blind === undefined ? [] : [this.#blind]),
+      ],
       onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
       onConfirmed: async () => {
         // What stood by the trial alone would run out with it.
@@ -402,6 +407,7 @@ export class Daemon {
 
   /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
   async #enforceNow(): Promise<void> {
+    this.#blind = undefined
     await this.#loop.requestAndWait('reload')
     await this.#names.firstAnswers(this.#desired.policies.names, ANSWERS_MS)
     await this.#loop.requestAndWait('answer')
@@ -481,7 +487,17 @@ export class Daemon {
         this.#desired.refreshNames(ledger.takeChanged())
       },
       onBound: () => this.#boundNow(),
-      onBlind: (error) => this.#account.blind(error),
+      onBlind: (error) => {
+        this.#blind = `live connections could not be read: those on expired addresses may break (${messageOf(error)})`
+        this.#log.warn(
+          { err: error },
+          'live connections could not be read: those on expired addresses may break',
+        )
+      },
+      onUnforgotten: (error) => {
+        this.#blind = `revoked connections between containers go on by their replies (${messageOf(error)})`
+        this.#log.warn({ err: error }, 'revoked connections between containers go on by their replies')
+      },
       onStep: (step) => this.#loop.at(step),
     })
     this.#gateway = await composeGateway({

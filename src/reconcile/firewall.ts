@@ -57,6 +57,8 @@ export interface FirewallOptions {
   readonly onBound?: () => void
   /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
   readonly onBlind: (error: unknown) => void
+  /** Revoked connections between containers are still known to the kernel: what the far one sends passes as a reply. */
+  readonly onUnforgotten: (error: unknown) => void
   /** What the pass waits for from now on. */
   readonly onStep?: (step: string) => void
 }
@@ -252,7 +254,7 @@ export class Firewall {
   async #forgetRevoked(): Promise<void> {
     const flows = this.#revokedBetween
     this.#revokedBetween = []
-    await this.#options.conntrack.forget(flows).catch((error: unknown) => this.#options.onBlind(error))
+    await this.#options.conntrack.forget(flows).catch((error: unknown) => this.#options.onUnforgotten(error))
   }
 
   /** Flows of each generation pass the second guard until the rules have judged them again. */

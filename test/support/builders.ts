@@ -116,6 +116,7 @@ export class TestFirewall {
       keepGeneration: async (generation) => void (this.kept = generation),
       adopt: (known) => void this.adopted.push(...known.keys()),
       onBlind: (error) => void this.blind.push(error),
+      onUnforgotten: (error) => void this.blind.push(error),
     })
     for (const [name, addresses] of Object.entries(world.names ?? {})) this.answer(name, addresses)
   }

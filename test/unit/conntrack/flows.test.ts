@@ -53,6 +53,24 @@ describe('connections', () => {
     expect(parseFlows('\nconntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.\n')).toEqual([])
   })
 
+  test.each([
+    ['that ends while it is forgotten is no trouble', 2, true],
+    ['of which ever another one ends are one', 99, false],
+  ])('one %s', async (_, times, isGood) => {
+    let calls = 0
+    const run: Run = async (argv) => {
+      const isGone = argv.includes('ipv4') && ++calls <= times
+      const stderr = isGone
+        ? "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist\n"
+        : 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.\n'
+      return { stdout: '', stderr, exitCode: 1 }
+    }
+    const deleting = new ConntrackDriver(run).deleteMarked(0x1000000, 0xff000000)
+    if (isGood) await deleting
+    else await expect(deleting).rejects.toThrow("such conntrack doesn't exist")
+    expect(calls).toBe(isGood ? 3 : 5)
+  })
+
   test('of which one cannot be read are an error, and not one less', async () => {
     const kernel = new FakeKernel()
     kernel.connections[4] = ['tcp 6 9 ESTABLISHED src=1.1.1.1 dst=2.2.2.2 sport=1 dport=2 mark=0 use=1']
