@@ -29,6 +29,8 @@ function rulesOf(text: string): string {
     place = name === chain ? place + 1 : 1
     chain = name
     if (!line.includes('EMBARGOD')) continue
+    // Where somebody accepts packets ahead of DOCKER-USER our jump stands in FORWARD, and this one beside it.
+    if (line.includes('where FORWARD did not approve it')) continue
     // Of a chain that is not ours only the first place is worth something; what stands below moves with others' rules.
     const first = name !== '' && !name.startsWith('EMBARGOD') && place === 1 ? 'first ' : ''
     // Either will do, as long as FORWARD leads there.
