@@ -64,6 +64,8 @@ export class DockerSession {
   #noted = 0
   /** Containers that are being looked at out of turn, and whether something happened to them meanwhile. */
   readonly #looks = new Map<string, { isOld: boolean }>()
+  /** New names of containers, with the number of the event that told. */
+  readonly #renamed = new Map<string, { readonly name: string; readonly noted: number }>()
   #failure: unknown
 
   constructor(api: DockerApi, listener: SessionListener, timing: SessionTiming) {
@@ -149,8 +151,10 @@ export class DockerSession {
     this.#looksAtAll.request()
   }
 
-  #note({ type, action, id, container }: DockerEvent): void {
+  #note({ type, action, id, container, name }: DockerEvent): void {
     this.#noted += 1
+    if (type === 'container' && action === 'rename' && name !== undefined) this.#rename(id, name)
+    if (type === 'container' && action === 'destroy') this.#renamed.delete(id)
     const look = this.#looks.get(type === 'network' ? (container ?? '') : id)
     if (look) look.isOld = true
     if (type === 'network' && action === 'create' && id !== '') void this.#lookAtNewNetwork(id)
@@ -164,6 +168,23 @@ export class DockerSession {
       this.#request((work) => (work.everything = true))
     } else if (type === 'network') this.#request((work) => work.networks.add(id))
     else if (type === 'container') this.#request((work) => work.containers.add(id))
+  }
+
+  /** Mostly it is started in a moment, under rights that go by its name; an inspection would wait for that start. */
+  #rename(id: string, name: string): void {
+    this.#renamed.set(id, { name, noted: this.#noted })
+    if (!this.#cache.rename(id, name)) return
+    this.#isNewerThanList(id, 'containers')
+    this.#changed = true
+    if (this.#published) this.#publish()
+  }
+
+  /** @param asked how many events were noted when the engine was asked: a name that was told since is newer */
+  #put(id: string, json: unknown, asked: number): readonly string[] {
+    const problems = this.#cache.putContainer(id, json)
+    const renamed = this.#renamed.get(id)
+    if (renamed && renamed.noted > asked) this.#cache.rename(id, renamed.name)
+    return problems
   }
 
   /** The one thing that cannot wait its turn: a container may start on the network in a moment. */
@@ -184,25 +205,30 @@ export class DockerSession {
   /** Mostly it is being started by now, and an inspection would wait for that. */
   #lookAtCreated(id: string): Promise<void> {
     return this.#lookAhead(id, async () => {
+      const asked = this.#noted
       const listed = await this.#api.containerInList(id)
       // An inspection that came first knows more.
-      return this.#cache.container(id) ? [] : this.#cache.putContainer(id, listed)
+      return this.#cache.container(id) ? [] : this.#put(id, listed, asked)
     })
   }
 
   /** It sends already, and has the rights of an unknown one until somebody says whose process it is. */
   #lookAtStarted(id: string): Promise<void> {
-    return this.#lookAhead(id, async () => this.#cache.putContainer(id, await this.#api.container(id)))
+    return this.#lookAhead(id, async () => {
+      const asked = this.#noted
+      return this.#put(id, await this.#api.container(id), asked)
+    })
   }
 
   /** Its process does not run yet, mostly; the network tells at once where its place is. */
   #lookAtConnected(id: string, network: string): Promise<void> {
     return this.#lookAhead(id, async () => {
+      const asked = this.#noted
       const [place, listed] = await Promise.all([
         this.#api.network(network),
         this.#cache.container(id) ? undefined : this.#api.containerInList(id),
       ])
-      const problems = this.#cache.container(id) ? [] : this.#cache.putContainer(id, listed)
+      const problems = this.#cache.container(id) ? [] : this.#put(id, listed, asked)
       this.#cache.putAttachment(id, place)
       // Nothing follows that would bring the rest.
       if (this.#cache.container(id)?.running) this.#request((work) => work.containers.add(id))
@@ -269,7 +295,8 @@ export class DockerSession {
     for (const id of work.networks)
       problems.push(...this.#cache.putNetwork(id, await this.#api.network(id)).problems)
     await mapBounded([...work.containers], INSPECTIONS_AT_ONCE, async (id) => {
-      problems.push(...this.#cache.putContainer(id, await this.#api.container(id)))
+      const asked = this.#noted
+      problems.push(...this.#put(id, await this.#api.container(id), asked))
     })
     await this.#learnRest()
     for (const problem of problems) this.#listener.onProblem(problem)

@@ -9,6 +9,8 @@ export interface DockerEvent {
   readonly id: string
   /** For `network connect` and `disconnect`: the container. */
   readonly container: string | undefined
+  /** For `rename`: the name that the container has now. */
+  readonly name: string | undefined
 }
 
 /** Without a limit a stream that never ends a line would fill the memory. An image can bring labels that make a line longer. */
@@ -91,6 +93,8 @@ const parseEvent = (line: string): DockerEvent | undefined => {
     action,
     id: textOf(actor['ID']) || textOf(json['id']),
     container: textOf(objectOf(actor['Attributes'])['container']) || undefined,
+    name:
+      (action === 'rename' && textOf(objectOf(actor['Attributes'])['name']).replace(/^\//, '')) || undefined,
   }
 }
 
@@ -100,5 +104,5 @@ const HEAD = /"Type":"(\w+)","Action":"([\w ]+)[^"]*","Actor":\{"ID":"([^"\\]+)"
 const parseHead = (head: string): DockerEvent | undefined => {
   const [, type, action, id] = HEAD.exec(head) ?? []
   if (type === undefined || action === undefined || id === undefined) return undefined
-  return { type, action, id, container: undefined }
+  return { type, action, id, container: undefined, name: undefined }
 }

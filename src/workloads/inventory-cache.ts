@@ -77,6 +77,14 @@ export class InventoryCache {
     return { ...container, endpoints }
   }
 
+  /** Returns whether that container is known by another name. */
+  rename(id: string, name: string): boolean {
+    const known = this.#containers.get(id)
+    if (!known || known.name === name) return false
+    this.#containers.set(id, { ...known, name })
+    return true
+  }
+
   container(id: string): Container | undefined {
     return this.#containers.get(id)
   }

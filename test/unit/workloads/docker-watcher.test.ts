@@ -466,6 +466,19 @@ describe('losing the engine', () => {
     expect(states).toHaveLength(1)
   })
 
+  test('a new name is known at once: an inspection waits for the start that follows it', async () => {
+    await docker.appear()
+    watch({ timeoutMs: 5_000 })
+    await listed()
+    await until(() => expect(docker.listeners).toBe(1))
+    docker.containers.set('c2', containerJson({ id: 'c2', name: 'before' }))
+    docker.emit('container', 'create', 'c2')
+    await until(() => expect(latest().containers).toContain('before'))
+    docker.faults.set('/containers/c2/json', 'hang')
+    docker.emit('container', 'rename', 'c2', { name: 'after', oldName: '/before' })
+    await until(() => expect(latest().containers).toContain('after'))
+  })
+
   test('an engine that hangs later is noticed by the listing that comes of itself', async () => {
     filled()
     await docker.appear()
