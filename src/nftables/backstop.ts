@@ -14,13 +14,15 @@ export interface SavedBackstop {
   readonly open: readonly string[]
 }
 
-/** Counters to go on from. */
-interface Dropped {
+/** What a new writing goes on from. */
+interface Before {
   readonly packets: number
   readonly bytes: number
+  /** Its chains hang on their hooks and hold nothing of anybody else: their rules are replaced, and they stay. */
+  readonly chainsStand: boolean
 }
 
-const NOTHING_DROPPED: Dropped = { packets: 0, bytes: 0 }
+const NOTHING: Before = { packets: 0, bytes: 0, chainsStand: false }
 
 /**
  * Where each chain hangs. Frames that a port hands to the host by itself are dropped ahead of everything. Approvals that a packet brings along are
@@ -37,19 +39,32 @@ type ChainName = keyof typeof HOOKS
 /** The held twin comes after the plain table, so that it counts only what nobody else would have dropped. */
 const HELD_LATER = 1
 
+export const beforeOf = (saved: SavedBackstop | undefined): Before =>
+  saved === undefined
+    ? NOTHING
+    : {
+        packets: saved.droppedPackets,
+        bytes: saved.droppedBytes,
+        chainsStand: saved.fingerprints.every((one) => one !== undefined),
+      }
+
+/** When a chain leaves its hook, the kernel drops the first packets of containers that wait in its queue. */
+const clear = (table: string, { chainsStand }: Before): string =>
+  `${chainsStand ? 'flush' : 'delete'} table inet ${table}`
+
 /**
  * The table as one transaction that replaces whatever of it is there. It decides nothing itself: it drops what no rule approved.
  * `iifkind bridge` holds for every bridge there is or will be, so a network is closed before anybody hears of it.
  */
-export function renderBackstop(backstop: Backstop, dropped = NOTHING_DROPPED): string {
+export function renderBackstop(backstop: Backstop, before = NOTHING): string {
   return [
     `table inet ${BACKSTOP_TABLE} {}`,
-    `delete table inet ${BACKSTOP_TABLE}`,
+    clear(BACKSTOP_TABLE, before),
     `table inet ${BACKSTOP_TABLE} {`,
     ...chainsOf(backstop).flatMap(([name, rules]) => [
       `  chain ${name} {`,
       `    ${hookLine(name)}`,
-      ...rules.map((rule) => `    ${ruleLine(rule, dropped)}`),
+      ...rules.map((rule) => `    ${ruleLine(rule, before)}`),
       '  }',
     ]),
     '}',
@@ -58,13 +73,14 @@ export function renderBackstop(backstop: Backstop, dropped = NOTHING_DROPPED): s
 }
 
 /** The same rules in a table that belongs to the process that writes it: one line, and so one transaction, of an `nft -i`. */
-export function renderHeld(backstop: Backstop, replaces: boolean, dropped = NOTHING_DROPPED): string {
+export function renderHeld(backstop: Backstop, saved?: SavedBackstop): string {
+  const before = beforeOf(saved)
   return [
-    ...(replaces ? [`delete table inet ${HELD_TABLE};`] : []),
+    ...(saved ? [`${clear(HELD_TABLE, before)};`] : []),
     `table inet ${HELD_TABLE} { flags owner;`,
     ...chainsOf(backstop).map(
       ([name, rules]) =>
-        `chain ${name} { ${hookLine(name, HELD_LATER)} ${rules.map((rule) => `${ruleLine(rule, dropped)};`).join(' ')} };`,
+        `chain ${name} { ${hookLine(name, HELD_LATER)} ${rules.map((rule) => `${ruleLine(rule, before)};`).join(' ')} };`,
     ),
     '}',
   ].join(' ')
@@ -75,7 +91,7 @@ const hookLine = (name: ChainName, later = 0): string => {
   return `type filter hook ${hook} priority ${priority + later}; policy accept;`
 }
 
-function ruleLine(rule: BackstopRule, { packets, bytes }: Dropped): string {
+function ruleLine(rule: BackstopRule, { packets, bytes }: Before): string {
   const counter = rule.isLast ? `counter packets ${packets} bytes ${bytes}` : ''
   const words = `comment "${rule.words} [${fingerprint(rule)}]"`
   return [rule.match, counter, rule.verdict, words].filter((part) => part !== '').join(' ')

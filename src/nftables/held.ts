@@ -68,9 +68,7 @@ export class HeldTable {
   /** Replaces it in one transaction. Never rejects: the state tells. */
   async write(desired: Backstop): Promise<void> {
     try {
-      const before = await this.#read()
-      const dropped = { packets: before?.droppedPackets ?? 0, bytes: before?.droppedBytes ?? 0 }
-      await this.#session.ask(renderHeld(desired, before !== undefined, dropped))
+      await this.#session.ask(renderHeld(desired, await this.#read()))
       const { complaint, life } = this.#session
       // What counts is what the kernel holds, whatever was said.
       if (!backstopInSync(desired, await this.#read()))

@@ -9,6 +9,7 @@ import type { IptablesDriver, Leftovers, SomeFamilies } from '../iptables/driver
 import { FAMILIES, type Family } from '../net/types.ts'
 import {
   backstopInSync,
+  beforeOf,
   renderBackstop,
   type BackstopDriver,
   type SavedBackstop,
@@ -195,10 +196,7 @@ export class Reconciler {
     const backstop =
       !scope.parts.has('backstop') || this.#backstopStands
         ? undefined
-        : renderBackstop(desired.backstop, {
-            packets: observed.backstop?.droppedPackets ?? 0,
-            bytes: observed.backstop?.droppedBytes ?? 0,
-          })
+        : renderBackstop(desired.backstop, beforeOf(observed.backstop))
     const summary = [
       ...sets.summary,
       ...rules.flatMap((change) =>
@@ -239,7 +237,10 @@ export class Reconciler {
     let failed = bare ? await this.#writeBackstop(change.backstop, change.held?.desired) : undefined
     // Should it fail, flows wait for the write that follows the rules, and that one tells.
     const { meanwhile } = change
-    if (!bare && meanwhile) await this.#writeBackstop(renderBackstop(meanwhile), change.held && meanwhile)
+    if (!bare && meanwhile) {
+      const text = renderBackstop(meanwhile, beforeOf(change.observed.backstop))
+      await this.#writeBackstop(text, change.held && meanwhile)
+    }
     try {
       if (change.bindings) await this.bindings.prepare(change.bindings)
       if (change.hostNetwork) await this.hostNetwork.prepare(change.hostNetwork)

@@ -124,9 +124,14 @@ export class FakeKernel {
 
   #loadBackstop(text: string): void {
     const [first, second, ...table] = text.split('\n')
-    if (first !== 'table inet embargod-guard {}' || second !== 'delete table inet embargod-guard')
+    const keepsChains = second === 'flush table inet embargod-guard'
+    if (
+      first !== 'table inet embargod-guard {}' ||
+      !(keepsChains || second === 'delete table inet embargod-guard')
+    )
       throw new Refusal('Error: syntax error')
-    const body = table.join('\n').trim()
+    const stay = keepsChains ? this.#chainsLeft(text) : ''
+    const body = table.join('\n').trim().replace(/\}$/, `${stay}}`)
     this.backstop =
       body === ''
         ? undefined
@@ -138,6 +143,16 @@ export class FakeKernel {
               const shown = numbers.split(', ').map((one) => this.#shown(Number(one)))
               return `iif ${not}{ ${shown.join(', ')} }`
             })}\n`
+  }
+
+  /** Chains that stay though they are not written again. One that is off its hook cannot be put on it. */
+  #chainsLeft(text: string): string {
+    const chains = [...(this.backstop ?? '').matchAll(/^\tchain (\w+) \{\n(.*)\n/gm)]
+    const left = chains.filter(([, name = '', hook = '']) => {
+      if (!hook.includes('type filter hook')) throw new Refusal('Error: Could not process rule: File exists')
+      return !text.includes(`chain ${name} {`)
+    })
+    return left.map(([, name, hook]) => `\tchain ${name} {\n${hook}\n\t}\n`).join('')
   }
 
   #shown(index: number): string {

@@ -5,6 +5,7 @@ import {
   atBoot,
   BackstopDriver,
   backstopInSync,
+  beforeOf,
   removeBackstop,
   renderBackstop,
 } from '../../../src/nftables/backstop.ts'
@@ -24,7 +25,7 @@ const backstop = fc.record({
     .map((names) => names.map((name, position) => ({ name, index: 3 + position, isDocker: false }))),
   stacked: fc.subarray(['docker0.7', 'shop.7']),
 })
-const counters = fc.record({ packets: fc.nat(), bytes: fc.nat() })
+const counters = fc.record({ packets: fc.nat(), bytes: fc.nat(), chainsStand: fc.constant(false) })
 
 describe('the backstop', () => {
   test('once written is in sync with itself and with no other, and keeps its counters', () =>
@@ -68,6 +69,39 @@ describe('the backstop', () => {
     await driver.write(renderBackstop(desired))
     kernel.backstop = disturb(kernel.backstop ?? '')
     expect(backstopInSync(desired, await driver.read())).toBe(false)
+  })
+
+  test('written again leaves its chains on their hooks, or the kernel would drop what is held', () =>
+    fc.assert(
+      fc.asyncProperty(backstop, backstop, counters, async (one, other, counted) => {
+        const kernel = new FakeKernel()
+        const driver = new BackstopDriver(kernel.run)
+        await driver.write(renderBackstop(one, counted))
+        const text = renderBackstop(other, beforeOf(await driver.read()))
+        expect(text).not.toContain('delete')
+        await driver.write(text)
+        const saved = await driver.read()
+        expect(backstopInSync(other, saved)).toBe(true)
+        expect(saved).toMatchObject({ droppedPackets: counted.packets, droppedBytes: counted.bytes })
+      }),
+    ))
+
+  test.each([
+    ['taken off its hook', (text: string) => text.replace(/type filter.*/, '')],
+    [
+      'with a rule of somebody else',
+      (text: string) => text.replace('\t\tmeta iifkind', '\t\taccept\n\t\tmeta iifkind'),
+    ],
+  ])('%s is made anew', async (_, disturb) => {
+    const desired = { marks: DEFAULT_MARKS, generation: 3, open: [], stacked: [] }
+    const kernel = new FakeKernel()
+    const driver = new BackstopDriver(kernel.run)
+    await driver.write(renderBackstop(desired))
+    kernel.backstop = disturb(kernel.backstop ?? '')
+    const text = renderBackstop(desired, beforeOf(await driver.read()))
+    expect(text).toContain('delete table')
+    await driver.write(text)
+    expect(backstopInSync(desired, await driver.read())).toBe(true)
   })
 
   test('drops what comes from another link of a name that is left alone', async () => {
