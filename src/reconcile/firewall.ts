@@ -22,6 +22,7 @@ import {
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
 import { misread, nextGeneration, type Generation } from './generation.ts'
+import { areSameRights, standingRights, type StandingRights } from './standing-rights.ts'
 import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
@@ -52,6 +53,8 @@ export interface FirewallOptions {
   readonly keepGeneration: (generation: Generation) => Promise<void>
   /** Told once what an earlier process left in the sets, before anything is compared. */
   readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void
+  /** Rights of containers stand in the kernel that did not before. */
+  readonly onBound?: () => void
   /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
   readonly onBlind: (error: unknown) => void
   /** What the pass waits for from now on. */
@@ -63,6 +66,8 @@ export class Firewall {
   readonly #options: FirewallOptions
   readonly reconciler: Reconciler
   #applied: Dataplane | undefined
+  /** Whose chains stand with it. */
+  #appliedRights: StandingRights | undefined
   #generation: Generation
   #adopted = false
   readonly #fights = new Fights()
@@ -73,7 +78,7 @@ export class Firewall {
 
   constructor(options: FirewallOptions) {
     this.#options = options
-    this.reconciler = new Reconciler(options.drivers)
+    this.reconciler = new Reconciler(options.drivers, options.onBound)
     this.#generation = options.generation
   }
 
@@ -105,12 +110,13 @@ export class Firewall {
       this.#options.adopt(this.reconciler.known, nowMs)
       this.#adopted = true
     }
-    let { next, dataplane } = this.#aim()
-    // Rights whose chains stand wait for no look at the rules: a container is starting.
+    let { next, dataplane, rights } = this.#aim()
+    // Rights whose chains stand wait for no look at the rules, nor for those of a new network: a container is starting.
     const bound =
-      dataplane === this.#applied
+      this.#applied !== undefined && areSameRights(this.#appliedRights, rights)
         ? await this.reconciler.bindings.bring(this.#options.desired.bindings)
         : undefined
+    if (bound !== undefined) this.#options.onBound?.()
     let drift: DriftKind[] = []
     let backstopError: unknown
     let fight: Fight | undefined
@@ -120,7 +126,7 @@ export class Firewall {
       // The policy was changed while the kernel was read: members of the new one stand against sets of the old one.
       while (dataplane !== this.#options.desired.dataplane()) {
         this.#options.desired.membership.touchAll()
-        ;({ next, dataplane } = this.#aim())
+        ;({ next, dataplane, rights } = this.#aim())
         change = await this.#plan(dataplane, scope, nowMs)
       }
       change =
@@ -144,6 +150,7 @@ export class Firewall {
     // Once more: what the rules before have marked until now.
     if (isNew) await this.#forgetMisread(next)
     this.#applied = dataplane
+    this.#appliedRights = rights
     this.#generation = next
     if (isNew) {
       this.#at('the disk that holds the state')
@@ -182,11 +189,11 @@ export class Firewall {
   }
 
   /** What is desired now, and the generation that it needs. */
-  #aim(): { readonly next: Generation; readonly dataplane: Dataplane } {
+  #aim(): { readonly next: Generation; readonly dataplane: Dataplane; readonly rights: StandingRights } {
     const { desired } = this.#options
     const next = nextGeneration(this.#generation, desired.policies.digest, marksOf(desired.config))
     desired.setGeneration(next.generation)
-    return { next, dataplane: desired.dataplane() }
+    return { next, dataplane: desired.dataplane(), rights: standingRights(desired) }
   }
 
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {

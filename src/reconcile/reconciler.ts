@@ -113,7 +113,11 @@ export class Reconciler {
   /** What somebody waits for goes by here, not with the passes. */
   readonly lane: Lane
 
-  constructor(private readonly drivers: Drivers) {
+  /** @param onBound rights of containers stand in the kernel that did not before */
+  constructor(
+    private readonly drivers: Drivers,
+    private readonly onBound?: () => void,
+  ) {
     this.bindings = new BindingsKeeper(drivers.bindings)
     this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
     this.lane = new Lane({
@@ -256,7 +260,10 @@ export class Reconciler {
       }
       change.sets.remember()
       // After the chains of the rights that they give.
-      if (change.bindings) await this.bindings.apply(change.bindings)
+      if (change.bindings) {
+        await this.bindings.apply(change.bindings)
+        this.onBound?.()
+      }
       if (change.hostNetwork) await this.hostNetwork.apply(change.hostNetwork)
       if (change.learning.length > 0) await this.drivers.stopLearning?.(change.learning)
     } catch (error) {
