@@ -15,6 +15,9 @@ const signals: Signals = {
   onReload: (listener) => {
     process.on('SIGHUP', listener)
   },
+  onReadable: (listener) => {
+    process.on('SIGURG', listener)
+  },
 }
 
 async function confirm(question: string): Promise<boolean> {

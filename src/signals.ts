@@ -4,4 +4,6 @@ export interface Signals {
   readonly onStop: (listener: () => void) => void
   /** SIGHUP. Without a listener it ends the process, as for any program. */
   readonly onReload: (listener: () => void) => void
+  /** SIGURG: a descriptor that asked for it can be read. */
+  readonly onReadable: (listener: () => void) => void
 }

@@ -179,11 +179,12 @@ const listsOf = (config: ConfigOutput) => [
 
 function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly AllowEntry[]): Config {
   const { resolver, smtp } = read
+  const { holdNew: holdNewMs, hostServices, ...guard } = read.guard
   return {
     mode: read.mode,
     denyWith: read.denyWith,
     docker: read.docker,
-    guard: { ...read.guard, hostServices: toHostServices(read.guard.hostServices) },
+    guard: { ...guard, holdNewMs, hostServices: toHostServices(hostServices) },
     resolver: {
       servers: resolver.servers,
       timeoutMs: resolver.timeout,

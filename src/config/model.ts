@@ -72,6 +72,8 @@ export interface GuardConfig {
   readonly hostNetwork: boolean
   /** What a source may do that no known container holds. */
   readonly unknown: 'common' | 'deny'
+  /** How long the first packets of a container are held until its rights are known; 0: not at all. */
+  readonly holdNewMs: number
   /** Does the label `embargod.policy` attach a policy? */
   readonly labels: 'ignore' | 'honour'
 }

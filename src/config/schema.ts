@@ -98,6 +98,12 @@ const guard = z
       .describe(
         'What a source may do that no known container holds, such as a build: what is common, or nothing. With `inherit: false` anywhere it is `deny`.',
       ),
+    holdNew: z
+      .union([z.literal(0), duration('1ms', '1s')], { error: 'must be 0 or a duration up to 1s' })
+      .prefault('1s')
+      .describe(
+        "How long the first packets of a container are held until its rights are known; then they are judged as those of an unknown source. At most `1s`; 0: they are judged at once. Matters only where containers have different rights. While they are held, bit 0x80000000 and bits 0x0fffc000 of their marks are embargod's.",
+      ),
     labels: oneOf('ignore', 'honour')
       .prefault('ignore')
       .describe(

@@ -135,6 +135,11 @@ export class Account {
     else this.health.bad('gateway-port', problem)
   }
 
+  holdIs(problem: string | undefined): void {
+    if (problem === undefined) this.health.good('hold')
+    else this.health.bad('hold', problem)
+  }
+
   /** What a person's `embargod verify` found. */
   verified(proof: {
     readonly atMs: number

@@ -55,11 +55,14 @@ export function answeringOf(
       for (const address of endpoints.flatMap(({ addresses }) => addresses))
         askers.set(address, common(name, shares(id, address)))
   const isGuarded = anyOf(plan.guarded.flatMap(({ subnets }) => subnets))
-  const unknown =
-    rights?.unknown === 'deny' ? undefined : { ...common('unknown'), isUnknown: rights !== undefined }
+  const unknown = rights?.unknown === 'deny' ? undefined : common('unknown')
+  const holdNewMs = rights ? config.guard.holdNewMs : 0
   return {
     config: config.dns,
     names: namesOf(policies),
+    holdNewMs,
+    awaiting: (source) =>
+      holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'nobody',
     // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
     askerOf: (source) =>
       askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),

@@ -15,7 +15,7 @@ import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
 import { onTrial } from '../policy/trial.ts'
-import { Desired } from '../reconcile/desired.ts'
+import { Desired, wantsHold } from '../reconcile/desired.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { Trial } from '../proof/model.ts'
 import type { Fight } from '../reconcile/fight.ts'
@@ -34,7 +34,7 @@ import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
 import type { DnsGateway } from './dns-gateway.ts'
 import { EntryEnds } from './entry-ends.ts'
-import { Health, messageOf } from './health.ts'
+import { chainOf, Health, messageOf } from './health.ts'
 import { HostNews } from './host-news.ts'
 import { LookPlan } from './look-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
@@ -48,6 +48,7 @@ import { requestHandlers } from './requests.ts'
 import { StallWatch } from './stall-watch.ts'
 import type { Store } from './store.ts'
 import { enforceLast, stateDirectories } from './warm.ts'
+import { StartHold } from './start-hold.ts'
 import { Watches } from './watches.ts'
 
 export interface DaemonOptions {
@@ -64,6 +65,8 @@ export interface DaemonOptions {
   readonly confirmMs: number | undefined
   /** Nobody confirmed the first config ever: there is none to go back to. */
   readonly onNoWayBack: () => void
+  /** Told when a descriptor can be read that Node cannot watch. */
+  readonly onReadable: (listener: () => void) => void
   /** Ends the process as SIGTERM does. */
   readonly requestStop: () => void
 }
@@ -97,6 +100,7 @@ export class Daemon {
   readonly #proof: ContinuousProof
   readonly #markWatch: MarkWatch
   readonly #ownServers: OwnServers
+  readonly #hold: StartHold
   readonly #startedAtMs = Date.now()
   /** Resolves when the start is done with the config that it has read, whether or not the kernel took it: another one may follow. */
   readonly firstTried: Promise<void>
@@ -170,6 +174,13 @@ export class Daemon {
       run: options.run,
       marks: () => marksOf(this.#desired.config),
       onState: (problem) => this.#account.marksAre(problem),
+    })
+    this.#hold = new StartHold({
+      senders: () => this.#firewall.reconciler.bindings.senders,
+      interfaces: () => this.#host.interfaces,
+      onReadable: options.onReadable,
+      onEnd: (outcome, heldMs) => this.#account.metrics.countStartHold(outcome, heldMs),
+      onState: (problem) => this.#account.holdIs(problem),
     })
     this.#ownServers = new OwnServers({
       read: ownServers,
@@ -276,6 +287,7 @@ export class Daemon {
     this.#switch.stop()
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
+    this.#hold.close()
     await this.#proof.stop()
     await this.#watches.stop()
     await this.#gateway?.stop()
@@ -407,6 +419,7 @@ export class Daemon {
         this.#names.adopt(known, this.#desired.membership, this.#desired.config.resolver.maxStaleMs, nowMs)
         this.#desired.refreshNames(ledger.takeChanged())
       },
+      onBound: () => this.#boundNow(),
       onBlind: (error) =>
         this.#log.warn(
           { err: error },
@@ -503,6 +516,19 @@ export class Daemon {
     }
   }
 
+  /** Rights stand in the kernel that did not before: the gateway knows of them before a packet goes on that waited for them. */
+  #boundNow(): void {
+    this.#gateway.answerBy(this.#desired, this.#host.inventory)
+    this.#hold.look()
+  }
+
+  #prepareHold(): void {
+    const { config, surroundings } = this.#desired
+    const { holdNewMs: holdMs, mark } = config.guard
+    const isWanted = wantsHold(config, surroundings)
+    this.#desired.setHolds(this.#hold.prepare({ isWanted, holdMs, mark }))
+  }
+
   /** One pass, told to whoever listens. Rejects when the kernel is not as desired. */
   async #pass(triggers: ReadonlySet<Trigger>): Promise<void> {
     const startedMs = performance.now()
@@ -513,8 +539,10 @@ export class Daemon {
       // Ends that go by a clock that nobody sets are at another time of the one that was set.
       if (this.#clock.happened) this.#setPolicy(this.#desired.config, this.#compile(this.#desired.config))
       await this.#news.lookInto(this.#desired, triggers)
+      this.#prepareHold()
       this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
       this.#desired.refreshNames(this.#names.ledger.takeChanged())
+      this.#gateway.expect(this.#desired, this.#host.inventory)
       const { flavour } = this.#drivers.iptables
       const { known } = this.#firewall.reconciler
       const scope = this.#looks.scope(
@@ -526,7 +554,8 @@ export class Daemon {
       )
       const result = await this.#firewall.pass(scope, nowMs)
       this.#news.noteBindings(!this.#firewall.reconciler.bindings.isHopeless)
-      this.#gateway.answerBy(this.#desired, this.#host.inventory)
+      this.#boundNow()
+      this.#hold.begin()
       this.#looks.looked(scope, startedMs)
       outcome = result.outcome
       this.#account.passed(result, triggers, this.#desired, known, this.#host)
@@ -534,6 +563,9 @@ export class Daemon {
       this.#loop.at('the disk that holds the state')
       await this.#nextLife.keep(result)
     } catch (error) {
+      // The rules without it are written by the next pass.
+      const why = chainOf(error)
+      if (why.includes('NFQUEUE') && this.#hold.giveUp(why)) this.#loop.request('retry')
       this.#account.failed(error, triggers)
       throw error
     } finally {

@@ -3,7 +3,7 @@ import type { Config, UpstreamServer } from '../config/model.ts'
 import { restoreCache, snapshotOf, type CacheSnapshot } from '../gateway/cache-snapshot.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { Listener } from '../gateway/listener.ts'
-import type { Admission, Answering, QueryReport } from '../gateway/model.ts'
+import type { Admission, Answering, Asker, QueryReport } from '../gateway/model.ts'
 import { Upstreams, type UpstreamHealth } from '../gateway/upstreams.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import { parseServerAddress } from '../resolve/server-address.ts'
@@ -48,6 +48,7 @@ export class DnsGateway {
   #retry: NodeJS.Timeout | undefined
   #answering: Answering | undefined
   #answeredBy: readonly unknown[] = []
+  #next: { readonly by: readonly unknown[]; readonly answering: Answering } | undefined
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
@@ -67,15 +68,33 @@ export class DnsGateway {
     return this.#gateway ? snapshotOf(this.#gateway.cache) : { answers: [] }
   }
 
+  /** What is about to be answered by: until then those whose rights change are not denied, since the kernel may have the new ones before us. */
+  expect(desired: Desired, inventory: Inventory | undefined): void {
+    const by = inputsOf(desired, inventory)
+    const current = this.#answering
+    if (areSame(by, this.#answeredBy) || (this.#next && areSame(by, this.#next.by))) return
+    const next = answeringOf(desired, inventory)
+    this.#next = { by, answering: next }
+    if (!current) return
+    this.#gateway?.setAnswering({
+      ...current,
+      holdNewMs: next.holdNewMs,
+      awaiting: (source) =>
+        isSameAsker(current.askerOf(source), next.askerOf(source)) ? current.awaiting(source) : 'changing',
+    })
+  }
+
   /** From the next question on. Called when the kernel holds what is desired; most passes change nothing of it. */
   answerBy(desired: Desired, inventory: Inventory | undefined): void {
-    const { config, policies, surroundings } = desired
-    const by = [config, policies, surroundings, inventory]
-    if (by.every((one, index) => one === this.#answeredBy[index])) return
+    const { config } = desired
+    const by = inputsOf(desired, inventory)
+    if (areSame(by, this.#answeredBy)) return
     this.#answeredBy = by
+    const next = this.#next && areSame(by, this.#next.by) ? this.#next.answering : undefined
+    this.#next = undefined
     const isOther = config !== this.#config
     this.#config = config
-    this.#answering = answeringOf(desired, inventory)
+    this.#answering = next ?? answeringOf(desired, inventory)
     this.#gateway?.setAnswering(this.#answering)
     if (isOther) void this.#serve()
   }
@@ -175,3 +194,14 @@ export class DnsGateway {
     })
   }
 }
+
+const inputsOf = (
+  { config, policies, surroundings }: Desired,
+  inventory: Inventory | undefined,
+): readonly unknown[] => [config, policies, surroundings, inventory]
+
+const areSame = (some: readonly unknown[], others: readonly unknown[]): boolean =>
+  some.every((one, index) => one === others[index])
+
+const isSameAsker = (one: Asker | undefined, other: Asker | undefined): boolean =>
+  one?.anyName === other?.anyName && one?.policies.join() === other?.policies.join()

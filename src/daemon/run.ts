@@ -60,6 +60,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
       log,
       service,
       requestStop,
+      onReadable: surroundings.signals.onReadable,
       confirmMs,
       onNoWayBack: () => {
         hasWayBack = false

@@ -15,6 +15,8 @@ export interface BuildInput {
   readonly rights: Pick<Assignment, 'unknown' | 'classes'> | undefined
   /** The class of all that comes from a bridge, where containers are told apart by nothing better; undefined: they are held to their ports. */
   readonly classOfBridge: ReadonlyMap<string, number> | undefined
+  /** Are packets of ports without rights led to the daemon? */
+  readonly holds?: boolean
   /** Whom containers may ask for names. */
   readonly resolvers: readonly Address[]
   /** 1 to 255: connections admitted under another one are judged again. */

@@ -5,6 +5,7 @@ import { denyRules, otherDenyChains } from './chains/deny.ts'
 import { byNetwork, dispatch, hooksOf, outputHook, reservedFrames, sourceRules } from './chains/dispatch.ts'
 import { gatewayChains, gatewayHooks, notLedHere } from './chains/gateway.ts'
 import { lingerRules } from './chains/admitted.ts'
+import { holdChains, holdRules } from './chains/hold.ts'
 import { judgeRules, outputRules, verdictRules } from './chains/judge.ts'
 import { errorRules, replyRules } from './chains/replies.ts'
 import { dnsBudgetRules } from './chains/dns.ts'
@@ -39,7 +40,12 @@ export function buildDataplane(input: BuildInput): Dataplane {
 
 function buildRuleset(input: BuildInput, family: Family): Ruleset {
   const chains: Chain[] = [
-    { table: 'raw', name: CHAIN.raw, rules: [reservedFrames, ...dispatch(input, CHAIN.source)] },
+    {
+      table: 'raw',
+      name: CHAIN.raw,
+      rules: [reservedFrames, ...holdRules(input), ...dispatch(input, CHAIN.source)],
+    },
+    ...holdChains(input),
     { table: 'raw', name: CHAIN.source, rules: sourceRules() },
     { table: 'raw', name: names.denyChain('forged'), rules: denyRules(input, 'forged', family) },
     { table: 'filter', name: CHAIN.ok, rules: okRules(input) },

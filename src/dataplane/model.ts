@@ -47,7 +47,8 @@ export interface Rule {
   readonly action: Action
 }
 
-export type Action = 'allow' | 'drop' | 'reject' | 'return' | 'redirect' | 'log' | 'count' | 'continue'
+export type Action =
+  'allow' | 'drop' | 'reject' | 'return' | 'redirect' | 'hold' | 'log' | 'count' | 'continue'
 
 export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED' | 'DNAT'
 
@@ -111,6 +112,8 @@ export type Target =
   | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'reject'; readonly how: 'reset' | 'prohibited' }
   | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
+  /** Whoever reads this queue decides. Where nobody does the packet is dropped. */
+  | { readonly kind: 'queue'; readonly queue: number }
   | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }
   /** Writes the value into these bits of the packet's mark. */
   | { readonly kind: 'mark'; readonly value: number; readonly mask: number }

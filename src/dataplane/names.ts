@@ -13,6 +13,23 @@ export const HELD_TABLE = 'embargod-held'
 export const BINDINGS_TABLE = 'embargod-bindings'
 /** The nft table that marks what containers on the host's network send, family inet. */
 export const HOST_NETWORK_TABLE = 'embargod-hostnet'
+/** The nft table that marks what comes from ports without rights, family bridge. It belongs to the running daemon. */
+export const HOLD_TABLE = 'embargod-hold'
+/** How the names of ports begin that a proof puts into bridges: what it sends is to be judged at once. */
+export const PROOF_PORTS = { near: 'vethe0b0', neighbour: 'vethe0b2' } as const
+/** The queue of the kernel by which such packets wait for the daemon. */
+export const HOLD_QUEUE = 25_967
+/**
+ * The mark of a packet on its way from its port to that queue. Beside this bit stands a part of the number of the port, in bits that say nothing of
+ * rights: should such a mark ever stay, it is that of an unknown source.
+ */
+export const HELD_PACKET = 0x80000000
+const PORT_SHIFT = 14
+const PORT_MASK = 0x3fff
+export const PORT_BITS = { shift: PORT_SHIFT, mask: PORT_MASK << PORT_SHIFT } as const
+/** The part of a port's number that its packets bear. */
+export const portNumber = (index: number): number => index & PORT_MASK
+export const portOfMark = (mark: number): number => (mark >>> PORT_SHIFT) & PORT_MASK
 /** Where denied packets are copied to for whoever listens. */
 export const NFLOG_GROUP = 61
 
@@ -27,6 +44,9 @@ export const CHAIN = {
   host: 'EMBARGOD-HOST',
   raw: 'EMBARGOD-RAW',
   source: 'EMBARGOD-SOURCE',
+  fresh: 'EMBARGOD-FRESH',
+  hold: 'EMBARGOD-HOLD',
+  unheld: 'EMBARGOD-UNHELD',
   published: 'EMBARGOD-PUBLISHED',
   dnat: 'EMBARGOD-DNAT',
   wrapped: 'EMBARGOD-WRAPPED',

@@ -3,13 +3,13 @@ import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
 import { MalformedMessage } from '../resolve/message-reader.ts'
 import { forwardedOf, isAskable, type Forwarded } from './askable.ts'
+import { AskerWaits } from './asker-waits.ts'
 import { Cache, type Cached } from './cache.ts'
 import { denialOf, WHY } from './denial.ts'
 import { encodeBad, encodeError, encodeReply } from './encode.ts'
 import { Holds } from './holds.ts'
 import { LearnedNames } from './learned.ts'
 import type { Admission, Answering, Asker, GivenAddress, Outcome, QueryReport } from './model.ts'
-import { Newcomers } from './newcomers.ts'
 import { isBad, readQuery, type Query } from './query.ts'
 import { QueryRates } from './rate.ts'
 import { readReply, type Reply } from './reply.ts'
@@ -40,12 +40,15 @@ const LONGEST_NEGATIVE_MS = 300_000
 /** An absence that does not say for how long. */
 const PLAIN_NEGATIVE_MS = 5_000
 
-/** A denial that waits is looked at again so often. */
-const POSTPONED_MS = 50
-const MOST_POSTPONED = 1_000
-
 /** `joined`: it may share its way through the kernel with others. */
 export type Respond = (message: Buffer, joined: boolean) => void
+
+interface Arrived {
+  readonly message: Buffer
+  readonly from: string
+  readonly isUdp: boolean
+  readonly respond: Respond
+}
 
 /** One question on its way from a container to its answer. */
 interface Ask {
@@ -79,9 +82,7 @@ export class Gateway {
   readonly #rates: QueryRates
   readonly #learned = new LearnedNames()
   readonly #holds = new Holds()
-  readonly #newcomers = new Newcomers()
-  /** Denials that wait until it is known to whom. */
-  #postponed = 0
+  readonly #waits = new AskerWaits()
   readonly cache = new Cache()
   /** Who waits for which answer of an upstream: who asks the same waits for the same one. */
   readonly #asked = new Map<string, Waiting[]>()
@@ -102,24 +103,28 @@ export class Gateway {
     if (answering.names !== this.#answering.names) this.#learned.clear()
     this.#answering = answering
     this.#rates.setRate(perSecond(answering))
+    this.#waits.look(answering.awaiting)
   }
 
   /** `respond` is called once, now or later. False: it never will be, since the sender deserves no answer. */
   handle(message: Buffer, from: string, isUdp: boolean, respond: Respond): boolean {
     try {
-      return this.#handle(message, from, isUdp, respond)
+      return this.#handle({ message, from, isUdp, respond })
     } catch (error) {
       this.#onFault(error)
       return false
     }
   }
 
-  #handle(message: Buffer, from: string, isUdp: boolean, respond: Respond): boolean {
+  /** @param hasWaited for who asks to be known */
+  #handle(arrived: Arrived, hasWaited = false): boolean {
+    const { message, from, respond } = arrived
     const startedMs = performance.now()
     const source = parseAddress(from.startsWith('::ffff:') ? from.slice(7) : from)
     const asker = source && this.#answering.askerOf(source)
+    const waits = (): boolean => !hasWaited && source !== undefined && this.#wait(source, arrived)
     // Nobody of ours: an answer would make this an open resolver.
-    if (!source || !asker) return false
+    if (!source || !asker) return waits()
     const report = (outcome: Outcome, more: Partial<QueryReport> = {}): void =>
       this.#onQuery({
         outcome,
@@ -132,7 +137,7 @@ export class Gateway {
         held: false,
         ...more,
       })
-    if (!this.#rates.take(source, startedMs)) {
+    if (!hasWaited && !this.#rates.take(source, startedMs)) {
       report('limited')
       return false
     }
@@ -146,43 +151,20 @@ export class Gateway {
       report('malformed')
       return true
     }
-    this.#decide(query, asker, source, isUdp, startedMs, respond)
+    const ask = this.#askOf(query, asker, source, arrived, startedMs)
+    const { grants, isLearned } = ask
+    if (grants.length === 0 && !(asker.anyName && ask.name !== undefined)) {
+      if (!waits()) this.#deny(ask)
+    } else if (isAskable(query.type, asker, isLearned)) this.#answer(ask)
+    else this.#leaveEmpty(ask)
     return true
   }
 
-  #decide(
-    query: Query,
-    asker: Asker,
-    source: Address,
-    isUdp: boolean,
-    startedMs: number,
-    respond: Respond,
-  ): void {
+  #askOf(query: Query, asker: Asker, source: Address, { isUdp, respond }: Arrived, startedMs: number): Ask {
     const name = query.dotted
     const { names } = this.#answering
     const { grants, isLearned } = name === undefined ? NOTHING : this.#grantsOf(asker, source, name)
-    const ask: Ask = { query, asker, source, name, grants, isLearned, names, isUdp, startedMs, respond }
-    if (grants.length === 0 && !(asker.anyName && name !== undefined)) this.#denyInTime(ask)
-    else if (isAskable(query.type, asker, isLearned)) this.#answer(ask)
-    else this.#leaveEmpty(ask)
-  }
-
-  /** Who is not known yet may be so in a moment, and be allowed more. */
-  #denyInTime(ask: Ask): void {
-    const { query, asker, source, isUdp, startedMs, respond } = ask
-    const mayWait = asker.isUnknown === true && this.#postponed < MOST_POSTPONED
-    if (!mayWait || !this.#newcomers.isNew(source, performance.now())) return this.#deny(ask)
-    this.#postponed++
-    setTimeout(() => {
-      this.#postponed--
-      try {
-        const now = this.#answering.askerOf(source)
-        if (now) this.#decide(query, now, source, isUdp, startedMs, respond)
-        else this.#deny(ask)
-      } catch (error) {
-        this.#onFault(error)
-      }
-    }, POSTPONED_MS)
+    return { query, asker, source, name, grants, isLearned, names, isUdp, startedMs, respond }
   }
 
   #grantsOf(asker: Asker, source: Address, name: string): Pick<Ask, 'grants' | 'isLearned'> {
@@ -191,6 +173,18 @@ export class Gateway {
     // Another container may have the address by now: what it learned is compared with whose lists hold.
     const learned = ownOf(asker, this.#learned.match(source, name, this.#nowMs()))
     return { grants: learned, isLearned: learned.length > 0 }
+  }
+
+  /** Whose rights are known in a moment is not denied in the name of nobody, or of who had the address before. */
+  #wait(source: Address, arrived: Arrived): boolean {
+    const { awaiting, holdNewMs } = this.#answering
+    return this.#waits.wait(source, awaiting(source), holdNewMs, () => {
+      try {
+        this.#handle(arrived, true)
+      } catch (error) {
+        this.#onFault(error)
+      }
+    })
   }
 
   /** The name is allowed and the type is not. Any error would be taken for one of the name: that it has no such record is what clients cope with. */

@@ -12,9 +12,10 @@ export interface Asker {
   readonly anyName: boolean
   /** Its sockets are those of this host's kernel, which takes messages apart that were joined on the way to it. */
   readonly sharesKernel: boolean
-  /** No known container holds its address, and one that does might have other rights. */
-  readonly isUnknown?: boolean
 }
+
+/** Is it still to be told whose an address is? `unknown`: nobody is known to have it; `changing`: somebody else has it from the next answering on. */
+export type Awaiting = 'nobody' | 'unknown' | 'changing'
 
 /** What the gateway answers by: replaced whole when the policy, or who is who, changes. */
 export interface Answering {
@@ -22,6 +23,10 @@ export interface Answering {
   readonly names: NameTable
   /** Undefined: nobody who may ask. */
   readonly askerOf: (source: Address) => Asker | undefined
+  /** Whose questions are not denied at once. */
+  readonly awaiting: (source: Address) => Awaiting
+  /** How long such a question may wait. */
+  readonly holdNewMs: number
 }
 
 export interface GivenAddress {

@@ -2,12 +2,13 @@ import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Policies } from '../policy/model.ts'
-import { Desired } from '../reconcile/desired.ts'
+import { Desired, wantsHold } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
 import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
 import type { Ledger } from '../resolve/ledger.ts'
 import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
+import { libcOrWhyNot } from '../system/libc.ts'
 
 /** What a first pass with this config would write, a line each. Reads the kernel whole and writes nothing. */
 export async function planChange(
@@ -29,13 +30,15 @@ export async function planChange(
   drivers: HostDrivers,
   nowMs: number,
 ): Promise<readonly string[]> {
+  const surroundings = await host.surroundings(config, classNumbers, (await drivers.bindings.look()).canBind)
   const desired = new Desired({
     config,
     policies,
-    surroundings: await host.surroundings(config, classNumbers, (await drivers.bindings.look()).canBind),
+    surroundings,
     generation: nextGeneration(generation, policies.digest, marksOf(config)).generation,
     held: (name) => ledger.held(name),
   })
+  desired.setHolds(wantsHold(config, surroundings) && !(libcOrWhyNot() instanceof Error))
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
   const change = await new Reconciler(drivers).plan(desired.dataplane(), desired, scope, nowMs)
   return change.summary

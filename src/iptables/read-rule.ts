@@ -188,6 +188,8 @@ function readTarget(name: string, options: readonly string[]): Target {
       return { kind: 'redirect', port: Number(option('--to-ports')) }
     case 'REJECT':
       return { kind: 'reject', how: option('--reject-with') === 'tcp-reset' ? 'reset' : 'prohibited' }
+    case 'NFQUEUE':
+      return { kind: 'queue', queue: Number(option('--queue-num')) }
     case 'NFLOG':
       return { kind: 'log', prefix: option('--nflog-prefix').trim(), group: Number(option('--nflog-group')) }
     case 'MARK':

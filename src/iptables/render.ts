@@ -119,6 +119,8 @@ function renderTargetOf(target: Target, family: Family): string {
       return `-j REJECT --reject-with ${family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'}`
     case 'log':
       return `-j NFLOG --nflog-prefix "${target.prefix} " --nflog-group ${target.group}`
+    case 'queue':
+      return `-j NFQUEUE --queue-num ${target.queue}`
     case 'setMark':
       return `-j MARK --set-xmark ${hex(target.bit)}/${hex(target.bit)}`
     case 'clearMark':

@@ -81,6 +81,12 @@ export const CATALOGUE = {
     'Whether the upstream answered the last question of the DNS gateway.',
     'server',
   ),
+  startHold: counter(
+    'start_hold_total',
+    'First packets of containers that were held until the rights of their sender were known: known in time, unknown still, or too many to hold (overflow).',
+    'outcome',
+  ),
+  startHoldDuration: histogram('start_hold_seconds', 'How long such a packet was held.'),
   reconciles: counter(
     'reconcile_total',
     'Passes of the reconcile loop by what asked for them and how they ended.',

@@ -83,6 +83,11 @@ export class Metrics {
   readonly #dnsHeld = this.#counter('dnsHeld')
   readonly #dnsCacheEntries = this.#gauge('dnsCacheEntries')
   readonly #dnsUpstream = this.#gauge('dnsUpstream')
+  readonly #startHold = this.#counter('startHold')
+  readonly #startHoldDuration = this.#histogram(
+    'startHoldDuration',
+    [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
+  )
   readonly #reconciles = this.#counter('reconciles')
   readonly #reconcileDuration = this.#histogram(
     'reconcileDuration',
@@ -108,6 +113,7 @@ export class Metrics {
     this.setNames({ fresh: 0, stale: 0, failing: 0 }, [])
     this.setNetworks(0, 0)
     this.setUnprotected([])
+    for (const outcome of ['known', 'unknown', 'overflow']) this.countStartHold(outcome)
     for (const outcome of Object.keys(LOOKUP_OUTCOMES)) this.#lookups.inc({ outcome }, 0)
   }
 
@@ -194,6 +200,12 @@ export class Metrics {
     this.#dnsCacheEntries.set(cacheEntries)
     this.#dnsUpstream.reset()
     for (const { server, up } of upstreams) this.#dnsUpstream.set({ server }, Number(up))
+  }
+
+  /** `heldMs` undefined makes the series known before the first packet. */
+  countStartHold(outcome: string, heldMs?: number): void {
+    this.#startHold.inc({ outcome }, heldMs === undefined ? 0 : 1)
+    if (heldMs !== undefined) this.#startHoldDuration.observe(heldMs / 1000)
   }
 
   countReconcile(trigger: string, outcome: string): void {

@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import { PROOF_PORTS } from '../dataplane/names.ts'
 import type { Run } from '../system/exec.ts'
+import { untilNothingIsHeld } from './held.ts'
 
 /** Says whose the pair is, to us and to who lists interfaces. */
 const ALIAS = 'embargod-verify'
@@ -20,9 +22,10 @@ export interface ProbePort {
  * Named as the engine names its containers' ends, for that is what they are to the rules and to who watches interfaces. The same names
  * every time: only one proof is made at a time.
  */
-const nearOf = (index: number): string => `vethe0b0${index.toString(16).padStart(3, '0')}`
+const nearOf = (index: number): string => `${PROOF_PORTS.near}${index.toString(16).padStart(3, '0')}`
 const farOf = (index: number): string => `vethe0b1${index.toString(16).padStart(3, '0')}`
-const neighbourOf = (index: number): string => `vethe0b2${index.toString(16).padStart(3, '0')}`
+const neighbourOf = (index: number): string =>
+  `${PROOF_PORTS.neighbour}${index.toString(16).padStart(3, '0')}`
 const farNeighbourOf = (index: number): string => `vethe0b3${index.toString(16).padStart(3, '0')}`
 const neighbourMac = (index: number): string => `02:e0:b0:00:00:${mac(index)}`
 
@@ -167,12 +170,16 @@ export async function closePorts(run: Run): Promise<number> {
   const ours = links
     .parse(JSON.parse(stdout || '[]'))
     .flatMap(({ ifname, ifalias }) => (ifname !== undefined && ifalias === ALIAS ? [ifname] : []))
-  if (ours.length > 0)
-    await run(['ip', '-force', '-batch', '-'], {
-      input: ours.map((name) => `link delete ${name}\n`).join(''),
-      okExitCodes: [1],
-    })
-  // Behind them, so that no end is ever a port and heard. It may be all that a proof has left.
+  const tellEach = async (command: (name: string) => string): Promise<void> => {
+    if (ours.length === 0) return
+    const input = ours.map((name) => `${command(name)}\n`).join('')
+    await run(['ip', '-force', '-batch', '-'], { input, okExitCodes: [1] })
+  }
+  // First, so that no end is ever a port and heard.
+  await tellEach((name) => `link set ${name} nomaster down`)
+  // At once and not with each of its links. It may be all that a proof has left.
+  await untilNothingIsHeld()
   await run(['nft', '-f', '-'], { input: REMOVE_ENDS })
+  await tellEach((name) => `link delete ${name}`)
   return ours.length
 }

@@ -11,6 +11,7 @@ import {
   type Elements,
   type SavedBindings,
 } from '../nftables/bindings.ts'
+import { Senders } from './senders.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
 import { againInSync } from '../nftables/rights-again.ts'
 import { ToolError } from '../system/exec.ts'
@@ -50,6 +51,7 @@ export class BindingsKeeper {
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
+  #senders: { readonly of: Elements; readonly all: Senders } | undefined
   #dropped: Dropped = { forged: 0, claimed: 0 }
   #problem: string | undefined
   /** Writes that failed since the table was last as it ought to be. */
@@ -65,6 +67,14 @@ export class BindingsKeeper {
   /** Can there be no table on this host, by all that was tried? One that stands goes on holding, and one failure says nothing. */
   get isHopeless(): boolean {
     return !this.#stands && this.#failures >= HOPELESS_AT
+  }
+
+  /** By what the kernel is known to hold; undefined: nobody is bound. */
+  get senders(): Senders | undefined {
+    const elements = this.#known
+    if (elements === undefined) return undefined
+    if (this.#senders?.of !== elements) this.#senders = { of: elements, all: new Senders(elements) }
+    return this.#senders.all
   }
 
   get dropped(): Dropped {

@@ -57,6 +57,7 @@ export class Desired {
   #before: BeforeTrial | undefined
   #surroundings: Surroundings
   #generation: number
+  #holds = false
   /** What is counted by container, with its policies. */
   #counted = new Map<string, string>()
   /** The same of containers that are gone: it stays until it was read once more. */
@@ -146,6 +147,13 @@ export class Desired {
     this.#dataplane = undefined
   }
 
+  /** Are packets of ports without rights led to the daemon? */
+  setHolds(holds: boolean): void {
+    if (holds === this.#holds) return
+    this.#holds = holds
+    this.#dataplane = undefined
+  }
+
   refreshNames(names: readonly Hostname[]): void {
     for (const name of names) this.membership.refresh(name, this.#held(name))
   }
@@ -199,6 +207,7 @@ export class Desired {
       },
       rights,
       classOfBridge,
+      holds: this.#holds,
       resolvers,
       generation: this.#generation,
       setSizes: { get: (set: string) => this.membership.sizeOf(set) },
@@ -235,6 +244,10 @@ export class Desired {
     return sets
   }
 }
+
+/** Are first packets held, where it can be done? Only where rights differ, and ports are told apart. */
+export const wantsHold = ({ guard }: Config, { rights, classOfBridge }: Surroundings): boolean =>
+  guard.holdNewMs > 0 && rights !== undefined && classOfBridge === undefined
 
 /** Elements of containers beside those of their networks, so that what they are denied counts for their policies: the narrower one counts. */
 function countedContainers({ plan, rights }: Surroundings): Map<string, string> {

@@ -13,6 +13,9 @@ export interface Libc {
   setsockopt(fd: number, level: number, option: number, value: Buffer, bytes: number): number
   /** @param bytes the four bytes of a number, in and out */
   getsockopt(fd: number, level: number, option: number, value: Buffer, bytes: Buffer): number
+  /** For commands that take a number. */
+  fcntl(fd: number, command: number, value: number): number
+  getpid(): number
   send(fd: number, message: Buffer, bytes: number, flags: number): number
   /** @returns how much there was, at most `bytes` */
   recv(fd: number, memory: Buffer, bytes: number, flags: number): number
@@ -81,6 +84,8 @@ function load(): Libc {
     connect: library.func('int connect(int, void *, uint32_t)'),
     setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
+    fcntl: library.func('int fcntl(int, int, int)'),
+    getpid: library.func('int getpid()'),
     send: library.func('long send(int, void *, size_t, int)'),
     recv: library.func('long recv(int, void *, size_t, int)'),
     recvmmsg: library.func('int recvmmsg(int, uintptr_t, unsigned int, int, void *)'),

@@ -44,6 +44,8 @@ export async function gatewayWorld(yaml: string) {
       config: { ...config.dns, ratePerContainer: { count: 1_000_000, per: 'second' } },
       names: new NameTable(policies.policies),
       askerOf: () => ({ name: 'web', policies: ['common'], anyName: false, sharesKernel: false }),
+      awaiting: () => 'nobody',
+      holdNewMs: 0,
     },
     onQuery: () => undefined,
     onFault: (error) => {

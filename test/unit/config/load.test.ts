@@ -23,6 +23,7 @@ describe('an accepted config', () => {
         marks: { rights: 0x0ff8, generation: 0xff000000, hostNetwork: 0x10000000 },
         hostServices: { published: true, ports: { text: 'icmp', specs: [{ protocol: 'icmp' }] } },
         hostNetwork: false,
+        holdNewMs: 1_000,
         inbound: 'published',
         unknown: 'common',
         labels: 'ignore',

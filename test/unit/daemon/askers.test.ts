@@ -134,13 +134,7 @@ describe('a container has sockets of this kernel', () => {
 describe('who is not known', () => {
   test('asks as the common policy says, within guarded subnets', async () => {
     const asker = await askerOf([])
-    const common = {
-      name: 'unknown',
-      policies: ['common'],
-      anyName: false,
-      sharesKernel: false,
-      isUnknown: true,
-    }
+    const common = { name: 'unknown', policies: ['common'], anyName: false, sharesKernel: false }
     expect([asker('172.18.0.77'), asker('fd00:18::77')]).toEqual([common, common])
     expect([asker('172.19.0.77'), asker('192.0.2.1'), asker('fd00:19::1')]).toEqual([
       undefined,

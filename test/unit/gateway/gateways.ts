@@ -59,7 +59,13 @@ export function answering({
   readonly names?: NameTable
   readonly askers?: Readonly<Record<string, Asker>>
 } = {}): Answering {
-  return { config: { ...CONFIG, ...config }, names, askerOf: (source) => askers[source] }
+  return {
+    config: { ...CONFIG, ...config },
+    names,
+    askerOf: (source) => askers[source],
+    awaiting: () => 'nobody',
+    holdNewMs: 0,
+  }
 }
 
 type Asked = Parameters<Upstream['ask']>[0]

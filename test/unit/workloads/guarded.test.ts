@@ -17,6 +17,7 @@ const GUARD_ALL: GuardConfig = {
   mark: 0x2000_0000,
   hostServices: 'all',
   hostNetwork: false,
+  holdNewMs: 1_000,
   inbound: 'published',
   unknown: 'common',
   labels: 'ignore',

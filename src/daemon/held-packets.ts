@@ -1,0 +1,109 @@
+import { portOfMark } from '../dataplane/names.ts'
+import type { QueuedPacket, Verdict } from '../nftables/queue-message.ts'
+import type { Standing } from '../reconcile/senders.ts'
+
+/** How a packet that was held went on. */
+export const HOLD_OUTCOMES = ['known', 'unknown', 'overflow'] as const
+export type HoldOutcome = (typeof HOLD_OUTCOMES)[number]
+
+export interface HeldPacketsOptions {
+  readonly standingOf: (port: number, packet: QueuedPacket) => Standing
+  readonly decide: (id: number, verdict: Verdict) => void
+  /** What comes from this port is not to be held any more. */
+  readonly settle: (port: number) => void
+  readonly onEnd: (outcome: HoldOutcome, heldMs: number) => void
+}
+
+/** What a container sends in its first moment: a few connections, and a few questions for names. */
+const MOST_OF_A_PORT = 64
+const MOST = 512
+/** How long a port counts for settled here, should the kernel not know of it. */
+const SETTLED_MS = 60_000
+
+interface HeldPort {
+  readonly sinceMs: number
+  readonly packets: { readonly packet: QueuedPacket; readonly atMs: number }[]
+}
+
+/**
+ * The packets of ports that nobody is known to be behind. They wait until the kernel has the rights of their sender, at most `holdMs` after the
+ * first one of the port, and are judged then. A port is held once: whoever is unknown after that goes on without any wait.
+ */
+export class HeldPackets {
+  readonly #options: HeldPacketsOptions
+  readonly #ports = new Map<number, HeldPort>()
+  /** With the time of it. */
+  readonly #settled = new Map<number, number>()
+  #count = 0
+
+  constructor(options: HeldPacketsOptions) {
+    this.#options = options
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** @param holdMs 0: nothing is held */
+  arrived(packet: QueuedPacket, nowMs: number, holdMs: number): void {
+    const port = portOfMark(packet.mark)
+    const standing = this.#options.standingOf(port, packet)
+    if (standing !== 'unknown') {
+      this.#end(port, packet, 0, 'known')
+      this.#settle(port, nowMs)
+      return
+    }
+    if (holdMs === 0) return this.#end(port, packet, 0, 'unknown')
+    if (this.#isSettled(port, nowMs))
+      return this.#end(port, packet, 0, this.#ports.has(port) ? 'overflow' : 'unknown')
+    const held = this.#ports.get(port) ?? { sinceMs: nowMs, packets: [] }
+    const isFull = held.packets.length >= MOST_OF_A_PORT
+    if (isFull || this.#count >= MOST) {
+      // The rest of a flood is none of the daemon's work.
+      if (isFull) this.#settle(port, nowMs)
+      return this.#end(port, packet, 0, 'overflow')
+    }
+    this.#ports.set(port, held)
+    held.packets.push({ packet, atMs: nowMs })
+    this.#count++
+  }
+
+  /** Rights may be known now, or it is too late for them. */
+  look(nowMs: number, holdMs: number): void {
+    for (const [port, { sinceMs, packets }] of this.#ports) {
+      const isOver = nowMs - sinceMs >= holdMs
+      const isBound = packets.some(({ packet }) => this.#options.standingOf(port, packet) !== 'unknown')
+      if (!isOver && !isBound) continue
+      this.#ports.delete(port)
+      this.#count -= packets.length
+      for (const { packet, atMs } of packets)
+        this.#end(port, packet, nowMs - atMs, isBound ? 'known' : 'unknown')
+      this.#settle(port, nowMs)
+    }
+  }
+
+  /** When {@link look} has something to do at the latest; undefined: nothing is held. */
+  nextMs(holdMs: number): number | undefined {
+    const [first] = this.#ports.values()
+    return first && first.sinceMs + holdMs
+  }
+
+  #end(port: number, packet: QueuedPacket, heldMs: number, outcome: HoldOutcome): void {
+    const standing = this.#options.standingOf(port, packet)
+    // Whose it is the rules look up themselves.
+    this.#options.decide(packet.id, standing === 'forged' ? 'drop' : 'repeat')
+    this.#options.onEnd(outcome, heldMs)
+  }
+
+  /** The number of a port is a part of it, which another one may have later. */
+  #isSettled(port: number, nowMs: number): boolean {
+    const atMs = this.#settled.get(port)
+    return atMs !== undefined && nowMs - atMs < SETTLED_MS
+  }
+
+  #settle(port: number, nowMs: number): void {
+    if (this.#isSettled(port, nowMs)) return
+    this.#settled.set(port, nowMs)
+    this.#options.settle(port)
+  }
+}
