@@ -5,6 +5,7 @@ import { answer } from './answer.ts'
 import { bounds } from './bounds.ts'
 import { connections } from './connections.ts'
 import { FULL, QUICK, type Figure } from './figure.ts'
+import { fresh } from './fresh.ts'
 import { gateway } from './gateway.ts'
 import { idle } from './idle.ts'
 import { idlePass } from './idle-pass.ts'
@@ -27,6 +28,7 @@ const FIGURES: readonly Figure[] = [
   idle,
   network,
   policies,
+  fresh,
   gateway,
   tunnel,
   bounds,
