@@ -161,7 +161,8 @@ test('our own marks are moved onto each other: who was admitted goes on, nobody 
 test('a rule of nft that saves whole marks is named', async () => {
   const rule = 'ct mark set meta mark'
   await install({ nft: vpn(rule) })
-  await guard(lab(), { config: CONFIG })
+  // It is named before anything is healthy.
+  await guard(lab(), { config: CONFIG, wait: false })
   await lab().waitFor('status names it', async () => {
     const { code, stdout } = await lab().cli(['status'])
     return code === 4 && stdout.includes(`nft inet vpn pre: ${rule}`)
