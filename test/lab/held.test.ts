@@ -187,7 +187,7 @@ describe('the held table', () => {
     expect(sent - received).toBeLessThanOrEqual(1)
     expect(await tableText('held')).toContain(`admitted in generation ${before + 5} `)
     expect(await fingerprints('held')).toEqual(await fingerprints('plain'))
-    expect(await fingerprints('held')).toHaveLength(7)
+    expect(await fingerprints('held')).toHaveLength(9)
   })
 })
 
