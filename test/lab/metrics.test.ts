@@ -46,11 +46,13 @@ const CONTRACT: readonly (readonly [name: string, type: string, ...labels: strin
   ['last_verified_timestamp_seconds', 'gauge'],
   ['config_last_reload_successful', 'gauge'],
   ['build_info', 'gauge', 'version', 'backend', 'engine'],
+  ['start_hold_seconds', 'histogram'],
+  ['start_hold_total', 'counter', 'outcome'],
 ]
 
 const UNPROTECTED =
   'host-network macvlan ipvlan rootless docker-socket-mounted privileged netadmin-on-host bridge-uplink ' +
-  'mixed-bridge dns-tunnel smtp-any published-inbound no-second-guard engine-backend foreign-bridge'
+  'mixed-bridge dns-tunnel smtp-any published-inbound no-second-guard engine-backend foreign-bridge open-policy'
 
 let daemon: Daemon
 let shop: LabContainer
