@@ -83,7 +83,7 @@ describe('after a daemon', () => {
     expect(text).toMatch(/verified: +unknown/)
     expect(text).toMatch(/last pass: +unknown/)
     const report = await json()
-    expect(report).toMatchObject({ lastReconcile: null, lastVerified: null, drift: { repairs: null } })
+    expect(report).toMatchObject({ lastReconcile: null, lastVerified: null, drift: { repairs: {} } })
     expect(report.policies).toMatchObject([{ policy: 'common', addresses: { ipv4: 1, ipv6: 0 } }])
     expect((await networks()).every(({ deniedPackets }) => deniedPackets === null)).toBe(true)
     expect(await guarded('shop')).toBe(true)

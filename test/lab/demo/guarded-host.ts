@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RunResult } from '../../../src/system/exec.ts'
 import type { Service } from '../box.ts'
@@ -92,6 +92,7 @@ export class GuardedHost {
       // A copy: a box that is kept must not change with the next build.
       argv[argv.length - 1] = join(this.lab.directory, 'embargod.cjs')
       await copyFile(bundle, join(this.lab.directory, 'embargod.cjs'))
+      await copyFile(join(dirname(bundle), 'koffi.node'), join(this.lab.directory, 'koffi.node'))
     }
     const script = `#!/bin/sh\nexec ${argv.map((word) => `'${word}'`).join(' ')} "$@"\n`
     await writeFile(join(upper, 'embargod'), script, { mode: 0o755 })
