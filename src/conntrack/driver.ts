@@ -32,24 +32,20 @@ export class ConntrackDriver {
   }
 
   /**
-   * Forgets these connections.
-   * @throws Error when they are too many, or the kernel refuses: those before it are forgotten
+   * Forgets these connections, each by a process of its own.
+   * @throws Error when the kernel refuses: those before it are forgotten
    */
   async forget(flows: readonly Flow[]): Promise<void> {
     const wanted = new Map(
       flows.map((flow) => [[flow.protocol, flow.source, flow.destination, flow.port].join(' '), flow]),
     )
-    for (const { protocol, source, destination, port } of [...wanted.values()].slice(0, MOST_FORGOTTEN)) {
+    for (const { protocol, source, destination, port } of wanted.values()) {
       const from = port === undefined ? [] : ['--reply-port-src', `${port}`]
       // What the tool has no name for is found by its ends.
       const kind = protocol === 'unknown' ? [] : ['-p', protocol]
       const to = ['-s', source, '-r', destination, ...kind, ...from]
       await this.#delete(familyOf(destination), to)
     }
-    if (wanted.size > MOST_FORGOTTEN)
-      throw new Error(
-        `forgetting connections: ${wanted.size - MOST_FORGOTTEN} of ${wanted.size} are too many`,
-      )
   }
 
   async #delete(family: Family, matches: readonly string[]): Promise<void> {
@@ -73,8 +69,6 @@ export class ConntrackDriver {
   }
 }
 
-/** Each is a process of its own. */
-const MOST_FORGOTTEN = 1_000
 const MOST_TRIES = 5
 
 const optionOf = (family: Family): string => (family === 4 ? 'ipv4' : 'ipv6')

@@ -494,9 +494,13 @@ export class Daemon {
           'live connections could not be read: those on expired addresses may break',
         )
       },
-      onUnforgotten: (error) => {
-        this.#blind = `revoked connections between containers go on by their replies (${messageOf(error)})`
-        this.#log.warn({ err: error }, 'revoked connections between containers go on by their replies')
+      onUnforgotten: (why) => {
+        if (why === undefined) this.#health.good('revoked')
+        else
+          this.#health.bad(
+            'revoked',
+            `revoked connections between containers go on by their replies: ${messageOf(why)}`,
+          )
       },
       onStep: (step) => this.#loop.at(step),
     })

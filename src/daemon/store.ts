@@ -90,7 +90,7 @@ export class Store {
     return this.#writtenAtMs.get(name)
   }
 
-  /** Why this file is not as it should be; undefined: it is, as far as anybody tried. */
+  /** What is wrong with the state file of this name; undefined: nothing, as far as reading and writing it have told. */
   problemOf(name: string): string | undefined {
     return this.#problems.get(name)
   }

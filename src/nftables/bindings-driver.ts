@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { BINDINGS_TABLE } from '../dataplane/names.ts'
 import { ToolError, type Run } from '../system/exec.ts'
+import { chain, verdict } from './listing.ts'
 import { isNoTable } from './no-table.ts'
 import type { SavedBindings } from './bindings.ts'
 import { AGAIN_PRIORITY, type SavedAgain } from './rights-again.ts'
 
 const key = z.union([z.string(), z.number()])
 const element = z.union([key, z.object({ concat: z.array(key) })])
-const verdict = z.looseObject({ goto: z.looseObject({ target: z.string() }).optional() })
 const listing = z.object({
   nftables: z.array(
     z.looseObject({
@@ -20,13 +20,7 @@ const listing = z.object({
           elem: z.array(z.tuple([element, z.union([z.number(), verdict])])).default([]),
         })
         .optional(),
-      chain: z
-        .looseObject({
-          name: z.string().optional(),
-          hook: z.string().optional(),
-          prio: z.number().optional(),
-        })
-        .optional(),
+      chain: chain.optional(),
     }),
   ),
 })

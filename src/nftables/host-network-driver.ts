@@ -2,9 +2,9 @@ import * as z from 'zod'
 import { HOST_NETWORK_TABLE } from '../dataplane/names.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { classOfChain, layoutOfChain, type SavedHostNetwork } from './host-network.ts'
+import { chain, verdict } from './listing.ts'
 import { isNoTable } from './no-table.ts'
 
-const verdict = z.looseObject({ goto: z.looseObject({ target: z.string() }).optional() })
 const listing = z.object({
   nftables: z.array(
     z.looseObject({
@@ -14,13 +14,7 @@ const listing = z.object({
           elem: z.array(z.tuple([z.union([z.string(), z.number()]), verdict])).default([]),
         })
         .optional(),
-      chain: z
-        .looseObject({
-          name: z.string().optional(),
-          hook: z.string().optional(),
-          prio: z.number().optional(),
-        })
-        .optional(),
+      chain: chain.optional(),
     }),
   ),
 })

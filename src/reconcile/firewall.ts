@@ -57,8 +57,8 @@ export interface FirewallOptions {
   readonly onBound?: () => void
   /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
   readonly onBlind: (error: unknown) => void
-  /** Revoked connections between containers are still known to the kernel: what the far one sends passes as a reply. */
-  readonly onUnforgotten: (error: unknown) => void
+  /** Whether revoked connections between containers are still known to the kernel, since what the far one sends passes as a reply, and why; undefined: none is. */
+  readonly onUnforgotten: (why: unknown) => void
   /** What the pass waits for from now on. */
   readonly onStep?: (step: string) => void
 }
@@ -79,7 +79,7 @@ export class Firewall {
   #revokedTo: ReadonlySet<string> | undefined
   /** Those of them that the lane brought since. */
   readonly #comingBack = new Set<string>()
-  /** Between containers; forgotten when the rules stand. */
+  /** Between containers; forgotten when the rules stand, by the next pass where the kernel refuses. */
   #revokedBetween: readonly Flow[] = []
 
   constructor(options: FirewallOptions) {
@@ -153,11 +153,9 @@ export class Firewall {
       this.#revokedTo = undefined
     }
     const isNew = next !== this.#generation
-    if (isNew) {
-      // Once more: what the rules before have marked until now.
-      await this.#forgetMisread(next)
-      await this.#forgetRevoked()
-    }
+    // Once more: what the rules before have marked until now.
+    if (isNew) await this.#forgetMisread(next)
+    await this.#forgetRevoked()
     this.#applied = dataplane
     this.#appliedRights = rights
     this.#generation = next
@@ -230,13 +228,13 @@ export class Firewall {
   }
 
   /**
-   * What is left of the right that ends next may be less than the listing of connections takes, and those of other rights would be cut. Not
-   * where a pass has failed: a right must not last as long as passes fail.
+   * What is left of a right that has ended is less than the listing of connections takes, and those of other rights would be cut. Not where a pass
+   * has failed: a right must not last as long as passes fail. Nor of one that is yet to end, which would last longer should the process end.
    */
   async #prolongAdmitted(nowMs: number): Promise<void> {
     const lines = FAMILIES.map(admittedSet).flatMap((set) =>
       [...(this.reconciler.known.get(set)?.elements ?? [])].flatMap(([element, { expiresAtMs, comment }]) =>
-        expiresAtMs > nowMs && expiresAtMs < nowMs + JUDGING_SECONDS * 1000
+        expiresAtMs > nowMs && expiresAtMs <= nowMs + ENDED_MS
           ? [renderAdd(set, { element, timeoutSeconds: JUDGING_SECONDS, comment })]
           : [],
       ),
@@ -252,9 +250,15 @@ export class Firewall {
 
   /** When the rules stand: a packet of a container whose connection is forgotten is judged as its own. */
   async #forgetRevoked(): Promise<void> {
-    const flows = this.#revokedBetween
-    this.#revokedBetween = []
-    await this.#options.conntrack.forget(flows).catch((error: unknown) => this.#options.onUnforgotten(error))
+    if (this.#revokedBetween.length === 0) return
+    try {
+      await this.#options.conntrack.forget(this.#revokedBetween.slice(0, MOST_FORGOTTEN))
+      this.#revokedBetween = this.#revokedBetween.slice(MOST_FORGOTTEN)
+      const { length } = this.#revokedBetween
+      this.#options.onUnforgotten(length === 0 ? undefined : new Error(`${length} are left to the next pass`))
+    } catch (error) {
+      this.#options.onUnforgotten(error)
+    }
   }
 
   /** Flows of each generation pass the second guard until the rules have judged them again. */
@@ -329,6 +333,10 @@ export class Firewall {
 
 /** As long as listing connections may take, and some. */
 const JUDGING_SECONDS = 20
+/** The time for which those who are admitted outlive the right that ends next, rounded up to seconds. */
+const ENDED_MS = 2_000
+/** In one pass: each is a process of its own. */
+const MOST_FORGOTTEN = 500
 
 const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
 

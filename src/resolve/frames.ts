@@ -21,12 +21,15 @@ export class Frames {
     this.#isCutting = true
     const [first = Buffer.alloc(0)] = this.#chunks
     let rest = this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks)
-    while (!this.isFull() && rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
-      const end = 2 + rest.readUInt16BE()
-      this.onFrame(rest.subarray(2, end))
-      rest = rest.subarray(end)
+    try {
+      while (!this.isFull() && rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE()) {
+        const frame = rest.subarray(2, 2 + rest.readUInt16BE())
+        rest = rest.subarray(2 + frame.length)
+        this.onFrame(frame)
+      }
+    } finally {
+      this.#chunks = rest.length > 0 ? [rest] : []
+      this.#isCutting = false
     }
-    this.#chunks = rest.length > 0 ? [rest] : []
-    this.#isCutting = false
   }
 }

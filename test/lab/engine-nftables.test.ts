@@ -10,7 +10,7 @@ import { scrape } from './scrape.ts'
 import { useLab } from './shared-lab.ts'
 import { HOST } from './topology.ts'
 
-/** An engine that keeps its rules in nftables has no DOCKER-USER, and is guarded in FORWARD as well as any. */
+/** An engine that keeps its rules in nftables has no chain DOCKER-USER. Its containers are guarded by our jump in FORWARD. */
 const lab = useLab({ name: 'nftables', ipv6: false, dockerdFlags: NftablesEngine.flags })
 let engine: NftablesEngine
 let shop: LabContainer

@@ -82,6 +82,7 @@ export class TestFirewall {
   readonly desired: Desired
   readonly firewall: Firewall
   readonly blind: unknown[] = []
+  unforgotten: unknown
   readonly adopted: string[] = []
   readonly #held = new Map<string, readonly HeldAddress[]>()
 
@@ -116,7 +117,7 @@ export class TestFirewall {
       keepGeneration: async (generation) => void (this.kept = generation),
       adopt: (known) => void this.adopted.push(...known.keys()),
       onBlind: (error) => void this.blind.push(error),
-      onUnforgotten: (error) => void this.blind.push(error),
+      onUnforgotten: (why) => void (this.unforgotten = why),
     })
     for (const [name, addresses] of Object.entries(world.names ?? {})) this.answer(name, addresses)
   }

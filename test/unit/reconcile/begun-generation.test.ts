@@ -92,7 +92,12 @@ test('a flow to another container is forgotten when its right goes, whatever its
   const other = connection('203.0.113.10', { generation, protocol: 'icmp' })
   kernel.connections[4] = [...flows, other]
   await host.reload('allow: []\n')
+  kernel.failNext(/^conntrack -D .*-s /)
   await host.pass()
+  expect(host.unforgotten).toBeInstanceOf(Error)
+  // What the kernel refused is done by the next pass.
+  await host.pass()
+  expect(host.unforgotten).toBeUndefined()
   expect(kernel.connections[4]).toEqual([other])
   expect([...kernel.sets.set(revokedSet(4)).elements.keys()]).toEqual(['172.18.0.5,udp:9,10.9.0.7'])
 })
@@ -114,4 +119,23 @@ test('who is admitted stays so for as long as connections are listed when a righ
   await host.reload(yaml)
   await host.pass()
   expect(left).toBeGreaterThan(0)
+})
+
+test('a right that is yet to end lasts no longer because rights change shortly before', async () => {
+  const kernel = new FakeKernel()
+  dockerRules(kernel)
+  const endMs = kernel.nowMs + 60_000
+  const entry = `{ cidr: 203.0.113.30, ports: [5432/tcp], until: '${new Date(endMs).toISOString()}' }`
+  const host = await TestFirewall.start(kernel, {
+    yaml: `allow: [api.example.com, ${entry}]\n`,
+    names: NAMES,
+  })
+  await host.pass()
+  kernel.nowMs = endMs - 10_000
+  await host.reload(`allow: [${entry}]\n`)
+  await host.pass()
+  expect(kernel.sets.holds(admittedSet(4), '203.0.113.30')).toBe(true)
+  // The process is gone.
+  kernel.nowMs = endMs + 3_000
+  expect(kernel.sets.holds(admittedSet(4), '203.0.113.30')).toBe(false)
 })
