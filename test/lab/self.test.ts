@@ -114,9 +114,9 @@ describe('the DNS server', () => {
       expect(await ask(container, 'nobody.example')).toContain('status: NXDOMAIN')
       expect(await ask(container, 'silent.example')).toMatch(/timed out|no servers could be reached/)
       expect(await ask(container, 'big.example')).toMatch(/A\s+203\.0\.113\.31[^]*\(TCP\)/)
-      expect(await ask(container, 'slow.example')).toMatch(
-        /A\s+203\.0\.113\.32[^]*Query time: [3-9]\d\d msec/,
-      )
+      const slow = await ask(container, 'slow.example')
+      expect(slow).toMatch(/A\s+203\.0\.113\.32/)
+      expect(Number(/Query time: (\d+) msec/.exec(slow)?.[1])).toBeGreaterThan(250)
       expect(await ask(container, 'raw.example')).toContain('status: REFUSED')
       expect(await ask(container, 'loop.example')).toContain('CNAME\tloop.example.')
       expect(await ask(container, 'a.b.wild.example')).toContain('203.0.113.33')
