@@ -27,14 +27,14 @@ import { run } from './system/exec.ts'
 import { findDockerds } from './workloads/find-dockerds.ts'
 import type { Signals } from './signals.ts'
 
-export interface Surroundings {
+export interface ProgramContext {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
   readonly signals: Signals
 }
 
 /** Every command with what it needs of this host. */
-export function composeActions({ environment, pid, signals }: Surroundings): Actions {
+export function composeActions({ environment, pid, signals }: ProgramContext): Actions {
   const directory = runtimeDirectory(environment)
   const ask: CallDaemon = (name, body) => callDaemon(name, body, { directory })
   return {

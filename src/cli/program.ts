@@ -24,6 +24,7 @@ import type { SetupDnsArgs } from './setup-dns.ts'
 import { defineStatus } from './status.ts'
 import type { StatusArgs } from './status.ts'
 import { defineVerify } from './verify.ts'
+import { errorChain } from '../system/errors.ts'
 
 /** What each command does. Composed in one place, so that no command knows the host. */
 export interface Actions {
@@ -91,20 +92,9 @@ export async function runCommandLine(
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.misuse
-    io.stderr.write(`embargod: ${sanitise(chainOf(error))}\n`)
+    io.stderr.write(`embargod: ${sanitise(errorChain(error))}\n`)
     return exitCodeOf(error)
   }
-}
-
-/** Messages from the outermost to the cause of it all, each said once. */
-function chainOf(error: unknown): string {
-  const messages: string[] = []
-  for (let current = error; current !== undefined && messages.length < 8;) {
-    const message = current instanceof Error ? current.message : JSON.stringify(current)
-    if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
-    current = current instanceof Error ? current.cause : undefined
-  }
-  return messages.join(': ')
 }
 
 const exitCodeOf = (error: unknown): number => (error instanceof ControlError ? error.exitCode : EXIT.failed)

@@ -17,7 +17,7 @@ export interface Finding {
 }
 
 /** What the rules about one entry need to know of the rest of the config. */
-export interface EntrySurroundings {
+export interface EntryContext {
   readonly metadata: { readonly block: boolean; readonly extra: readonly Cidr[] }
   readonly never: readonly Cidr[]
   /** Do containers ask the DNS gateway? */
@@ -26,11 +26,11 @@ export interface EntrySurroundings {
 }
 
 /** What is wrong with or odd about one entry, whose values are all well-formed. */
-export function judgeEntry(entry: AllowEntry, around: EntrySurroundings): Finding[] {
+export function judgeEntry(entry: AllowEntry, around: EntryContext): Finding[] {
   return [...judgeTarget(entry, around), ...judgeTerms(entry, around.nowMs)]
 }
 
-function* judgeTarget({ target, ports }: AllowEntry, around: EntrySurroundings): Generator<Finding> {
+function* judgeTarget({ target, ports }: AllowEntry, around: EntryContext): Generator<Finding> {
   if (target.kind === 'cidr') {
     yield* judgeNetwork(target.cidr, around)
     const above = around.never.find((never) => cidrContains(never, target.cidr))
@@ -59,7 +59,7 @@ function* judgeTarget({ target, ports }: AllowEntry, around: EntrySurroundings):
   )
 }
 
-function* judgeNetwork(cidr: Cidr, around: EntrySurroundings): Generator<Finding> {
+function* judgeNetwork(cidr: Cidr, around: EntryContext): Generator<Finding> {
   const family = familyOf(cidr)
   if (prefixOf(cidr) === 0) {
     yield warning(

@@ -3,11 +3,15 @@ import type { AllowTarget, Problem } from './model.ts'
 import { readList } from './list-file.ts'
 import type { PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
-import { problemAt, whereOf, type Place, type Source } from './source.ts'
+import { problemAt, whereOf, type SourcePosition, type Source } from './source.ts'
 import { placeAt, type Path, type Tree } from './tree.ts'
 
 /** Opens a list file that an entry names; undefined when it was refused, with the reasons among the problems. */
-export type OpenList = (name: string, place: Place, problems: Problem[]) => Promise<Source | undefined>
+export type OpenList = (
+  name: string,
+  place: SourcePosition,
+  problems: Problem[],
+) => Promise<Source | undefined>
 
 /** One entry for each target of the list at this path, list files read, in the order of the config. */
 export async function expandEntries(
@@ -37,7 +41,7 @@ export async function expandEntries(
   return { entries, problems }
 }
 
-const placed = ({ terms }: ReadEntry, target: AllowTarget, place: Place): PlacedEntry => ({
+const placed = ({ terms }: ReadEntry, target: AllowTarget, place: SourcePosition): PlacedEntry => ({
   entry: { target, ...terms, where: whereOf(place) },
   place,
 })

@@ -1,5 +1,6 @@
 import { ownershipFaults, tooLarge, type OpenedFile } from '../system/read-file.ts'
 import type { ConfigEnv } from './env.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** The text of a file that root alone can have written and put there, or every reason why it is not taken. */
 export async function readTrusted(
@@ -38,5 +39,5 @@ export function reasonOf(error: unknown): string {
   if (code === 'ENXIO' || code === 'ENODEV') return 'is not a regular file'
   if (code === 'ELOOP') return 'cannot be read: too many symbolic links'
   if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not UTF-8 text'
-  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+  return `cannot be read: ${errorMessage(error)}`
 }

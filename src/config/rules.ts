@@ -6,13 +6,13 @@ import { hexMask } from './marks.ts'
 import type { AllowEntry, Problem } from './model.ts'
 import { judgePolicies } from './policy-rules.ts'
 import type { ConfigOutput } from './schema.ts'
-import { problemAt, whereOf, type Place } from './source.ts'
+import { problemAt, whereOf, type SourcePosition } from './source.ts'
 import { targetText } from './target-text.ts'
 import { keyPlaceAt, nodeAt, placeAt, type Path, type Tree } from './tree.ts'
 
 export interface PlacedEntry {
   readonly entry: AllowEntry
-  readonly place: Place
+  readonly place: SourcePosition
 }
 
 /** What the rules look at: values that are well-formed one by one. */
@@ -202,7 +202,7 @@ function* entries(judged: Judged, list: readonly PlacedEntry[]): Generator<Probl
   const { metadata, never, dns } = judged.config
   const gateway = dns.gateway || !usable(judged, [['dns', 'gateway']])
   const around = { metadata, never, gateway, nowMs: judged.nowMs }
-  const seen = new Map<string, Place>()
+  const seen = new Map<string, SourcePosition>()
   for (const { entry, place } of list) {
     for (const { severity, message } of judgeEntry(entry, around)) {
       yield problemAt(place, message, severity)
@@ -231,5 +231,5 @@ const usable = (judged: Judged, paths: readonly Path[]): boolean =>
     ),
   )
 
-const placeOfFirst = (judged: Judged, paths: readonly Path[]): Place =>
+const placeOfFirst = (judged: Judged, paths: readonly Path[]): SourcePosition =>
   placeAt(judged.tree, paths.find((path) => nodeAt(judged.tree, path) !== undefined) ?? [])

@@ -9,7 +9,7 @@ export interface Source {
 }
 
 /** A point in a source. */
-export interface Place {
+export interface SourcePosition {
   readonly source: Source
   readonly offset: number
 }
@@ -33,18 +33,22 @@ export function makeSource(file: string, text: string): Source {
   }
 }
 
-export function problemAt(place: Place, message: string, severity: Problem['severity'] = 'error'): Problem {
+export function problemAt(
+  place: SourcePosition,
+  message: string,
+  severity: Problem['severity'] = 'error',
+): Problem {
   return { severity, ...placed(place), message }
 }
 
 /** A place without the text around it. */
-export const placed = ({ source, offset }: Place): Pick<Problem, 'file' | 'line' | 'column'> => ({
+export const placed = ({ source, offset }: SourcePosition): Pick<Problem, 'file' | 'line' | 'column'> => ({
   file: source.file,
   ...source.position(offset),
 })
 
 /** `file:line:col` of a place. */
-export function whereOf(place: Place): string {
+export function whereOf(place: SourcePosition): string {
   const { line, column } = place.source.position(place.offset)
   return `${place.source.file}:${line}:${column}`
 }

@@ -1,24 +1,24 @@
-import type { Place } from './source.ts'
+import type { SourcePosition } from './source.ts'
 
 /** A parsed YAML value in which every node, and every key, knows its place. */
 export type Tree = ScalarTree | ListTree | MapTree
 
 export interface ScalarTree {
   readonly kind: 'scalar'
-  readonly place: Place
+  readonly place: SourcePosition
   readonly value: unknown
 }
 
 export interface ListTree {
   readonly kind: 'list'
-  readonly place: Place
+  readonly place: SourcePosition
   readonly items: readonly Tree[]
 }
 
 export interface MapTree {
   readonly kind: 'map'
-  readonly place: Place
-  readonly entries: ReadonlyMap<string, { readonly key: Place; readonly value: Tree }>
+  readonly place: SourcePosition
+  readonly entries: ReadonlyMap<string, { readonly key: SourcePosition; readonly value: Tree }>
 }
 
 export type Path = readonly PropertyKey[]
@@ -43,7 +43,7 @@ export function nodeAt(tree: Tree, path: Path): Tree | undefined {
 }
 
 /** The place of the value at a path, or of the nearest node above it that exists. */
-export function placeAt(tree: Tree, path: Path): Place {
+export function placeAt(tree: Tree, path: Path): SourcePosition {
   for (let length = path.length; length > 0; length--) {
     const node = nodeAt(tree, path.slice(0, length))
     if (node !== undefined) return node.place
@@ -52,7 +52,7 @@ export function placeAt(tree: Tree, path: Path): Place {
 }
 
 /** The place of a key of the map at a path. */
-export function keyPlaceAt(tree: Tree, path: Path, key: string): Place {
+export function keyPlaceAt(tree: Tree, path: Path, key: string): SourcePosition {
   const node = nodeAt(tree, path)
   return (node?.kind === 'map' ? node.entries.get(key)?.key : undefined) ?? placeAt(tree, path)
 }

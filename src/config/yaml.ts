@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Alias, Document, ParsedNode, YAMLMap } from 'yaml'
 import { deeperThan } from './yaml-depth.ts'
 import type { Problem } from './model.ts'
-import { problemAt, type Place, type Source } from './source.ts'
+import { problemAt, type SourcePosition, type Source } from './source.ts'
 import type { MapTree, Tree } from './tree.ts'
 
 /** More nodes or more depth than any config has: an alias bomb. */
@@ -54,7 +54,11 @@ class TreeReader {
     private readonly document: Document,
   ) {}
 
-  read(node: ParsedNode | null, depth: number, fallback: Place = { source: this.source, offset: 0 }): Tree {
+  read(
+    node: ParsedNode | null,
+    depth: number,
+    fallback: SourcePosition = { source: this.source, offset: 0 },
+  ): Tree {
     if (node === null) return { kind: 'scalar', place: fallback, value: null }
     const place = { source: this.source, offset: node.range[0] }
     this.#nodes++
@@ -67,8 +71,8 @@ class TreeReader {
     return this.#refuse(place, 'this is no value that a config can hold')
   }
 
-  #readMap(node: YAMLMap.Parsed, place: Place, depth: number): Tree {
-    const entries = new Map<string, { key: Place; value: Tree }>()
+  #readMap(node: YAMLMap.Parsed, place: SourcePosition, depth: number): Tree {
+    const entries = new Map<string, { key: SourcePosition; value: Tree }>()
     for (const pair of node.items) {
       const key = isScalar(pair.key) ? String(pair.key.value) : undefined
       const keyPlace = { source: this.source, offset: pair.key.range[0] }
@@ -82,7 +86,7 @@ class TreeReader {
   }
 
   /** The aliased value, placed where the alias stands. */
-  #readAlias(alias: Alias.Parsed, place: Place, depth: number): Tree {
+  #readAlias(alias: Alias.Parsed, place: SourcePosition, depth: number): Tree {
     const target = alias.resolve(this.document)
     if (target === undefined) {
       const wildcard = alias.source.startsWith('.') || alias.source.startsWith('*')
@@ -97,13 +101,13 @@ class TreeReader {
   }
 
   /** Said once: a bomb has a million places. */
-  #giveUp(place: Place): Tree {
+  #giveUp(place: SourcePosition): Tree {
     if (!this.#gaveUp) this.problems.push(problemAt(place, TOO_DEEP))
     this.#gaveUp = true
     return { kind: 'scalar', place, value: undefined }
   }
 
-  #refuse(place: Place, message: string): Tree {
+  #refuse(place: SourcePosition, message: string): Tree {
     this.problems.push(problemAt(place, message))
     return { kind: 'scalar', place, value: undefined }
   }

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { keepRoom, SHORT_REQUESTS } from '../observe/connection-room.ts'
 import { ControlError } from './error.ts'
 import { preparePrivateDirectory, socketPath } from './place.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** `body` is whatever JSON the client sent: parse it. Reject with {@link ControlError} to choose the client's exit code. */
 export type ControlHandler = (body: unknown, signal: AbortSignal) => Promise<unknown>
@@ -101,7 +102,7 @@ async function converse(
     reply(response, 200, { result: result ?? null })
   } catch (error) {
     if (error instanceof ControlError) return reply(response, 422, failure(error.message, error.exitCode))
-    reply(response, 500, failure(error instanceof Error ? error.message : String(error), 1))
+    reply(response, 500, failure(errorMessage(error), 1))
   }
 }
 

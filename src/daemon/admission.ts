@@ -2,14 +2,14 @@ import type { Admission, GivenAddress } from '../gateway/model.ts'
 import { familyOf, type Address, type Hostname } from '../net/types.ts'
 import { classify } from '../net/ranges.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import type { Lane } from '../reconcile/lane.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { FastPath } from '../reconcile/fast-path.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 
 export interface KernelAdmissionOptions {
-  readonly ledger: Ledger
+  readonly addressStore: AddressStore
   readonly isHostAddress: (address: Address) => boolean
   readonly desired: Desired
-  readonly lane: Lane
+  readonly fastPath: FastPath
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
   /** A name has no room for what somebody asked for. */
@@ -22,7 +22,7 @@ export interface KernelAdmissionOptions {
 
 const NOTHING: ReadonlySet<Address> = new Set()
 
-/** Books what containers are told in the ledger, and has the kernel hold it before they are. */
+/** Books what containers are told in the address store, and has the kernel hold it before they are. */
 export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
@@ -31,7 +31,8 @@ export class KernelAdmission implements Admission {
     addresses: readonly GivenAddress[],
     asker: string,
   ): ReturnType<Admission['admit']> {
-    const { ledger, isHostAddress, desired, lane, onChange, onFull, onIncluded, onFailure } = this.options
+    const { addressStore, isHostAddress, desired, fastPath, onChange, onFull, onIncluded, onFailure } =
+      this.options
     const nowMs = Date.now()
     // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
     if (as.length === 0) {
@@ -43,14 +44,14 @@ export class KernelAdmission implements Admission {
     const accepted = new Set<Address>()
     let isFull = false
     for (const name of as) {
-      const { held, full, changed } = ledger.admit(name, addresses, asker, nowMs, isHostAddress)
+      const { held, full, changed } = addressStore.admit(name, addresses, asker, nowMs, isHostAddress)
       if (changed) onChange()
       if (full) onFull(name, asker)
       isFull ||= full
       for (const one of held) {
         accepted.add(one.address)
         // What a look-up brought meanwhile is the membership's only at the next pass.
-        const isNews = changed || ledger.isChanged(name)
+        const isNews = changed || addressStore.isChanged(name)
         const sets = isNews
           ? desired.membership.include(name, one)
           : desired.membership.setsOf(name, familyOf(one.address), one.private)
@@ -60,7 +61,7 @@ export class KernelAdmission implements Admission {
     }
     const refused = refusedOf(addresses, (address) => !accepted.has(address))
     const keptSeconds = Math.floor(desired.config.resolver.maxStaleMs / 1000)
-    const done = lane.bring(places, desired.membership, keptSeconds, nowMs)
+    const done = fastPath.bring(places, desired.membership, keptSeconds, nowMs)
     done?.catch(() => {
       for (const { set, element } of places) desired.membership.touch(set, element)
       onFailure()

@@ -1,16 +1,16 @@
 import { listed } from '../config/change.ts'
 import type { Hostname } from '../net/types.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 import type { NameStatus } from '../resolve/model.ts'
 
 const MOST_NAMES = 5
 const MOST_REASONS = 3
 
 /** What of these names does not work now, in sentences: a person who has just changed the config is there to read it. */
-export function namesThatFail(ledger: Ledger, names: ReadonlySet<Hostname>): string[] {
-  const { failing, stale } = ledger.counts()
+export function namesThatFail(addressStore: AddressStore, names: ReadonlySet<Hostname>): string[] {
+  const { failing, stale } = addressStore.counts()
   if (failing + stale === 0) return []
-  const asked = [...names].flatMap((name) => ledger.status(name) ?? [])
+  const asked = [...names].flatMap((name) => addressStore.status(name) ?? [])
   const inState = (state: NameStatus['state']): NameStatus[] => asked.filter((one) => one.state === state)
   return [
     ...sentence(inState('failing'), asked.length, 'have no address', 'has no address'),

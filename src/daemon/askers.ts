@@ -14,10 +14,10 @@ const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.contain
 
 /** Who asks, as far as the address from which they ask tells: the bridges let through no other. */
 export function answeringOf(
-  { config, policies, surroundings }: Desired,
+  { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
 ): Answering {
-  const { plan, rights } = surroundings
+  const { plan, rights } = hostFacts
   const askers = new Map<Address, Asker>()
   const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
   const sharing = sharingKernel(inventory)

@@ -5,25 +5,25 @@ import type { SetWriter } from '../ipset/set-writer.ts'
 import type { Address } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import type { Lane } from '../reconcile/lane.ts'
+import type { FastPath } from '../reconcile/fast-path.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
-import type { Account } from './account.ts'
+import type { Telemetry } from './telemetry.ts'
 import { KernelAdmission } from './admission.ts'
-import { CrowdedNames } from './crowded-names.ts'
+import { FullNames } from './full-names.ts'
 import { DnsGateway } from './dns-gateway.ts'
-import type { Names } from './names.ts'
+import type { NameResolution } from './name-resolution.ts'
 import type { OwnServers } from './own-servers.ts'
 import type { Store } from './store.ts'
 
 export interface GatewayParts {
-  readonly account: Account
+  readonly account: Telemetry
   readonly desired: Desired
   readonly host: HostView
   readonly inherited: readonly InheritedSocket[]
-  readonly lane: Lane
+  readonly fastPath: FastPath
   readonly log: Logger
-  readonly names: Names
+  readonly names: NameResolution
   readonly ownServers: OwnServers
   readonly setWriter: SetWriter
   readonly store: Store
@@ -37,14 +37,14 @@ const SAVE_CACHE_MS = 60_000
 /** Whoever found a question that brings a fault can ask it for ever. */
 const FAULT_AGAIN_MS = 60_000
 
-/** The gateway between the ledger, the kernel, the account and the disk. */
+/** The gateway between the address store, the kernel, the account and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   const {
     account,
     desired,
     host,
     inherited,
-    lane,
+    fastPath,
     log,
     names,
     ownServers,
@@ -55,13 +55,13 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   } = parts
   let faultsToldAgainMs = 0
   let isSpeedTold = false
-  const crowded = new CrowdedNames((problem) => account.gatewayRoomIs(problem))
+  const crowded = new FullNames((problem) => account.gatewayRoomIs(problem))
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
-      ledger: names.ledger,
+      addressStore: names.addressStore,
       isHostAddress: host.isHostAddress,
       desired,
-      lane,
+      fastPath,
       onChange: () => names.changed(),
       onFull: (name, asker) => crowded.note(name, asker),
       onIncluded,

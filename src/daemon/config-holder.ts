@@ -7,8 +7,9 @@ import { lastAccepted } from '../host/accepted-config.ts'
 import { acceptedConfig, unconfirmedConfig } from '../host/saved.ts'
 import { stateDirectories } from '../host/state-directories.ts'
 import type { Logger } from '../observe/logger.ts'
-import { type Health, messageOf } from './health.ts'
+import type { Health } from './health.ts'
 import { Store } from './store.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** No config is to be had: neither the file nor one that was accepted earlier. */
 export class NoConfigError extends Error {
@@ -34,7 +35,7 @@ export class NoTrialError extends Error {
   override readonly name = 'NoTrialError'
   constructor(cause: unknown) {
     super(
-      `the configuration before stays in force: one on trial has to be remembered over a restart, and ${messageOf(cause)}`,
+      `the configuration before stays in force: one on trial has to be remembered over a restart, and ${errorMessage(cause)}`,
       { cause },
     )
   }

@@ -14,7 +14,7 @@ import { stateDirectories } from '../host/state-directories.ts'
 import { TemporaryAllows } from '../host/temporary.ts'
 import { SetWriter } from '../ipset/set-writer.ts'
 import type { Hostname } from '../net/types.ts'
-import { HeldTable } from '../nftables/held.ts'
+import { OwnedTable } from '../nftables/owned-table.ts'
 import type { Logger } from '../observe/logger.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
@@ -34,20 +34,20 @@ import { NamespaceSession } from '../system/net-namespaces.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import { VERSION } from '../version.ts'
 import { usesIptables } from '../workloads/engine.ts'
-import { Account } from './account.ts'
+import { Telemetry } from './telemetry.ts'
 import { namesThatFail } from './after-change.ts'
 import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import { ConfigHolder } from './config-holder.ts'
 import { ConfigSwitch } from './config-switch.ts'
 import type { DnsGateway } from './dns-gateway.ts'
-import { EntryEnds } from './entry-ends.ts'
-import { chainOf, Health, messageOf } from './health.ts'
-import { HostNews } from './host-news.ts'
-import { LookPlan } from './look-plan.ts'
+import { EntryExpiry } from './entry-expiry.ts'
+import { Health } from './health.ts'
+import { HostRefresher } from './host-refresher.ts'
+import { ReadPlan } from './read-plan.ts'
 import { MetricsPort } from './metrics-port.ts'
-import { Names } from './names.ts'
-import { NextLife } from './next-life.ts'
+import { NameResolution } from './name-resolution.ts'
+import { StatePersister } from './state-persister.ts'
 import { MarkWatch } from './mark-watch.ts'
 import { OwnServers } from './own-servers.ts'
 import { ContinuousProof } from './proof.ts'
@@ -57,7 +57,8 @@ import { StallWatch } from './stall-watch.ts'
 import type { Store } from './store.ts'
 import { enforceLast } from './warm.ts'
 import { StartHold } from './start-hold.ts'
-import { Watches } from './watches.ts'
+import { HostWatchers } from './host-watchers.ts'
+import { errorChain, errorMessage } from '../system/errors.ts'
 
 export interface DaemonOptions {
   readonly configFile: string
@@ -91,34 +92,34 @@ export class Daemon {
   readonly #options: DaemonOptions
   readonly #log: Logger
   readonly #health: Health
-  readonly #account: Account
+  readonly #telemetry: Telemetry
   readonly #holder: ConfigHolder
   readonly #host: HostView
   readonly #namespaces: NamespaceSession
   readonly #drivers: HostDrivers
-  readonly #held: HeldTable
+  readonly #ownedTable: OwnedTable
   readonly #setWriter = new SetWriter()
   readonly #temporary = new TemporaryAllows()
-  readonly #ends = new EntryEnds(this.#temporary, () => void this.#endEntries())
+  readonly #ends = new EntryExpiry(this.#temporary, () => void this.#endEntries())
   readonly #clock = new ClockSteps()
-  readonly #looks = new LookPlan(performance.now())
+  readonly #readPlan = new ReadPlan(performance.now())
   readonly #switch: ConfigSwitch
   readonly #loop = new Loop((triggers) => this.#pass(triggers))
   readonly #stallWatch: StallWatch
-  readonly #watches: Watches
+  readonly #watches: HostWatchers
   readonly #port: MetricsPort
   readonly #proof: ContinuousProof
   readonly #markWatch: MarkWatch
   readonly #ownServers: OwnServers
-  readonly #hold: StartHold
+  readonly #startHold: StartHold
   readonly #startedAtMs = Date.now()
   /** Resolves when the start is done with the config that it has read, whether or not the kernel took it: another one may follow. */
   readonly firstTried: Promise<void>
   #firstWasTried: () => void = () => undefined
   #store!: Store
-  #news!: HostNews
-  #nextLife!: NextLife
-  #names!: Names
+  #refresher!: HostRefresher
+  #persister!: StatePersister
+  #names!: NameResolution
   #desired!: Desired
   #firewall!: Firewall
   #gateway!: DnsGateway
@@ -143,7 +144,7 @@ export class Daemon {
       // What READY said then may be over by now.
       if (this.#isReady && !this.#stopping) void this.#options.service.status(this.#statusLine())
     })
-    this.#account = new Account(this.#health, this.#log)
+    this.#telemetry = new Telemetry(this.#health, this.#log)
     this.#stallWatch = new StallWatch({ loop: this.#loop, health: this.#health })
     this.#holder = new ConfigHolder(
       options.configFile,
@@ -165,25 +166,25 @@ export class Daemon {
         ...this.#failingNames(new Set(this.#desired.policies.names.keys())),
         ...(this.#blind === undefined ? [] : [this.#blind]),
       ],
-      onLoaded: (isGood) => this.#account.metrics.setConfigReload(isGood),
+      onLoaded: (isGood) => this.#telemetry.metrics.setConfigReload(isGood),
       onConfirmed: async () => {
         // What stood by the trial alone would run out with it.
         await this.#switchTo(this.#desired.config)
         await this.#loop.requestAndWait('reload')
-        this.#nextLife.keepWarm()
+        this.#persister.saveWarmStart()
       },
       onNotTakenBack: (error) =>
-        this.#health.bad('trial', `the config on trial could not be taken back: ${messageOf(error)}`),
+        this.#health.bad('trial', `the config on trial could not be taken back: ${errorMessage(error)}`),
       onNoWayBack: options.onNoWayBack,
     })
     this.#namespaces = new NamespaceSession(options.run)
     this.#host = new HostView(options.run, this.#namespaces.ask)
-    this.#held = new HeldTable({
-      onState: (why) => this.#account.heldIs(why),
+    this.#ownedTable = new OwnedTable({
+      onState: (why) => this.#telemetry.setOwnedTableState(why),
       onDue: () => this.#suspect('backstop'),
     })
-    this.#drivers = { ...createDrivers(options.run), held: this.#held }
-    this.#port = new MetricsPort(this.#account.metrics, this.#health, () => this.#account.notReady())
+    this.#drivers = { ...createDrivers(options.run), ownedTable: this.#ownedTable }
+    this.#port = new MetricsPort(this.#telemetry.metrics, this.#health, () => this.#telemetry.notReady())
     this.#proof = new ContinuousProof({
       run: options.run,
       everyMs: () => this.#desired.config.verify.everyMs,
@@ -194,24 +195,24 @@ export class Daemon {
       // What such an engine does with our rules nobody knows before it is tried.
       isAwaited: () => this.#host.engine !== undefined && !usesIptables(this.#host.engine),
       onResults: (results) => {
-        const { guarded } = this.#desired.surroundings.plan
-        const standing = results.filter(({ network }) =>
+        const { guarded } = this.#desired.hostFacts.plan
+        const present = results.filter(({ network }) =>
           guarded.some(({ networkName }) => networkName === network),
         )
-        if (standing.length > 0) this.#account.proven(standing, Date.now())
+        if (present.length > 0) this.#telemetry.proven(present, Date.now())
       },
     })
     this.#markWatch = new MarkWatch({
       run: options.run,
       marks: () => marksOf(this.#desired.config),
-      onState: (problem) => this.#account.marksAre(problem),
+      onState: (problem) => this.#telemetry.setMarkProblem(problem),
     })
-    this.#hold = new StartHold({
+    this.#startHold = new StartHold({
       senders: () => this.#firewall.reconciler.bindings.senders,
       interfaces: () => this.#host.interfaces,
       onReadable: options.onReadable,
-      onEnd: (outcome, heldMs) => this.#account.metrics.countStartHold(outcome, heldMs),
-      onState: (problem) => this.#account.holdIs(problem),
+      onEnd: (outcome, heldMs) => this.#telemetry.metrics.countStartHold(outcome, heldMs),
+      onState: (problem) => this.#telemetry.setStartHoldProblem(problem),
     })
     this.#ownServers = new OwnServers({
       read: ownServers,
@@ -222,21 +223,21 @@ export class Daemon {
       },
       onChange: (servers) => this.#askOthers(servers),
     })
-    this.#watches = new Watches({
+    this.#watches = new HostWatchers({
       host: this.#host,
       log: this.#log,
       request: (trigger) => this.#loop.request(trigger),
       onDockerState: (state) => {
-        this.#account.dockerIs(state)
+        this.#telemetry.setDockerState(state)
         if (!state.connected) return
         // An engine that began anew may have gone over to the other iptables.
         this.#drivers.iptables.doubt()
         this.#proof.reconsider()
-        this.#looks.suspect(undefined)
+        this.#readPlan.suspect(undefined)
       },
-      onDockerEvent: (type, action) => this.#account.metrics.countDockerEvent(type, action),
+      onDockerEvent: (type, action) => this.#telemetry.metrics.countDockerEvent(type, action),
       onDrift: (part) => this.#suspect(part),
-      onStale: (news) => this.#news.heard(news),
+      onStale: (news) => this.#refresher.markStale(news),
       onUnsteady: (what, why) => {
         if (why === undefined) this.#health.good(`watching ${what}`)
         else
@@ -272,12 +273,12 @@ export class Daemon {
     }
     this.#port.serve(config.metrics.listen)
     this.#stallWatch.start()
-    this.#loop.hold()
+    this.#loop.pause()
     // From here on another config may be put in force by a command.
     this.#control = await ControlServer.start(this.#options.runtimeDirectory, this.#handlers())
     await this.#watches.watchEngine(this.#desired.config.docker.socket)
     await this.#learnNames()
-    this.#loop.release()
+    this.#loop.resume()
     await this.#loop.requestAndWait('start')
     this.#watches.watchKernel()
     this.#names.start()
@@ -285,7 +286,7 @@ export class Daemon {
     this.#markWatch.start()
     this.#headersTimer = setInterval(() => this.#loop.request('timer'), HEADERS_MS)
     this.#firstWasTried()
-    while (!this.#account.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
+    while (!this.#telemetry.guards.rules && !this.#stopping) await this.#loop.requestAndWait('retry')
     if (this.#stopping) return
     this.#proof.start()
     this.#isReady = true
@@ -326,7 +327,7 @@ export class Daemon {
 
   /** Something changed in this part of the rules; undefined: anywhere. */
   #suspect(part: Part | undefined): void {
-    this.#looks.suspect(part)
+    this.#readPlan.suspect(part)
     this.#loop.request('drift')
   }
 
@@ -341,7 +342,7 @@ export class Daemon {
     this.#switch.stop()
     clearTimeout(this.#turnTimer)
     await this.#control?.close()
-    this.#hold.close()
+    this.#startHold.close()
     await this.#proof.stop()
     await this.#watches.stop()
     await this.#gateway?.stop()
@@ -349,7 +350,7 @@ export class Daemon {
     await this.#loop.stop()
     this.#stallWatch.stop()
     await this.#setWriter.close()
-    await this.#held.close()
+    await this.#ownedTable.close()
     await this.#namespaces.close()
     await this.#port.close()
     await this.#store?.flush()
@@ -399,7 +400,7 @@ export class Daemon {
     await this.#switchTo(config)
     this.#proof.reconsider()
     // Nobody would ever take back what the last one found.
-    if (config.verify.everyMs === undefined) this.#account.proofs.forget()
+    if (config.verify.everyMs === undefined) this.#telemetry.proofs.forget()
     if (docker.socket !== config.docker.socket) await this.#watches.watchEngine(config.docker.socket)
     this.#port.serve(config.metrics.listen)
     await this.#enforceNow()
@@ -414,20 +415,20 @@ export class Daemon {
   }
 
   #failingNames(names: ReadonlySet<Hostname>): readonly string[] {
-    return namesThatFail(this.#names.ledger, names)
+    return namesThatFail(this.#names.addressStore, names)
   }
 
   /** Builds what depends on the config and on what an earlier process left. */
   async #compose(config: Config): Promise<void> {
     const store = this.#store
-    this.#account.metrics.setConfigReload(this.#holder.lastLoadSuccessful)
+    this.#telemetry.metrics.setConfigReload(this.#holder.lastLoadSuccessful)
     this.#log.level = config.log.level
     await this.#knowInterfaces()
     for (const { entry, untilMs } of (await store.load('temporary', saved.savedTemporary)) ?? []) {
       this.#restoreTemporary(entry, untilMs)
     }
     const policies = this.#compile(config)
-    this.#names = await Names.open({
+    this.#names = await NameResolution.open({
       config,
       policies,
       servers: this.#ownServers,
@@ -436,17 +437,17 @@ export class Daemon {
       isHostAddress: this.#host.isHostAddress,
       seed: this.#options.configFile,
       onChange: () => this.#loop.request('answer'),
-      onLookup: (report) => this.#account.lookedUp(report),
+      onLookup: (report) => this.#telemetry.lookedUp(report),
     })
-    const { ledger } = this.#names
-    ledger.takeChanged()
+    const { addressStore } = this.#names
+    addressStore.takeChanged()
     const counters = await store.load('counters', saved.savedCounters)
-    if (counters) this.#account.restore(counters)
+    if (counters) this.#telemetry.restore(counters)
     const load: Store['load'] = (name, format) => store.load(name, format)
     const marks = await loadMarks(load, config.policies, policies.digest)
     const { classNumbers } = marks
     const generation = believable(marks.generation, await this.#standingGenerations(), marksOf(config))
-    this.#news = new HostNews({
+    this.#refresher = new HostRefresher({
       classNumbers,
       host: this.#host,
       health: this.#health,
@@ -457,12 +458,12 @@ export class Daemon {
     this.#desired = new Desired({
       config,
       policies,
-      surroundings: await this.#news.surroundings(config),
+      hostFacts: await this.#refresher.hostFacts(config),
       generation: generation.generation,
-      held: (name) => ledger.held(name),
+      held: (name) => addressStore.liveAddresses(name),
     })
-    this.#nextLife = new NextLife({
-      account: this.#account,
+    this.#persister = new StatePersister({
+      account: this.#telemetry,
       desired: this.#desired,
       health: this.#health,
       holder: this.#holder,
@@ -474,21 +475,21 @@ export class Daemon {
         ...this.#drivers,
         stopLearning: async (bridges) => {
           await this.#host.stopLearning(bridges)
-          this.#news.heard('surroundings')
+          this.#refresher.markStale('hostFacts')
         },
         writeAtOnce: (additions) => this.#setWriter.write(additions),
       },
       conntrack: this.#drivers.conntrack,
       generation,
-      everHeldBy: (addresses) => ledger.everHeldBy(addresses),
+      namesThatHad: (addresses) => addressStore.namesThatHad(addresses),
       keepGeneration: (next) => store.save('generation', next, saved.savedGeneration),
       adopt: (known, nowMs) => {
         this.#names.adopt(known, this.#desired.membership, this.#desired.config.resolver.maxStaleMs, nowMs)
-        this.#desired.refreshNames(ledger.takeChanged())
+        this.#desired.refreshNames(addressStore.takeChanged())
       },
       onBound: () => this.#boundNow(),
       onBlind: (error) => {
-        this.#blind = `live connections could not be read: those on expired addresses may break (${messageOf(error)})`
+        this.#blind = `live connections could not be read: those on expired addresses may break (${errorMessage(error)})`
         this.#log.warn(
           { err: error },
           'live connections could not be read: those on expired addresses may break',
@@ -499,17 +500,17 @@ export class Daemon {
         else
           this.#health.bad(
             'revoked',
-            `revoked connections between containers go on by their replies: ${messageOf(why)}`,
+            `revoked connections between containers go on by their replies: ${errorMessage(why)}`,
           )
       },
       onStep: (step) => this.#loop.at(step),
     })
     this.#gateway = await composeGateway({
-      account: this.#account,
+      account: this.#telemetry,
       desired: this.#desired,
       host: this.#host,
       inherited: this.#options.inherited,
-      lane: this.#firewall.reconciler.lane,
+      fastPath: this.#firewall.reconciler.fastPath,
       log: this.#log,
       names: this.#names,
       ownServers: this.#ownServers,
@@ -526,7 +527,7 @@ export class Daemon {
   #askOthers(servers: readonly string[]): void {
     this.#names.askOthers(servers, this.#desired.config.resolver.refresh.minMs)
     this.#gateway.upstreamsChanged()
-    this.#news.heard('surroundings')
+    this.#refresher.markStale('hostFacts')
     this.#loop.request('docker')
   }
 
@@ -538,7 +539,7 @@ export class Daemon {
         this.#health.good('interfaces')
         return
       } catch (error) {
-        this.#health.bad('interfaces', messageOf(error))
+        this.#health.bad('interfaces', errorMessage(error))
         await sleep(waitMs)
       }
     }
@@ -556,10 +557,10 @@ export class Daemon {
   async #switchTo(config: Config): Promise<void> {
     const policies = this.#compile(config)
     await this.#names.reconfigure(config, policies)
-    // Names that were removed are gone from the ledger by now, so the policy is built from what is left.
-    this.#names.ledger.takeChanged()
+    // Names that were removed are gone from the address store by now, so the policy is built from what is left.
+    this.#names.addressStore.takeChanged()
     this.#setPolicy(config, policies)
-    this.#news.heard('surroundings')
+    this.#refresher.markStale('hostFacts')
   }
 
   /** Also arms the moment at which an `until` or a temporary entry ends without anybody's doing. */
@@ -590,21 +591,21 @@ export class Daemon {
       this.#loop.request('until')
       this.#health.good('ends')
     } catch (error) {
-      this.#health.bad('ends', `an entry that ended could not be taken out: ${messageOf(error)}`)
+      this.#health.bad('ends', `an entry that ended could not be taken out: ${errorMessage(error)}`)
     }
   }
 
   /** Rights stand in the kernel that did not before: the gateway knows of them before a packet goes on that waited for them. */
   #boundNow(): void {
     this.#gateway.answerBy(this.#desired, this.#host.inventory)
-    this.#hold.look()
+    this.#startHold.look()
   }
 
   #prepareHold(): void {
-    const { config, surroundings } = this.#desired
+    const { config, hostFacts } = this.#desired
     const { holdNewMs: holdMs, mark } = config.guard
-    const isWanted = wantsHold(config, surroundings)
-    this.#desired.setHolds(this.#hold.prepare({ isWanted, holdMs, mark }))
+    const isWanted = wantsHold(config, hostFacts)
+    this.#desired.setStartHold(this.#startHold.prepare({ isWanted, holdMs, mark }))
   }
 
   /** One pass, told to whoever listens. Rejects when the kernel is not as desired. */
@@ -616,14 +617,14 @@ export class Daemon {
     try {
       // Ends that go by a clock that nobody sets are at another time of the one that was set.
       if (this.#clock.happened) this.#setPolicy(this.#desired.config, this.#compile(this.#desired.config))
-      await this.#news.lookInto(this.#desired, triggers)
+      await this.#refresher.refresh(this.#desired, triggers)
       this.#prepareHold()
-      this.#names.ledger.expire(this.#desired.policies.patterns.keys(), nowMs)
-      this.#desired.refreshNames(this.#names.ledger.takeChanged())
+      this.#names.addressStore.expire(this.#desired.policies.patterns.keys(), nowMs)
+      this.#desired.refreshNames(this.#names.addressStore.takeChanged())
       this.#gateway.expect(this.#desired, this.#host.inventory)
       const { flavour } = this.#drivers.iptables
       const { known } = this.#firewall.reconciler
-      const scope = this.#looks.scope(
+      const scope = this.#readPlan.scope(
         triggers,
         flavour,
         known,
@@ -631,25 +632,25 @@ export class Daemon {
         startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
-      this.#news.noteBindings(!this.#firewall.reconciler.bindings.isHopeless)
+      this.#refresher.setCanBind(!this.#firewall.reconciler.bindings.isHopeless)
       this.#boundNow()
-      this.#hold.begin()
-      this.#looks.looked(scope, startedMs)
+      this.#startHold.begin()
+      this.#readPlan.wasRead(scope, startedMs)
       outcome = result.outcome
-      this.#account.passed(result, triggers, this.#desired, known, this.#host)
+      this.#telemetry.passed(result, triggers, this.#desired, known, this.#host)
       this.#lookAgain(result.fight)
       this.#loop.at('the disk that holds the state')
-      await this.#nextLife.keep(result)
+      await this.#persister.persist(result)
     } catch (error) {
       // The rules without it are written by the next pass.
-      const why = chainOf(error)
-      if (why.includes('NFQUEUE') && this.#hold.giveUp(why)) this.#loop.request('retry')
-      this.#account.failed(error, triggers)
+      const why = errorChain(error)
+      if (why.includes('NFQUEUE') && this.#startHold.giveUp(why)) this.#loop.request('retry')
+      this.#telemetry.failed(error, triggers)
       throw error
     } finally {
       this.#passing = false
-      this.#account.ended(triggers, outcome, performance.now() - startedMs)
-      if (tells(triggers, outcome)) this.#account.report(this.#view())
+      this.#telemetry.ended(triggers, outcome, performance.now() - startedMs)
+      if (tells(triggers, outcome)) this.#telemetry.report(this.#view())
       this.#feedWatchdog()
     }
   }
@@ -666,20 +667,20 @@ export class Daemon {
   /** Undefined while the engine is away: what it does to its networks is then not known. */
   async #proofTrials(): Promise<readonly Trial[] | undefined> {
     const { interfaces, inventory } = this.#host
-    if (!inventory || !this.#account.dockerConnected) return undefined
-    const { guarded } = this.#desired.surroundings.plan
+    if (!inventory || !this.#telemetry.dockerConnected) return undefined
+    const { guarded } = this.#desired.hostFacts.plan
     const places = placesOf({ guarded, interfaces, containers: inventory.containers })
-    return desiredTrials(this.#desired, this.#host, choosePlaces(places, this.#account.proofs.last))
+    return desiredTrials(this.#desired, this.#host, choosePlaces(places, this.#telemetry.proofs.last))
   }
 
   #view(): View {
     return {
       desired: this.#desired,
-      ledger: this.#names.ledger,
-      counters: this.#account.counters,
+      addressStore: this.#names.addressStore,
+      counters: this.#telemetry.counters,
       host: this.#host,
-      guards: this.#account.guards,
-      proven: this.#account.proofs.hold,
+      guards: this.#telemetry.guards,
+      proven: this.#telemetry.proofs.hold,
       flavour: this.#drivers.iptables.flavour,
       forgedFrames: this.#firewall.reconciler.bindings.dropped,
       hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,
@@ -691,7 +692,7 @@ export class Daemon {
     const { gateway, port } = this.#desired.config.dns
     if (!gateway) return undefined
     const { cacheEntries, upstreamHealth: upstreams } = this.#gateway
-    return { port, cacheEntries, upstreams, outcomes: this.#account.queries }
+    return { port, cacheEntries, upstreams, outcomes: this.#telemetry.queries }
   }
 
   #feedWatchdog(): void {
@@ -704,12 +705,12 @@ export class Daemon {
 
   #handlers(): ControlHandlers {
     return requestHandlers({
-      account: this.#account,
+      account: this.#telemetry,
       holder: this.#holder,
       temporary: this.#temporary,
       drivers: this.#drivers,
       host: this.#host,
-      classNumbers: this.#news.classNumbers,
+      classNumbers: this.#refresher.classNumbers,
       loop: this.#loop,
       log: this.#log,
       startedAtMs: this.#startedAtMs,

@@ -11,9 +11,9 @@ import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
 import type { Inventory } from '../workloads/model.ts'
 import { answeringOf } from './askers.ts'
-import { messageOf } from './health.ts'
 import { PortWatch } from './port-watch.ts'
 import { UpstreamWatch } from './upstream-watch.ts'
+import { errorMessage } from '../system/errors.ts'
 
 export interface DnsGatewayOptions {
   readonly admission: Admission
@@ -122,7 +122,7 @@ export class DnsGateway {
     try {
       this.#options.onState(config?.dns.gateway ? await this.#open(config) : await this.#close())
     } catch (error) {
-      this.#failed(messageOf(error))
+      this.#failed(errorMessage(error))
     }
     if (config) await this.#options.onWanted(config.dns.gateway)
   })
@@ -177,7 +177,7 @@ export class DnsGateway {
       onError: (error) => this.#lost(port, error),
     }).catch((error: unknown) => {
       throw new Error(
-        `it cannot listen on port ${port} (${messageOf(error)}): free it, or name another in dns.port`,
+        `it cannot listen on port ${port} (${errorMessage(error)}): free it, or name another in dns.port`,
       )
     })
     this.#listener = { port, socket }
@@ -203,9 +203,9 @@ export class DnsGateway {
 }
 
 const inputsOf = (
-  { config, policies, surroundings }: Desired,
+  { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
-): readonly unknown[] => [config, policies, surroundings, inventory]
+): readonly unknown[] => [config, policies, hostFacts, inventory]
 
 const areSame = (some: readonly unknown[], others: readonly unknown[]): boolean =>
   some.every((one, index) => one === others[index])

@@ -43,15 +43,3 @@ export class Health {
       .map(([, problem]) => problem)
   }
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-/** The messages from the outermost error to its cause, each said once. */
-export function chainOf(error: unknown): string {
-  const messages: string[] = []
-  for (let current = error; current instanceof Error && messages.length < 5; current = current.cause) {
-    const { message } = current
-    if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
-  }
-  return messages.join(': ')
-}

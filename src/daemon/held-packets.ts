@@ -1,13 +1,13 @@
 import { portOfMark } from '../dataplane/names.ts'
 import type { QueuedPacket, Verdict } from '../nftables/queue-message.ts'
-import type { Standing } from '../reconcile/senders.ts'
+import type { SenderStatus } from '../reconcile/senders.ts'
 
 /** How a packet that was held went on. */
 export const HOLD_OUTCOMES = ['known', 'unknown', 'overflow'] as const
 export type HoldOutcome = (typeof HOLD_OUTCOMES)[number]
 
 export interface HeldPacketsOptions {
-  readonly standingOf: (port: number, packet: QueuedPacket) => Standing
+  readonly statusOf: (port: number, packet: QueuedPacket) => SenderStatus
   readonly decide: (id: number, verdict: Verdict) => void
   /** What comes from this port is not to be held any more. */
   readonly settle: (port: number) => void
@@ -47,8 +47,8 @@ export class HeldPackets {
   /** @param holdMs 0: nothing is held */
   arrived(packet: QueuedPacket, nowMs: number, holdMs: number): void {
     const port = portOfMark(packet.mark)
-    const standing = this.#options.standingOf(port, packet)
-    if (standing !== 'unknown') {
+    const status = this.#options.statusOf(port, packet)
+    if (status !== 'unknown') {
       this.#end(port, packet, 0, 'known')
       this.#settle(port, nowMs)
       return
@@ -72,7 +72,7 @@ export class HeldPackets {
   look(nowMs: number, holdMs: number): void {
     for (const [port, { sinceMs, packets }] of this.#ports) {
       const isOver = nowMs - sinceMs >= holdMs
-      const isBound = packets.some(({ packet }) => this.#options.standingOf(port, packet) !== 'unknown')
+      const isBound = packets.some(({ packet }) => this.#options.statusOf(port, packet) !== 'unknown')
       if (!isOver && !isBound) continue
       this.#ports.delete(port)
       this.#count -= packets.length
@@ -89,9 +89,9 @@ export class HeldPackets {
   }
 
   #end(port: number, packet: QueuedPacket, heldMs: number, outcome: HoldOutcome): void {
-    const standing = this.#options.standingOf(port, packet)
+    const status = this.#options.statusOf(port, packet)
     // Whose it is the rules look up themselves.
-    this.#options.decide(packet.id, standing === 'forged' ? 'drop' : 'repeat')
+    this.#options.decide(packet.id, status === 'forged' ? 'drop' : 'repeat')
     this.#options.onEnd(outcome, heldMs)
   }
 

@@ -1,17 +1,18 @@
 import { startHttpServer, type HttpServer } from '../observe/http.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { messageOf, type Health } from './health.ts'
+import type { Health } from './health.ts'
+import { errorMessage } from '../system/errors.ts'
 
 const RETRY_MS = 10_000
 
-interface Place {
+interface ListenAddress {
   readonly host: string
   readonly port: number
 }
 
 /** The HTTP server of the metrics. Its port being taken is no reason not to guard: it is tried again. */
 export class MetricsPort {
-  #place: Place | undefined
+  #place: ListenAddress | undefined
   #server: HttpServer | undefined
   #work: Promise<void> = Promise.resolve()
   #retry: NodeJS.Timeout | undefined
@@ -23,7 +24,7 @@ export class MetricsPort {
   ) {}
 
   /** Moves there unless it listens there already. */
-  serve(place: Place): void {
+  serve(place: ListenAddress): void {
     if (this.#place?.host === place.host && this.#place.port === place.port) return
     this.#place = place
     this.#begin()
@@ -50,7 +51,7 @@ export class MetricsPort {
       this.#server = await startHttpServer({ ...this.#place, metrics, notReady })
       this.health.good('metrics')
     } catch (error) {
-      this.health.bad('metrics', messageOf(error))
+      this.health.bad('metrics', errorMessage(error))
       this.#retry = setTimeout(() => this.#begin(), RETRY_MS).unref()
     }
   }

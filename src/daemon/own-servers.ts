@@ -1,6 +1,6 @@
 import type { Config } from '../config/model.ts'
 import type { Logger } from '../observe/logger.ts'
-import { messageOf } from './health.ts'
+import { errorMessage } from '../system/errors.ts'
 
 export interface OwnServersOptions {
   /** Those that the config names, else those of the host. */
@@ -30,7 +30,7 @@ export class OwnServers {
       if (found.length > 0) this.#known = found
     } catch (error) {
       const known = this.#known.length > 0 ? 'those known before are asked' : 'nobody is asked'
-      this.options.onState(`the name servers of the host cannot be read, so ${known}: ${messageOf(error)}`)
+      this.options.onState(`the name servers of the host cannot be read, so ${known}: ${errorMessage(error)}`)
     }
     return this.#known
   }

@@ -1,5 +1,5 @@
 import { otherHolders, type PortHolder } from '../system/port-holders.ts'
-import { messageOf } from './health.ts'
+import { errorMessage } from '../system/errors.ts'
 
 export interface PortWatchOptions {
   /** Undefined: nobody else holds it. Told each time. */
@@ -53,7 +53,7 @@ export class PortWatch {
       if (others.length === 0) return undefined
       return `UDP port ${port} of the DNS gateway is also held by ${[...new Set(others)].join(', ')}, who gets questions of containers: stop it, or name another port in dns.port`
     } catch (error) {
-      return `who holds port ${port} cannot be seen (${messageOf(error)})`
+      return `who holds port ${port} cannot be seen (${errorMessage(error)})`
     }
   }
 }

@@ -3,7 +3,7 @@ import { trace, type TraceRule } from '../dataplane/trace.ts'
 import type { HostView } from '../host/host-view.ts'
 import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Family } from '../net/types.ts'
-import type { Place, Trial } from '../proof/model.ts'
+import type { ProofPlace, Trial } from '../proof/model.ts'
 import { allowedTarget, forbiddenTarget, type Judge } from '../proof/targets.ts'
 import type { Desired } from '../reconcile/desired.ts'
 
@@ -11,7 +11,7 @@ import type { Desired } from '../reconcile/desired.ts'
 export async function desiredTrials(
   desired: Desired,
   host: Pick<HostView, 'isHostAddress' | 'inventory'>,
-  places: readonly Place[],
+  places: readonly ProofPlace[],
 ): Promise<Trial[]> {
   const networks = host.inventory?.networks ?? []
   const leaves = (address: Address): boolean =>
@@ -50,7 +50,7 @@ const chainsOf = (desired: Desired, family: Family): Chains =>
   )
 
 const judgeBy =
-  ({ membership }: Desired, chains: Chains, { bridge }: Place): Judge =>
+  ({ membership }: Desired, chains: Chains, { bridge }: ProofPlace): Judge =>
   (target) => {
     const { destination } = target
     const { verdict, approved, provisos } = trace(

@@ -4,7 +4,7 @@ import type { Trial } from '../proof/model.ts'
 import { prove } from '../proof/prove.ts'
 import { BACKSTOP_MISSING, lastingResults, resultsOf, type NetworkResult } from '../proof/results.ts'
 import type { Run } from '../system/exec.ts'
-import { chainOf } from './health.ts'
+import { errorChain } from '../system/errors.ts'
 
 /** The first proof comes this long after the start, and the next one after one that failed, if the period is not shorter. */
 const SOON_MS = 60_000
@@ -105,7 +105,7 @@ export class ContinuousProof {
       const results = resultsOf(await prove(run, trials, marks()))
       return results.map(({ network, problem }) => ({ network, problem: problem ?? missing }))
     } catch (error) {
-      const problem = `the proof could not be made: ${chainOf(error)}`
+      const problem = `the proof could not be made: ${errorChain(error)}`
       return networks.map((network) => ({ network, problem }))
     }
   }

@@ -35,16 +35,16 @@ import { compile } from '../policy/compile.ts'
 import type { Desired } from '../reconcile/desired.ts'
 import type { Firewall } from '../reconcile/firewall.ts'
 import type { Loop } from '../reconcile/loop.ts'
-import type { Account } from './account.ts'
+import type { Telemetry } from './telemetry.ts'
 import { answeringOf } from './askers.ts'
 import type { ConfigHolder } from './config-holder.ts'
 import type { ConfigSwitch } from './config-switch.ts'
-import type { Names } from './names.ts'
+import type { NameResolution } from './name-resolution.ts'
 import type { Store } from './store.ts'
 
 /** What of the daemon its commands reach. */
 export interface Served {
-  readonly account: Account
+  readonly account: Telemetry
   readonly holder: ConfigHolder
   readonly temporary: TemporaryAllows
   readonly drivers: HostDrivers
@@ -55,7 +55,7 @@ export interface Served {
   readonly startedAtMs: number
   /** Built with the first config, which is there before anybody can ask. */
   readonly store: Store
-  readonly names: Names
+  readonly names: NameResolution
   readonly desired: Desired
   readonly firewall: Firewall
   readonly view: () => View
@@ -87,9 +87,9 @@ export const requestHandlers = (served: Served): ControlHandlers => ({
   },
   allow: (body) => allow(served, body),
   plan: (body) => plan(served, planRequest.parse(body).config),
-  held: async (body) => served.names.ledger.held(heldRequest.parse(body).name as Hostname),
+  held: async (body) => served.names.addressStore.liveAddresses(heldRequest.parse(body).name as Hostname),
   belongings: async (body) =>
-    served.names.ledger
+    served.names.addressStore
       .belongings(belongingsRequest.parse(body).address as Address)
       .slice(0, MOST_BELONGINGS)
       .map((one) => ({ ...one, now: one.now.slice(0, MOST_BELONGINGS) })),
@@ -192,14 +192,14 @@ async function plan(
   if (!config) return { problems }
   const nowMs = Date.now()
   const policies = compile(config, temporary.entries(), nowMs)
-  const standing = {
+  const planInput = {
     config,
     policies,
-    ledger: names.ledger,
+    addressStore: names.addressStore,
     host,
     generation: firewall.generation,
     // Numbers that the plan would give away are nobody's yet.
     classNumbers: classNumbers.copy(),
   }
-  return { problems, changes: await loop.exclusively('a plan', () => planChange(standing, drivers, nowMs)) }
+  return { problems, changes: await loop.exclusively('a plan', () => planChange(planInput, drivers, nowMs)) }
 }

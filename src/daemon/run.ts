@@ -18,7 +18,7 @@ import { NoConfigError } from './config-holder.ts'
 import { Daemon } from './daemon.ts'
 import { reloadOnSignals } from './reload-signals.ts'
 
-export interface RunSurroundings {
+export interface RunContext {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
   readonly signals: Signals
@@ -30,37 +30,37 @@ export interface RunSurroundings {
 }
 
 /** The daemon in the foreground, until it is told to stop. */
-export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
+export function runAction(context: RunContext): Action<RunArgs> {
   return async ({ config, confirmMs }, io) => {
     const missing = await checkPrivileges()
     for (const { message } of missing) io.stderr.write(`embargod: ${message}\n`)
     if (missing.some(({ required }) => required)) return EXIT.failed
     const lock = await acquireLock().catch(async (error: unknown) => {
       if (!(error instanceof AlreadyRunningError)) throw error
-      const silent = await isSilent(surroundings.ask).catch(() => false)
+      const silent = await isSilent(context.ask).catch(() => false)
       throw silent ? new Error(HOLDS_LOCK) : error
     })
     const log = createLogger({ level: 'info', pretty: io.isTTY, color: io.color })
     const service = createServiceManager({
       run,
-      environment: surroundings.environment,
-      pid: surroundings.pid,
+      environment: context.environment,
+      pid: context.pid,
       onError: (error) => log.warn({ err: error }, 'the service manager could not be told'),
     })
     let requestStop = (): void => undefined
     const stopped = new Promise<void>((resolve) => (requestStop = resolve))
-    surroundings.signals.onStop(requestStop)
+    context.signals.onStop(requestStop)
     let hasWayBack = true
     const daemon = new Daemon({
       configFile: config,
-      runtimeDirectory: surroundings.runtimeDirectory,
-      inherited: inheritedSockets(surroundings.environment, surroundings.pid),
-      stateDirectory: surroundings.environment['STATE_DIRECTORY'],
+      runtimeDirectory: context.runtimeDirectory,
+      inherited: inheritedSockets(context.environment, context.pid),
+      stateDirectory: context.environment['STATE_DIRECTORY'],
       run,
       log,
       service,
       requestStop,
-      onReadable: surroundings.signals.onReadable,
+      onReadable: context.signals.onReadable,
       confirmMs,
       onNoWayBack: () => {
         hasWayBack = false
@@ -68,7 +68,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
       },
     })
     // Before the start, since without a listener the signal would end the process.
-    surroundings.signals.onReload(
+    context.signals.onReload(
       reloadOnSignals(
         daemon.firstTried,
         () => daemon.reloadBySignal(),
@@ -83,7 +83,7 @@ export function runAction(surroundings: RunSurroundings): Action<RunArgs> {
       await stopped
       await daemon.stop()
       if (hasWayBack) return EXIT.ok
-      const failures = await surroundings.removeAll(daemon.stateDirectory)
+      const failures = await context.removeAll(daemon.stateDirectory)
       if (failures.length > 0)
         log.error({ failures }, 'some of our rules could not be removed: `embargod cleanup`')
       log.error({}, 'nobody confirmed the first config: this host is no longer guarded, as it was before')

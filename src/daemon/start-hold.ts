@@ -1,11 +1,11 @@
 import { HELD_PACKET, PORT_BITS, portNumber } from '../dataplane/names.ts'
 import { PacketQueue } from '../nftables/packet-queue.ts'
 import type { QueuedPacket } from '../nftables/queue-message.ts'
-import type { Senders, Standing } from '../reconcile/senders.ts'
+import type { Senders, SenderStatus } from '../reconcile/senders.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
 import type { HostInterface, InterfacePort } from '../system/host.ts'
 import { HeldPackets, type HoldOutcome } from './held-packets.ts'
-import { chainOf } from './health.ts'
+import { errorChain } from '../system/errors.ts'
 
 export interface StartHoldOptions {
   /** What the bindings in the kernel say of who sends; undefined: nobody is bound. */
@@ -50,7 +50,7 @@ export class StartHold {
   constructor(options: StartHoldOptions) {
     this.#options = options
     this.#held = new HeldPackets({
-      standingOf: (port, packet) => this.#standingOf(port, packet),
+      statusOf: (port, packet) => this.#statusOf(port, packet),
       decide: (id, verdict) => this.#queue?.decide(id, verdict),
       settle: (number) => {
         const port = this.#portOf(number)
@@ -84,7 +84,7 @@ export class StartHold {
       this.#spareBound()
       this.#options.onState(undefined)
     } catch (error) {
-      this.giveUp(chainOf(error))
+      this.giveUp(errorChain(error))
     }
   }
 
@@ -127,7 +127,7 @@ export class StartHold {
     try {
       this.#queue = new PacketQueue(libc)
     } catch (error) {
-      this.giveUp(chainOf(error))
+      this.giveUp(errorChain(error))
     }
   }
 
@@ -145,11 +145,11 @@ export class StartHold {
       this.#timer = setTimeout(() => this.#turn(), Math.max(1, nextMs - performance.now()))
   }
 
-  #standingOf(number: number, { mac, source }: QueuedPacket): Standing {
+  #statusOf(number: number, { mac, source }: QueuedPacket): SenderStatus {
     const port = this.#portOf(number)
     const senders = this.#options.senders()
     if (!port || !senders || mac === undefined || source === undefined) return 'unknown'
-    return senders.standingOf({ port: port.name, mac, address: source })
+    return senders.statusOf({ port: port.name, mac, address: source })
   }
 
   /** Ports whose rights stand: what they send need not come here first. */

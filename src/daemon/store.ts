@@ -1,7 +1,8 @@
 import type { Logger } from '../observe/logger.ts'
 import { SaveQueue } from '../system/save-queue.ts'
 import { StateError, StateStore, type StateFormat } from '../system/state.ts'
-import { type Health, messageOf } from './health.ts'
+import type { Health } from './health.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** What could not be written is tried again this often: somebody may have made room. */
 const RETRY_MS = 30_000
@@ -45,7 +46,7 @@ export class Store {
         this.#bad(name, `the state file ${name} was written by a later version and is left alone`)
       }
     } catch (error) {
-      this.#bad(name, `state cannot be read: ${messageOf(error)}`)
+      this.#bad(name, `state cannot be read: ${errorMessage(error)}`)
     }
     return undefined
   }
@@ -142,7 +143,7 @@ export class Store {
   }
 
   #failed(name: string, error: unknown): void {
-    this.#bad(name, `state cannot be saved: ${messageOf(error)}`)
+    this.#bad(name, `state cannot be saved: ${errorMessage(error)}`)
   }
 
   #bad(name: string, problem: string): void {

@@ -2,7 +2,7 @@ import { splitForIpset } from '../net/cidr.ts'
 import { CidrIndex } from '../net/cidr-index.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
 import type { Policies, Policy } from '../policy/model.ts'
-import type { HeldAddress } from '../resolve/model.ts'
+import type { LiveAddress } from '../resolve/model.ts'
 import { ElementEnds } from './element-ends.ts'
 import { feedsOf, type Feed } from './feeds.ts'
 import { admittedSet, allowSet, internetSet, trialSet } from './names.ts'
@@ -38,7 +38,7 @@ export class Membership {
   rebuild(
     policies: Policies,
     statics: ReadonlyMap<string, Elements>,
-    held: (name: Hostname) => readonly HeldAddress[],
+    held: (name: Hostname) => readonly LiveAddress[],
   ): void {
     this.#feeds = feedsOf(policies)
     this.#owners = new Map()
@@ -81,7 +81,7 @@ export class Membership {
   }
 
   /** Takes over the addresses that a name has now. */
-  refresh(name: Hostname, held: readonly HeldAddress[]): void {
+  refresh(name: Hostname, held: readonly LiveAddress[]): void {
     const before = this.#ofName.get(name)
     const after = new Map<string, Set<string>>()
     for (const feed of this.#feeds.get(name) ?? []) {
@@ -107,7 +107,7 @@ export class Membership {
    * Takes over one more address of a name, which the caller brings into the sets that have to hold it: those are returned. Where that fails it is to be touched, or
    * no pass would look at it.
    */
-  include(name: Hostname, { address, family, private: isPrivate }: HeldAddress): string[] {
+  include(name: Hostname, { address, family, private: isPrivate }: LiveAddress): string[] {
     const sets = this.setsOf(name, family, isPrivate)
     let ofName = this.#ofName.get(name)
     if (!ofName && sets.length > 0) this.#ofName.set(name, (ofName = new Map()))

@@ -8,7 +8,7 @@ export const SET_PREFIX = 'embargod-'
 /** The nft table of the backstop, family inet. */
 export const BACKSTOP_TABLE = 'embargod-guard'
 /** Its twin, which belongs to the running daemon: a flush of all rules passes it by, and it ends with its owner. */
-export const HELD_TABLE = 'embargod-held'
+export const OWNED_TABLE = 'embargod-held'
 /** The nft table that holds containers to their own addresses, family bridge. */
 export const BINDINGS_TABLE = 'embargod-bindings'
 /** The nft table that marks what containers on the host's network send, family inet. */

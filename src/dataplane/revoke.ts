@@ -45,7 +45,7 @@ export interface RevokeInput {
   /** Subnets of guarded networks: flows from elsewhere are not ours. */
   readonly sources: readonly Cidr[]
   /** Of these addresses, which names hold or held each. */
-  readonly everHeldBy: (addresses: ReadonlySet<Address>) => ReadonlyMap<Address, ReadonlySet<Hostname>>
+  readonly namesThatHad: (addresses: ReadonlySet<Address>) => ReadonlyMap<Address, ReadonlySet<Hostname>>
   /** Forbidden but for DNS: a resolver may be a metadata address. */
   readonly metadata: readonly MaskedAddress[]
   readonly never: readonly MaskedAddress[]
@@ -71,7 +71,7 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
     else forbidden.push({ flow, tuple })
   }
   // Asked once for all of them: flows and names are many, and each with each would be too many.
-  const history = input.everHeldBy(new Set(forbidden.map(({ flow }) => flow.destination)))
+  const history = input.namesThatHad(new Set(forbidden.map(({ flow }) => flow.destination)))
   const groups = input.policies.policies.flatMap(({ id, groups: all }) =>
     all.map((group) => ({ id, ...group })),
   )

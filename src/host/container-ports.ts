@@ -5,6 +5,7 @@ import type { AskNamespaces } from '../system/net-namespaces.ts'
 import type { Network } from '../workloads/model.ts'
 import { findPorts, isConnected, portKey, type ConnectedPort } from '../workloads/ports.ts'
 import { ControlGroups } from './control-groups.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** A container that has an address, by its id. */
 interface Resident {
@@ -108,7 +109,7 @@ export class ContainerPorts {
       for (const [id, namespace] of await this.#ask(candidates)) found.set(id, namespace)
       this.#problem = undefined
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error)
+      this.#problem = errorMessage(error)
     }
     return found
   }

@@ -4,7 +4,7 @@ import { IptablesDriver } from '../iptables/driver.ts'
 import { BackstopDriver } from '../nftables/backstop.ts'
 import { BindingsDriver } from '../nftables/bindings-driver.ts'
 import { HostNetworkDriver } from '../nftables/host-network-driver.ts'
-import type { HeldTable } from '../nftables/held.ts'
+import type { OwnedTable } from '../nftables/owned-table.ts'
 import type { Run } from '../system/exec.ts'
 
 export interface HostDrivers {
@@ -15,7 +15,7 @@ export interface HostDrivers {
   readonly hostNetwork: HostNetworkDriver
   readonly conntrack: ConntrackDriver
   /** The daemon's alone. */
-  readonly held?: HeldTable
+  readonly ownedTable?: OwnedTable
 }
 
 /** One of each tool of this host. */

@@ -10,7 +10,7 @@ import { ClassNumbers } from '../policy/class-numbers.ts'
 import { assign, classesByNetwork, type Assignment } from '../policy/classes.ts'
 import { findStrayRoutes, withSeveralRights, type StrayRoute } from '../policy/stray-routes.ts'
 import { rightsBefore } from '../policy/trial-rights.ts'
-import type { Surroundings } from '../reconcile/desired.ts'
+import type { HostFacts } from '../reconcile/desired.ts'
 import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import { decideInterfaces, type InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Engine, Inventory, Network } from '../workloads/model.ts'
@@ -39,6 +39,7 @@ import { ContainerPorts } from './container-ports.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** How long after its birth a bridge that the engine does not list is taken for somebody else's. Closed until then. */
 const SETTLE_MS = 1_000
@@ -201,7 +202,7 @@ export class HostView {
     return !deleted && link?.addresses.includes(address) === true
   }
 
-  /** What is known of containers on the host's network since {@link surroundings} was asked last. */
+  /** What is known of containers on the host's network since {@link host facts} was asked last. */
   get hostGroups(): HostGroups | undefined {
     return this.#hostGroups
   }
@@ -235,7 +236,7 @@ export class HostView {
     try {
       dockerds = await this.#findEngines(config.docker.socket)
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = errorMessage(error)
       return { switches: UNKNOWN_SWITCHES, problem: `looking for dockerd: ${why}` }
     }
     return engineSwitches({ dockerds, engine: this.#engine, readConfig: files.readEngineConfig })
@@ -275,7 +276,7 @@ export class HostView {
    * Everything outside the policy that shapes the rules.
    * @param isBound can containers be held to their ports?
    */
-  async surroundings(config: Config, numbers: ClassNumbers, isBound: boolean): Promise<Surroundings> {
+  async hostFacts(config: Config, numbers: ClassNumbers, isBound: boolean): Promise<HostFacts> {
     const rights = assign(config, this.#inventory, numbers)
     this.#tellsApart = rights !== undefined
     const networks = this.#inventory?.networks ?? []
@@ -341,7 +342,7 @@ export class HostView {
   }
 
   /** What a config on trial would give way to, for packets that are marked as the one on trial says. */
-  before(config: Config, tried: Config, rights: Assignment | undefined): NonNullable<Surroundings['before']> {
+  before(config: Config, tried: Config, rights: Assignment | undefined): NonNullable<HostFacts['before']> {
     const { servers } = config.dns
     // Whom the host itself names is not looked for while a config names others.
     const resolvers =

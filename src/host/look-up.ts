@@ -4,7 +4,7 @@ import type { Config } from '../config/model.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { parseHostname } from '../net/hostname.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
-import type { HeldAddress } from '../resolve/model.ts'
+import type { LiveAddress } from '../resolve/model.ts'
 import { Resolver } from '../resolve/resolver.ts'
 import { ownServers } from './host-view.ts'
 
@@ -20,7 +20,7 @@ export async function dockerSocketOf(ask: CallDaemon, configFile: string): Promi
 export async function lookUp(name: string, ask: CallDaemon, configFile: string): Promise<readonly Address[]> {
   const parsed = parseHostname(name)
   if (!('hostname' in parsed)) return []
-  const held = (await ask<readonly HeldAddress[]>('held', { name: parsed.hostname })) ?? []
+  const held = (await ask<readonly LiveAddress[]>('held', { name: parsed.hostname })) ?? []
   if (held.length > 0) return held.map(({ address }) => address)
   const config = await configOf(configFile)
   const servers = config ? await ownServers(config) : []

@@ -5,7 +5,7 @@ import type { Policies } from '../policy/model.ts'
 import { Desired, wantsHold } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
 import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
@@ -15,14 +15,14 @@ export async function planChange(
   {
     config,
     policies,
-    ledger,
+    addressStore,
     host,
     generation,
     classNumbers,
   }: {
     readonly config: Config
     readonly policies: Policies
-    readonly ledger: Pick<Ledger, 'held'>
+    readonly addressStore: Pick<AddressStore, 'liveAddresses'>
     readonly host: HostView
     readonly generation: Generation
     readonly classNumbers: ClassNumbers
@@ -30,15 +30,15 @@ export async function planChange(
   drivers: HostDrivers,
   nowMs: number,
 ): Promise<readonly string[]> {
-  const surroundings = await host.surroundings(config, classNumbers, (await drivers.bindings.look()).canBind)
+  const hostFacts = await host.hostFacts(config, classNumbers, (await drivers.bindings.look()).canBind)
   const desired = new Desired({
     config,
     policies,
-    surroundings,
+    hostFacts,
     generation: nextGeneration(generation, policies.digest, marksOf(config)).generation,
-    held: (name) => ledger.held(name),
+    held: (name) => addressStore.liveAddresses(name),
   })
-  desired.setHolds(wantsHold(config, surroundings) && !(libcOrWhyNot() instanceof Error))
+  desired.setStartHold(wantsHold(config, hostFacts) && !(libcOrWhyNot() instanceof Error))
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
   const change = await new Reconciler(drivers).plan(desired.dataplane(), desired, scope, nowMs)
   return change.summary

@@ -7,7 +7,7 @@ import type { Dropped } from '../nftables/bindings.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 import { nameNotes } from './guard-names.ts'
 import { openEntries } from './open-entries.ts'
 import { endOfName } from '../policy/ends.ts'
@@ -21,7 +21,7 @@ import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
 /** What the daemon knows, for those who ask. Nothing in here reads the kernel. */
 export interface View {
   readonly desired: Desired
-  readonly ledger: Ledger
+  readonly addressStore: AddressStore
   readonly counters: Counters
   readonly host: HostView
   readonly guards: Guards
@@ -42,7 +42,7 @@ export interface Guards {
 }
 
 /** The parts of a status that only the daemon itself knows. */
-export type Standing = Pick<
+export type DaemonFacts = Pick<
   StatusReport,
   | 'headline'
   | 'problems'
@@ -62,17 +62,17 @@ export function unprotectedOf({ desired, host, guards, proven, hostNetworkProble
     inventory: host.inventory,
     engine: host.engine,
     interfaces: host.interfaces,
-    plan: desired.surroundings.plan,
+    plan: desired.hostFacts.plan,
     config: desired.config,
     secondGuard: guards.backstop,
     proven: proven && guards.rules && guards.backstop,
     dnsGateway: desired.config.dns.gateway,
     openPolicies: openEntries(desired.config, desired.policies),
     askedByEngine: host.askedByEngine,
-    mixedNetworks: desired.surroundings.rights ? mixedNetworks(desired.surroundings.rights) : [],
-    hostNetwork: desired.surroundings.hostGroups && {
-      ...desired.surroundings.hostGroups,
-      problem: desired.surroundings.hostGroups.problem ?? hostNetworkProblem,
+    mixedNetworks: desired.hostFacts.rights ? mixedNetworks(desired.hostFacts.rights) : [],
+    hostNetwork: desired.hostFacts.hostGroups && {
+      ...desired.hostFacts.hostGroups,
+      problem: desired.hostFacts.hostGroups.problem ?? hostNetworkProblem,
     },
   })
 }
@@ -80,11 +80,11 @@ export function unprotectedOf({ desired, host, guards, proven, hostNetworkProble
 /** Are there networks that could be guarded, and none is? */
 export const guardsNone = ({ desired, host }: Pick<View, 'desired' | 'host'>): boolean =>
   host.inventory?.networks.some(isGuardable) === true &&
-  desired.surroundings.plan.guarded.every(({ networkName }) => networkName === undefined)
+  desired.hostFacts.plan.guarded.every(({ networkName }) => networkName === undefined)
 
 /** Behind the gateway it does not matter whom a container names. */
 export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>
-  dns ? [] : findStrayDns(host.inventory, guardedSubnets(desired), desired.surroundings.resolvers)
+  dns ? [] : findStrayDns(host.inventory, guardedSubnets(desired), desired.hostFacts.resolvers)
 
 export function tellMetrics(
   metrics: Metrics,
@@ -92,8 +92,8 @@ export function tellMetrics(
   unprotected: readonly Unprotected[],
   nowMs: number,
 ): void {
-  const { desired, ledger, counters, host, guards, flavour } = view
-  const { plan } = desired.surroundings
+  const { desired, addressStore, counters, host, guards, flavour } = view
+  const { plan } = desired.hostFacts
   metrics.setEnforcing('rules', guards.rules)
   metrics.setEnforcing('backstop', guards.backstop)
   metrics.setRuleCounters(counters.ruleCounts(desired.dataplane()))
@@ -101,10 +101,10 @@ export function tellMetrics(
   metrics.setDomainConnections(counters.domainCounts(desired.policies))
   metrics.setAddresses(addressCounts(desired))
   metrics.setNetworks(plan.guarded.length, plan.open.length)
-  metrics.setNames(ledger.counts(), staleNames(ledger, nowMs))
+  metrics.setNames(addressStore.counts(), staleNames(addressStore, nowMs))
   metrics.setUnprotected(unprotected)
   metrics.setForgedFrames(view.forgedFrames)
-  metrics.setIgnoredLabels(desired.surroundings.rights?.ignoredLabels ?? 0)
+  metrics.setIgnoredLabels(desired.hostFacts.rights?.ignoredLabels ?? 0)
   metrics.setDnsGateway(view.dns?.cacheEntries ?? 0, view.dns?.upstreams ?? [])
   metrics.setBuildInfo({
     version: VERSION,
@@ -116,12 +116,12 @@ export function tellMetrics(
 export function statusReport(
   view: View,
   unprotected: readonly Unprotected[],
-  standing: Standing,
+  daemonFacts: DaemonFacts,
 ): StatusReport {
   const { desired, counters, host, guards, flavour } = view
   return {
     daemon: 'running',
-    health: standing.problems.length === 0 ? 'healthy' : 'degraded',
+    health: daemonFacts.problems.length === 0 ? 'healthy' : 'degraded',
     version: VERSION,
     backend: { flavour: flavour ?? 'unknown', engine: host.engine?.version ?? 'unknown' },
     guards: [
@@ -139,21 +139,20 @@ export function statusReport(
     strayRoutes: host.strayRoutes,
     notes: nameNotes(desired.config, host.inventory),
     ...(view.dns ? { dns: view.dns } : {}),
-    ...standing,
+    ...daemonFacts,
   }
 }
 
-const nameRows = ({ desired, ledger }: View): StatusReport['names'] =>
-  ledger.statuses().map((status) => {
+const nameRows = ({ desired, addressStore }: View): StatusReport['names'] =>
+  addressStore.statuses().map((status) => {
     const untilMs = endOfName(desired.policies.policies, status.name)
     return Number.isFinite(untilMs) ? { ...status, untilMs } : status
   })
 
-const guardedSubnets = (desired: Desired) =>
-  desired.surroundings.plan.guarded.flatMap(({ subnets }) => subnets)
+const guardedSubnets = (desired: Desired) => desired.hostFacts.plan.guarded.flatMap(({ subnets }) => subnets)
 
 function networkRows({ desired, counters, guards }: View): StatusReport['networks'] {
-  const { guarded, open } = desired.surroundings.plan
+  const { guarded, open } = desired.hostFacts.plan
   const isEnforced = guards.rules || guards.backstop
   const denied = counters.deniedCounts(networkNames(desired))
   const deniedBy = (name: string): number =>
@@ -186,7 +185,7 @@ function policyRows(desired: Desired): StatusReport['policies'] {
 }
 
 function containerRows(desired: Desired): StatusReport['containers'] {
-  const { rights, bindings, classOfBridge, plan, hostGroups } = desired.surroundings
+  const { rights, bindings, classOfBridge, plan, hostGroups } = desired.hostFacts
   const bridgeOf = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
   const bound = new Set(
     classOfBridge || bindings === 'kept' ? [] : bindings?.ports.map(({ address }) => address),
@@ -207,7 +206,7 @@ function containerRows(desired: Desired): StatusReport['containers'] {
 
 function networkNames(desired: Desired): (bridge: string) => string | undefined {
   const names = new Map(
-    desired.surroundings.plan.guarded.map(({ bridge, networkName }) => [bridge, networkName ?? bridge]),
+    desired.hostFacts.plan.guarded.map(({ bridge, networkName }) => [bridge, networkName ?? bridge]),
   )
   return (bridge) => names.get(bridge)
 }
@@ -224,9 +223,9 @@ function addressCounts(desired: Desired): { policy: string; family: 'ipv4' | 'ip
   )
 }
 
-function staleNames(ledger: Ledger, nowMs: number): { domain: string; seconds: number }[] {
-  if (ledger.counts().stale === 0) return []
-  return ledger
+function staleNames(addressStore: AddressStore, nowMs: number): { domain: string; seconds: number }[] {
+  if (addressStore.counts().stale === 0) return []
+  return addressStore
     .statuses()
     .filter(({ state }) => state === 'stale')
     .map(({ name, lastSuccessMs }) => ({ domain: name, seconds: (nowMs - (lastSuccessMs ?? nowMs)) / 1000 }))

@@ -67,8 +67,8 @@ export const savedClasses: StateFormat<SavedClasses> = {
 
 export const savedCounters = { version: 1, schema: countersSnapshot } satisfies StateFormat<unknown>
 
-/** Addresses of names. Checked by the ledger itself. */
-export const savedLedger: StateFormat<unknown> = { version: 1, schema: z.unknown() }
+/** Addresses of names. Checked by the address store itself. */
+export const savedAddresses: StateFormat<unknown> = { version: 1, schema: z.unknown() }
 
 /** What the DNS gateway was told by its upstreams. */
 export const savedDnsCache = { version: 1, schema: cacheSnapshot } satisfies StateFormat<unknown>

@@ -9,7 +9,7 @@ import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { CLOSED_GUARD_FILE } from '../host/closed-guard.ts'
-import { HELD_TABLE } from '../dataplane/names.ts'
+import { OWNED_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../iptables/driver.ts'
 import { removeBindings } from '../nftables/bindings.ts'
@@ -18,6 +18,7 @@ import { BackstopDriver, removeBackstop } from '../nftables/backstop.ts'
 import { removeLeftovers } from '../proof/prove.ts'
 import type { Run } from '../system/exec.ts'
 import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
+import { errorMessage } from '../system/errors.ts'
 
 const STOP_MS = 30_000
 const DEFAULT_STATE = '/var/lib/embargod'
@@ -74,7 +75,7 @@ export async function removeAll(
     try {
       await work()
     } catch (error) {
-      failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+      failures.push(`${what}: ${errorMessage(error)}`)
     }
   }
   for (const flavour of FLAVOURS) {
@@ -105,9 +106,9 @@ export async function removeAll(
   })
   await attempt('removing the held table', async () => {
     // Gone with its owner, if ever it was ours: one that stands was made by somebody out of a listing.
-    const held = new BackstopDriver(run, HELD_TABLE)
+    const held = new BackstopDriver(run, OWNED_TABLE)
     if (!(await stays(held))) return
-    await held.write(removeBackstop(HELD_TABLE))
+    await held.write(removeBackstop(OWNED_TABLE))
     removed.push('removed the held backstop table')
   })
   await attempt('removing what a proof left', async () => {

@@ -14,12 +14,12 @@ import { dockerSocketOf, lookUp } from '../host/look-up.ts'
 import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
-import type { Belonging } from '../resolve/model.ts'
+import type { AddressOwner } from '../resolve/model.ts'
 import type { Run } from '../system/exec.ts'
 import { HOST_NETWORK } from '../workloads/host-network.ts'
-import { heldOnHost } from './held-on-host.ts'
+import { hostNetworkClass } from './host-network-class.ts'
 import { isUnusable, judge, judgeOnHost, type Judgement } from './judge.ts'
-import { belongingsOf, belongingText } from './belongings.ts'
+import { addressOwnersOf, addressOwnerText } from './address-owners.ts'
 import { findSource } from './source.ts'
 
 interface Explanation {
@@ -32,7 +32,7 @@ interface Explanation {
   readonly because: string
   readonly addresses: readonly Judgement[]
   /** Names that have or had a denied address. */
-  readonly belongings?: readonly Belonging[]
+  readonly belongings?: readonly AddressOwner[]
 }
 
 const PROTOCOLS: readonly Protocol[] = ['tcp', 'udp', 'icmp', 'gre', 'esp', 'ah', 'sctp']
@@ -61,7 +61,7 @@ export const explainAction =
         addresses: [],
       })
     }
-    const held = source.kind === 'host' ? await heldOnHost(source.container, run) : undefined
+    const held = source.kind === 'host' ? await hostNetworkClass(source.container, run) : undefined
     if (held?.why !== undefined)
       return tell(io, args.json, {
         ...common,
@@ -130,7 +130,7 @@ export const explainAction =
       allowed,
       because: decisive?.because ?? '',
       addresses: judgements,
-      belongings: isAddressDenied ? await belongingsOf(address, ask, args.config) : [],
+      belongings: isAddressDenied ? await addressOwnersOf(address, ask, args.config) : [],
     })
   }
 
@@ -175,7 +175,7 @@ function inWords(
   const lines = [
     `${verdict(allowed)}: ${source}${via} to ${to}`,
     `  because ${because}`,
-    ...belongings.map((one) => `  ${belongingText(one)}`),
+    ...belongings.map((one) => `  ${addressOwnerText(one)}`),
   ]
   for (const judgement of addresses) {
     if (addresses.length > 1)

@@ -1,7 +1,7 @@
 import type { HostView } from '../host/host-view.ts'
 import { cidrContains } from '../net/cidr.ts'
 import { FAMILIES, familyOf, type Address } from '../net/types.ts'
-import type { Place, Trial } from '../proof/model.ts'
+import type { ProofPlace, Trial } from '../proof/model.ts'
 import { allowedTarget, forbiddenTarget, nobodysTarget, type Judge } from '../proof/targets.ts'
 import type { Inventory } from '../workloads/model.ts'
 import { judge, type KernelView } from './judge.ts'
@@ -17,7 +17,7 @@ export interface Setting {
 }
 
 /** What is to be tried on a network, by what the kernel holds now. */
-export async function trialOf(setting: Setting, place: Place, source: Address): Promise<Trial> {
+export async function trialOf(setting: Setting, place: ProofPlace, source: Address): Promise<Trial> {
   const { inventory, host, kernel, sets } = setting
   const family = familyOf(source)
   const verdictOf = judgeFrom(setting, place)
@@ -36,7 +36,7 @@ export async function trialOf(setting: Setting, place: Place, source: Address): 
   return { place, family, source, forbidden, allowed }
 }
 
-function judgeFrom({ inventory, host, kernel, sets }: Setting, place: Place): Judge {
+function judgeFrom({ inventory, host, kernel, sets }: Setting, place: ProofPlace): Judge {
   const found = inventory.networks.find(({ bridge }) => bridge === place.bridge)
   if (!found) throw new Error(`the network ${place.network} is gone`)
   const network = { ...found, ipv6: place.sources.some((source) => familyOf(source) === 6) }

@@ -7,7 +7,7 @@ import { askUnlessSilent } from '../control/silence.ts'
 import type { PlanAnswer } from '../control/protocol.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { planChange } from '../host/plan-change.ts'
-import { readStanding, RefusedConfigError } from '../host/standing.ts'
+import { readOfflineState, RefusedConfigError } from '../host/offline-state.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 
@@ -32,8 +32,8 @@ export const planAction =
 
 async function planAlone(configFile: string, run: Run): Promise<PlanAnswer> {
   try {
-    const standing = await readStanding(configFile, run, Date.now())
-    return { problems: [], changes: await planChange(standing, createDrivers(run), Date.now()) }
+    const offline = await readOfflineState(configFile, run, Date.now())
+    return { problems: [], changes: await planChange(offline, createDrivers(run), Date.now()) }
   } catch (error) {
     if (error instanceof RefusedConfigError) return { problems: error.problems }
     throw error

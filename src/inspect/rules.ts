@@ -3,7 +3,7 @@ import { EXIT } from '../cli/command.ts'
 import type { RulesArgs } from '../cli/rules.ts'
 import { renderTable } from '../cli/table.ts'
 import { formatBytes, formatCount } from '../cli/units.ts'
-import { HELD_TABLE } from '../dataplane/names.ts'
+import { OWNED_TABLE } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { isOurs } from '../iptables/hook-places.ts'
 import type { Saved, SavedRule } from '../iptables/parse.ts'
@@ -20,7 +20,7 @@ export const rulesAction =
   (run: Run): Action<RulesArgs> =>
   async ({ raw }, io) => {
     const drivers = createDrivers(run)
-    const twin = new BackstopDriver(run, HELD_TABLE)
+    const twin = new BackstopDriver(run, OWNED_TABLE)
     if (raw) {
       io.stdout.write(await drivers.iptables.raw())
       io.stdout.write(await drivers.backstop.raw())

@@ -11,6 +11,7 @@ import { readOnce, tooLarge } from '../system/read-file.ts'
 import { withDns } from '../workloads/daemon-json.ts'
 import { defaultBridgeAddress } from '../workloads/default-bridge.ts'
 import { chooseConfigFile, configFileOf, type DockerdProcess } from '../workloads/dockerd-process.ts'
+import { errorMessage } from '../system/errors.ts'
 
 export interface SetupDnsSources {
   readonly run: Run
@@ -160,7 +161,7 @@ async function restartDocker(run: Run, io: Io): Promise<number> {
   try {
     await run(['systemctl', 'restart', 'docker'], { timeoutMs: RESTART_MS })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = errorMessage(error)
     io.stderr.write(`embargod: the file is written, but Docker was not restarted: ${sanitise(why)}\n`)
     return EXIT.failed
   }

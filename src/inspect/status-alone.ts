@@ -10,7 +10,7 @@ import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf, type Facts } from '../host/headline.ts'
 import { guardsNone, statusReport, unprotectedOf } from '../host/report.ts'
 import { acceptedConfig, savedCounters } from '../host/saved.ts'
-import { standingOf } from '../host/standing.ts'
+import { offlineStateOf } from '../host/offline-state.ts'
 import { stateDirectories } from '../host/state-directories.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
@@ -34,17 +34,17 @@ export async function statusAlone(
   nowMs: number,
 ): Promise<StatusReport> {
   const { config, origin } = await configToTell(configFile)
-  const standing = await standingOf(config, run, nowMs)
-  const { policies, ledger, host, generation, temporary } = standing
+  const offline = await offlineStateOf(config, run, nowMs)
+  const { policies, addressStore, host, generation, temporary } = offline
   const drivers = createDrivers(run)
   const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
   const { saved, canBind } = await drivers.bindings.look()
   const desired = new Desired({
     config,
     policies,
-    surroundings: await host.surroundings(config, standing.classNumbers, canBind),
+    hostFacts: await host.hostFacts(config, offline.classNumbers, canBind),
     generation: generation.generation,
-    held: (name) => ledger.held(name),
+    held: (name) => addressStore.liveAddresses(name),
   })
   const counted = await new StateStore(config.state).peek('counters', savedCounters)
   const counters = new Counters()
@@ -56,7 +56,7 @@ export async function statusAlone(
   const { gateway, port } = config.dns
   const view = {
     desired,
-    ledger,
+    addressStore,
     counters,
     host,
     guards,

@@ -22,6 +22,7 @@ import type { KernelView } from './judge.ts'
 import { trialOf } from './kernel-trials.ts'
 import { rememberSets } from './remembered-sets.ts'
 import { hookOf } from './ruleset.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** Proves on the live host, with packets of its own, that the forbidden is stopped by each guard and the allowed gets through. */
 export const verifyAction =
@@ -29,7 +30,7 @@ export const verifyAction =
   async ({ config }, io) => {
     const asking = askUnlessSilent(daemon, io.stderr)
     const findings = await proveHost(asking, run, config).catch((error: unknown): Finding[] => [
-      failure(`could not be made: ${error instanceof Error ? error.message : String(error)}`),
+      failure(`could not be made: ${errorMessage(error)}`),
     ])
     const outcome = outcomeOf(findings)
     tell(io, findings, outcome)

@@ -1,5 +1,5 @@
 import { BRIDGED, generationMark, type MarkLayout } from '../config/marks.ts'
-import { BACKSTOP_TABLE, HELD_TABLE, shortHash } from '../dataplane/names.ts'
+import { BACKSTOP_TABLE, OWNED_TABLE, shortHash } from '../dataplane/names.ts'
 import type { Backstop, OpenLink } from '../dataplane/model.ts'
 import type { Run } from '../system/exec.ts'
 import { isNoTable } from './no-table.ts'
@@ -75,11 +75,11 @@ export function renderBackstop(backstop: Backstop, before = NOTHING): string {
 }
 
 /** The same rules in a table that belongs to the process that writes it: one line, and so one transaction, of an `nft -i`. */
-export function renderHeld(backstop: Backstop, saved?: SavedBackstop): string {
+export function renderOwned(backstop: Backstop, saved?: SavedBackstop): string {
   const before = beforeOf(saved)
   return [
-    ...(saved ? [`${clear(HELD_TABLE, before)};`] : []),
-    `table inet ${HELD_TABLE} { flags owner;`,
+    ...(saved ? [`${clear(OWNED_TABLE, before)};`] : []),
+    `table inet ${OWNED_TABLE} { flags owner;`,
     ...chainsOf(backstop).map(
       ([name, rules]) =>
         `chain ${name} { ${hookLine(name, HELD_LATER)} ${rules.map((rule) => `${ruleLine(rule, before)};`).join(' ')} };`,

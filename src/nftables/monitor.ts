@@ -3,7 +3,7 @@ import {
   BACKSTOP_TABLE,
   BINDINGS_TABLE,
   CHAIN_PREFIX,
-  HELD_TABLE,
+  OWNED_TABLE,
   HOST_NETWORK_TABLE,
 } from '../dataplane/names.ts'
 
@@ -28,10 +28,10 @@ export const watchRules = (listener: {
   })
 
 const OURS = new RegExp(
-  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE}|DOCKER-USER|FORWARD|INPUT|OUTPUT|PREROUTING)\\b`,
+  `\\b(${CHAIN_PREFIX}|${BACKSTOP_TABLE}|${OWNED_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE}|DOCKER-USER|FORWARD|INPUT|OUTPUT|PREROUTING)\\b`,
 )
 const GONE = new RegExp(
-  `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${HELD_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE})\\b`,
+  `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${OWNED_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE})\\b`,
 )
 
 /** Which of what we stand on the line is about; undefined: it does not say. */

@@ -8,7 +8,7 @@ export interface Target {
 }
 
 /** A guarded network that a proof can be made on. */
-export interface Place {
+export interface ProofPlace {
   /** As the engine names it: hostile text. */
   readonly network: string
   readonly bridge: string
@@ -24,7 +24,7 @@ export type PlaceKind = 'default' | 'generated' | 'named'
 
 /** What is tried on one network in one family. */
 export interface Trial {
-  readonly place: Place
+  readonly place: ProofPlace
   readonly family: Family
   readonly source: Address
   /** Undefined: nothing is forbidden there. */

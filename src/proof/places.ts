@@ -5,7 +5,7 @@ import type { HostInterface } from '../system/host.ts'
 import { isGeneratedBridgeName } from '../workloads/bridge-name.ts'
 import type { GuardedInterface } from '../workloads/guarded.ts'
 import type { Container } from '../workloads/model.ts'
-import type { Place, PlaceKind } from './model.ts'
+import type { ProofPlace, PlaceKind } from './model.ts'
 
 export interface PlacesInput {
   readonly guarded: readonly GuardedInterface[]
@@ -24,11 +24,11 @@ export interface Untried {
 
 export interface Survey {
   /** Guarded networks whose bridge stands, leads out and has an address to spare. */
-  readonly places: readonly Place[]
+  readonly places: readonly ProofPlace[]
   readonly untried: readonly Untried[]
 }
 
-export const placesOf = (input: PlacesInput): readonly Place[] => surveyPlaces(input).places
+export const placesOf = (input: PlacesInput): readonly ProofPlace[] => surveyPlaces(input).places
 
 /** Every guarded network in each family is either a place to make a proof on, or untried for a reason. */
 export function surveyPlaces({ guarded, interfaces, containers }: PlacesInput): Survey {
@@ -36,7 +36,7 @@ export function surveyPlaces({ guarded, interfaces, containers }: PlacesInput): 
     ...interfaces.flatMap(({ addresses }) => addresses),
     ...containers.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses)),
   ])
-  const places: Place[] = []
+  const places: ProofPlace[] = []
   const untried: Untried[] = []
   for (const { bridge, networkName, internal, subnets } of guarded) {
     const network = networkName ?? bridge
@@ -85,13 +85,13 @@ const MOST_AGAIN = 8
 
 /** For each kind of network and each family one that has it, the one that was not tried for longest, and those that failed the last time. */
 export function choosePlaces(
-  places: readonly Place[],
+  places: readonly ProofPlace[],
   last: ReadonlyMap<string, LastProof> = new Map(),
-): Place[] {
+): ProofPlace[] {
   const oldestFirst = places.toSorted(
     (one, other) => (last.get(one.network)?.atMs ?? 0) - (last.get(other.network)?.atMs ?? 0),
   )
-  const chosen = new Map<string, Place>()
+  const chosen = new Map<string, ProofPlace>()
   for (const place of oldestFirst) {
     for (const family of FAMILIES.filter((one) => place.sources.some((source) => familyOf(source) === one))) {
       const key = `${place.kind} ${family}`
@@ -103,7 +103,7 @@ export function choosePlaces(
 }
 
 /** As many as are asked for: first one of each kind of network and each family, then the others in their order. */
-export const placesUpTo = (places: readonly Place[], most: number): readonly Place[] =>
+export const placesUpTo = (places: readonly ProofPlace[], most: number): readonly ProofPlace[] =>
   [...new Set([...choosePlaces(places), ...places])].slice(0, most)
 
 /** The highest address of a subnet that nobody has: engines hand out the lowest first. Undefined: there is none. */

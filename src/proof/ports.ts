@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { PROOF_PORTS } from '../dataplane/names.ts'
 import type { Run } from '../system/exec.ts'
-import { untilNothingIsHeld } from './held.ts'
+import { untilQueueIsEmpty } from './queue.ts'
 
 /** Says whose the pair is, to us and to who lists interfaces. */
 const ALIAS = 'embargod-verify'
@@ -178,7 +178,7 @@ export async function closePorts(run: Run): Promise<number> {
   // First, so that no end is ever a port and heard.
   await tellEach((name) => `link set ${name} nomaster down`)
   // At once and not with each of its links. It may be all that a proof has left.
-  await untilNothingIsHeld()
+  await untilQueueIsEmpty()
   await run(['nft', '-f', '-'], { input: REMOVE_ENDS })
   await tellEach((name) => `link delete ${name}`)
   return ours.length

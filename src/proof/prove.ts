@@ -5,7 +5,7 @@ import { acquireLock, AlreadyRunningError, LOCKS, type Lock } from '../system/lo
 import { openCarrier, type Carrier } from './carriers.ts'
 import { familyOf, type Address } from '../net/types.ts'
 import { bridgeWent, judgeTrial } from './findings.ts'
-import { untilNothingIsHeld } from './held.ts'
+import { untilQueueIsEmpty } from './queue.ts'
 import type { Finding, Target, Trial } from './model.ts'
 import { closePorts, openPorts, stillStanding } from './ports.ts'
 import { nobodysTarget } from './targets.ts'
@@ -172,7 +172,7 @@ async function send(run: Run, sent: readonly Sent[], marks: MarkLayout): Promise
     }
     return seen
   } finally {
-    await untilNothingIsHeld()
+    await untilQueueIsEmpty()
     await removeTable(run)
   }
 }

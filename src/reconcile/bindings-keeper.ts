@@ -15,6 +15,7 @@ import { Senders } from './senders.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
 import { againInSync } from '../nftables/rights-again.ts'
 import { ToolError } from '../system/exec.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** What containers may send from. `kept`: what stands, since nobody says who there is; undefined: whatever they like, since all have the same rights. */
 export type DesiredBindings = Bindings | 'kept' | undefined
@@ -133,7 +134,7 @@ export class BindingsKeeper {
     } catch (error) {
       this.#looked = false
       this.#failures += 1
-      this.#problem = error instanceof Error ? error.message : String(error)
+      this.#problem = errorMessage(error)
     }
   }
 

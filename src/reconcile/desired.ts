@@ -12,7 +12,7 @@ import type { DesiredGroups } from './host-network-keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import { onlyBefore } from '../policy/trial.ts'
-import type { HeldAddress } from '../resolve/model.ts'
+import type { LiveAddress } from '../resolve/model.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
 
 /** What holds again when the config on trial is not confirmed. */
@@ -22,7 +22,7 @@ export interface BeforeTrial {
 }
 
 /** Everything outside the policy that shapes the rules. */
-export interface Surroundings {
+export interface HostFacts {
   readonly plan: InterfacePlan
   /** Bridges that are to learn nobody's place from frames that they do not forward. */
   readonly learning: readonly string[]
@@ -42,7 +42,7 @@ export interface Surroundings {
   /** Undefined: who is on the host's network is not held there. */
   readonly hostGroups: HostGroups | undefined
   /** The same under the config before the one on trial; absent: none is on trial, or there was none before it. */
-  readonly before?: Pick<Surroundings, 'plan' | 'resolvers'> & Pick<BuildInput, 'rights'>
+  readonly before?: Pick<HostFacts, 'plan' | 'resolvers'> & Pick<BuildInput, 'rights'>
 }
 
 /**
@@ -55,28 +55,28 @@ export class Desired {
   #config: Config
   #policies: Policies
   #before: BeforeTrial | undefined
-  #surroundings: Surroundings
+  #hostFacts: HostFacts
   #generation: number
   #holds = false
   /** What is counted by container, with its policies. */
   #counted = new Map<string, string>()
   /** The same of containers that are gone: it stays until it was read once more. */
   #uncounted = new Map<string, string>()
-  readonly #held: (name: Hostname) => readonly HeldAddress[]
+  readonly #held: (name: Hostname) => readonly LiveAddress[]
 
   constructor(options: {
     readonly config: Config
     readonly policies: Policies
-    readonly surroundings: Surroundings
+    readonly hostFacts: HostFacts
     readonly generation: number
-    readonly held: (name: Hostname) => readonly HeldAddress[]
+    readonly held: (name: Hostname) => readonly LiveAddress[]
   }) {
     this.#config = options.config
     this.#policies = options.policies
-    this.#surroundings = options.surroundings
+    this.#hostFacts = options.hostFacts
     this.#generation = options.generation
     this.#held = options.held
-    this.#counted = countedContainers(options.surroundings)
+    this.#counted = countedContainers(options.hostFacts)
     this.#rebuildMembership()
   }
 
@@ -88,8 +88,8 @@ export class Desired {
     return this.#config
   }
 
-  get surroundings(): Surroundings {
-    return this.#surroundings
+  get hostFacts(): HostFacts {
+    return this.#hostFacts
   }
 
   get generation(): number {
@@ -109,14 +109,14 @@ export class Desired {
     this.#rebuildMembership()
   }
 
-  /** Nothing is rebuilt when the surroundings are what they were. */
-  setSurroundings(surroundings: Surroundings): void {
-    const before = this.#surroundings
-    this.#surroundings = surroundings
+  /** Nothing is rebuilt when the host facts are what they were. */
+  setHostFacts(hostFacts: HostFacts): void {
+    const before = this.#hostFacts
+    this.#hostFacts = hostFacts
     // Containers come and go all the time, and are elements only: no rule changes with them.
-    const sameRules = shapeOf(surroundings) === shapeOf(before)
+    const sameRules = shapeOf(hostFacts) === shapeOf(before)
     if (!sameRules) this.#dataplane = undefined
-    const counted = countedContainers(surroundings)
+    const counted = countedContainers(hostFacts)
     const sameCounted = sameEntries(counted, this.#counted)
     for (const [element, policies] of this.#counted) this.#uncounted.set(element, policies)
     for (const element of counted.keys()) this.#uncounted.delete(element)
@@ -124,9 +124,9 @@ export class Desired {
     if (
       !sameRules ||
       !sameCounted ||
-      !sameEntries(surroundings.containers, before.containers) ||
-      !sameEntries(surroundings.published, before.published) ||
-      !sameEntries(surroundings.served, before.served)
+      !sameEntries(hostFacts.containers, before.containers) ||
+      !sameEntries(hostFacts.published, before.published) ||
+      !sameEntries(hostFacts.served, before.served)
     )
       this.membership.setStatics(this.#statics())
   }
@@ -148,7 +148,7 @@ export class Desired {
   }
 
   /** Are packets of ports without rights led to the daemon? */
-  setHolds(holds: boolean): void {
+  setStartHold(holds: boolean): void {
     if (holds === this.#holds) return
     this.#holds = holds
     this.#dataplane = undefined
@@ -159,15 +159,15 @@ export class Desired {
   }
 
   get bindings(): DesiredBindings {
-    return this.#surroundings.bindings
+    return this.#hostFacts.bindings
   }
 
   get learning(): readonly string[] {
-    return this.#surroundings.learning
+    return this.#hostFacts.learning
   }
 
   get hostGroups(): DesiredGroups {
-    const { hostGroups } = this.#surroundings
+    const { hostGroups } = this.#hostFacts
     return hostGroups && hostGroups.problem === undefined ? (hostGroups.groups ?? 'kept') : undefined
   }
 
@@ -179,13 +179,13 @@ export class Desired {
   }
 
   #build(): Dataplane {
-    const { before: around, ...surroundings } = this.#surroundings
-    const built = this.#buildOf(this, surroundings)
+    const { before: around, ...hostFacts } = this.#hostFacts
+    const built = this.#buildOf(this, hostFacts)
     if (!this.#before || !around) return built
     // Packets bear what the config on trial says, in its bits.
     const { mark, marks } = this.#config.guard
     const config = { ...this.#before.config, guard: { ...this.#before.config.guard, mark, marks } }
-    return besideBefore(built, this.#buildOf({ ...this.#before, config }, { ...surroundings, ...around }))
+    return besideBefore(built, this.#buildOf({ ...this.#before, config }, { ...hostFacts, ...around }))
   }
 
   #buildOf(
@@ -195,7 +195,7 @@ export class Desired {
       rights,
       classOfBridge,
       resolvers,
-    }: Pick<Surroundings, 'plan' | 'classOfBridge' | 'resolvers'> & Pick<BuildInput, 'rights'>,
+    }: Pick<HostFacts, 'plan' | 'classOfBridge' | 'resolvers'> & Pick<BuildInput, 'rights'>,
   ): Dataplane {
     return buildDataplane({
       config,
@@ -225,7 +225,7 @@ export class Desired {
   }
 
   #statics(): Map<string, Elements> {
-    const { plan, containers, published, served } = this.#surroundings
+    const { plan, containers, published, served } = this.#hostFacts
     const sets = countedNetworks(plan)
     // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
     const gateways = plan.guarded
@@ -246,11 +246,11 @@ export class Desired {
 }
 
 /** Are first packets held, where it can be done? Only where rights differ, and ports are told apart. */
-export const wantsHold = ({ guard }: Config, { rights, classOfBridge }: Surroundings): boolean =>
+export const wantsHold = ({ guard }: Config, { rights, classOfBridge }: HostFacts): boolean =>
   guard.holdNewMs > 0 && rights !== undefined && classOfBridge === undefined
 
 /** Elements of containers beside those of their networks, so that what they are denied counts for their policies: the narrower one counts. */
-function countedContainers({ plan, rights }: Surroundings): Map<string, string> {
+function countedContainers({ plan, rights }: HostFacts): Map<string, string> {
   const bridges = new Map(plan.guarded.map(({ networkId, bridge }) => [networkId, bridge]))
   const words = new Map(rights?.classes.map(({ id, policies }) => [id, policies.join('+') || 'none']))
   return new Map(
@@ -303,7 +303,7 @@ const ANYWHERE = { 4: '0.0.0.0/0', 6: '::/0' } as const
 const sameEntries = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean =>
   one.size === other.size && [...one].every(([key, value]) => other.get(key) === value)
 
-const shapeOf = ({ plan, resolvers, rights, classOfBridge, before }: Surroundings): string =>
+const shapeOf = ({ plan, resolvers, rights, classOfBridge, before }: HostFacts): string =>
   JSON.stringify([
     plan.guarded.map((one) => [one.bridge, one.networkName, one.subnets]),
     plan.open,

@@ -22,7 +22,7 @@ import {
 import { Fights, type Fight } from './fight.ts'
 import { rightsByAddress } from './rights-by-address.ts'
 import { bearingsOf, misread, nextGeneration, type Bearing, type Generation } from './generation.ts'
-import { areSameRights, standingRights, type StandingRights } from './standing-rights.ts'
+import { areSameRights, rightsInputs, type RightsInputs } from './rights-inputs.ts'
 import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
@@ -48,7 +48,7 @@ export interface FirewallOptions {
   readonly drivers: Drivers
   readonly conntrack: ConntrackDriver
   readonly generation: Generation
-  readonly everHeldBy: RevokeInput['everHeldBy']
+  readonly namesThatHad: RevokeInput['namesThatHad']
   /** Called before the kernel is written when the generation changes: it must not be used twice. */
   readonly keepGeneration: (generation: Generation) => Promise<void>
   /** Told once what an earlier process left in the sets, before anything is compared. */
@@ -69,7 +69,7 @@ export class Firewall {
   readonly reconciler: Reconciler
   #applied: Dataplane | undefined
   /** Whose chains stand with it. */
-  #appliedRights: StandingRights | undefined
+  #appliedRights: RightsInputs | undefined
   #generation: Generation
   /** It was begun, and its rules were perhaps written: its number is in use, and what bears it was judged by them. */
   #begun: Generation | undefined
@@ -77,7 +77,7 @@ export class Firewall {
   readonly #fights = new Fights()
   /** Where revoked flows lead; undefined: nobody asked since the last pass. */
   #revokedTo: ReadonlySet<string> | undefined
-  /** Those of them that the lane brought since. */
+  /** Those of them that the fast path brought since. */
   readonly #comingBack = new Set<string>()
   /** Between containers; forgotten when the rules stand, by the next pass where the kernel refuses. */
   #revokedBetween: readonly Flow[] = []
@@ -149,7 +149,7 @@ export class Firewall {
       this.#options.desired.membership.touchAll()
       throw error
     } finally {
-      this.reconciler.lane.done()
+      this.reconciler.fastPath.done()
       this.#revokedTo = undefined
     }
     const isNew = next !== this.#generation
@@ -197,12 +197,12 @@ export class Firewall {
   }
 
   /** What is desired now, and the generation that it needs. */
-  #aim(): { readonly next: Generation; readonly dataplane: Dataplane; readonly rights: StandingRights } {
+  #aim(): { readonly next: Generation; readonly dataplane: Dataplane; readonly rights: RightsInputs } {
     const { desired } = this.#options
     const current = this.#begun ?? this.#generation
     const next = nextGeneration(current, desired.policies.digest, marksOf(desired.config))
     desired.setGeneration(next.generation)
-    return { next, dataplane: desired.dataplane(), rights: standingRights(desired) }
+    return { next, dataplane: desired.dataplane(), rights: rightsInputs(desired) }
   }
 
   #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
@@ -285,19 +285,19 @@ export class Firewall {
   }
 
   #judgement(): RevokeInput {
-    const { config, policies, surroundings, membership } = this.#options.desired
+    const { config, policies, hostFacts, membership } = this.#options.desired
     const hostAddresses = this.#hostAddresses
     return {
       policies,
       membership,
       // Behind the gateway containers reach none of them themselves.
-      resolvers: config.dns.gateway ? [] : surroundings.resolvers,
+      resolvers: config.dns.gateway ? [] : hostFacts.resolvers,
       sources: [
-        ...surroundings.plan.guarded.flatMap((one) => one.subnets),
+        ...hostFacts.plan.guarded.flatMap((one) => one.subnets),
         ...[...hostAddresses].map((address) => address as string as Cidr),
       ],
-      everHeldBy: this.#options.everHeldBy,
-      rightsOf: rightsByAddress(config, surroundings.rights, hostAddresses),
+      namesThatHad: this.#options.namesThatHad,
+      rightsOf: rightsByAddress(config, hostFacts.rights, hostAddresses),
       metadata: [
         ...FAMILIES.flatMap((family) => metadataOf(config.metadata, family)),
         ...wrappedMetadata(config.metadata),
@@ -308,7 +308,7 @@ export class Firewall {
 
   /** From which containers on the host's network send; none where they are not held. */
   get #hostAddresses(): ReadonlySet<Address> {
-    return new Set(this.#options.desired.surroundings.hostGroups?.addresses)
+    return new Set(this.#options.desired.hostFacts.hostGroups?.addresses)
   }
 
   async #flows(next: Generation): Promise<Flow[]> {

@@ -9,6 +9,7 @@ import {
 } from '../nftables/host-network.ts'
 import type { HostNetworkDriver } from '../nftables/host-network-driver.ts'
 import { ToolError } from '../system/exec.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** What has to be written so that the table is as desired, and what it holds then. */
 export interface HostNetworkChange {
@@ -94,7 +95,7 @@ export class HostNetworkKeeper {
     } catch (error) {
       this.#looked = false
       this.#known = undefined
-      this.#problem = error instanceof Error ? error.message : String(error)
+      this.#problem = errorMessage(error)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { KnownElement } from '../ipset/sync.ts'
 
-/** One element that the lane brings into a set, or brought lately. */
+/** One element that the fast path brings into a set, or brought lately. */
 export interface Written {
   readonly element: string
   readonly known: KnownElement
@@ -16,7 +16,7 @@ const REMEMBERED_MS = 25_000
 const MOST_REMEMBERED = 50_000
 
 /**
- * What the lane wrote, for readings of the sets that began before: looked through by each of them, and looked up by nobody. In two generations, the older of which
+ * What the fast path wrote, for readings of the sets that began before: looked through by each of them, and looked up by nobody. In two generations, the older of which
  * is forgotten whole.
  */
 export class LatelyWritten {

@@ -88,11 +88,11 @@ export class Loop {
   }
 
   /** From now on triggers are gathered and no pass begins, until released. */
-  hold(): void {
+  pause(): void {
     this.#holding = this.#begin('the first look at this host')
   }
 
-  release(): void {
+  resume(): void {
     this.#holding = undefined
     if (this.#wanted.size > 0) this.request('retry')
   }

@@ -16,11 +16,11 @@ import {
 } from '../nftables/backstop.ts'
 import type { BindingsDriver } from '../nftables/bindings-driver.ts'
 import type { HostNetworkDriver } from '../nftables/host-network-driver.ts'
-import type { HeldChange, HeldTable } from '../nftables/held.ts'
+import type { OwnedTableChange, OwnedTable } from '../nftables/owned-table.ts'
 import { ToolError } from '../system/exec.ts'
 import { HostNetworkKeeper, type DesiredGroups, type HostNetworkChange } from './host-network-keeper.ts'
 import { BindingsKeeper, type BindingsChange, type DesiredBindings } from './bindings-keeper.ts'
-import { Lane } from './lane.ts'
+import { FastPath } from './fast-path.ts'
 
 /** What the rules find in sets and tables beside them. */
 export interface Contents {
@@ -38,7 +38,7 @@ export interface Drivers {
   readonly bindings: BindingsDriver
   readonly hostNetwork: HostNetworkDriver
   /** The daemon's alone: its table ends with the process. */
-  readonly held?: HeldTable
+  readonly held?: OwnedTable
   /** Has bridges learn nothing from frames that they do not forward. Absent: only looked at. */
   readonly stopLearning?: (bridges: readonly string[]) => Promise<void>
   /** Lines of `ipset`, at once; resolves when the kernel has them. Absent: as any others. */
@@ -80,7 +80,7 @@ export interface Change {
   /** Text of the backstop; undefined: it stands. */
   readonly backstop: string | undefined
   /** What the table held beside the backstop has to be; undefined: it is, or it cannot be had. */
-  readonly held: HeldChange | undefined
+  readonly held: OwnedTableChange | undefined
   /** What both accept while the rules of one generation give way to those of the next: else flows would stall in between. */
   readonly meanwhile?: Backstop
   readonly bindings: BindingsChange | undefined
@@ -111,7 +111,7 @@ export class Reconciler {
   readonly bindings: BindingsKeeper
   readonly hostNetwork: HostNetworkKeeper
   /** What somebody waits for goes by here, not with the passes. */
-  readonly lane: Lane
+  readonly fastPath: FastPath
 
   /** @param onBound rights of containers stand in the kernel that did not before */
   constructor(
@@ -120,7 +120,7 @@ export class Reconciler {
   ) {
     this.bindings = new BindingsKeeper(drivers.bindings)
     this.hostNetwork = new HostNetworkKeeper(drivers.hostNetwork)
-    this.lane = new Lane({
+    this.fastPath = new FastPath({
       known: this.known,
       write: drivers.writeAtOnce ?? ((additions) => drivers.ipset.write(renderAdditions(additions))),
     })
@@ -134,7 +134,7 @@ export class Reconciler {
   /** Nothing that was known is believed any more: the next pass reads every set. */
   forget(): void {
     this.#complete = false
-    this.lane.blind = true
+    this.fastPath.blind = true
   }
 
   /** Reads every set of ours, whole. */
@@ -149,7 +149,7 @@ export class Reconciler {
       this.known.set(header.name, this.#withLane(knownFrom(header, found, nowMs), startMs))
     }
     this.#complete = true
-    this.lane.blind = false
+    this.fastPath.blind = false
   }
 
   /** Looks at the kernel and computes what to write; writes nothing. */
@@ -190,7 +190,7 @@ export class Reconciler {
     }
     const dirty = membership.takeDirty()
     const sets = diffSets(desired.sets, membership, this.known, all ? { ...dirty, all } : dirty, nowMs)
-    this.lane.leaving(sets.leaving)
+    this.fastPath.leaving(sets.leaving)
     const rules = FAMILIES.flatMap((family) => {
       const saved = rulesRead[family]
       return saved ? diffRules(desired.rules[family], saved, family) : []
@@ -235,7 +235,7 @@ export class Reconciler {
    * @throws BackstopError when everything but the second guard stands.
    */
   async apply(change: Change): Promise<void> {
-    await this.lane.landed()
+    await this.fastPath.landed()
     // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
     const bare = change.observed.parts.has('backstop') && change.observed.backstop === undefined
     let failed = bare ? await this.#writeBackstop(change.backstop, change.held?.desired) : undefined
@@ -327,7 +327,7 @@ export class Reconciler {
       } else if (isManaged(set) && header.entries !== set.elements.size) {
         // Those that were written while we looked may be counted or not.
         const missing = set.elements.size - header.entries
-        if (missing < 0 || missing > this.lane.since(name, startMs).length) suspects.push(name)
+        if (missing < 0 || missing > this.fastPath.since(name, startMs).length) suspects.push(name)
       }
     }
     return suspects
@@ -357,7 +357,7 @@ export class Reconciler {
 
   /** A reading may have come before or after what was written meanwhile. */
   #withLane(read: KnownSet, startMs: number): KnownSet {
-    for (const [element, known] of this.lane.since(read.header.name, startMs)) {
+    for (const [element, known] of this.fastPath.since(read.header.name, startMs)) {
       const counted = read.elements.get(element)
       read.elements.set(element, counted ? { ...counted, comment: known.comment } : known)
     }

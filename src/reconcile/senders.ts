@@ -9,7 +9,7 @@ export interface Sender {
 }
 
 /** `forged`: he sends in somebody else's name; `unknown`: nobody is known to be behind his port. */
-export type Standing = 'known' | 'forged' | 'unknown'
+export type SenderStatus = 'known' | 'forged' | 'unknown'
 
 /** What the bindings that the kernel holds make of a sender. */
 export class Senders {
@@ -30,7 +30,7 @@ export class Senders {
     return this.#ports.has(`"${port}"`)
   }
 
-  standingOf({ port, mac, address }: Sender): Standing {
+  statusOf({ port, mac, address }: Sender): SenderStatus {
     if (this.#bound.has(`"${port}" . ${mac} . ${address}`)) return 'known'
     if (this.isBound(port)) return isOnTheLink(address) ? 'known' : 'forged'
     return this.#macs.has(mac) || this.#addresses.has(address) ? 'forged' : 'unknown'

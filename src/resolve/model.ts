@@ -20,7 +20,7 @@ export interface NameUse {
 }
 
 /** One live address of a name. */
-export interface HeldAddress {
+export interface LiveAddress {
   readonly address: Address
   readonly family: Family
   /** RFC 1918 or ULA: usable only by entries with `private: true`. */
@@ -37,7 +37,7 @@ export type NameState = 'fresh' | 'stale' | 'failing'
 export interface NameStatus {
   readonly name: Hostname
   readonly state: NameState
-  readonly addresses: readonly HeldAddress[]
+  readonly addresses: readonly LiveAddress[]
   /** Epoch ms of the last successful look-up, undefined when there never was one. */
   readonly lastSuccessMs: number | undefined
   readonly lastError: string | undefined
@@ -48,7 +48,7 @@ export interface NameStatus {
 }
 
 /** That an address is or was of a name. */
-export interface Belonging {
+export interface AddressOwner {
   readonly name: Hostname
   /** Epoch ms of the last answer that contained it, and of when it was let go, 0 where that is not known; absent: the name has it now. */
   readonly seenAtMs?: number
@@ -59,7 +59,7 @@ export interface Belonging {
 
 /** What became of addresses that a container is about to be told of. */
 export interface AdmitResult {
-  readonly held: readonly HeldAddress[]
+  readonly held: readonly LiveAddress[]
   /** Because of their range. */
   readonly refused: readonly Address[]
   /** There was no place for some of them that took none from a promise, or from the share of others. */
@@ -68,7 +68,7 @@ export interface AdmitResult {
   readonly changed: boolean
 }
 
-export interface LedgerLimits {
+export interface AddressLimits {
   /** No TTL counts for more. */
   readonly refreshMaxMs: number
   /** No container was told of a longer one. */

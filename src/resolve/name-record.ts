@@ -1,11 +1,11 @@
 import { FAMILIES, familyOf, type Address, type Family, type Hostname } from '../net/types.ts'
 import type { RangeClass } from '../net/ranges.ts'
 import { FamilyRecord } from './family-record.ts'
-import type { SavedName } from './ledger-snapshot.ts'
+import type { SavedName } from './address-store-snapshot.ts'
 import type {
   AdmitResult,
-  HeldAddress,
-  LedgerLimits,
+  LiveAddress,
+  AddressLimits,
   Lookup,
   NameState,
   NameStatus,
@@ -31,8 +31,8 @@ export class NameRecord {
   #use: NameUse
   readonly #classify: (address: Address) => RangeClass
   /** The longest unseen first. */
-  readonly #held = new Map<Address, Kept>()
-  readonly #rooms: Readonly<Record<Family, Room>> = { 4: new Room(this.#held, 4), 6: new Room(this.#held, 6) }
+  readonly #live = new Map<Address, Kept>()
+  readonly #rooms: Readonly<Record<Family, Room>> = { 4: new Room(this.#live, 4), 6: new Room(this.#live, 6) }
   readonly #past = new PastAddresses()
   readonly #families: Readonly<Record<Family, FamilyRecord>> = {
     4: new FamilyRecord(4),
@@ -53,21 +53,21 @@ export class NameRecord {
   }
 
   get size(): number {
-    return this.#held.size
+    return this.#live.size
   }
 
   get state(): NameState {
     if (this.isPattern) return 'fresh'
-    if (this.#held.size === 0) return 'failing'
+    if (this.#live.size === 0) return 'failing'
     return FAMILIES.some((family) => this.#isStale(family)) ? 'stale' : 'fresh'
   }
 
-  held(): readonly HeldAddress[] {
-    return [...this.#held.values()]
+  liveAddresses(): readonly LiveAddress[] {
+    return [...this.#live.values()]
   }
 
-  everHeld(address: Address): boolean {
-    return this.#held.has(address) || this.#past.has(address)
+  hasHad(address: Address): boolean {
+    return this.#live.has(address) || this.#past.has(address)
   }
 
   /** When it was of this name; undefined: it is now, or never was as far as is remembered. */
@@ -75,15 +75,15 @@ export class NameRecord {
     return this.#past.get(address)
   }
 
-  holds(address: Address): boolean {
-    return this.#held.has(address)
+  isLive(address: Address): boolean {
+    return this.#live.has(address)
   }
 
   /** Which of these: the fewer of both are gone through. */
   everHeldOf(addresses: ReadonlySet<Address>): Address[] {
-    if (addresses.size <= this.#held.size + this.#past.size)
-      return [...addresses].filter((address) => this.everHeld(address))
-    return [...this.#held.keys(), ...this.#past].filter((address) => addresses.has(address))
+    if (addresses.size <= this.#live.size + this.#past.size)
+      return [...addresses].filter((address) => this.hasHad(address))
+    return [...this.#live.keys(), ...this.#past].filter((address) => addresses.has(address))
   }
 
   /** Private addresses go, from the history too, when no entry lets the name have them any more: that is a revocation. True when any was held. */
@@ -91,10 +91,10 @@ export class NameRecord {
     const revoked = this.#use.private && !use.private
     this.#use = use
     if (!revoked) return false
-    const sizeBefore = this.#held.size
-    for (const held of this.#held.values()) if (held.private) this.#drop(held)
+    const sizeBefore = this.#live.size
+    for (const held of this.#live.values()) if (held.private) this.#drop(held)
     for (const address of this.#past) if (this.#classify(address) !== 'public') this.#past.delete(address)
-    return this.#held.size < sizeBefore
+    return this.#live.size < sizeBefore
   }
 
   record(
@@ -102,7 +102,7 @@ export class NameRecord {
     lookup: Lookup,
     nowMs: number,
     isHostAddress: (address: Address) => boolean,
-    limits: LedgerLimits,
+    limits: AddressLimits,
   ): RecordResult {
     const familyRecord = this.#families[family]
     const otherFamily = family === 4 ? 6 : 4
@@ -112,7 +112,7 @@ export class NameRecord {
     const refused = new Set<Address>()
     const fresh: Kept[] = []
     for (const { address, ttlMs } of records) {
-      const held = this.#held.get(address)
+      const held = this.#live.get(address)
       const range = this.#rangeOf(address, held, isHostAddress)
       if (range === 'refused') {
         refused.add(address)
@@ -151,7 +151,7 @@ export class NameRecord {
     const evicted = this.#makeRoom(family, answered, fresh.length, nowMs, limits)
     const room = Math.max(0, limits.maxAddressesPerName - this.#rooms[family].size)
     const added = fresh.slice(0, room)
-    for (const item of added) this.#hold(item)
+    for (const item of added) this.#add(item)
     familyRecord.overCap = evicted.length + fresh.length - added.length
     return this.#result({
       added: added.map(({ address }) => address),
@@ -166,13 +166,13 @@ export class NameRecord {
     asker: string,
     nowMs: number,
     isHostAddress: (address: Address) => boolean,
-    limits: LedgerLimits,
+    limits: AddressLimits,
   ): AdmitResult {
-    const held: HeldAddress[] = []
+    const held: LiveAddress[] = []
     const refused: Address[] = []
     const fresh: Kept[] = []
     for (const { address, ttlMs } of given) {
-      const known = this.#held.get(address)
+      const known = this.#live.get(address)
       const range = this.#rangeOf(address, known, isHostAddress)
       if (range === 'refused') {
         refused.push(address)
@@ -204,7 +204,7 @@ export class NameRecord {
     const isFull: Record<Family, boolean> = { 4: false, 6: false }
     for (const item of fresh) {
       const { address, family, expiresAtMs, promisedUntilMs } = item
-      const twice = fresh.length > 1 ? this.#held.get(address) : undefined
+      const twice = fresh.length > 1 ? this.#live.get(address) : undefined
       if (twice) {
         twice.expiresAtMs = Math.max(twice.expiresAtMs, expiresAtMs)
         twice.promisedUntilMs = Math.max(twice.promisedUntilMs, promisedUntilMs)
@@ -212,7 +212,7 @@ export class NameRecord {
       }
       isFull[family] ||= !this.#hasPlace(family, asker, isGiven, nowMs, limits)
       if (isFull[family]) continue
-      this.#hold(item)
+      this.#add(item)
       this.#families[family].everAnswered = true
       added.push(item)
     }
@@ -221,7 +221,7 @@ export class NameRecord {
 
   /** True: something went. */
   expire(nowMs: number): boolean {
-    const expired = [...this.#held.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
+    const expired = [...this.#live.values()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
     for (const kept of expired) this.#letGo(kept, nowMs)
     return expired.length > 0
   }
@@ -230,14 +230,14 @@ export class NameRecord {
     address: Address,
     seenAtMs: number,
     isHostAddress: (address: Address) => boolean,
-    limits: LedgerLimits,
+    limits: AddressLimits,
     expiresAtMs: number = seenAtMs + limits.retainMs,
   ): boolean {
     const family = familyOf(address)
     const range = this.#rangeOf(address, undefined, isHostAddress)
-    if (this.#held.has(address) || range === 'refused') return false
+    if (this.#live.has(address) || range === 'refused') return false
     if (this.#rooms[family].size >= limits.maxAddressesPerName) return false
-    this.#hold({
+    this.#add({
       address,
       family,
       private: range === 'private',
@@ -252,7 +252,7 @@ export class NameRecord {
 
   status(): NameStatus {
     const { 4: four, 6: six } = this.#families
-    const nothing = this.#held.size === 0
+    const nothing = this.#live.size === 0
     const errors = FAMILIES.filter((family) => nothing || this.#isStale(family)).map(
       (family) => this.#families[family].error,
     )
@@ -262,7 +262,7 @@ export class NameRecord {
     return {
       name: this.#name,
       state: this.state,
-      addresses: this.held(),
+      addresses: this.liveAddresses(),
       lastSuccessMs: successes.length > 0 ? Math.max(...successes) : undefined,
       lastError: known.length > 0 ? known.join('; ') : undefined,
       refused,
@@ -272,11 +272,11 @@ export class NameRecord {
 
   /** Is there anything that a later process would miss? */
   get worthSaving(): boolean {
-    return this.#held.size > 0 || this.#past.size > 0
+    return this.#live.size > 0 || this.#past.size > 0
   }
 
   snapshot(): SavedName {
-    const held = this.held()
+    const held = this.liveAddresses()
     const { lastSuccessMs } = this.status()
     return {
       name: this.#name,
@@ -295,7 +295,7 @@ export class NameRecord {
     saved: SavedName,
     nowMs: number,
     isHostAddress: (address: Address) => boolean,
-    limits: LedgerLimits,
+    limits: AddressLimits,
     parseAddress: (text: string) => Address | undefined,
   ): boolean {
     let restored = false
@@ -332,7 +332,7 @@ export class NameRecord {
   /** What may be held today; `private` only where an entry lets it. */
   #rangeOf(
     address: Address,
-    held: HeldAddress | undefined,
+    held: LiveAddress | undefined,
     isHostAddress: (address: Address) => boolean,
   ): RangeClass {
     if (isHostAddress(address)) return 'refused'
@@ -340,15 +340,15 @@ export class NameRecord {
     return range === 'private' && !this.#use.private ? 'refused' : range
   }
 
-  #hold(item: Kept): void {
-    this.#held.set(item.address, item)
+  #add(item: Kept): void {
+    this.#live.set(item.address, item)
     this.#rooms[item.family].entered(item)
     this.#past.delete(item.address)
   }
 
   #moveLast(item: Kept): void {
-    this.#held.delete(item.address)
-    this.#held.set(item.address, item)
+    this.#live.delete(item.address)
+    this.#live.set(item.address, item)
   }
 
   #letGo(kept: Kept, nowMs: number): void {
@@ -357,7 +357,7 @@ export class NameRecord {
   }
 
   #drop(kept: Kept): void {
-    this.#held.delete(kept.address)
+    this.#live.delete(kept.address)
     this.#rooms[kept.family].left(kept)
   }
 
@@ -365,10 +365,10 @@ export class NameRecord {
     family: Family,
     answered: ReadonlySet<Address>,
     nowMs: number,
-    limits: LedgerLimits,
+    limits: AddressLimits,
   ): Address[] {
     const removed: Kept[] = []
-    for (const held of this.#held.values()) {
+    for (const held of this.#live.values()) {
       if (held.family !== family || answered.has(held.address)) continue
       // The clock was put back: without this the address would stay until the old time comes again.
       if (held.seenAtMs > nowMs) {
@@ -386,7 +386,7 @@ export class NameRecord {
     isAnswered: ReadonlySet<Address>,
     needed: number,
     nowMs: number,
-    limits: LedgerLimits,
+    limits: AddressLimits,
   ): Address[] {
     const room = this.#rooms[family]
     const excess = needed === 0 ? 0 : room.size + needed - limits.maxAddressesPerName
@@ -406,7 +406,7 @@ export class NameRecord {
     asker: string,
     isGiven: ReadonlySet<Address>,
     nowMs: number,
-    limits: LedgerLimits,
+    limits: AddressLimits,
   ): boolean {
     const room = this.#rooms[family]
     const most = limits.maxAddressesPerName

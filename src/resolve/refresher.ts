@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events'
 import { schedule as scheduleCron, type ScheduledTask } from 'node-cron'
 import { FAMILIES, type Address, type Family, type Hostname } from '../net/types.ts'
-import type { Ledger } from './ledger.ts'
+import type { AddressStore } from './address-store.ts'
 import { LookupLog, type Log } from './lookup-log.ts'
-import type { LedgerLimits, Lookup, NameUse } from './model.ts'
+import type { AddressLimits, Lookup, NameUse } from './model.ts'
 import { RateLimit } from './rate-limit.ts'
 import type { Resolver } from './resolver.ts'
 import { Schedule } from './schedule.ts'
@@ -12,7 +12,7 @@ export interface RefresherSettings {
   readonly names: ReadonlyMap<Hostname, NameUse>
   /** Held like names, and not resolved. */
   readonly patterns: ReadonlyMap<Hostname, NameUse>
-  readonly limits: LedgerLimits
+  readonly limits: AddressLimits
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
   readonly maxQueriesPerSecond: number
   /** A cron expression, read in UTC. */
@@ -32,7 +32,7 @@ export interface LookupReport {
 export interface RefresherOptions {
   readonly settings: RefresherSettings
   readonly resolver: Pick<Resolver, 'lookup'>
-  readonly ledger: Ledger
+  readonly addressStore: AddressStore
   readonly log: Log
   readonly isHostAddress: (address: Address) => boolean
   /** Names on their way at a time. Default 128. */
@@ -41,7 +41,7 @@ export interface RefresherOptions {
   readonly seed: string
   readonly clock?: Clock
   readonly random?: () => number
-  /** The ledger has names for `takeChanged()`. */
+  /** The address store has names for `takeChanged()`. */
   readonly onChange: () => void
   readonly onLookup?: (report: LookupReport) => void
 }
@@ -55,7 +55,7 @@ const SYSTEM_CLOCK: Clock = { epochMs: () => Date.now(), monotonicMs: () => perf
 const QUERIES_PER_NAME = FAMILIES.length
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Keeps the ledger fresh: asks what is due, no faster than allowed. One timer is armed, for the next thing that can happen; nothing polls. */
+/** Keeps the address store fresh: asks what is due, no faster than allowed. One timer is armed, for the next thing that can happen; nothing polls. */
 export class Refresher {
   readonly #options: RefresherOptions
   readonly #clock: Clock
@@ -107,14 +107,14 @@ export class Refresher {
     this.#lookupLog.flush(this.#clock.monotonicMs())
   }
 
-  /** From now on these names and limits: the ledger forgets removed names at once, new names are asked at once. */
+  /** From now on these names and limits: the address store forgets removed names at once, new names are asked at once. */
   reconfigure(settings: RefresherSettings): void {
     const otherSweep = settings.sweep !== this.#settings.sweep
     this.#settings = settings
     this.#limit.setRate(settings.maxQueriesPerSecond, this.#clock.monotonicMs())
     this.#configure()
     this.#lookupLog.forgetAllBut(settings.names)
-    if (this.#options.ledger.hasChanged) this.#options.onChange()
+    if (this.#options.addressStore.hasChanged) this.#options.onChange()
     if (!this.#running) return
     if (otherSweep) {
       void this.#sweep?.destroy()
@@ -131,7 +131,7 @@ export class Refresher {
 
   #configure(): void {
     const { names, patterns, limits } = this.#settings
-    this.#options.ledger.configure(new Map([...names, ...patterns]), limits)
+    this.#options.addressStore.configure(new Map([...names, ...patterns]), limits)
     this.#schedule.configure(names.keys(), this.#clock.monotonicMs(), limitsOf(this.#settings))
   }
 
@@ -190,12 +190,13 @@ export class Refresher {
   }
 
   async #ask(name: Hostname, signal: AbortSignal): Promise<void> {
-    const { ledger, log } = this.#options
+    const { addressStore, log } = this.#options
     try {
       const ttlsMs = await Promise.all(FAMILIES.map((family) => this.#askFamily(name, family, signal)))
       const nowMs = this.#clock.monotonicMs()
       if (signal.aborted) this.#schedule.calledOff(name, nowMs)
-      else if (ledger.state(name) === 'fresh') this.#schedule.succeeded(name, nowMs, Math.min(...ttlsMs))
+      else if (addressStore.state(name) === 'fresh')
+        this.#schedule.succeeded(name, nowMs, Math.min(...ttlsMs))
       else this.#schedule.failed(name, nowMs)
     } catch (error) {
       log.error({ err: error, name }, 'look-up could not be booked')
@@ -203,17 +204,17 @@ export class Refresher {
     }
   }
 
-  /** Resolves to the least TTL of the answer, Infinity for none. The ledger is told at once: one slow family does not hold up the other. */
+  /** Resolves to the least TTL of the answer, Infinity for none. The address store is told at once: one slow family does not hold up the other. */
   async #askFamily(name: Hostname, family: Family, signal: AbortSignal): Promise<number> {
-    const { ledger, isHostAddress, onLookup, onChange } = this.#options
+    const { addressStore, isHostAddress, onLookup, onChange } = this.#options
     const startMs = this.#clock.monotonicMs()
     const lookup = await this.#options.resolver.lookup(name, family, signal)
     if (signal.aborted) return Number.POSITIVE_INFINITY
     const endMs = this.#clock.monotonicMs()
-    const result = ledger.record(name, family, lookup, this.#clock.epochMs(), isHostAddress)
-    this.#lookupLog.told(name, result, () => ledger.status(name)?.lastError, endMs)
+    const result = addressStore.record(name, family, lookup, this.#clock.epochMs(), isHostAddress)
+    this.#lookupLog.told(name, result, () => addressStore.status(name)?.lastError, endMs)
     onLookup?.({ name, family, lookup, durationMs: endMs - startMs, refused: result.refused })
-    if (ledger.hasChanged) onChange()
+    if (addressStore.hasChanged) onChange()
     const records = lookup.kind === 'addresses' ? lookup.records : []
     return records.reduce((least, { ttlMs }) => Math.min(least, ttlMs), Number.POSITIVE_INFINITY)
   }

@@ -8,6 +8,7 @@ import { parseServerAddress } from './server-address.ts'
 import { ServerOrder, type RankedServer } from './server-order.ts'
 import { Slots } from './slots.ts'
 import { UdpPorts } from './udp-ports.ts'
+import { errorMessage } from '../system/errors.ts'
 
 export interface ResolverOptions {
   /** `address`, `address:port` or `[v6]:port`, in the order of preference. */
@@ -54,7 +55,7 @@ export class Resolver {
     try {
       question = questionOf(name, family)
     } catch (error) {
-      return { kind: 'error', detail: error instanceof Error ? error.message : String(error) }
+      return { kind: 'error', detail: errorMessage(error) }
     }
     await this.#slots.take()
     try {

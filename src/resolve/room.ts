@@ -1,10 +1,10 @@
 import type { Address, Family } from '../net/types.ts'
-import type { HeldAddress } from './model.ts'
+import type { LiveAddress } from './model.ts'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /** One live address, with what decides whether it may have to make room. */
-export interface Kept extends Mutable<HeldAddress> {
+export interface Kept extends Mutable<LiveAddress> {
   /** Epoch ms until which a container was told to use it: so long it stays. */
   promisedUntilMs: number
   /** Who was told of it first; undefined: a look-up of our own found it. */

@@ -2,6 +2,7 @@ import { lstat, readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { inTime } from './file-deadline.ts'
 import { ownershipFaults } from './read-file.ts'
+import { errorMessage } from './errors.ts'
 
 /** As the kernel. */
 const MOST_LINKS = 40
@@ -17,7 +18,7 @@ export async function pathFaults(path: string): Promise<string[]> {
   try {
     return await inTime('looking at the directories above it', () => faultsOnTheWay(path))
   } catch (error) {
-    return [`cannot be judged: ${error instanceof Error ? error.message : String(error)}`]
+    return [`cannot be judged: ${errorMessage(error)}`]
   }
 }
 

@@ -3,6 +3,7 @@ import { settingsOfDaemonJson } from './daemon-json.ts'
 import { configFileOf, type DockerdProcess } from './dockerd-process.ts'
 import type { JsonObject } from './json.ts'
 import type { Engine } from './model.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** Does the engine keep rules in iptables, by family? Undefined: that cannot be told. */
 export type EngineSwitches = Readonly<Record<Family, boolean | undefined>>
@@ -36,7 +37,7 @@ export async function engineSwitches({
     const settings = settingsOfDaemonJson(await readConfig(path))
     return { switches: toldBy(dockerd, settings, engine.version), problem: undefined }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = errorMessage(error)
     return { switches: UNKNOWN_SWITCHES, problem: `reading ${path}: ${why}` }
   }
 }

@@ -6,6 +6,7 @@ import type { DockerdProcess } from './dockerd-process.ts'
 import { configFileOf, DAEMON_JSON } from './dockerd-process.ts'
 import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
 import type { Container, Inventory } from './model.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
 export interface ContainerResolvers {
@@ -68,7 +69,7 @@ export const containerResolvers = async (
     try {
       return await read()
     } catch (error) {
-      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+      problems.push(`${what}: ${errorMessage(error)}`)
       return undefined
     }
   }

@@ -7,7 +7,7 @@ import { exposes } from './host-paths.ts'
 import { containersOnHostNetwork } from './host-network.ts'
 import type { Container, Engine, Inventory, Unprotected } from './model.ts'
 
-export interface HostFacts {
+export interface UnprotectedInput {
   /** Undefined while the engine has not been heard. */
   readonly inventory: Inventory | undefined
   readonly engine: Engine | undefined
@@ -49,7 +49,7 @@ export interface HostNetworkState {
 }
 
 /** Everything on this host that the firewall does not hold: what applies to the whole host first, then by reason and subject. */
-export const findUnprotected = (facts: HostFacts): Unprotected[] => [
+export const findUnprotected = (facts: UnprotectedInput): Unprotected[] => [
   ...wholeHost(facts),
   ...bridges(facts),
   ...networks(facts),
@@ -63,7 +63,7 @@ const wholeHost = ({
   proven,
   dnsGateway,
   openPolicies,
-}: HostFacts): Unprotected[] => {
+}: UnprotectedInput): Unprotected[] => {
   const found: Unprotected[] = []
   if (engine?.rootless) {
     found.push({
@@ -129,7 +129,7 @@ const wholeHost = ({
 const sayBackend = (driver: string | undefined): string =>
   /^[a-z0-9+-]{1,32}$/.test(driver ?? '') ? `${driver}` : 'an unknown firewall'
 
-const bridges = ({ interfaces, plan }: HostFacts): Unprotected[] => {
+const bridges = ({ interfaces, plan }: UnprotectedInput): Unprotected[] => {
   const guarded = new Set(plan.guarded.map((one) => one.bridge))
   const uplinks = interfaces
     .filter((one) => guarded.has(one.name))
@@ -164,7 +164,7 @@ const networks = ({
   mixedNetworks,
   dnsGateway,
   askedByEngine,
-}: HostFacts): Unprotected[] => [
+}: UnprotectedInput): Unprotected[] => [
   ...askedByEngine
     .filter((name) => dnsGateway && plan.guarded.some(({ networkName }) => networkName === name))
     .map((subject): Unprotected => ({
@@ -199,7 +199,7 @@ const dnsSetup = (interfaces: readonly HostInterface[]): string => {
     : `let \`embargod setup-dns\` write "dns": ["${address}"] into daemon.json`
 }
 
-const containers = ({ inventory, config, hostNetwork: state }: HostFacts): Unprotected[] => {
+const containers = ({ inventory, config, hostNetwork: state }: UnprotectedInput): Unprotected[] => {
   const all = inventory?.containers ?? []
   const onHostNetwork = containersOnHostNetwork(all)
   return all

@@ -1,13 +1,13 @@
 import { KernelAdmission } from '../../src/daemon/admission.ts'
 import { Membership } from '../../src/dataplane/membership.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
-import { openLedger } from '../../src/host/open-ledger.ts'
+import { openAddressStore } from '../../src/host/open-address-store.ts'
 import type { KnownSet } from '../../src/ipset/sync.ts'
 import type { Address, Hostname } from '../../src/net/types.ts'
 import { NameTable } from '../../src/policy/name-table.ts'
 import { compile } from '../../src/policy/compile.ts'
 import type { Desired } from '../../src/reconcile/desired.ts'
-import { Lane } from '../../src/reconcile/lane.ts'
+import { FastPath } from '../../src/reconcile/fast-path.ts'
 import { configOf } from '../support/builders.ts'
 import { question, replyOf, record, TO_QUESTION, type Asking } from '../unit/gateway/messages.ts'
 import { NOW_MS } from '../unit/config/files.ts'
@@ -16,21 +16,21 @@ import { NOW_MS } from '../unit/config/files.ts'
 export async function gatewayWorld(yaml: string) {
   const config = await configOf(`dns: { gateway: true }\n${yaml}`)
   const policies = compile(config, [], NOW_MS)
-  const ledger = openLedger(config, policies)
+  const addressStore = openAddressStore(config, policies)
   const membership = new Membership()
-  membership.rebuild(policies, new Map(), (name) => ledger.held(name))
+  membership.rebuild(policies, new Map(), (name) => addressStore.liveAddresses(name))
   const known = new Map<string, KnownSet>()
   const setsOf = (name: Hostname): string[] =>
     ([4, 6] as const).flatMap((family) => membership.setsOf(name, family, false))
   for (const name of [...policies.names.keys(), ...policies.patterns.keys()])
     for (const set of setsOf(name))
       if (!known.has(set)) known.set(set, { elements: new Map() } as unknown as KnownSet)
-  const lane = new Lane({ known, write: async () => undefined })
+  const fastPath = new FastPath({ known, write: async () => undefined })
   const admission = new KernelAdmission({
-    ledger,
+    addressStore,
     isHostAddress: () => false,
     desired: { membership, config } as unknown as Desired,
-    lane,
+    fastPath,
     onChange: () => undefined,
     onFull: () => undefined,
     onIncluded: () => undefined,
@@ -53,7 +53,7 @@ export async function gatewayWorld(yaml: string) {
     },
   })
   return {
-    ledger,
+    addressStore,
     membership,
     policies,
     says: (of: typeof answer) => (answer = of),

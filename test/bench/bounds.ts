@@ -48,8 +48,8 @@ const lookedUp: Prepare = async (count) => {
   return () => {
     for (let turn = 0; turn < 10; turn++) {
       const lookup = { kind: 'addresses', records: turn % 2 ? records.toReversed() : records } as const
-      world.ledger.record(NAME as Hostname, 4, lookup, NOW_MS + turn, () => false)
-      world.membership.refresh(NAME as Hostname, world.ledger.held(NAME as Hostname))
+      world.addressStore.record(NAME as Hostname, 4, lookup, NOW_MS + turn, () => false)
+      world.membership.refresh(NAME as Hostname, world.addressStore.liveAddresses(NAME as Hostname))
     }
     return world
   }
@@ -124,8 +124,8 @@ const inventoryWork = async (containers: readonly Container[]) => {
   const inventory: Inventory = { networks: [], containers }
   return () => {
     const rights = assign(config, inventory, new ClassNumbers())
-    const surroundings = surroundingsOf({ rights })
-    return [rights, answeringOf({ config, policies, surroundings } as unknown as Desired, inventory)]
+    const hostFacts = surroundingsOf({ rights })
+    return [rights, answeringOf({ config, policies, hostFacts } as unknown as Desired, inventory)]
   }
 }
 
@@ -173,7 +173,7 @@ const networks: Prepare = async (count) => {
     const desired = new Desired({
       config,
       policies,
-      surroundings: surroundingsOf({ plan: planOf(all) }),
+      hostFacts: surroundingsOf({ plan: planOf(all) }),
       generation: 1,
       held: () => [],
     })
@@ -225,7 +225,7 @@ const flows: Prepare = async (count) => {
       rightsOf: () => ({ policies: ['common'], metadata: false, smtpAnywhere: [] }),
       resolvers: [],
       sources: ['172.18.0.0/16' as Cidr],
-      everHeldBy: (addresses) =>
+      namesThatHad: (addresses) =>
         new Map(
           [...addresses].map((address, index) => [address, new Set([`n${index}.example.com` as Hostname])]),
         ),

@@ -12,11 +12,11 @@ import { BackstopDriver, parseBackstop } from '../../src/nftables/backstop.ts'
 import { HostNetworkDriver } from '../../src/nftables/host-network-driver.ts'
 import { BindingsDriver } from '../../src/nftables/bindings-driver.ts'
 import { compile } from '../../src/policy/compile.ts'
-import { Desired, type Surroundings } from '../../src/reconcile/desired.ts'
+import { Desired, type HostFacts } from '../../src/reconcile/desired.ts'
 import { Firewall } from '../../src/reconcile/firewall.ts'
 import type { Generation } from '../../src/reconcile/generation.ts'
 import { PARTS, type Scope } from '../../src/reconcile/reconciler.ts'
-import type { HeldAddress } from '../../src/resolve/model.ts'
+import type { LiveAddress } from '../../src/resolve/model.ts'
 import type { InterfacePlan } from '../../src/workloads/guarded.ts'
 import { load, NOW_MS } from '../unit/config/files.ts'
 import type { FakeKernel } from './fake-kernel.ts'
@@ -32,7 +32,7 @@ export async function configOf(yaml: string): Promise<Config> {
   return config
 }
 
-export const heldAddress = (text: string, nowMs = NOW_MS): HeldAddress => {
+export const heldAddress = (text: string, nowMs = NOW_MS): LiveAddress => {
   const address = text as Address
   return {
     address,
@@ -70,10 +70,10 @@ export interface World {
   readonly plan?: InterfacePlan
   readonly published?: Readonly<Record<string, string>>
   readonly served?: Readonly<Record<string, string>>
-  readonly rights?: Surroundings['rights']
-  readonly classOfBridge?: Surroundings['classOfBridge']
-  readonly bindings?: Surroundings['bindings']
-  readonly hostGroups?: Surroundings['hostGroups']
+  readonly rights?: HostFacts['rights']
+  readonly classOfBridge?: HostFacts['classOfBridge']
+  readonly bindings?: HostFacts['bindings']
+  readonly hostGroups?: HostFacts['hostGroups']
 }
 
 /** One process of ours over a kernel: what it wants, what it remembers, and its passes. */
@@ -84,7 +84,7 @@ export class TestFirewall {
   readonly blind: unknown[] = []
   unforgotten: unknown
   readonly adopted: string[] = []
-  readonly #held = new Map<string, readonly HeldAddress[]>()
+  readonly #held = new Map<string, readonly LiveAddress[]>()
 
   private constructor(
     readonly kernel: FakeKernel,
@@ -96,7 +96,7 @@ export class TestFirewall {
     this.desired = new Desired({
       config,
       policies: compile(config, [], NOW_MS),
-      surroundings: surroundingsOf(world),
+      hostFacts: surroundingsOf(world),
       generation: kept.generation,
       held: (name) => this.#held.get(name) ?? [],
     })
@@ -105,7 +105,7 @@ export class TestFirewall {
       drivers: driversOf(kernel),
       conntrack: new ConntrackDriver(kernel.run),
       generation: kept,
-      everHeldBy: (addresses) =>
+      namesThatHad: (addresses) =>
         new Map(
           [...addresses].map((address) => [
             address,
@@ -165,7 +165,7 @@ export const surroundingsOf = ({
   classOfBridge,
   bindings,
   hostGroups,
-}: Omit<World, 'yaml'>): Surroundings => ({
+}: Omit<World, 'yaml'>): HostFacts => ({
   plan,
   learning: [],
   resolvers: resolvers as Address[],

@@ -3,11 +3,11 @@ import { KernelAdmission } from '../../../src/daemon/admission.ts'
 import type { Membership } from '../../../src/dataplane/membership.ts'
 import type { Address, Hostname } from '../../../src/net/types.ts'
 import type { Desired } from '../../../src/reconcile/desired.ts'
-import type { Lane } from '../../../src/reconcile/lane.ts'
-import type { Ledger } from '../../../src/resolve/ledger.ts'
+import type { FastPath } from '../../../src/reconcile/fast-path.ts'
+import type { AddressStore } from '../../../src/resolve/address-store.ts'
 import { heldAddress } from '../../support/builders.ts'
 
-/** A ledger in which each name holds what is listed for it. */
+/** A address store in which each name holds what is listed for it. */
 function setUp(
   holds: Readonly<Record<string, readonly string[]>>,
   changed = false,
@@ -21,7 +21,7 @@ function setUp(
   let failures = 0
   let changes = 0
   const admission = new KernelAdmission({
-    ledger: {
+    addressStore: {
       isChanged: (name: string) => name === 'looked-up',
       admit: (name: string) => ({
         held: (holds[name] ?? []).map((one) => heldAddress(one)),
@@ -29,7 +29,7 @@ function setUp(
         full: fulls.has(name),
         changed,
       }),
-    } as unknown as Ledger,
+    } as unknown as AddressStore,
     isHostAddress: (address) => address === '198.51.100.1',
     desired: {
       membership: {
@@ -42,12 +42,12 @@ function setUp(
       } as unknown as Membership,
       config: { resolver: { maxStaleMs: 90_500 } },
     } as unknown as Desired,
-    lane: {
+    fastPath: {
       bring: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
         brought.push({ places, seconds })
         return bringing
       },
-    } as unknown as Lane,
+    } as unknown as FastPath,
     onChange: () => changes++,
     onFull: (name, asker) => crowded.push(`${name} ${asker}`),
     onIncluded: () => undefined,

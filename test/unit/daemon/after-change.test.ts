@@ -3,7 +3,7 @@ import { namesThatFail } from '../../../src/daemon/after-change.ts'
 import { parseAddress } from '../../../src/net/address.ts'
 import { classify } from '../../../src/net/ranges.ts'
 import type { Address, Hostname } from '../../../src/net/types.ts'
-import { Ledger } from '../../../src/resolve/ledger.ts'
+import { AddressStore } from '../../../src/resolve/address-store.ts'
 import type { Lookup } from '../../../src/resolve/model.ts'
 
 /** What a person hears of the names after a change. */
@@ -13,13 +13,13 @@ const found: Lookup = { kind: 'addresses', records: [{ address: '203.0.113.1' as
 const none: Lookup = { kind: 'empty' }
 
 function told(outcomes: Readonly<Record<string, readonly Lookup[]>>): string[] {
-  const ledger = new Ledger({ limits, classify, parseAddress })
+  const addressStore = new AddressStore({ limits, classify, parseAddress })
   const names = Object.keys(outcomes) as Hostname[]
-  ledger.configure(new Map(names.map((name) => [name, { private: false }])))
+  addressStore.configure(new Map(names.map((name) => [name, { private: false }])))
   for (const name of names)
     for (const [index, lookup] of (outcomes[name] ?? []).entries())
-      ledger.record(name, index % 2 === 0 ? 4 : 6, lookup, 1_000 * index, () => false)
-  return namesThatFail(ledger, new Set(names))
+      addressStore.record(name, index % 2 === 0 ? 4 : 6, lookup, 1_000 * index, () => false)
+  return namesThatFail(addressStore, new Set(names))
 }
 
 test.each([

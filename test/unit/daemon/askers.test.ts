@@ -40,8 +40,8 @@ async function askerOf(
     ],
     members: members.map(({ name, ...member }) => ({ ...member, container: { id: `id-${name}`, name } })),
   }
-  const surroundings = { plan: planOf(), rights }
-  const answering = answeringOf({ config, policies, surroundings } as unknown as Desired, inventory)
+  const hostFacts = { plan: planOf(), rights }
+  const answering = answeringOf({ config, policies, hostFacts } as unknown as Desired, inventory)
   return (address: string) => answering.askerOf(address as Address)
 }
 
@@ -149,8 +149,8 @@ describe('who is not known', () => {
 
   test('asks from anywhere until the engine was heard', async () => {
     const config = await configOf(YAML)
-    const surroundings = { plan: planOf([]), rights: undefined }
-    const desired = { config, policies: compile(config, [], NOW_MS), surroundings } as unknown as Desired
+    const hostFacts = { plan: planOf([]), rights: undefined }
+    const desired = { config, policies: compile(config, [], NOW_MS), hostFacts } as unknown as Desired
     expect(answeringOf(desired, undefined).askerOf('172.30.0.1' as Address)?.policies).toEqual(['common'])
   })
 })
@@ -169,9 +169,9 @@ test('who may send mail to any host may ask for any name', async () => {
 
 test('names are the same table for as long as policies are the same', async () => {
   const config = await configOf(YAML)
-  const surroundings = { plan: planOf(), rights: undefined }
+  const hostFacts = { plan: planOf(), rights: undefined }
   const namesOf = (policies: Desired['policies']) =>
-    answeringOf({ config, policies, surroundings } as unknown as Desired, HEARD).names
+    answeringOf({ config, policies, hostFacts } as unknown as Desired, HEARD).names
   const policies = compile(config, [], NOW_MS)
   expect(namesOf(policies)).toBe(namesOf(policies))
   expect(namesOf(compile(config, [], NOW_MS))).not.toBe(namesOf(policies))

@@ -3,11 +3,11 @@ import { HeldPackets } from '../../../src/daemon/held-packets.ts'
 import { HELD_PACKET, PORT_BITS } from '../../../src/dataplane/names.ts'
 import type { QueuedPacket, Verdict } from '../../../src/nftables/queue-message.ts'
 import type { Address } from '../../../src/net/types.ts'
-import type { Standing } from '../../../src/reconcile/senders.ts'
+import type { SenderStatus } from '../../../src/reconcile/senders.ts'
 
 const HOLD_MS = 1_000
 
-let standing: Map<number, Standing>
+let standing: Map<number, SenderStatus>
 let verdicts: Map<number, Verdict>
 let settled: number[]
 let ends: string[]
@@ -32,7 +32,7 @@ beforeEach(() => {
   settled = []
   ends = []
   held = new HeldPackets({
-    standingOf: (port) => standing.get(port) ?? 'unknown',
+    statusOf: (port) => standing.get(port) ?? 'unknown',
     decide: (one, verdict) => {
       // The kernel takes one verdict for a packet.
       expect(verdicts.has(one)).toBe(false)

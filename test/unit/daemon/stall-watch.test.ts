@@ -75,7 +75,7 @@ test('whoever waits for a pass that does not end, or for one behind it, is told,
 
 test('a start that does not get to its first pass is told, and so is a plan that does not end', async () => {
   const { loop, health, pass } = standing()
-  loop.hold()
+  loop.pause()
   const waiting = loop.requestAndWait('start')
   pass(11)
   await waiting

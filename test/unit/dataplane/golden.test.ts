@@ -84,7 +84,7 @@ describe.each(CASES)('$name', ({ name, yaml, ...around }) => {
       new Desired({
         config,
         policies: compile(config, [], NOW_MS),
-        surroundings: surroundingsOf(around satisfies Omit<World, 'yaml'>),
+        hostFacts: surroundingsOf(around satisfies Omit<World, 'yaml'>),
         generation: 7,
         held: () => [],
       }),

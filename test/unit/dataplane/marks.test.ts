@@ -31,7 +31,7 @@ async function wholeText(guard: string, isTrial = false): Promise<string> {
   const desired = new Desired({
     config,
     policies: compile(config, [], NOW_MS),
-    surroundings: surroundingsOf({
+    hostFacts: surroundingsOf({
       rights: { unknown: 'deny', classes, members: [], ignoredLabels: 0 },
       classOfBridge: new Map([['br-0123456789ab', 3]]),
     }),
@@ -42,8 +42,8 @@ async function wholeText(guard: string, isTrial = false): Promise<string> {
     const before = await configOf(`${YAML}never: [203.0.113.0/24]\nguard: { hostNetwork: true }\n`)
     const policies = compile(before, [], NOW_MS)
     desired.setPolicy(config, compile(config, [], NOW_MS), { config: before, policies })
-    const { surroundings } = desired
-    desired.setSurroundings({ ...surroundings, before: surroundings })
+    const { hostFacts } = desired
+    desired.setHostFacts({ ...hostFacts, before: hostFacts })
   }
   const { rules, backstop } = desired.dataplane()
   const texts = FAMILIES.flatMap((family) => [

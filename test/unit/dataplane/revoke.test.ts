@@ -21,7 +21,7 @@ async function input(): Promise<RevokeInput> {
     membership,
     resolvers: ['198.18.0.53', '169.254.169.253', '203.0.113.66'] as Address[],
     sources: ['172.18.0.0/16', '172.19.0.0/16', 'fd00:18::/64'] as Cidr[],
-    everHeldBy: () =>
+    namesThatHad: () =>
       new Map(
         ['203.0.113.11', '203.0.113.66'].map((one) => [
           one as Address,
@@ -97,8 +97,8 @@ describe('a live connection, when rights change', () => {
     const lingerOf = async (entries: string) => {
       const policies = compile(await configOf(`allow: [${entries}]\n`), [], NOW_MS)
       const names = new Set(['api.example.com', 'other.example.com'] as Hostname[])
-      const everHeldBy = () => new Map([['203.0.113.11' as Address, names]])
-      const judged = { ...(await input()), policies, everHeldBy }
+      const namesThatHad = () => new Map([['203.0.113.11' as Address, names]])
+      const judged = { ...(await input()), policies, namesThatHad }
       return rejudge([flow('203.0.113.11')], new Map(), judged, NOW_MS).lines
     }
     const line = (seconds: number) => [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { familyOf, type Address, type Cidr } from '../../../src/net/types.ts'
-import type { Place } from '../../../src/proof/model.ts'
+import type { ProofPlace } from '../../../src/proof/model.ts'
 import { choosePlaces, freeAddress, placesOf, placesUpTo, surveyPlaces } from '../../../src/proof/places.ts'
 
 const address = (text: string) => text as Address
@@ -97,7 +97,7 @@ describe('where a proof can be made', () => {
 })
 
 describe('which networks have their turn', () => {
-  const place = (network: string, kind: Place['kind']): Place => ({
+  const place = (network: string, kind: ProofPlace['kind']): ProofPlace => ({
     network,
     kind,
     bridge: network,

@@ -12,7 +12,7 @@ test('what a network sends in a foreign name is counted as its own', async () =>
   const { membership } = new Desired({
     config,
     policies: compile(config, [], NOW_MS),
-    surroundings: surroundingsOf({ plan: planOf([SHOP]) }),
+    hostFacts: surroundingsOf({ plan: planOf([SHOP]) }),
     generation: 1,
     held: () => [],
   })
@@ -25,19 +25,19 @@ test('what a network sends in a foreign name is counted as its own', async () =>
 test('containers are elements: who comes or goes changes no rule', async () => {
   const config = await configOf('denyWith: drop\n')
   const policies = compile(config, [], NOW_MS)
-  const surroundings = surroundingsOf({})
+  const hostFacts = surroundingsOf({})
   const address = '172.18.0.2' as Address
   const around = { ...surroundingsOf({}), containers: new Map([[address, '0123456789ab']]) }
-  const desired = new Desired({ config, policies, surroundings, generation: 1, held: () => [] })
+  const desired = new Desired({ config, policies, hostFacts, generation: 1, held: () => [] })
   const before = desired.dataplane()
-  desired.setSurroundings(around)
+  desired.setHostFacts(around)
   expect(desired.dataplane()).toBe(before)
   expect(desired.membership.commentOf(containersSet(4), address)).toBe('0123456789ab')
-  desired.setSurroundings(surroundingsOf({}))
+  desired.setHostFacts(surroundingsOf({}))
   expect(desired.membership.has(containersSet(4), address)).toBe(false)
 
   const gateway = planOf([{ bridge: 'docker_gwbridge', subnets: ['172.19.0.0/16' as Cidr] }])
-  desired.setSurroundings({ ...around, plan: gateway })
+  desired.setHostFacts({ ...around, plan: gateway })
   expect([...desired.membership.elementsOf(containersSet(4))]).toEqual([address, '172.19.0.0/16'])
 })
 
@@ -68,7 +68,7 @@ test('what a container is denied is counted for its policies, and once more when
   const desired = new Desired({
     config,
     policies: compile(config, [], NOW_MS),
-    surroundings: around('172.18.0.2'),
+    hostFacts: around('172.18.0.2'),
     generation: 1,
     held: () => [],
   })
@@ -78,7 +78,7 @@ test('what a container is denied is counted for its policies, and once more when
   expect(elements()).toEqual([`172.18.0.0/16,${bridge}`, `172.18.0.2,${bridge}`])
   expect(membership.commentOf(set, `172.18.0.2,${bridge}`)).toBe('common+web')
   expect([...membership.elementsOf(deniedSet('smtp', 4))]).toEqual([`172.18.0.0/16,${bridge}`])
-  desired.setSurroundings(around('172.18.0.3'))
+  desired.setHostFacts(around('172.18.0.3'))
   desired.counted([deniedSet('smtp', 4), deniedSet('policy', 6)])
   expect(elements()).toEqual([`172.18.0.0/16,${bridge}`, `172.18.0.2,${bridge}`, `172.18.0.3,${bridge}`])
   desired.counted([set])

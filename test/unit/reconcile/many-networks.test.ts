@@ -18,7 +18,7 @@ test('a hundred networks, and a hundred others in their place, are guarded and c
   dockerRules(kernel)
   const host = await TestFirewall.start(kernel, { yaml: 'denyWith: drop\n', plan: hundred('a') })
   expect(await host.pass()).toMatchObject({ outcome: 'changed' })
-  host.desired.setSurroundings(surroundingsOf({ plan: hundred('b') }))
+  host.desired.setHostFacts(surroundingsOf({ plan: hundred('b') }))
   expect(await host.pass()).toMatchObject({ outcome: 'changed' })
   const { membership } = host.desired
   expect([...membership.elementsOf(deniedSet('policy', 4))]).toHaveLength(100)

@@ -28,5 +28,5 @@ test.each([
   ['veth0000002', OTHER_MAC, '172.18.0.1', 'forged'],
   ['veth0000002', OTHER_MAC, '172.18.0.3', 'unknown'],
 ])('%s %s %s', (port, mac, address, standing) => {
-  expect(senders.standingOf({ port, mac, address: address as Address })).toBe(standing)
+  expect(senders.statusOf({ port, mac, address: address as Address })).toBe(standing)
 })

@@ -104,7 +104,7 @@ test('whatever is tried: it is as it says during the trial, and as it was before
         const trial = onTrial(compile(config, [], first.nowMs), policiesBefore, endMs)
         one.desired.setPolicy(config, trial.tried, { config: configBefore, policies: trial.before })
         const around = surroundingsOf({ plan: planFor(isExcepted) })
-        one.desired.setSurroundings({
+        one.desired.setHostFacts({
           ...around,
           before: { plan: planFor(wasExcepted), resolvers: around.resolvers, rights: undefined },
         })
@@ -116,7 +116,7 @@ test('whatever is tried: it is as it says during the trial, and as it was before
 
         // Confirmed, be it a moment too late, it is what it would have been without a trial.
         one.desired.setPolicy(config, compile(config, [], first.nowMs))
-        one.desired.setSurroundings(around)
+        one.desired.setHostFacts(around)
         await one.pass()
         first.nowMs += 30_000
         alone.nowMs = first.nowMs

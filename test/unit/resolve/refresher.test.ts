@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { parseAddress } from '../../../src/net/address.ts'
 import { classify } from '../../../src/net/ranges.ts'
 import type { Address, Family, Hostname } from '../../../src/net/types.ts'
-import { Ledger } from '../../../src/resolve/ledger.ts'
+import { AddressStore } from '../../../src/resolve/address-store.ts'
 import type { Lookup } from '../../../src/resolve/model.ts'
 import { Refresher, type LookupReport, type RefresherSettings } from '../../../src/resolve/refresher.ts'
 
@@ -34,14 +34,14 @@ function world(settings: Partial<RefresherSettings> = {}) {
         ? { kind: 'empty' }
         : { kind: 'addresses', records: [{ address: '198.51.100.7' as Address, ttlMs: 60_000 }] },
   }
-  const ledger = new Ledger({
+  const addressStore = new AddressStore({
     limits: LIMITS,
     classify,
     parseAddress,
   })
   const refresher = new Refresher({
     settings: { ...SETTINGS, ...settings },
-    ledger,
+    addressStore,
     log: { info: level('info'), warn: level('warn'), error: level('error'), debug: () => undefined },
     isHostAddress: () => false,
     seed: 'host-1',
@@ -59,12 +59,12 @@ function world(settings: Partial<RefresherSettings> = {}) {
     },
     onChange: () => {
       seen.changes++
-      ledger.takeChanged()
+      addressStore.takeChanged()
     },
     onLookup: (report) => reports.push(report),
   })
   running.push(refresher)
-  return { refresher, ledger, asked, reports, lines, seen, state }
+  return { refresher, addressStore, asked, reports, lines, seen, state }
 }
 
 const T0 = Date.UTC(2026, 0, 1, 0, 0, 1)
@@ -78,10 +78,10 @@ afterEach(async () => {
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
 test('a name is asked at once in both families and again when its TTL is up', async () => {
-  const { refresher, ledger, asked, reports, seen } = world()
+  const { refresher, addressStore, asked, reports, seen } = world()
   refresher.start()
   await pass(0)
-  expect(ledger.held(api).map(({ address }) => address)).toEqual(['198.51.100.7'])
+  expect(addressStore.liveAddresses(api).map(({ address }) => address)).toEqual(['198.51.100.7'])
   expect(seen.changes).toBe(1)
   await pass(59_000)
   expect(asked.map(({ family }) => family)).toEqual([4, 6])
@@ -92,12 +92,12 @@ test('a name is asked at once in both families and again when its TTL is up', as
 })
 
 test('one slow family does not hold up the other', async () => {
-  const { refresher, ledger, state } = world()
+  const { refresher, addressStore, state } = world()
   const { reply } = state
   state.reply = (name, family) => (family === 6 ? new Promise<Lookup>(() => undefined) : reply(name, family))
   refresher.start()
   await pass(1)
-  expect(ledger.held(api)).toHaveLength(1)
+  expect(addressStore.liveAddresses(api)).toHaveLength(1)
 })
 
 test('no more questions a second than allowed, and all names in the time that takes', async () => {
@@ -138,7 +138,7 @@ test('the sweep asks names that are not due for long', async () => {
 
 describe('reconfiguring', () => {
   test('asks new names at once and forgets the others', async () => {
-    const { refresher, ledger, asked, seen } = world()
+    const { refresher, addressStore, asked, seen } = world()
     refresher.start()
     await pass(1)
     const other = 'other.example.com' as Hostname
@@ -146,14 +146,14 @@ describe('reconfiguring', () => {
     expect(seen.changes).toBe(2)
     await pass(1)
     expect(asked.at(-1)?.name).toBe(other)
-    expect(ledger.held(api)).toEqual([])
-    expect(ledger.held(other)).toHaveLength(1)
+    expect(addressStore.liveAddresses(api)).toEqual([])
+    expect(addressStore.liveAddresses(other)).toHaveLength(1)
   })
 })
 
 describe('stopping', () => {
   test('calls off what is on its way, asks nothing more, and a new start takes it up', async () => {
-    const { refresher, ledger, asked, state, reports } = world()
+    const { refresher, addressStore, asked, state, reports } = world()
     const { reply } = state
     state.reply = () => new Promise<Lookup>(() => undefined)
     refresher.start()
@@ -165,7 +165,7 @@ describe('stopping', () => {
     state.reply = reply
     refresher.start()
     await pass(1)
-    expect(ledger.held(api)).toHaveLength(1)
+    expect(addressStore.liveAddresses(api)).toHaveLength(1)
   })
 })
 

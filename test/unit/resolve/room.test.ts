@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parseAddress } from '../../../src/net/address.ts'
 import { classify } from '../../../src/net/ranges.ts'
 import type { Address, Hostname } from '../../../src/net/types.ts'
-import { Ledger } from '../../../src/resolve/ledger.ts'
+import { AddressStore } from '../../../src/resolve/address-store.ts'
 
 /** Who has the places that a name has for addresses. */
 
@@ -18,10 +18,14 @@ const LIMITS = {
 }
 
 function open(maxAddressesPerName = 1000) {
-  const ledger = new Ledger({ limits: { ...LIMITS, maxAddressesPerName }, classify, parseAddress })
-  ledger.configure(new Map([BELOW, PLAIN].map((name) => [name, { private: false }])))
+  const addressStore = new AddressStore({
+    limits: { ...LIMITS, maxAddressesPerName },
+    classify,
+    parseAddress,
+  })
+  addressStore.configure(new Map([BELOW, PLAIN].map((name) => [name, { private: false }])))
   const give = (name: Hostname, asker: string, addresses: readonly string[], ttlMs: number, nowMs = T0) =>
-    ledger.admit(
+    addressStore.admit(
       name,
       addresses.map((address) => ({ address: address as Address, ttlMs })),
       asker,
@@ -29,9 +33,9 @@ function open(maxAddressesPerName = 1000) {
       () => false,
     )
   return {
-    ledger,
+    addressStore,
     give,
-    holds: (name: Hostname) => ledger.held(name).map(({ address }) => address as string),
+    holds: (name: Hostname) => addressStore.liveAddresses(name).map(({ address }) => address as string),
   }
 }
 const ips = (count: number, block = '198.18') =>
@@ -39,7 +43,7 @@ const ips = (count: number, block = '198.18') =>
 
 describe('an address that a container was promised', () => {
   test('stays, however many another one asks for, until its TTL is over', () => {
-    const { ledger, give, holds } = open()
+    const { addressStore, give, holds } = open()
     give(BELOW, 'web', ['203.0.113.7'], 278_000)
     let answered = 0
     for (const address of ips(3000)) if (!give(BELOW, 'hog', [address], 300_000).full) answered++
@@ -50,7 +54,7 @@ describe('an address that a container was promised', () => {
     // A look-up of ours takes nothing of it either.
     const records = ips(1500, '198.19').map((address) => ({ address: address as Address, ttlMs: 1000 }))
     give(PLAIN, 'web', ['203.0.113.8'], 278_000)
-    ledger.record(PLAIN, 4, { kind: 'addresses', records }, T0 + 1, () => false)
+    addressStore.record(PLAIN, 4, { kind: 'addresses', records }, T0 + 1, () => false)
     expect(holds(PLAIN)).toContain('203.0.113.8')
     expect(holds(PLAIN)).toHaveLength(1000)
   })
@@ -67,7 +71,7 @@ describe('an address that a container was promised', () => {
     const before = open(4)
     before.give(PLAIN, 'web', ips(4), 60_000)
     const after = open(4)
-    after.ledger.restore(JSON.parse(JSON.stringify(before.ledger.snapshot())), T0 + 1000)
+    after.addressStore.restore(JSON.parse(JSON.stringify(before.addressStore.snapshot())), T0 + 1000)
     expect(after.give(PLAIN, 'hog', ['203.0.113.1'], 1000, T0 + 59_999).full).toBe(true)
     expect(after.give(PLAIN, 'hog', ['203.0.113.1'], 1000, T0 + 60_000).full).toBe(false)
   })
@@ -95,16 +99,16 @@ describe('below a pattern', () => {
   })
 
   test('what went is no part of a share any more', () => {
-    const { ledger, give } = open(100)
+    const { addressStore, give } = open(100)
     give(BELOW, 'hog', ips(100), 1000)
-    ledger.expire([BELOW], T0 + 1000 + RETAIN_MS)
-    expect(ledger.held(BELOW)).toEqual([])
+    addressStore.expire([BELOW], T0 + 1000 + RETAIN_MS)
+    expect(addressStore.liveAddresses(BELOW)).toEqual([])
     expect(give(BELOW, 'hog', ips(70), 1000, T0 + 700_000).full).toBe(false)
   })
 })
 
 test('an answer of more addresses than there is room for costs no more than its length', () => {
-  const { ledger, give, holds } = open()
+  const { addressStore, give, holds } = open()
   const timeOf = (task: () => unknown): number => {
     const startMs = performance.now()
     task()
@@ -115,7 +119,7 @@ test('an answer of more addresses than there is room for costs no more than its 
     expect(timeOf(() => give(PLAIN, 'web', all, 300_000, T0 + round))).toBeLessThan(150)
     const records = all.map((address) => ({ address: address as Address, ttlMs: 1000 }))
     expect(
-      timeOf(() => ledger.record(PLAIN, 4, { kind: 'addresses', records }, T0 + round, () => false)),
+      timeOf(() => addressStore.record(PLAIN, 4, { kind: 'addresses', records }, T0 + round, () => false)),
     ).toBeLessThan(150)
   }
   expect(holds(PLAIN)).toHaveLength(1000)

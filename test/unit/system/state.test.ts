@@ -11,21 +11,25 @@ const NOW = Date.UTC(2026, 0, 2, 3, 4, 5)
 
 async function store() {
   const directory = join(await scratchDirectory(), 'state')
-  return { directory, store: new StateStore(directory, () => NOW), file: join(directory, 'ledger.json') }
+  return {
+    directory,
+    store: new StateStore(directory, () => NOW),
+    file: join(directory, 'addressStore.json'),
+  }
 }
 
 describe('StateStore', () => {
   it('brings back what was saved, in a file for our user alone', async () => {
     const { store: state, file, directory } = await store()
-    expect(await state.load('ledger', format)).toEqual({ kind: 'absent' })
-    await state.save('ledger', value, format)
-    expect(await new StateStore(directory).load('ledger', format)).toEqual({
+    expect(await state.load('addressStore', format)).toEqual({ kind: 'absent' })
+    await state.save('addressStore', value, format)
+    expect(await new StateStore(directory).load('addressStore', format)).toEqual({
       kind: 'loaded',
       value,
       writtenAtMs: NOW,
     })
     expect((await stat(file)).mode & 0o777).toBe(0o600)
-    expect(await readdir(directory)).toEqual(['ledger.json'])
+    expect(await readdir(directory)).toEqual(['addressStore.json'])
   })
 
   it.each([
@@ -38,16 +42,16 @@ describe('StateStore', () => {
     const { store: state, directory, file } = await store()
     await mkdir(directory)
     await writeFile(file, content)
-    const loaded = await state.load('ledger', format)
-    const movedTo = join(directory, 'ledger.corrupt-2026-01-02T030405.000Z')
+    const loaded = await state.load('addressStore', format)
+    const movedTo = join(directory, 'addressStore.corrupt-2026-01-02T030405.000Z')
     expect(loaded).toMatchObject({
       kind: 'corrupt',
       movedTo,
       detail: expect.stringContaining(detail) as string,
     })
     expect(await readFile(movedTo, 'utf8')).toBe(content)
-    await state.save('ledger', value, format)
-    expect(await state.load('ledger', format)).toMatchObject({ kind: 'loaded', value })
+    await state.save('addressStore', value, format)
+    expect(await state.load('addressStore', format)).toMatchObject({ kind: 'loaded', value })
   })
 
   it.each(['after reading it', 'unseen'])(
@@ -58,8 +62,8 @@ describe('StateStore', () => {
       await mkdir(directory)
       await writeFile(file, content)
       if (seen === 'after reading it')
-        expect(await state.load('ledger', format)).toEqual({ kind: 'newer', version: 3 })
-      await expect(state.save('ledger', value, format)).rejects.toMatchObject({
+        expect(await state.load('addressStore', format)).toEqual({ kind: 'newer', version: 3 })
+      await expect(state.save('addressStore', value, format)).rejects.toMatchObject({
         name: 'StateError',
         kind: 'newer',
       })
@@ -69,11 +73,11 @@ describe('StateStore', () => {
 
   it('says that it may not write, and keeps the old content', async () => {
     const nowhere = new StateStore('/dev/full/state')
-    await expect(nowhere.save('ledger', value, format)).rejects.toMatchObject({ kind: 'unwritable' })
+    await expect(nowhere.save('addressStore', value, format)).rejects.toMatchObject({ kind: 'unwritable' })
     const { store: state, file, directory } = await store()
-    await state.save('ledger', value, format)
-    await mkdir(join(directory, '.ledger.json.tmp'))
-    await expect(state.save('ledger', { addresses: [] }, format)).rejects.toMatchObject({
+    await state.save('addressStore', value, format)
+    await mkdir(join(directory, '.addressStore.json.tmp'))
+    await expect(state.save('addressStore', { addresses: [] }, format)).rejects.toMatchObject({
       kind: 'unwritable',
     })
     expect(await readFile(file, 'utf8')).toContain('198.51.100.7')
@@ -82,6 +86,6 @@ describe('StateStore', () => {
   it('does not take an unreadable file for an absent one', async () => {
     const { store: state, file } = await store()
     await mkdir(file, { recursive: true })
-    await expect(state.load('ledger', format)).rejects.toMatchObject({ name: 'StateError' })
+    await expect(state.load('addressStore', format)).rejects.toMatchObject({ name: 'StateError' })
   })
 })

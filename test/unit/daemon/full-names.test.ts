@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { CrowdedNames } from '../../../src/daemon/crowded-names.ts'
+import { FullNames } from '../../../src/daemon/full-names.ts'
 import type { Hostname } from '../../../src/net/types.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 test('who was turned away last is named, for a minute after the last time', () => {
   vi.useFakeTimers()
   const states: (string | undefined)[] = []
-  const crowded = new CrowdedNames((problem) => states.push(problem))
+  const crowded = new FullNames((problem) => states.push(problem))
   const name = '*.example.com' as Hostname
   crowded.note(name, 'hog')
   expect(states).toEqual([expect.stringContaining('*.example.com (asked by hog)')])

@@ -1,31 +1,31 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
-import { openLedger } from '../host/open-ledger.ts'
-import { savedLedger } from '../host/saved.ts'
+import { openAddressStore } from '../host/open-address-store.ts'
+import { savedAddresses } from '../host/saved.ts'
 import type { Address } from '../net/types.ts'
 import { compile } from '../policy/compile.ts'
-import type { Belonging } from '../resolve/model.ts'
+import type { AddressOwner } from '../resolve/model.ts'
 import { StateStore } from '../system/state.ts'
 
 /** Which allowed names have this address or had it lately: as the daemon knows it, else as it was saved. */
-export async function belongingsOf(
+export async function addressOwnersOf(
   address: Address,
   ask: CallDaemon,
   configFile: string,
-): Promise<readonly Belonging[]> {
-  const known = await ask<readonly Belonging[]>('belongings', { address })
+): Promise<readonly AddressOwner[]> {
+  const known = await ask<readonly AddressOwner[]>('belongings', { address })
   if (known) return known
   const { config } = await loadConfig(configFile, hostConfigEnv)
   if (!config) return []
-  const ledger = openLedger(config, compile(config, [], Date.now()))
-  const snapshot = await new StateStore(config.state).peek('addresses', savedLedger)
-  if (snapshot !== undefined) ledger.restore(snapshot, Date.now())
-  return ledger.belongings(address)
+  const addressStore = openAddressStore(config, compile(config, [], Date.now()))
+  const snapshot = await new StateStore(config.state).peek('addresses', savedAddresses)
+  if (snapshot !== undefined) addressStore.restore(snapshot, Date.now())
+  return addressStore.belongings(address)
 }
 
 /** For people: an address that was allowed an hour ago, or is allowed in another way, is looked for the reason of. */
-export function belongingText({ name, seenAtMs, leftAtMs, now }: Belonging): string {
+export function addressOwnerText({ name, seenAtMs, leftAtMs, now }: AddressOwner): string {
   if (leftAtMs === undefined)
     return `it is an address of ${name}, which is allowed with other ports or to other containers`
   const times =

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
-import { limitsOf, openLedger } from '../host/open-ledger.ts'
-import { savedLedger } from '../host/saved.ts'
+import { limitsOf, openAddressStore } from '../host/open-address-store.ts'
+import { savedAddresses } from '../host/saved.ts'
 import type { KnownSet } from '../ipset/sync.ts'
 import { parseAddress } from '../net/address.ts'
 import { FAMILIES, type Address, type Family, type Hostname } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Policies } from '../policy/model.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 import { Refresher, type LookupReport, type RefresherSettings } from '../resolve/refresher.ts'
 import { Resolver } from '../resolve/resolver.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
@@ -21,7 +21,7 @@ const SAVE_SIGHT_MS = 60_000
 /** A few names are asked of other name servers within this; more take as long as the limit on questions makes them. */
 const SWEEP_MS = 1_000
 
-export interface NamesOptions {
+export interface NameResolutionOptions {
   readonly config: Config
   readonly policies: Policies
   readonly servers: OwnServers
@@ -36,9 +36,9 @@ export interface NamesOptions {
 }
 
 /** The names of the config and their addresses: looked up, remembered, saved. */
-export class Names {
+export class NameResolution {
   private constructor(
-    readonly ledger: Ledger,
+    readonly addressStore: AddressStore,
     private readonly servers: OwnServers,
     private readonly resolver: Resolver,
     private readonly refresher: Refresher,
@@ -49,24 +49,24 @@ export class Names {
 
   #asks: readonly string[] = []
 
-  static async open(options: NamesOptions): Promise<Names> {
+  static async open(options: NameResolutionOptions): Promise<NameResolution> {
     const { config, policies, store, log, isHostAddress, seed } = options
-    const ledger = openLedger(config, policies)
-    const snapshot = await store.load('addresses', savedLedger)
+    const addressStore = openAddressStore(config, policies)
+    const snapshot = await store.load('addresses', savedAddresses)
     try {
-      if (snapshot !== undefined) ledger.restore(snapshot, Date.now(), isHostAddress)
+      if (snapshot !== undefined) addressStore.restore(snapshot, Date.now(), isHostAddress)
     } catch (error) {
       log.error({ err: error }, 'saved addresses could not be used')
     }
     const servers = await options.servers.of(config)
     const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
-    const soon = store.queue('addresses', savedLedger, SAVE_CHANGE_MS, () => ledger.snapshot())
+    const soon = store.queue('addresses', savedAddresses, SAVE_CHANGE_MS, () => addressStore.snapshot())
     const later = laterRequests(soon)
     const answers = new Answers()
     const refresher = new Refresher({
       settings: settingsOf(config, policies),
       resolver,
-      ledger,
+      addressStore,
       log,
       isHostAddress,
       seed,
@@ -80,7 +80,15 @@ export class Names {
         options.onLookup(report)
       },
     })
-    const names = new Names(ledger, options.servers, resolver, refresher, isHostAddress, answers, soon)
+    const names = new NameResolution(
+      addressStore,
+      options.servers,
+      resolver,
+      refresher,
+      isHostAddress,
+      answers,
+      soon,
+    )
     names.#asks = servers
     return names
   }
@@ -92,7 +100,7 @@ export class Names {
 
   /** Does no name have an address, though there are names? So it is when nothing was saved: at the first start ever. */
   get knowsNothing(): boolean {
-    const { fresh, stale, failing } = this.ledger.counts()
+    const { fresh, stale, failing } = this.addressStore.counts()
     return fresh === 0 && stale === 0 && failing > 0
   }
 
@@ -100,7 +108,8 @@ export class Names {
   async firstAnswers(names: ReadonlyMap<Hostname, unknown>, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
     const isSettled = (name: Hostname): boolean =>
-      this.answers.areComplete(name) || (this.answers.hasAny(name) && this.ledger.state(name) !== 'failing')
+      this.answers.areComplete(name) ||
+      (this.answers.hasAny(name) && this.addressStore.state(name) !== 'failing')
     for (const name of names.keys()) {
       while (!isSettled(name) && performance.now() < deadlineMs) await sleep(5)
     }
@@ -155,11 +164,11 @@ export class Names {
           const lasts = membership.endOfName(set, name, address) > nowMs + maxStaleMs
           // The time-out of what ends with its right does not tell when it was written.
           const seenAtMs = lasts ? Math.min(nowMs, expiresAtMs - maxStaleMs) : nowMs
-          this.ledger.adopt(name, address, seenAtMs, this.isHostAddress)
+          this.addressStore.adopt(name, address, seenAtMs, this.isHostAddress)
         }
       }
     }
-    if (this.ledger.hasChanged) this.saves.request()
+    if (this.addressStore.hasChanged) this.saves.request()
   }
 }
 

@@ -10,7 +10,7 @@ import {
   tellMetrics,
   unprotectedOf,
   type Guards,
-  type Standing,
+  type DaemonFacts,
   type View,
 } from '../host/report.ts'
 import { guardProblem } from '../host/guard-names.ts'
@@ -34,16 +34,17 @@ import type { Unprotected } from '../workloads/model.ts'
 import type { NetworkResult } from '../proof/results.ts'
 import type { HostView } from '../host/host-view.ts'
 import { usesIptables } from '../workloads/engine.ts'
-import { chainOf, type Health } from './health.ts'
+import type { Health } from './health.ts'
 import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
-import { StandingLogs } from './standing-log.ts'
+import { ConditionLogs } from './condition-logs.ts'
+import { errorChain } from '../system/errors.ts'
 
 /** What is known of the engine. */
 type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
-export class Account {
+export class Telemetry {
   readonly metrics = new Metrics()
   readonly counters = new Counters()
   readonly proofs = new Proofs()
@@ -53,7 +54,7 @@ export class Account {
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
-  readonly #standingLogs: StandingLogs
+  readonly #standingLogs: ConditionLogs
   readonly #queryLog: QueryLog
   readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   #lastReconcile: StatusReport['lastReconcile']
@@ -63,7 +64,7 @@ export class Account {
     private readonly health: Health,
     private readonly log: Logger,
   ) {
-    this.#standingLogs = new StandingLogs(log)
+    this.#standingLogs = new ConditionLogs(log)
     this.#queryLog = new QueryLog(log)
   }
 
@@ -87,7 +88,7 @@ export class Account {
     for (const [kind, count] of Object.entries(snapshot.repairs)) this.metrics.countDriftRepair(kind, count)
   }
 
-  dockerIs(state: StatusReport['docker']): void {
+  setDockerState(state: StatusReport['docker']): void {
     this.#docker = state
     this.metrics.setDockerConnected(state.connected)
     if (state.connected) {
@@ -98,7 +99,7 @@ export class Account {
   }
 
   /** The backstop's twin is one table the more and never one the less: without it the host is guarded, so it is told and not degraded. */
-  heldIs(why: string | undefined): void {
+  setOwnedTableState(why: string | undefined): void {
     if (why === undefined) this.log.info({}, 'the backstop is held: a flush of all rules passes it by')
     else
       this.log.warn(
@@ -145,7 +146,7 @@ export class Account {
   }
 
   /** Of rules of nft. */
-  marksAre(problem: string | undefined): void {
+  setMarkProblem(problem: string | undefined): void {
     if (problem === undefined) this.health.good('nft-marks')
     else this.health.bad('nft-marks', problem)
   }
@@ -155,7 +156,7 @@ export class Account {
     else this.health.bad('gateway-port', problem)
   }
 
-  holdIs(problem: string | undefined): void {
+  setStartHoldProblem(problem: string | undefined): void {
     if (problem === undefined) this.health.good('hold')
     else this.health.bad('hold', problem)
   }
@@ -217,14 +218,14 @@ export class Account {
     else this.health.bad('rules-ahead', ahead)
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
-      this.health.bad('backstop', `the second guard is missing: ${chainOf(backstopError)}`)
+      this.health.bad('backstop', `the second guard is missing: ${errorChain(backstopError)}`)
     } else {
       this.#guards = { rules, backstop: this.#guards.backstop || observed.parts.has('backstop') }
       if (observed.parts.has('backstop')) this.health.good('backstop')
     }
     if (bindingsProblem === undefined) this.health.good('bindings')
     else {
-      const meanwhile = desired.surroundings.classOfBridge
+      const meanwhile = desired.hostFacts.classOfBridge
         ? 'are told apart by their networks alone'
         : 'cannot be bound to their ports, and who was not bound before is held for unknown'
       this.health.bad('bindings', `containers ${meanwhile}: ${bindingsProblem}`)
@@ -238,7 +239,7 @@ export class Account {
     if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
     else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
     this.counters.readRules(desired.dataplane(), observed.rules)
-    const { rights } = desired.surroundings
+    const { rights } = desired.hostFacts
     this.counters.readSets(known, observed.sets, desired, rights?.unknown === 'deny' ? 'unknown' : COMMON)
     desired.counted(observed.sets)
     if (summary.length > 0) {
@@ -276,7 +277,7 @@ export class Account {
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
     this.#guards = { ...this.#guards, rules: false }
-    this.health.bad('kernel', `the kernel does not hold the policy: ${chainOf(error)}`)
+    this.health.bad('kernel', `the kernel does not hold the policy: ${errorChain(error)}`)
     this.log.error({ err: error, triggers: [...triggers] }, 'pass failed')
   }
 
@@ -295,10 +296,10 @@ export class Account {
     this.#standingLogs.strayRoutes.tell(view.host.strayRoutes, nowMs)
     this.#standingLogs.strayDns.tell(strayDnsOf(view), nowMs)
     this.proofs.retain(
-      new Set(view.desired.surroundings.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
+      new Set(view.desired.hostFacts.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )
     this.#tellProofs()
-    this.#tellNames(view.ledger.counts())
+    this.#tellNames(view.addressStore.counts())
     const { config } = view.desired
     const unguarded = guardProblem(config.guard, view.host.inventory, view.host.seenNetworks)
     if (unguarded === undefined) this.health.good('guard')
@@ -325,7 +326,7 @@ export class Account {
       : ['the policy is not in the kernel yet', ...problems]
   }
 
-  status(view: View, known: Pick<Standing, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
+  status(view: View, known: Pick<DaemonFacts, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
     const problems = this.notReady()
     const { rules, backstop } = this.#guards
     return statusReport(view, this.#unprotected, {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Assignment } from '../../../src/policy/classes.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { Desired } from '../../../src/reconcile/desired.ts'
-import { areSameRights, standingRights } from '../../../src/reconcile/standing-rights.ts'
+import { areSameRights, rightsInputs } from '../../../src/reconcile/rights-inputs.ts'
 import { configOf, planOf, SHOP, surroundingsOf } from '../../support/builders.ts'
 import { NOW_MS } from '../config/files.ts'
 
@@ -26,28 +26,28 @@ const around = (classes: readonly number[], plan = planOf([SHOP])) => {
   return { ...surroundingsOf({ plan }), rights }
 }
 
-const desiredBy = (surroundings = around([3])) =>
-  new Desired({ config, policies, surroundings, generation: 1, held: () => [] })
+const desiredBy = (hostFacts = around([3])) =>
+  new Desired({ config, policies, hostFacts, generation: 1, held: () => [] })
 
 test('chains of rights do for another network', () => {
   const desired = desiredBy()
-  const [before, dataplane] = [standingRights(desired), desired.dataplane()]
-  desired.setSurroundings(around([3], planOf([SHOP, { bridge: 'br-0123456789ab' }])))
+  const [before, dataplane] = [rightsInputs(desired), desired.dataplane()]
+  desired.setHostFacts(around([3], planOf([SHOP, { bridge: 'br-0123456789ab' }])))
   expect(desired.dataplane()).not.toBe(dataplane)
-  expect(areSameRights(before, standingRights(desired))).toBe(true)
+  expect(areSameRights(before, rightsInputs(desired))).toBe(true)
 })
 
 test.each<[string, (desired: Desired) => void]>([
-  ['a class that is new', (desired) => desired.setSurroundings(around([3, 4]))],
+  ['a class that is new', (desired) => desired.setHostFacts(around([3, 4]))],
   ['another generation', (desired) => desired.setGeneration(2)],
   ['other policies', (desired) => desired.setPolicy(config, compile(config, [], NOW_MS))],
 ])('but not for %s', (_, change) => {
   const desired = desiredBy()
-  const before = standingRights(desired)
+  const before = rightsInputs(desired)
   change(desired)
-  expect(areSameRights(before, standingRights(desired))).toBe(false)
+  expect(areSameRights(before, rightsInputs(desired))).toBe(false)
 })
 
 test('nor is anything known to stand before the first pass', () => {
-  expect(areSameRights(undefined, standingRights(desiredBy()))).toBe(false)
+  expect(areSameRights(undefined, rightsInputs(desiredBy()))).toBe(false)
 })

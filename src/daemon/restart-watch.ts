@@ -3,7 +3,7 @@ const MOST_ENDS = 3
 const WINDOW_MS = 60_000
 
 /** Something that runs all the time and is begun again when it ends: told of when it does not stay. */
-export class Unsteady {
+export class RestartWatch {
   #endsMs: readonly number[] = []
   #timer: NodeJS.Timeout | undefined
 

@@ -5,7 +5,7 @@ import { groupPlaceOf } from '../workloads/host-group.ts'
 import type { Container } from '../workloads/model.ts'
 
 /** The class of rights that the kernel gives to a container on the host's network, or why it gives none. */
-export async function heldOnHost(
+export async function hostNetworkClass(
   { id, pid }: Container,
   run: Run,
 ): Promise<

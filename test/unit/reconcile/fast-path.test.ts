@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Membership } from '../../../src/dataplane/membership.ts'
 import { renderAdditions } from '../../../src/ipset/render.ts'
 import type { KnownSet } from '../../../src/ipset/sync.ts'
-import { Lane } from '../../../src/reconcile/lane.ts'
+import { FastPath } from '../../../src/reconcile/fast-path.ts'
 
 const NOW_MS = 1_000_000
 const A = { set: 'one', element: '192.0.2.1' }
@@ -22,13 +22,14 @@ function setUp() {
     ]),
   )
   const writes: { lines: readonly string[]; resolve: () => void; reject: (error: Error) => void }[] = []
-  const lane = new Lane({
+  const fastPath = new FastPath({
     known,
     write: (additions) =>
       new Promise((resolve, reject) => writes.push({ lines: renderAdditions(additions), resolve, reject })),
   })
-  const bring = (places: readonly (typeof A)[], nowMs = NOW_MS) => lane.bring(places, membership, 60, nowMs)
-  return { known, lane, writes, bring }
+  const bring = (places: readonly (typeof A)[], nowMs = NOW_MS) =>
+    fastPath.bring(places, membership, 60, nowMs)
+  return { known, fastPath, writes, bring }
 }
 
 /** What of a promise is known once all that can happen did. */
@@ -129,30 +130,30 @@ describe('an element', () => {
   })
 
   test('is written again while nobody knows what stands', async () => {
-    const { lane, writes, bring } = setUp()
+    const { fastPath, writes, bring } = setUp()
     const brought = bring([A])
     await turns()
     writes[0]?.resolve()
     await brought
-    lane.blind = true
+    fastPath.blind = true
     expect(await stateOf(bring([A]))).toBe('waits')
     expect(writes).toHaveLength(2)
     writes[1]?.resolve()
     await turns()
-    lane.blind = false
+    fastPath.blind = false
     expect(bring([A])).toBeUndefined()
   })
 })
 
 describe('a write that fails', () => {
   test('fails for all who wait, and is forgotten', async () => {
-    const { known, lane, writes, bring } = setUp()
+    const { known, fastPath, writes, bring } = setUp()
     const [first, second] = [bring([A]), bring([A])]
     await turns()
     writes[0]?.reject(new Error('refused'))
     expect(await Promise.all([stateOf(first), stateOf(second)])).toEqual(['refused', 'refused'])
     expect(known.get('one')?.elements.size).toBe(0)
-    expect(lane.since('one', 0)).toEqual([])
+    expect(fastPath.since('one', 0)).toEqual([])
     expect(await stateOf(bring([A]))).toBe('waits')
     expect(writes).toHaveLength(2)
   })
@@ -161,11 +162,11 @@ describe('a write that fails', () => {
     ['a set that is not there', { set: 'absent', element: '192.0.2.9' }],
     ['an element that nobody wants', { set: 'one', element: '192.0.2.66' }],
   ])('leaves nothing believed beside %s', async (_, bad) => {
-    const { known, lane, writes, bring } = setUp()
+    const { known, fastPath, writes, bring } = setUp()
     expect(await stateOf(bring([A, bad]))).toBe(`the set ${bad.set} is not there yet`)
     expect(writes).toEqual([])
     expect(known.get('one')?.elements.size).toBe(0)
-    expect(lane.since('one', 0)).toEqual([])
+    expect(fastPath.since('one', 0)).toEqual([])
     expect(await stateOf(bring([A]))).toBe('waits')
   })
 })
@@ -178,17 +179,17 @@ describe('what a pass takes away', () => {
     ['an element', leavingA],
     ['a set that is made anew', leavingSet],
   ])('is not relied on: %s', async (_, leaving) => {
-    const { known, lane, writes, bring } = setUp()
+    const { known, fastPath, writes, bring } = setUp()
     const first = bring([A])
     await turns()
     writes[0]?.resolve()
     await first
-    lane.leaving(leaving)
+    fastPath.leaving(leaving)
     const second = bring([A])
     expect(await stateOf(second)).toBe('waits')
     expect(writes).toHaveLength(1)
     known.get('one')?.elements.clear()
-    lane.done()
+    fastPath.done()
     await turns()
     expect(writes).toHaveLength(2)
     writes[1]?.resolve()
@@ -196,21 +197,21 @@ describe('what a pass takes away', () => {
   })
 
   test('is not written again when the pass left it', async () => {
-    const { lane, writes, bring } = setUp()
+    const { fastPath, writes, bring } = setUp()
     const first = bring([A])
     await turns()
     writes[0]?.resolve()
     await first
-    lane.leaving(leavingA)
+    fastPath.leaving(leavingA)
     const second = bring([A])
-    lane.done()
+    fastPath.done()
     expect(await stateOf(second)).toBe('done')
     expect(writes).toHaveLength(1)
   })
 
   test('holds up nothing else', async () => {
-    const { lane, writes, bring } = setUp()
-    lane.leaving(leavingA)
+    const { fastPath, writes, bring } = setUp()
+    fastPath.leaving(leavingA)
     const brought = bring([B])
     await turns()
     expect(writes).toHaveLength(1)
@@ -219,28 +220,28 @@ describe('what a pass takes away', () => {
   })
 
   test('by the next pass is waited for too', async () => {
-    const { lane, writes, bring } = setUp()
-    lane.leaving(leavingA)
+    const { fastPath, writes, bring } = setUp()
+    fastPath.leaving(leavingA)
     const brought = bring([A])
-    lane.leaving(leavingSet)
+    fastPath.leaving(leavingSet)
     expect(await stateOf(brought)).toBe('waits')
     expect(writes).toEqual([])
-    lane.done()
+    fastPath.done()
     await turns()
     expect(writes).toHaveLength(1)
   })
 })
 
 test('a pass is told what was written since it looked', async () => {
-  const { lane, writes, bring } = setUp()
+  const { fastPath, writes, bring } = setUp()
   const startMs = performance.now()
   void bring([A, OTHER])
   await turns()
-  expect(lane.since('one', startMs).map(([element]) => element)).toEqual([A.element])
+  expect(fastPath.since('one', startMs).map(([element]) => element)).toEqual([A.element])
   writes[0]?.resolve()
   await turns()
-  expect(lane.since('one', startMs).map(([element]) => element)).toEqual([A.element])
+  expect(fastPath.since('one', startMs).map(([element]) => element)).toEqual([A.element])
   await new Promise((resolve) => setTimeout(resolve, 2))
-  expect(lane.since('one', performance.now())).toEqual([])
-  expect(lane.since('two', startMs)).toHaveLength(1)
+  expect(fastPath.since('one', performance.now())).toEqual([])
+  expect(fastPath.since('two', startMs)).toHaveLength(1)
 })

@@ -45,7 +45,7 @@ class StandingLog<T> {
 }
 
 /** What `status` lists that an operator would look for the reason of, and may never look at `status` for. */
-export class StandingLogs {
+export class ConditionLogs {
   readonly unprotected: StandingLog<Unprotected>
   readonly strayRoutes: StandingLog<StrayRoute>
   readonly strayDns: StandingLog<StrayDns>

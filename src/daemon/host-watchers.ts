@@ -8,14 +8,14 @@ import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostView } from '../host/host-view.ts'
-import { chainOf } from './health.ts'
-import type { News } from './host-news.ts'
-import { Unsteady } from './unsteady.ts'
+import type { StalePart } from './host-refresher.ts'
+import { RestartWatch } from './restart-watch.ts'
+import { errorChain } from '../system/errors.ts'
 
 /** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
 const ENGINE_WAIT_MS = 2_000
 
-export interface WatchesOptions {
+export interface HostWatchersOptions {
   readonly host: HostView
   readonly log: Logger
   readonly request: (trigger: Trigger) => void
@@ -24,25 +24,25 @@ export interface WatchesOptions {
   /** The kernel told of a change in this part of the rules; undefined: it may have, anywhere. */
   readonly onDrift: (part: Part | undefined) => void
   /** What is known of the engine or of containers' ports is no longer what the last pass saw, or the interfaces are no longer known. */
-  readonly onStale: (news: News) => void
+  readonly onStale: (news: StalePart) => void
   /** Why the kernel does not tell of changes; undefined: it does. */
   readonly onUnsteady: (what: 'interfaces' | 'rules', why: string | undefined) => void
 }
 
 /** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */
-export class Watches {
-  readonly #options: WatchesOptions
+export class HostWatchers {
+  readonly #options: HostWatchersOptions
   readonly #kernel: readonly LineProcess[]
-  readonly #unsteady: Readonly<Record<'interfaces' | 'rules', Unsteady>>
+  readonly #unsteady: Readonly<Record<'interfaces' | 'rules', RestartWatch>>
   #engine: DockerWatcher | undefined
   #listingTimer: NodeJS.Timeout | undefined
   #heard: (() => void) | undefined
 
-  constructor(options: WatchesOptions) {
+  constructor(options: HostWatchersOptions) {
     this.#options = options
     this.#unsteady = {
-      interfaces: new Unsteady((why) => options.onUnsteady('interfaces', why)),
-      rules: new Unsteady((why) => options.onUnsteady('rules', why)),
+      interfaces: new RestartWatch((why) => options.onUnsteady('interfaces', why)),
+      rules: new RestartWatch((why) => options.onUnsteady('rules', why)),
     }
     this.#kernel = [this.#links(), this.#rules()]
   }
@@ -79,13 +79,13 @@ export class Watches {
           // A listing is a time to look at everything again.
           if (host.setInventory(inventory, engine, listedAtMs)) onStale('interfaces')
           this.#armListing()
-          onStale('surroundings')
+          onStale('hostFacts')
           this.#heard?.()
           request('docker')
         },
         onNetwork: (network) => {
           host.addNetwork(network)
-          onStale('surroundings')
+          onStale('hostFacts')
           request('docker')
         },
         onEvent: onDockerEvent,
@@ -131,7 +131,7 @@ export class Watches {
       },
       onEnd: (error) => {
         log.debug({ err: error }, 'watching interfaces ended and begins again')
-        this.#unsteady.interfaces.ended(chainOf(error), performance.now())
+        this.#unsteady.interfaces.ended(errorChain(error), performance.now())
       },
     })
   }
@@ -143,7 +143,7 @@ export class Watches {
       onStart: () => onDrift(undefined),
       onEnd: (error) => {
         log.debug({ err: error }, 'watching rules ended and begins again')
-        this.#unsteady.rules.ended(chainOf(error), performance.now())
+        this.#unsteady.rules.ended(errorChain(error), performance.now())
       },
     })
   }

@@ -3,9 +3,9 @@ import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { compile } from '../policy/compile.ts'
 import type { Policies } from '../policy/model.ts'
-import type { Ledger } from '../resolve/ledger.ts'
+import type { AddressStore } from '../resolve/address-store.ts'
 import type { Run } from '../system/exec.ts'
-import { openLedger } from './open-ledger.ts'
+import { openAddressStore } from './open-address-store.ts'
 import { StateStore } from '../system/state.ts'
 import { askEngine } from './engine-once.ts'
 import { HostView } from './host-view.ts'
@@ -14,10 +14,10 @@ import { loadMarks, type Marks } from './saved-marks.ts'
 import { TemporaryAllows } from './temporary.ts'
 
 /** Everything that can be known without a daemon: the config, what an earlier daemon left in its state, and what the engine says. */
-export interface Standing extends Marks {
+export interface OfflineState extends Marks {
   readonly config: Config
   readonly policies: Policies
-  readonly ledger: Ledger
+  readonly addressStore: AddressStore
   readonly host: HostView
   readonly temporary: TemporaryAllows
 }
@@ -34,13 +34,13 @@ export class RefusedConfigError extends Error {
 }
 
 /** @throws RefusedConfigError */
-export async function readStanding(configFile: string, run: Run, nowMs: number): Promise<Standing> {
+export async function readOfflineState(configFile: string, run: Run, nowMs: number): Promise<OfflineState> {
   const { config, problems } = await loadConfig(configFile, hostConfigEnv)
   if (!config) throw new RefusedConfigError(configFile, problems)
-  return standingOf(config, run, nowMs)
+  return offlineStateOf(config, run, nowMs)
 }
 
-export async function standingOf(config: Config, run: Run, nowMs: number): Promise<Standing> {
+export async function offlineStateOf(config: Config, run: Run, nowMs: number): Promise<OfflineState> {
   const host = new HostView(run)
   const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
   if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)
@@ -52,10 +52,10 @@ export async function standingOf(config: Config, run: Run, nowMs: number): Promi
     if (untilMs > nowMs) temporary.add(entry, untilMs, true)
   }
   const policies = compile(config, temporary.entries(), nowMs)
-  const ledger = openLedger(config, policies)
-  const addresses = await state.peek('addresses', saved.savedLedger)
-  if (addresses !== undefined) ledger.restore(addresses, nowMs, host.isHostAddress)
+  const addressStore = openAddressStore(config, policies)
+  const addresses = await state.peek('addresses', saved.savedAddresses)
+  if (addresses !== undefined) addressStore.restore(addresses, nowMs, host.isHostAddress)
   const peek: StateStore['peek'] = (name, format) => state.peek(name, format)
   const marks = await loadMarks(peek, config.policies, policies.digest)
-  return { config, policies, ledger, host, ...marks, temporary }
+  return { config, policies, addressStore, host, ...marks, temporary }
 }

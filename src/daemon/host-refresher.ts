@@ -8,7 +8,7 @@ import { oneAtATime } from '../system/one-at-a-time.ts'
 import type { Health } from './health.ts'
 import type { Store } from './store.ts'
 
-export interface HostNewsOptions {
+export interface HostRefresherOptions {
   /** As an earlier process gave them out. */
   readonly classNumbers: ClassNumbers
   readonly host: HostView
@@ -20,48 +20,48 @@ export interface HostNewsOptions {
 }
 
 /** The engine's list or the config; containers' ports; the interfaces. */
-export type News = 'surroundings' | 'ports' | 'interfaces'
+export type StalePart = 'hostFacts' | 'ports' | 'interfaces'
 
 /** What may have changed around us: looked at again before the next pass, and nothing else. */
-export class HostNews {
+export class HostRefresher {
   readonly classNumbers: ClassNumbers
-  readonly #options: HostNewsOptions
+  readonly #options: HostRefresherOptions
   #config: Config | undefined
   #keptClasses: string | undefined
   #canBind = true
-  #stale: Record<News, boolean> = { surroundings: true, ports: false, interfaces: false }
+  #stale: Record<StalePart, boolean> = { hostFacts: true, ports: false, interfaces: false }
 
-  constructor(options: HostNewsOptions) {
+  constructor(options: HostRefresherOptions) {
     this.#options = options
     this.classNumbers = options.classNumbers
   }
 
-  heard(news: News): void {
+  markStale(news: StalePart): void {
     this.#stale[news] = true
   }
 
   /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
-  noteBindings(canBind: boolean): void {
+  setCanBind(canBind: boolean): void {
     if (canBind === this.#canBind) return
     this.#canBind = canBind
-    this.heard('surroundings')
+    this.markStale('hostFacts')
     this.#options.request('link')
   }
 
-  surroundings(config: Config): ReturnType<HostView['surroundings']> {
-    return this.#options.host.surroundings(config, this.classNumbers, this.#canBind)
+  hostFacts(config: Config): ReturnType<HostView['hostFacts']> {
+    return this.#options.host.hostFacts(config, this.classNumbers, this.#canBind)
   }
 
   /** @throws when the host could not be read: the next pass looks again. */
-  async lookInto(desired: Desired, triggers: ReadonlySet<Trigger>): Promise<void> {
+  async refresh(desired: Desired, triggers: ReadonlySet<Trigger>): Promise<void> {
     const { host, request } = this.#options
     const { config } = desired
-    const news = this.#stale.surroundings || triggers.has('docker')
+    const news = this.#stale.hostFacts || triggers.has('docker')
     const all = triggers.has('start') || triggers.has('reload')
     // Of all that happens to them the kernel tells.
     const interfaces = this.#stale.interfaces || all
     if (!news && !interfaces && !this.#stale.ports) return
-    this.#stale = { surroundings: false, ports: false, interfaces: false }
+    this.#stale = { hostFacts: false, ports: false, interfaces: false }
     this.#options.onStep('the interfaces and name servers of this host')
     try {
       await Promise.all([
@@ -69,28 +69,26 @@ export class HostNews {
         all ? host.readResolvers(config, true) : undefined,
       ])
     } catch (error) {
-      this.#stale = { surroundings: true, ports: true, interfaces: true }
+      this.#stale = { hostFacts: true, ports: true, interfaces: true }
       throw error
     }
     if (all) this.#tellResolvers()
     this.#config = config
     if (news && !all) void this.#reconsiderResolvers()
     this.#options.onStep('the containers of this host')
-    const surroundings = await this.surroundings(config)
+    const hostFacts = await this.hostFacts(config)
     const { before } = desired
-    desired.setSurroundings(
-      before
-        ? { ...surroundings, before: host.before(before.config, config, surroundings.rights) }
-        : surroundings,
+    desired.setHostFacts(
+      before ? { ...hostFacts, before: host.before(before.config, config, hostFacts.rights) } : hostFacts,
     )
     // Where nobody has rights of his own they wait for the policies to come back.
-    if (desired.surroundings.rights && this.classNumbers.areLeaving) {
-      this.heard('surroundings')
+    if (desired.hostFacts.rights && this.classNumbers.areLeaving) {
+      this.markStale('hostFacts')
       request('link')
     }
     // Late, or lost: the kernel throws away what nobody reads in time.
     if (news && !interfaces && host.lacksPorts) {
-      this.heard('interfaces')
+      this.markStale('interfaces')
       request('link')
     }
     this.#tellPorts()
@@ -121,9 +119,9 @@ export class HostNews {
       )
   }
 
-  #tellClasses({ surroundings }: Desired): void {
+  #tellClasses({ hostFacts }: Desired): void {
     const { health } = this.#options
-    const without = (surroundings.rights?.members ?? []).filter((member) => member.class === undefined)
+    const without = (hostFacts.rights?.members ?? []).filter((member) => member.class === undefined)
     const [first] = without
     if (!first) health.good('classes')
     else
@@ -139,7 +137,7 @@ export class HostNews {
     const areOthers = await this.#options.host.readResolvers(this.#config, false)
     this.#tellResolvers()
     if (!areOthers) return
-    this.heard('surroundings')
+    this.markStale('hostFacts')
     this.#options.request('docker')
   })
 

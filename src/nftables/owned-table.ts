@@ -1,25 +1,26 @@
-import { HELD_TABLE } from '../dataplane/names.ts'
+import { OWNED_TABLE } from '../dataplane/names.ts'
 import type { Backstop } from '../dataplane/model.ts'
 import { LineSession } from '../system/line-session.ts'
-import { backstopInSync, parseBackstop, renderHeld, type SavedBackstop } from './backstop.ts'
+import { backstopInSync, parseBackstop, renderOwned, type SavedBackstop } from './backstop.ts'
+import { errorMessage } from '../system/errors.ts'
 
 /** What could not be had is tried again after this long, and then ever later: a kernel or an nft without owned tables never gives it. */
 const RETRY_MS = { first: 500, times: 4, most: 60_000 }
 /** A pass waits for it. */
 const ANSWER_MS = 3_000
 
-const LIST = `list table inet ${HELD_TABLE}`
+const LIST = `list table inet ${OWNED_TABLE}`
 /** An nft with another line editor repeats what it is told before it answers. */
-const LISTED = new RegExp(`^table inet ${HELD_TABLE} \\{( #.*)?$`, 'm')
+const LISTED = new RegExp(`^table inet ${OWNED_TABLE} \\{( #.*)?$`, 'm')
 
-export interface HeldTableOptions {
+export interface OwnedTableOptions {
   /** It stands (undefined), or why it cannot be had. Told of transitions only. */
   readonly onState: (why: string | undefined) => void
   /** It has to be looked at: its owner has ended and the table with it, or it is time to try again. */
   readonly onDue: () => void
 }
 
-export interface HeldChange {
+export interface OwnedTableChange {
   readonly desired: Backstop
   /** False: what could not be had before is tried once more. */
   readonly isNews: boolean
@@ -29,8 +30,8 @@ export interface HeldChange {
  * The backstop's twin, owned by an `nft -i` of ours: `nft flush ruleset` passes it by, and it is gone with this process, so it can never
  * outlive who keeps it right. Nothing depends on it: where it cannot be had, the plain table stands alone.
  */
-export class HeldTable {
-  readonly #options: HeldTableOptions
+export class OwnedTable {
+  readonly #options: OwnedTableOptions
   readonly #session: LineSession
   /** The life of the session in which the table was made: what another one made is not ours. */
   #madeIn: number | undefined
@@ -39,7 +40,7 @@ export class HeldTable {
   #retryAtMs = 0
   #retry: NodeJS.Timeout | undefined
 
-  constructor(options: HeldTableOptions) {
+  constructor(options: OwnedTableOptions) {
     this.#options = options
     this.#session = new LineSession({
       argv: ['nft', '-i'],
@@ -53,7 +54,7 @@ export class HeldTable {
   }
 
   /** Undefined: it is the twin of `desired` as it should be, or it cannot be had for now. Never rejects. */
-  async changeFor(desired: Backstop): Promise<HeldChange | undefined> {
+  async changeFor(desired: Backstop): Promise<OwnedTableChange | undefined> {
     const isNews = this.#failures === 0
     if (!isNews && performance.now() < this.#retryAtMs) return undefined
     try {
@@ -68,7 +69,7 @@ export class HeldTable {
   /** Replaces it in one transaction. Never rejects: the state tells. */
   async write(desired: Backstop): Promise<void> {
     try {
-      await this.#session.ask(renderHeld(desired, await this.#read()))
+      await this.#session.ask(renderOwned(desired, await this.#read()))
       const { complaint, life } = this.#session
       // What counts is what the kernel holds, whatever was said.
       if (!backstopInSync(desired, await this.#read()))
@@ -104,7 +105,7 @@ export class HeldTable {
     // A little later than it may be, or the look would come to nothing.
     this.#retry = setTimeout(() => this.#options.onDue(), waitMs + 20).unref()
     this.#failures += 1
-    this.#tell(error instanceof Error ? error.message : String(error))
+    this.#tell(errorMessage(error))
   }
 
   #tell(why: string | undefined): void {

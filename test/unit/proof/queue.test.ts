@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { untilNothingIsHeld } from '../../../src/proof/held.ts'
+import { untilQueueIsEmpty } from '../../../src/proof/queue.ts'
 
 /** As the kernel lists two queues. */
 const queues = (held: number): string =>
@@ -25,13 +25,13 @@ test.each([
   ['not where the kernel has no queues', [new Error('ENOENT')], 1],
 ])('it waits %s', async (_, texts, looks) => {
   const { read, asked } = telling(...texts)
-  await untilNothingIsHeld(read, 60_000)
+  await untilQueueIsEmpty(read, 60_000)
   expect(asked()).toBe(looks)
 })
 
 test('it waits no longer than it may', async () => {
   const { read } = telling(queues(1))
   const startedMs = performance.now()
-  await untilNothingIsHeld(read, 50)
+  await untilQueueIsEmpty(read, 50)
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(50)
 })

@@ -5,7 +5,7 @@ const KEPT_MS = 60_000
 const MOST_NAMED = 3
 
 /** Names that have no room for the addresses that containers ask for, as a problem for `status`: the answers are withheld. */
-export class CrowdedNames {
+export class FullNames {
   readonly #lately = new Map<Hostname, { asker: string; timer: NodeJS.Timeout }>()
 
   /** @param onState undefined: there is room for all */

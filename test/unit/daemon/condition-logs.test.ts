@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { StandingLogs } from '../../../src/daemon/standing-log.ts'
+import { ConditionLogs } from '../../../src/daemon/condition-logs.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import type { Unprotected } from '../../../src/workloads/model.ts'
 
@@ -10,7 +10,7 @@ const MINUTE = 60_000
 test('what is not protected is said when it begins, and of who comes and goes at most once an hour', () => {
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const log = new StandingLogs(createLogger({ level: 'info', pretty: false, destination })).unprotected
+  const log = new ConditionLogs(createLogger({ level: 'info', pretty: false, destination })).unprotected
   const said = (found: readonly Unprotected[], nowMs: number): unknown[] => {
     lines.length = 0
     log.tell(found, nowMs)
@@ -27,7 +27,7 @@ test('what is not protected is said when it begins, and of who comes and goes at
 test('a container that leaves by a network without its rights, and one that asks whom it may not, is said once', () => {
   const lines: string[] = []
   const destination = { write: (line: string) => void lines.push(line) }
-  const logs = new StandingLogs(createLogger({ level: 'info', pretty: false, destination }))
+  const logs = new ConditionLogs(createLogger({ level: 'info', pretty: false, destination }))
   const lost = [{ policy: 'mail', network: 'office' }]
   const stray = { container: 'web', network: 'shop', lost }
   const asks = { container: 'web', servers: ['203.0.113.53'] }

@@ -18,7 +18,7 @@ const READ_AT_ONCE = 20_000
 const RULE_TRIGGERS: readonly Trigger[] = ['start', 'reload', 'until', 'retry']
 
 /** Decides how much of the kernel a pass looks at: all of it costs, and most passes need little. */
-export class LookPlan {
+export class ReadPlan {
   #rulesReadMs = 0
   #renewedMs: number
   readonly #setReadMs = new Map<string, number>()
@@ -56,7 +56,7 @@ export class LookPlan {
   }
 
   /** The pass went well. */
-  looked(scope: Scope, nowMs: number): void {
+  wasRead(scope: Scope, nowMs: number): void {
     if (scope.parts.size === PARTS.length) this.#rulesReadMs = nowMs
     if (scope.everything) this.#renewedMs = nowMs
     for (const set of scope.read) this.#setReadMs.set(set, nowMs)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Unsteady } from '../../../src/daemon/unsteady.ts'
+import { RestartWatch } from '../../../src/daemon/restart-watch.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -11,7 +11,7 @@ test.each([
   ['again and again is told, until it has stayed for a minute', [0, 200, 600], ['gone', undefined]],
 ])('%s', async (_, ends, expected) => {
   const told: (string | undefined)[] = []
-  const unsteady = new Unsteady((why) => told.push(why))
+  const unsteady = new RestartWatch((why) => told.push(why))
   for (const endMs of ends) unsteady.ended('gone', endMs)
   await vi.advanceTimersByTimeAsync(61_000)
   expect(told).toEqual(expected)

@@ -4,13 +4,14 @@ import { makeWarmStart, savedWarmStart, WARM_START } from '../host/warm-start.ts
 import type { Desired } from '../reconcile/desired.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { SaveQueue } from '../system/save-queue.ts'
-import type { Account } from './account.ts'
+import type { Telemetry } from './telemetry.ts'
 import type { ConfigHolder } from './config-holder.ts'
-import { type Health, messageOf } from './health.ts'
+import type { Health } from './health.ts'
 import type { Store } from './store.ts'
+import { errorMessage } from '../system/errors.ts'
 
-export interface NextLifeOptions {
-  readonly account: Account
+export interface StatePersisterOptions {
+  readonly account: Telemetry
   readonly desired: Desired
   readonly health: Health
   readonly holder: ConfigHolder
@@ -21,13 +22,13 @@ const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
 
 /** What a later process, and the next boot before there is one, begin with: written as passes change it. */
-export class NextLife {
-  readonly #options: NextLifeOptions
+export class StatePersister {
+  readonly #options: StatePersisterOptions
   readonly #counters: SaveQueue
   readonly #warm: SaveQueue
   #closedGuard: string | undefined
 
-  constructor(options: NextLifeOptions) {
+  constructor(options: StatePersisterOptions) {
     const { account, desired, holder, store } = options
     this.#options = options
     this.#counters = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
@@ -45,15 +46,15 @@ export class NextLife {
   }
 
   /** To be called when what is in force is what a restart would make of the config on the disk: a process that starts may load it unseen. */
-  keepWarm(): void {
+  saveWarmStart(): void {
     this.#warm.request()
   }
 
-  async keep({ observed, summary, drift }: PassResult): Promise<void> {
+  async persist({ observed, summary, drift }: PassResult): Promise<void> {
     if (observed.parts.size > 0 || observed.sets.length > 0 || drift.length > 0) this.#counters.request()
     // A repair is counted here alone. What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
     if (drift.length > 0) void this.#counters.flush()
-    if (summary.length > 0 && this.#options.holder.lastLoadSuccessful) this.keepWarm()
+    if (summary.length > 0 && this.#options.holder.lastLoadSuccessful) this.saveWarmStart()
     await this.#keepClosedGuard()
   }
 
@@ -68,7 +69,10 @@ export class NextLife {
       this.#closedGuard = shape
       health.good('closed-guard')
     } catch (error) {
-      health.bad('closed-guard', `the closed guard for the next boot cannot be written: ${messageOf(error)}`)
+      health.bad(
+        'closed-guard',
+        `the closed guard for the next boot cannot be written: ${errorMessage(error)}`,
+      )
     }
   }
 }

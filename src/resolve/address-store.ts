@@ -1,11 +1,11 @@
 import type { Address, Family, Hostname } from '../net/types.ts'
 import type { RangeClass } from '../net/ranges.ts'
-import { readSnapshot, type LedgerSnapshot } from './ledger-snapshot.ts'
+import { readSnapshot, type AddressStoreSnapshot } from './address-store-snapshot.ts'
 import type {
   AdmitResult,
-  Belonging,
-  HeldAddress,
-  LedgerLimits,
+  AddressOwner,
+  LiveAddress,
+  AddressLimits,
   Lookup,
   NameState,
   NameStatus,
@@ -14,8 +14,8 @@ import type {
 } from './model.ts'
 import { NameRecord } from './name-record.ts'
 
-export interface LedgerOptions {
-  readonly limits: LedgerLimits
+export interface AddressStoreOptions {
+  readonly limits: AddressLimits
   readonly classify: (address: Address) => RangeClass
   readonly parseAddress: (text: string) => Address | undefined
 }
@@ -23,26 +23,26 @@ export interface LedgerOptions {
 /** Is this one of the host's own addresses? No name may lead there. */
 export type IsHostAddress = (address: Address) => boolean
 
-const NOTHING: readonly HeldAddress[] = []
+const NOTHING: readonly LiveAddress[] = []
 
 /**
  * The live addresses of every configured name: the union of its answers over time. An address leaves for one reason only, a later
  * answer without it after its time is up (or its name's removal from the config); no failure takes anything away. That a name has no address of one
  * family is such an answer where it has some of the other; that it has none at all is a failure. Pure: time is an argument, epoch milliseconds.
  */
-export class Ledger {
-  #limits: LedgerLimits
-  readonly #options: LedgerOptions
+export class AddressStore {
+  #limits: AddressLimits
+  readonly #options: AddressStoreOptions
   readonly #names = new Map<Hostname, NameRecord>()
   readonly #changed = new Set<Hostname>()
 
-  constructor(options: LedgerOptions) {
+  constructor(options: AddressStoreOptions) {
     this.#options = options
     this.#limits = options.limits
   }
 
   /** The names in force and how each may be used. New ones start empty; those that are missing here are forgotten with all they held, history too. */
-  configure(names: ReadonlyMap<Hostname, NameUse>, limits: LedgerLimits = this.#limits): void {
+  configure(names: ReadonlyMap<Hostname, NameUse>, limits: AddressLimits = this.#limits): void {
     this.#limits = limits
     for (const [name, record] of this.#names) {
       if (names.has(name)) continue
@@ -116,17 +116,17 @@ export class Ledger {
     for (const name of names) if (this.#names.get(name)?.expire(nowMs)) this.#changed.add(name)
   }
 
-  held(name: Hostname): readonly HeldAddress[] {
-    return this.#names.get(name)?.held() ?? NOTHING
+  liveAddresses(name: Hostname): readonly LiveAddress[] {
+    return this.#names.get(name)?.liveAddresses() ?? NOTHING
   }
 
   /** Does the name hold this address, or did it since the name was configured (of the aged-out ones the newest 2,000 are remembered)? */
-  everHeld(name: Hostname, address: Address): boolean {
-    return this.#names.get(name)?.everHeld(address) ?? false
+  hasHad(name: Hostname, address: Address): boolean {
+    return this.#names.get(name)?.hasHad(address) ?? false
   }
 
-  /** {@link everHeld} for many addresses at once: by going through what is held, not through each name for each address. */
-  everHeldBy(addresses: ReadonlySet<Address>): Map<Address, Set<Hostname>> {
+  /** {@link hasHad} for many addresses at once: by going through what is held, not through each name for each address. */
+  namesThatHad(addresses: ReadonlySet<Address>): Map<Address, Set<Hostname>> {
     const found = new Map<Address, Set<Hostname>>()
     if (addresses.size === 0) return found
     for (const [name, record] of this.#names)
@@ -139,12 +139,12 @@ export class Ledger {
   }
 
   /** Names that have this address or had it lately, those that have it first. */
-  belongings(address: Address): Belonging[] {
-    const found: Belonging[] = []
+  belongings(address: Address): AddressOwner[] {
+    const found: AddressOwner[] = []
     for (const [name, record] of this.#names) {
       const past = record.pastOf(address)
-      if (past === undefined && !record.holds(address)) continue
-      found.push({ name, ...past, now: record.held().map((held) => held.address) })
+      if (past === undefined && !record.isLive(address)) continue
+      found.push({ name, ...past, now: record.liveAddresses().map((held) => held.address) })
     }
     return found.toSorted((a, b) => (b.leftAtMs ?? Infinity) - (a.leftAtMs ?? Infinity))
   }
@@ -186,8 +186,8 @@ export class Ledger {
   }
 
   /** What a later process needs, ready for JSON.stringify. */
-  snapshot(): LedgerSnapshot {
-    const names: LedgerSnapshot['names'] = []
+  snapshot(): AddressStoreSnapshot {
+    const names: AddressStoreSnapshot['names'] = []
     for (const record of this.#names.values()) if (record.worthSaving) names.push(record.snapshot())
     return { version: 1, names }
   }

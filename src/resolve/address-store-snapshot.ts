@@ -32,10 +32,10 @@ const savedName = z
 const schema = z.strictObject({ version: z.literal(1), names: z.array(savedName) })
 
 export type SavedName = z.infer<typeof savedName>
-export type LedgerSnapshot = z.infer<typeof schema>
+export type AddressStoreSnapshot = z.infer<typeof schema>
 
 /** Throws a {@link SnapshotError} for anything that is no snapshot of this version. */
-export function readSnapshot(value: unknown): LedgerSnapshot {
+export function readSnapshot(value: unknown): AddressStoreSnapshot {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LookPlan } from '../../../src/daemon/look-plan.ts'
+import { ReadPlan } from '../../../src/daemon/read-plan.ts'
 import type { KnownSet } from '../../../src/ipset/sync.ts'
 import { PARTS, type Part } from '../../../src/reconcile/reconciler.ts'
 import type { Trigger } from '../../../src/reconcile/loop.ts'
@@ -23,15 +23,15 @@ describe('how much a pass looks at', () => {
     ['docker', 'legacy', true],
     ['answer', 'legacy', false],
   ])('after %s on iptables-%s: the rules %s', (trigger, flavour, rules) => {
-    const plan = new LookPlan(T0)
-    plan.looked({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
+    const plan = new ReadPlan(T0)
+    plan.wasRead({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
     expect(plan.scope(on(trigger), flavour, new Map(), DAY, T0 + 1).parts.size > 0).toBe(rules)
   })
 
   test('a change that the kernel told of is looked at where it was, once', () => {
-    const plan = new LookPlan(T0)
+    const plan = new ReadPlan(T0)
     const partsAt = (at: number) => plan.scope(on('drift'), 'nft', new Map(), DAY, at).parts
-    plan.looked({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
+    plan.wasRead({ parts: new Set(PARTS), headers: false, read: [], everything: false }, T0)
     plan.suspect(6)
     expect(partsAt(T0 + 1)).toEqual(new Set([6]))
     expect(partsAt(T0 + 2)).toEqual(new Set())
@@ -40,25 +40,25 @@ describe('how much a pass looks at', () => {
   })
 
   test('rules are read now and then whatever happens, and until a look went well', () => {
-    const plan = new LookPlan(T0)
+    const plan = new ReadPlan(T0)
     expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).parts).toEqual(new Set(PARTS))
     expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0).parts).toEqual(new Set(PARTS))
-    plan.looked({ parts: new Set(PARTS), headers: true, read: [], everything: false }, T0)
+    plan.wasRead({ parts: new Set(PARTS), headers: true, read: [], everything: false }, T0)
     expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 14_000).parts).toEqual(new Set())
     expect(plan.scope(on('timer'), 'legacy', new Map(), DAY, T0 + 5_000).parts).toEqual(new Set(PARTS))
     expect(plan.scope(on('timer'), 'nft', new Map(), DAY, T0 + 15_000).parts).toEqual(new Set(PARTS))
   })
 
   test('every element is looked at well before half of its time-out is over', () => {
-    const plan = new LookPlan(T0)
+    const plan = new ReadPlan(T0)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8 - 1).everything).toBe(false)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8).everything).toBe(true)
-    plan.looked({ parts: new Set<Part>(), headers: false, read: [], everything: true }, T0 + DAY / 8)
+    plan.wasRead({ parts: new Set<Part>(), headers: false, read: [], everything: true }, T0 + DAY / 8)
     expect(plan.scope(on('answer'), 'nft', new Map(), DAY, T0 + DAY / 8 + 1).everything).toBe(false)
   })
 
   test('sets are read on the timer only, and every one of them in the end, the large ones one by one', () => {
-    const plan = new LookPlan(T0)
+    const plan = new ReadPlan(T0)
     const sets = known({ empty: 0, small: 10, large: 30_000, larger: 30_001 })
     expect(plan.scope(on('answer'), 'nft', sets, DAY, T0).read).toEqual([])
     const read = new Set<string>()
@@ -66,7 +66,7 @@ describe('how much a pass looks at', () => {
       const scope = plan.scope(on('timer'), 'nft', sets, DAY, at)
       expect(scope.headers).toBe(true)
       expect(scope.read.filter((name) => name.startsWith('large')).length).toBeLessThanOrEqual(1)
-      plan.looked(scope, at)
+      plan.wasRead(scope, at)
       for (const name of scope.read) {
         expect(read.has(name)).toBe(false)
         read.add(name)

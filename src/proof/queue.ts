@@ -12,7 +12,7 @@ const AGAIN_MS = 5
  * Resolves when no packet waits for the rights of its sender, and after some seconds at the latest. When a chain leaves its hook, the kernel drops
  * all that waits in a queue, so a proof takes its tables and ports away in such a moment.
  */
-export async function untilNothingIsHeld(
+export async function untilQueueIsEmpty(
   read: () => Promise<string> = () => readFile(QUEUES, 'utf8'),
   mostMs = MOST_MS,
 ): Promise<void> {

@@ -6,7 +6,7 @@ const CLOCK_LOOK_MS = 60_000
 const AFTER_MS = 50
 
 /** Tells of the moment at which an `until` or a temporary entry ends without anybody's doing. */
-export class EntryEnds {
+export class EntryExpiry {
   #timer: NodeJS.Timeout | undefined
 
   constructor(

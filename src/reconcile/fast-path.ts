@@ -4,7 +4,7 @@ import type { Additions, ElementWrite } from '../ipset/render.ts'
 import { hasOtherTimeout } from '../ipset/time-left.ts'
 import { LatelyWritten, type Written } from './lately-written.ts'
 
-export interface LaneOptions {
+export interface FastPathOptions {
   readonly known: ReadonlyMap<string, KnownSet>
   /** Resolves when the kernel has all of it. */
   readonly write: (additions: readonly Additions[]) => Promise<void>
@@ -49,8 +49,8 @@ const NEVER = Number.NEGATIVE_INFINITY
  * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
  * out of them, is told what was written since it looked.
  */
-export class Lane {
-  readonly #options: LaneOptions
+export class FastPath {
+  readonly #options: FastPathOptions
   readonly #lately = new LatelyWritten()
   readonly #onTheWay = new Set<Batch>()
   /** What is on its way, by set and element. */
@@ -62,7 +62,7 @@ export class Lane {
   #settle: () => void = () => undefined
   #isBlind = false
 
-  constructor(options: LaneOptions) {
+  constructor(options: FastPathOptions) {
     this.#options = options
   }
 
