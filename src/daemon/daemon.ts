@@ -460,7 +460,7 @@ export class Daemon {
       policies,
       hostFacts: await this.#refresher.hostFacts(config),
       generation: generation.generation,
-      held: (name) => addressStore.liveAddresses(name),
+      liveAddresses: (name) => addressStore.liveAddresses(name),
     })
     this.#persister = new StatePersister({
       account: this.#telemetry,

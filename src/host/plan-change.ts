@@ -36,7 +36,7 @@ export async function planChange(
     policies,
     hostFacts,
     generation: nextGeneration(generation, policies.digest, marksOf(config)).generation,
-    held: (name) => addressStore.liveAddresses(name),
+    liveAddresses: (name) => addressStore.liveAddresses(name),
   })
   desired.setStartHold(wantsHold(config, hostFacts) && !(libcOrWhyNot() instanceof Error))
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }

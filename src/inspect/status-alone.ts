@@ -44,7 +44,7 @@ export async function statusAlone(
     policies,
     hostFacts: await host.hostFacts(config, offline.classNumbers, canBind),
     generation: generation.generation,
-    held: (name) => addressStore.liveAddresses(name),
+    liveAddresses: (name) => addressStore.liveAddresses(name),
   })
   const counted = await new StateStore(config.state).peek('counters', savedCounters)
   const counters = new Counters()

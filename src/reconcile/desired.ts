@@ -62,20 +62,20 @@ export class Desired {
   #counted = new Map<string, string>()
   /** The same of containers that are gone: it stays until it was read once more. */
   #uncounted = new Map<string, string>()
-  readonly #held: (name: Hostname) => readonly LiveAddress[]
+  readonly #liveAddresses: (name: Hostname) => readonly LiveAddress[]
 
   constructor(options: {
     readonly config: Config
     readonly policies: Policies
     readonly hostFacts: HostFacts
     readonly generation: number
-    readonly held: (name: Hostname) => readonly LiveAddress[]
+    readonly liveAddresses: (name: Hostname) => readonly LiveAddress[]
   }) {
     this.#config = options.config
     this.#policies = options.policies
     this.#hostFacts = options.hostFacts
     this.#generation = options.generation
-    this.#held = options.held
+    this.#liveAddresses = options.liveAddresses
     this.#counted = countedContainers(options.hostFacts)
     this.#rebuildMembership()
   }
@@ -155,7 +155,7 @@ export class Desired {
   }
 
   refreshNames(names: readonly Hostname[]): void {
-    for (const name of names) this.membership.refresh(name, this.#held(name))
+    for (const name of names) this.membership.refresh(name, this.#liveAddresses(name))
   }
 
   get bindings(): DesiredBindings {
@@ -221,7 +221,7 @@ export class Desired {
   #rebuildMembership(): void {
     const before = this.#before ? onlyBefore(this.#before.policies, this.#policies) : []
     const policies = { ...this.#policies, policies: [...this.#policies.policies, ...before] }
-    this.membership.rebuild(policies, this.#statics(), this.#held)
+    this.membership.rebuild(policies, this.#statics(), this.#liveAddresses)
   }
 
   #statics(): Map<string, Elements> {

@@ -345,7 +345,7 @@ function driftOf(change: Change): DriftKind[] {
   for (const { summary } of change.rules) {
     for (const line of summary) kinds.add(line.includes('jump') ? 'jump' : 'rules')
   }
-  if (change.backstop !== undefined || change.held?.isNews) kinds.add('backstop')
+  if (change.backstop !== undefined || change.ownedTable?.isNews) kinds.add('backstop')
   if (change.bindings?.isDrift) kinds.add('bindings')
   if (change.hostNetwork?.isDrift) kinds.add('host-network')
   if (change.surprises.length > 0) kinds.add('set')

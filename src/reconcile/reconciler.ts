@@ -38,7 +38,7 @@ export interface Drivers {
   readonly bindings: BindingsDriver
   readonly hostNetwork: HostNetworkDriver
   /** The daemon's alone: its table ends with the process. */
-  readonly held?: OwnedTable
+  readonly ownedTable?: OwnedTable
   /** Has bridges learn nothing from frames that they do not forward. Absent: only looked at. */
   readonly stopLearning?: (bridges: readonly string[]) => Promise<void>
   /** Lines of `ipset`, at once; resolves when the kernel has them. Absent: as any others. */
@@ -80,7 +80,7 @@ export interface Change {
   /** Text of the backstop; undefined: it stands. */
   readonly backstop: string | undefined
   /** What the table held beside the backstop has to be; undefined: it is, or it cannot be had. */
-  readonly held: OwnedTableChange | undefined
+  readonly ownedTable: OwnedTableChange | undefined
   /** What both accept while the rules of one generation give way to those of the next: else flows would stall in between. */
   readonly meanwhile?: Backstop
   readonly bindings: BindingsChange | undefined
@@ -172,10 +172,10 @@ export class Reconciler {
       all = scope.everything || surprises.length > 0
     }
     const { marks } = desired.backstop
-    const [rulesRead, backstopRead, held, bindings, hostNetwork] = await Promise.all([
+    const [rulesRead, backstopRead, ownedTable, bindings, hostNetwork] = await Promise.all([
       this.drivers.iptables.readSome(FAMILIES.filter((family) => scope.parts.has(family))),
       scope.parts.has('backstop') ? this.#readBackstop() : undefined,
-      scope.parts.has('backstop') ? this.drivers.held?.changeFor(desired.backstop) : undefined,
+      scope.parts.has('backstop') ? this.drivers.ownedTable?.changeFor(desired.backstop) : undefined,
       this.bindings.plan(bound, scope.parts.has('bindings'), marks.rights),
       this.hostNetwork.plan(hostGroups, scope.parts.has('host-network'), marks),
     ])
@@ -210,7 +210,7 @@ export class Reconciler {
         change.summary.map((line) => `IPv${change.family} ${change.table} (${change.flavour}): ${line}`),
       ),
       ...(backstop === undefined ? [] : ['write the backstop table']),
-      ...(held?.isNews ? ['hold the backstop table'] : []),
+      ...(ownedTable?.isNews ? ['hold the backstop table'] : []),
       ...(bindings ? [bindings.summary] : []),
       ...(hostNetwork ? [hostNetwork.summary] : []),
       ...learning.map((bridge) => `learn nothing on ${bridge} from frames that are not forwarded`),
@@ -220,7 +220,7 @@ export class Reconciler {
       rules,
       leftovers: leftovers.changes,
       backstop,
-      held,
+      ownedTable,
       bindings,
       hostNetwork,
       learning,
@@ -238,12 +238,12 @@ export class Reconciler {
     await this.fastPath.landed()
     // Where nothing guards yet the backstop goes first: should the rest fail, the host is closed and not open.
     const bare = change.observed.parts.has('backstop') && change.observed.backstop === undefined
-    let failed = bare ? await this.#writeBackstop(change.backstop, change.held?.desired) : undefined
+    let failed = bare ? await this.#writeBackstop(change.backstop, change.ownedTable?.desired) : undefined
     // Should it fail, flows wait for the write that follows the rules, and that one tells.
     const { meanwhile } = change
     if (!bare && meanwhile) {
       const text = renderBackstop(meanwhile, beforeOf(change.observed.backstop))
-      await this.#writeBackstop(text, change.held && meanwhile)
+      await this.#writeBackstop(text, change.ownedTable && meanwhile)
     }
     try {
       if (change.bindings) await this.bindings.prepare(change.bindings)
@@ -270,7 +270,7 @@ export class Reconciler {
       this.forget()
       throw error
     }
-    if (!bare) failed = await this.#writeBackstop(change.backstop, change.held?.desired)
+    if (!bare) failed = await this.#writeBackstop(change.backstop, change.ownedTable?.desired)
     if (failed) throw failed
   }
 
@@ -285,7 +285,7 @@ export class Reconciler {
 
   async #writeBackstop(
     plain: string | undefined,
-    held: Backstop | undefined,
+    owned: Backstop | undefined,
   ): Promise<BackstopError | undefined> {
     let failed: BackstopError | undefined
     try {
@@ -299,7 +299,7 @@ export class Reconciler {
       this.#backstopStands = false
       failed = new BackstopError('writing the backstop table', { cause: error })
     }
-    if (held) await this.drivers.held?.write(held)
+    if (owned) await this.drivers.ownedTable?.write(owned)
     return failed
   }
 

@@ -175,7 +175,7 @@ const networks: Prepare = async (count) => {
       policies,
       hostFacts: surroundingsOf({ plan: planOf(all) }),
       generation: 1,
-      held: () => [],
+      liveAddresses: () => [],
     })
     return [plan, desired.dataplane()]
   }

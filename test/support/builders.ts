@@ -98,7 +98,7 @@ export class TestFirewall {
       policies: compile(config, [], NOW_MS),
       hostFacts: surroundingsOf(world),
       generation: kept.generation,
-      held: (name) => this.#held.get(name) ?? [],
+      liveAddresses: (name) => this.#held.get(name) ?? [],
     })
     this.firewall = new Firewall({
       desired: this.desired,

@@ -86,7 +86,7 @@ describe.each(CASES)('$name', ({ name, yaml, ...around }) => {
         policies: compile(config, [], NOW_MS),
         hostFacts: surroundingsOf(around satisfies Omit<World, 'yaml'>),
         generation: 7,
-        held: () => [],
+        liveAddresses: () => [],
       }),
     )
     const file = fileOf(name)

@@ -36,7 +36,7 @@ async function wholeText(guard: string, isTrial = false): Promise<string> {
       classOfBridge: new Map([['br-0123456789ab', 3]]),
     }),
     generation: 7,
-    held: () => [],
+    liveAddresses: () => [],
   })
   if (isTrial) {
     const before = await configOf(`${YAML}never: [203.0.113.0/24]\nguard: { hostNetwork: true }\n`)

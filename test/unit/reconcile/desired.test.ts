@@ -14,7 +14,7 @@ test('what a network sends in a foreign name is counted as its own', async () =>
     policies: compile(config, [], NOW_MS),
     hostFacts: surroundingsOf({ plan: planOf([SHOP]) }),
     generation: 1,
-    held: () => [],
+    liveAddresses: () => [],
   })
   const { bridge } = SHOP
   expect([...membership.elementsOf(deniedSet('policy', 4))]).toEqual([`172.18.0.0/16,${bridge}`])
@@ -28,7 +28,7 @@ test('containers are elements: who comes or goes changes no rule', async () => {
   const hostFacts = surroundingsOf({})
   const address = '172.18.0.2' as Address
   const around = { ...surroundingsOf({}), containers: new Map([[address, '0123456789ab']]) }
-  const desired = new Desired({ config, policies, hostFacts, generation: 1, held: () => [] })
+  const desired = new Desired({ config, policies, hostFacts, generation: 1, liveAddresses: () => [] })
   const before = desired.dataplane()
   desired.setHostFacts(around)
   expect(desired.dataplane()).toBe(before)
@@ -70,7 +70,7 @@ test('what a container is denied is counted for its policies, and once more when
     policies: compile(config, [], NOW_MS),
     hostFacts: around('172.18.0.2'),
     generation: 1,
-    held: () => [],
+    liveAddresses: () => [],
   })
   const { membership } = desired
   const set = deniedSet('policy', 4)

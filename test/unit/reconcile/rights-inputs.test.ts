@@ -27,7 +27,7 @@ const around = (classes: readonly number[], plan = planOf([SHOP])) => {
 }
 
 const desiredBy = (hostFacts = around([3])) =>
-  new Desired({ config, policies, hostFacts, generation: 1, held: () => [] })
+  new Desired({ config, policies, hostFacts, generation: 1, liveAddresses: () => [] })
 
 test('chains of rights do for another network', () => {
   const desired = desiredBy()
