@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['reconcile'],
   ['observe'],
   ['control'],
-  ['cli'],
+  ['cli', 'state'],
   ['host'],
   ['proof'],
   ['daemon', 'inspect'],

@@ -1,6 +1,6 @@
 import { markGateway } from '../host/gateway-mark.ts'
 import type { HostView } from '../host/host-view.ts'
-import * as saved from '../host/saved.ts'
+import * as saved from '../state/formats.ts'
 import type { SetWriter } from '../ipset/set-writer.ts'
 import type { Address } from '../net/types.ts'
 import type { Logger } from '../observe/logger.ts'

@@ -1,4 +1,4 @@
-import type { TemporaryAllows } from '../host/temporary.ts'
+import type { TemporaryAllows } from '../state/temporary.ts'
 
 /** An entry that ends by a clock that was set forward ends so much late at most. */
 const CLOCK_LOOK_MS = 60_000

@@ -1,5 +1,5 @@
 import type { Config } from '../config/model.ts'
-import * as saved from '../host/saved.ts'
+import * as saved from '../state/formats.ts'
 import type { HostView } from '../host/host-view.ts'
 import { MOST_CLASSES, type ClassNumbers } from '../policy/class-numbers.ts'
 import type { Desired } from '../reconcile/desired.ts'

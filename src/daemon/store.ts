@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/logger.ts'
-import { SaveQueue } from '../system/save-queue.ts'
-import { StateError, StateStore, type StateFormat } from '../system/state.ts'
+import { SaveQueue } from '../state/save-queue.ts'
+import { StateError, StateStore, type StateFormat } from '../state/state-store.ts'
 import type { Health } from './health.ts'
 import { errorMessage } from '../system/errors.ts'
 

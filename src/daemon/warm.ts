@@ -1,8 +1,8 @@
 import type { HostDrivers } from '../host/drivers.ts'
-import { applyWarmStart, isCurrent, savedWarmStart, WARM_START } from '../host/warm-start.ts'
-import { savedGeneration } from '../host/saved.ts'
+import { applyWarmStart, isCurrent, savedWarmStart, WARM_START } from '../state/warm-start.ts'
+import { savedGeneration } from '../state/formats.ts'
 import type { Logger } from '../observe/logger.ts'
-import { StateStore } from '../system/state.ts'
+import { StateStore } from '../state/state-store.ts'
 
 /**
  * Enforces what was enforced last, while the rest of the daemon is still being read: only on a kernel that holds no rules of

@@ -1,12 +1,10 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
-import { openAddressStore } from '../host/open-address-store.ts'
-import { savedAddresses } from '../host/saved.ts'
 import type { Address } from '../net/types.ts'
-import { compile } from '../policy/compile.ts'
 import type { AddressOwner } from '../resolve/model.ts'
-import { StateStore } from '../system/state.ts'
+import { restoreState } from '../state/restore-state.ts'
+import { StateStore } from '../state/state-store.ts'
 
 /** Which allowed names have this address or had it lately: as the daemon knows it, else as it was saved. */
 export async function addressOwnersOf(
@@ -18,9 +16,12 @@ export async function addressOwnersOf(
   if (known) return known
   const { config } = await loadConfig(configFile, hostConfigEnv)
   if (!config) return []
-  const addressStore = openAddressStore(config, compile(config, [], Date.now()))
-  const snapshot = await new StateStore(config.state).peek('addresses', savedAddresses)
-  if (snapshot !== undefined) addressStore.restore(snapshot, Date.now())
+  const state = new StateStore(config.state)
+  const { addressStore } = await restoreState({
+    config,
+    read: (name, format) => state.peek(name, format),
+    nowMs: Date.now(),
+  })
   return addressStore.belongings(address)
 }
 

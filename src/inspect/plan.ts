@@ -7,7 +7,7 @@ import { askUnlessSilent } from '../control/silence.ts'
 import type { PlanAnswer } from '../control/protocol.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { planChange } from '../host/plan-change.ts'
-import { readOfflineState, RefusedConfigError } from '../host/offline-state.ts'
+import { readOfflineState, RefusedConfigError } from './offline-state.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 

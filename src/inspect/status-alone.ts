@@ -3,22 +3,22 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/model.ts'
 import { ALONE } from '../control/silence.ts'
 import type { StatusReport, WithoutDaemon } from '../control/status.ts'
-import { closedConfig, lastAccepted } from '../host/accepted-config.ts'
+import { closedConfig, lastAccepted } from '../state/accepted-config.ts'
 import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf, type Facts } from '../host/headline.ts'
 import { guardsNone, statusReport, unprotectedOf } from '../host/report.ts'
-import { acceptedConfig, savedCounters } from '../host/saved.ts'
-import { offlineStateOf } from '../host/offline-state.ts'
-import { stateDirectories } from '../host/state-directories.ts'
+import { acceptedConfig } from '../state/formats.ts'
+import { offlineStateOf } from './offline-state.ts'
+import { stateDirectories } from '../state/state-directories.ts'
 import type { SavedFamilies } from '../iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
 import { Counters } from '../reconcile/counters.ts'
 import { Desired } from '../reconcile/desired.ts'
 import type { Run } from '../system/exec.ts'
-import { StateStore } from '../system/state.ts'
+import { StateStore } from '../state/state-store.ts'
 import { hookOf } from './ruleset.ts'
 
 const WHY: Readonly<Record<WithoutDaemon, string>> = {
@@ -35,7 +35,7 @@ export async function statusAlone(
 ): Promise<StatusReport> {
   const { config, origin } = await configToTell(configFile)
   const offline = await offlineStateOf(config, run, nowMs)
-  const { policies, addressStore, host, generation, temporary } = offline
+  const { policies, addressStore, host, generation, temporary, counters: counted } = offline
   const drivers = createDrivers(run)
   const [rules, backstop] = [await drivers.iptables.read(), await drivers.backstop.read()]
   const { saved, canBind } = await drivers.bindings.look()
@@ -46,7 +46,6 @@ export async function statusAlone(
     generation: generation.generation,
     liveAddresses: (name) => addressStore.liveAddresses(name),
   })
-  const counted = await new StateStore(config.state).peek('counters', savedCounters)
   const counters = new Counters()
   if (counted) counters.restore(counted)
   counters.readRules(desired.dataplane(), rules)

@@ -1,7 +1,7 @@
 import { KernelAdmission } from '../../src/daemon/admission.ts'
 import { Membership } from '../../src/dataplane/membership.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
-import { openAddressStore } from '../../src/host/open-address-store.ts'
+import { openAddressStore } from '../../src/state/open-address-store.ts'
 import type { KnownSet } from '../../src/ipset/sync.ts'
 import type { Address, Hostname } from '../../src/net/types.ts'
 import { NameTable } from '../../src/policy/name-table.ts'

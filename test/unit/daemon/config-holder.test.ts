@@ -9,7 +9,7 @@ import {
   NoWayBackError,
 } from '../../../src/daemon/config-holder.ts'
 import { Health } from '../../../src/daemon/health.ts'
-import { savedGeneration } from '../../../src/host/saved.ts'
+import { savedGeneration } from '../../../src/state/formats.ts'
 import { createLogger } from '../../../src/observe/logger.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 

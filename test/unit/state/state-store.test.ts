@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { describe, expect, it } from 'vitest'
-import { StateStore } from '../../../src/system/state.ts'
+import { StateStore } from '../../../src/state/state-store.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 
 const format = { version: 2, schema: z.strictObject({ addresses: z.array(z.string()) }) }

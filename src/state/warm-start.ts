@@ -14,9 +14,11 @@ import { atBoot, renderBackstop } from '../nftables/backstop.ts'
 import type { Policies } from '../policy/model.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 import { readOwn } from '../system/own-file.ts'
-import type { StateFormat } from '../system/state.ts'
+import type { StateFormat } from './state-store.ts'
 import { VERSION } from '../version.ts'
-import type { HostDrivers } from './drivers.ts'
+import type { IpsetDriver } from '../ipset/driver.ts'
+import type { IptablesDriver } from '../iptables/driver.ts'
+import type { BackstopDriver } from '../nftables/backstop.ts'
 
 /**
  * What the kernel held last, ready to be written again before anything is parsed: with 100,000 addresses a boot is then as
@@ -42,6 +44,12 @@ interface EndingElement {
   readonly element: string
   readonly comment: string
   readonly endMs: number
+}
+
+interface WarmStartDrivers {
+  readonly ipset: Pick<IpsetDriver, 'write' | 'writeFile'>
+  readonly iptables: Pick<IptablesDriver, 'read' | 'write'>
+  readonly backstop: Pick<BackstopDriver, 'write'>
 }
 
 /** The lines that fill the sets, for ipset to read by itself: a hundred thousand of them would keep our own loop busy. */
@@ -128,7 +136,7 @@ export async function isCurrent(warm: WarmStart, configFile: string, nowMs: numb
 export async function applyWarmStart(
   directory: string,
   warm: WarmStart,
-  drivers: HostDrivers,
+  drivers: WarmStartDrivers,
   now: () => number = Date.now,
 ): Promise<{ readonly filled: Promise<void> }> {
   const { dataplane, elements } = warm

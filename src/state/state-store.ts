@@ -1,16 +1,19 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { syncDirectory, writeAtomically } from './atomic-file.ts'
-import { inTime } from './file-deadline.ts'
-import { readOwn } from './own-file.ts'
+import { syncDirectory, writeAtomically } from '../system/atomic-file.ts'
+import { inTime } from '../system/file-deadline.ts'
+import { readOwn } from '../system/own-file.ts'
 
-/** Shape of a file's body, defined by whom it belongs to. Raise `version` when an older program would misread it. */
+/** The shape of a file's body. Raise `version` when an older program would misread it. */
 export interface StateFormat<T> {
   readonly version: number
   /** Also reads what older versions wrote, or that is treated as corrupt. */
   readonly schema: z.ZodType<T>
 }
+
+/** Reads one file of the state directory. Undefined: there is no such file, or it cannot be used. */
+export type ReadState = <T>(name: string, format: StateFormat<T>) => Promise<T | undefined>
 
 export type Loaded<T> =
   | { readonly kind: 'loaded'; readonly value: T; readonly writtenAtMs: number }

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { MOST_CLASSES, type SavedClasses } from '../policy/class-numbers.ts'
 import { countersSnapshot } from '../reconcile/counters.ts'
 import { cacheSnapshot } from '../gateway/cache-snapshot.ts'
-import type { StateFormat } from '../system/state.ts'
+import type { StateFormat } from './state-store.ts'
 
 /** Files of the state directory: each with its shape and version. */
 

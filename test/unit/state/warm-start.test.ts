@@ -1,14 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { HostDrivers } from '../../../src/host/drivers.ts'
 import {
   applyWarmStart,
   ELEMENTS_FILE,
   isCurrent,
   makeWarmStart,
   savedWarmStart,
-} from '../../../src/host/warm-start.ts'
+} from '../../../src/state/warm-start.ts'
 import { driversOf, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
@@ -41,12 +40,7 @@ async function afterBoot(laterMs: number) {
   // The fake reads no files.
   drivers.ipset.writeFile = async (path) =>
     drivers.ipset.write((await readFile(path, 'utf8')).trim().split('\n'))
-  const { filled } = await applyWarmStart(
-    directory,
-    saved,
-    drivers as unknown as HostDrivers,
-    () => kernel.nowMs,
-  )
+  const { filled } = await applyWarmStart(directory, saved, drivers, () => kernel.nowMs)
   await filled
   const set = [...kernel.sets.all.keys()].find((name) => /^embargod-common-.*-4$/.test(name)) ?? ''
   const left = Array.from(kernel.sets.set(set).elements, ([element, { expiresAtMs }]) => [

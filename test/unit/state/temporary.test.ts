@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TemporaryAllows } from '../../../src/host/temporary.ts'
+import { TemporaryAllows } from '../../../src/state/temporary.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR

@@ -1,7 +1,7 @@
 import { loadConfig, type Loaded } from '../config/load.ts'
 import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import type { Config } from '../config/model.ts'
-import type { AcceptedConfig } from './saved.ts'
+import type { AcceptedConfig } from './formats.ts'
 
 /** Reads a config from the texts that were accepted earlier, by today's rules. */
 export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
