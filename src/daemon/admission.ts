@@ -2,7 +2,7 @@ import type { Admission, GivenAddress } from '../gateway/model.ts'
 import { familyOf, type Address, type Hostname } from '../net/types.ts'
 import { classify } from '../net/ranges.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import type { FastPath } from '../reconcile/fast-path.ts'
+import type { FastPath } from '../targets/ipset/fast-path.ts'
 import type { AddressStore } from '../resolve/address-store.ts'
 
 export interface KernelAdmissionOptions {

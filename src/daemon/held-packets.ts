@@ -1,6 +1,6 @@
 import { portOfMark } from '../dataplane/names.ts'
-import type { QueuedPacket, Verdict } from '../nftables/queue-message.ts'
-import type { SenderStatus } from '../reconcile/senders.ts'
+import type { QueuedPacket, Verdict } from '../targets/start-hold/queue-message.ts'
+import type { SenderStatus } from '../targets/bindings/senders.ts'
 
 /** How a packet that was held went on. */
 export const HOLD_OUTCOMES = ['known', 'unknown', 'overflow'] as const

@@ -1,5 +1,5 @@
 import type { Logger } from '../observe/logger.ts'
-import { watchRules } from '../nftables/monitor.ts'
+import { watchRules } from '../targets/nftables/monitor.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { LineProcess } from '../system/line-process.ts'

@@ -1,6 +1,6 @@
 import type { MarkLayout } from '../config/marks.ts'
 import { markWords } from '../dataplane/foreign-mark.ts'
-import { nftForeignMarks } from '../nftables/foreign-marks.ts'
+import { nftForeignMarks } from '../targets/nftables/foreign-marks.ts'
 import type { Run } from '../system/exec.ts'
 
 export interface MarkWatchOptions {

@@ -1,6 +1,6 @@
 import type { Trigger } from '../reconcile/loop.ts'
-import type { KnownSet } from '../ipset/sync.ts'
-import type { Flavour } from '../iptables/diff.ts'
+import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { Flavour } from '../targets/iptables/diff.ts'
 import { PARTS, type Part, type Scope } from '../reconcile/reconciler.ts'
 
 /** How often the rules are read whole, for their counters and for what no monitor told. */

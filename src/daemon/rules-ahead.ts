@@ -1,6 +1,6 @@
 import type { Ruleset } from '../dataplane/model.ts'
-import type { SomeFamilies } from '../iptables/driver.ts'
-import { unseenBy } from '../iptables/hook-places.ts'
+import type { SomeFamilies } from '../targets/iptables/driver.ts'
+import { unseenBy } from '../targets/iptables/hook-places.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 
 /** The engine moves its jump within milliseconds, and our own goes ahead of others' rules with the next pass. */

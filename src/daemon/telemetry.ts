@@ -1,7 +1,7 @@
 import { marksOf, type MarkLayout } from '../config/marks.ts'
 import { RulesAhead } from './rules-ahead.ts'
 import { markWords } from '../dataplane/foreign-mark.ts'
-import { foreignMarks } from '../iptables/foreign-marks.ts'
+import { foreignMarks } from '../targets/iptables/foreign-marks.ts'
 import type { StatusReport } from '../control/status.ts'
 import {
   guardsNone,
@@ -17,7 +17,7 @@ import { guardProblem } from '../host/guard-names.ts'
 import { headlineOf } from '../host/headline.ts'
 import { FAMILIES } from '../net/types.ts'
 import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
-import type { KnownSet } from '../ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/sync.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { COMMON } from '../policy/compile.ts'

@@ -1,10 +1,10 @@
-import { ConntrackDriver } from '../conntrack/driver.ts'
-import { IpsetDriver } from '../ipset/driver.ts'
-import { IptablesDriver } from '../iptables/driver.ts'
-import { BackstopDriver } from '../nftables/backstop.ts'
-import { BindingsDriver } from '../nftables/bindings-driver.ts'
-import { HostNetworkDriver } from '../nftables/host-network-driver.ts'
-import type { OwnedTable } from '../nftables/owned-table.ts'
+import { ConntrackDriver } from '../targets/conntrack/driver.ts'
+import { IpsetDriver } from '../targets/ipset/driver.ts'
+import { IptablesDriver } from '../targets/iptables/driver.ts'
+import { BackstopDriver } from '../targets/backstop/backstop.ts'
+import { BindingsDriver } from '../targets/bindings/driver.ts'
+import { HostNetworkDriver } from '../targets/host-network/driver.ts'
+import type { OwnedTable } from '../targets/backstop/owned-table.ts'
 import type { Run } from '../system/exec.ts'
 
 export interface HostDrivers {

@@ -1,5 +1,5 @@
-import { isOurs } from '../iptables/hook-places.ts'
-import type { SavedTable } from '../iptables/parse.ts'
+import { isOurs } from '../targets/iptables/hook-places.ts'
+import type { SavedTable } from '../targets/iptables/parse.ts'
 
 /** Chains in the order in which a packet meets them: those that reach us first, each followed by what it leads to, then what nobody reaches. */
 export function chainOrder({ chains }: SavedTable): string[] {

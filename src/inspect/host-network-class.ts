@@ -1,4 +1,4 @@
-import { HostNetworkDriver } from '../nftables/host-network-driver.ts'
+import { HostNetworkDriver } from '../targets/host-network/driver.ts'
 import type { Run } from '../system/exec.ts'
 import { readProcess } from '../system/processes.ts'
 import { groupPlaceOf } from '../workloads/host-group.ts'

@@ -1,4 +1,4 @@
-import type { IpsetDriver } from '../ipset/driver.ts'
+import type { IpsetDriver } from '../targets/ipset/driver.ts'
 
 /** What the sets held when they were asked first. */
 export interface RememberedSets {

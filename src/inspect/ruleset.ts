@@ -1,8 +1,8 @@
 import { CHAIN, CHAIN_PREFIX } from '../dataplane/names.ts'
 import type { Table } from '../dataplane/model.ts'
 import type { TraceRule } from '../dataplane/trace.ts'
-import type { Saved } from '../iptables/parse.ts'
-import { readRule } from '../iptables/read-rule.ts'
+import type { Saved } from '../targets/iptables/parse.ts'
+import { readRule } from '../targets/iptables/read-rule.ts'
 
 /** The words that an operator reads in the comment of a rule of ours; the rule itself where it is somebody else's. */
 export function wordsOf(text: string, key: string | undefined): string {

@@ -1,4 +1,4 @@
-import { withoutComment, type Saved, type SavedRule } from '../iptables/parse.ts'
+import { withoutComment, type Saved, type SavedRule } from '../targets/iptables/parse.ts'
 import type { Family } from '../net/types.ts'
 import type { Network } from '../workloads/model.ts'
 

@@ -1,4 +1,4 @@
-import type { SomeFamilies } from '../iptables/driver.ts'
+import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { EngineSwitches } from '../workloads/engine-switches.ts'
 import type { Network } from '../workloads/model.ts'

@@ -1,7 +1,7 @@
 import type { Hook, Ruleset, Table } from '../dataplane/model.ts'
-import { acceptsAhead, isOurs, parentOf } from '../iptables/hook-places.ts'
-import type { SomeFamilies } from '../iptables/driver.ts'
-import type { Saved, SavedTable } from '../iptables/parse.ts'
+import { acceptsAhead, isOurs, parentOf } from '../targets/iptables/hook-places.ts'
+import type { SomeFamilies } from '../targets/iptables/driver.ts'
+import type { Saved, SavedTable } from '../targets/iptables/parse.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Change } from './reconciler.ts'
 

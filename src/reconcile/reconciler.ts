@@ -1,11 +1,11 @@
 import type { Backstop, Dataplane, Table } from '../dataplane/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
-import type { IpsetDriver } from '../ipset/driver.ts'
-import { renderAdditions, type Additions } from '../ipset/render.ts'
-import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../ipset/sync.ts'
-import type { SetHeader } from '../ipset/parse.ts'
-import { diffRules, type RulesChange } from '../iptables/diff.ts'
-import type { IptablesDriver, Leftovers, SomeFamilies } from '../iptables/driver.ts'
+import type { IpsetDriver } from '../targets/ipset/driver.ts'
+import { renderAdditions, type Additions } from '../targets/ipset/render.ts'
+import { diffSets, knownFrom, type KnownSet, type SetsChange } from '../targets/ipset/sync.ts'
+import type { SetHeader } from '../targets/ipset/parse.ts'
+import { diffRules, type RulesChange } from '../targets/iptables/diff.ts'
+import type { IptablesDriver, Leftovers, SomeFamilies } from '../targets/iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import {
   backstopInSync,
@@ -13,14 +13,18 @@ import {
   renderBackstop,
   type BackstopDriver,
   type SavedBackstop,
-} from '../nftables/backstop.ts'
-import type { BindingsDriver } from '../nftables/bindings-driver.ts'
-import type { HostNetworkDriver } from '../nftables/host-network-driver.ts'
-import type { OwnedTableChange, OwnedTable } from '../nftables/owned-table.ts'
+} from '../targets/backstop/backstop.ts'
+import type { BindingsDriver } from '../targets/bindings/driver.ts'
+import type { HostNetworkDriver } from '../targets/host-network/driver.ts'
+import type { OwnedTableChange, OwnedTable } from '../targets/backstop/owned-table.ts'
 import { ToolError } from '../system/exec.ts'
-import { HostNetworkKeeper, type DesiredGroups, type HostNetworkChange } from './host-network-keeper.ts'
-import { BindingsKeeper, type BindingsChange, type DesiredBindings } from './bindings-keeper.ts'
-import { FastPath } from './fast-path.ts'
+import {
+  HostNetworkKeeper,
+  type DesiredGroups,
+  type HostNetworkChange,
+} from '../targets/host-network/keeper.ts'
+import { BindingsKeeper, type BindingsChange, type DesiredBindings } from '../targets/bindings/keeper.ts'
+import { FastPath } from '../targets/ipset/fast-path.ts'
 
 /** What the rules find in sets and tables beside them. */
 export interface Contents {

@@ -1,10 +1,10 @@
-import { renderAdd, renderDelete } from '../ipset/render.ts'
+import { renderAdd, renderDelete } from '../targets/ipset/render.ts'
 import { REVOKED_SECONDS } from '../dataplane/build.ts'
 import type { Flow } from '../dataplane/flow.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
 import { lingerSet, revokedSet } from '../dataplane/names.ts'
-import type { KnownSet } from '../ipset/sync.ts'
-import { secondsToKeep } from '../ipset/time-left.ts'
+import type { KnownSet } from '../targets/ipset/sync.ts'
+import { secondsToKeep } from '../targets/ipset/time-left.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 
 /** How long an established connection on an expired address may stay silent, in seconds. */

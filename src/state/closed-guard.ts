@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Backstop } from '../dataplane/model.ts'
-import { closedGuard, renderBackstop } from '../nftables/backstop.ts'
+import { closedGuard, renderBackstop } from '../targets/backstop/backstop.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 
 export const CLOSED_GUARD_FILE = 'closed-guard.nft'

@@ -1,5 +1,5 @@
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import type { Flavour } from '../../src/iptables/diff.ts'
+import type { Flavour } from '../../src/targets/iptables/diff.ts'
 import type { LabContainer } from './container.ts'
 import { ALLOWS, heals, holds, isOpen, isWhole, named, statusOf } from './host-kinds.ts'
 import { importImage } from './image.ts'

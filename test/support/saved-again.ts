@@ -1,4 +1,4 @@
-import type { SavedAgain } from '../../src/nftables/rights-again.ts'
+import type { SavedAgain } from '../../src/targets/bindings/rights-again.ts'
 
 /** What the kernel would hold of the table that looks rights up again, were this text written. */
 export function savedAgain(text: string): SavedAgain {

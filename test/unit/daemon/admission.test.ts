@@ -3,7 +3,7 @@ import { KernelAdmission } from '../../../src/daemon/admission.ts'
 import type { Membership } from '../../../src/dataplane/membership.ts'
 import type { Address, Hostname } from '../../../src/net/types.ts'
 import type { Desired } from '../../../src/reconcile/desired.ts'
-import type { FastPath } from '../../../src/reconcile/fast-path.ts'
+import type { FastPath } from '../../../src/targets/ipset/fast-path.ts'
 import type { AddressStore } from '../../../src/resolve/address-store.ts'
 import { heldAddress } from '../../support/builders.ts'
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HeldPackets } from '../../../src/daemon/held-packets.ts'
 import { HELD_PACKET, PORT_BITS } from '../../../src/dataplane/names.ts'
-import type { QueuedPacket, Verdict } from '../../../src/nftables/queue-message.ts'
+import type { QueuedPacket, Verdict } from '../../../src/targets/start-hold/queue-message.ts'
 import type { Address } from '../../../src/net/types.ts'
-import type { SenderStatus } from '../../../src/reconcile/senders.ts'
+import type { SenderStatus } from '../../../src/targets/bindings/senders.ts'
 
 const HOLD_MS = 1_000
 

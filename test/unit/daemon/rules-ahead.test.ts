@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { RulesAhead } from '../../../src/daemon/rules-ahead.ts'
 import { hooksOf } from '../../../src/dataplane/chains/dispatch.ts'
-import { parseSave } from '../../../src/iptables/parse.ts'
+import { parseSave } from '../../../src/targets/iptables/parse.ts'
 
 const hooks = hooksOf({ mark: 0x20000000 })
 const RULES = { 4: { chains: [], hooks }, 6: { chains: [], hooks: [] } }

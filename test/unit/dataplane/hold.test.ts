@@ -3,7 +3,7 @@ import { holdChains, holdRules } from '../../../src/dataplane/chains/hold.ts'
 import type { BuildInput } from '../../../src/dataplane/build-input.ts'
 import { DEFAULT_MARKS } from '../../../src/config/marks.ts'
 import { HELD_PACKET, PORT_BITS } from '../../../src/dataplane/names.ts'
-import { renderRule } from '../../../src/iptables/render.ts'
+import { renderRule } from '../../../src/targets/iptables/render.ts'
 
 const input = (holds: boolean): BuildInput =>
   ({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { chainOrder } from '../../../src/inspect/chain-order.ts'
 import { hookOf, wordsOf } from '../../../src/inspect/ruleset.ts'
-import { parseSave } from '../../../src/iptables/parse.ts'
+import { parseSave } from '../../../src/targets/iptables/parse.ts'
 import { dockerRules, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isOurs } from '../../../src/iptables/hook-places.ts'
+import { isOurs } from '../../../src/targets/iptables/hook-places.ts'
 import { FAMILIES } from '../../../src/net/types.ts'
 import { dockerRules, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'

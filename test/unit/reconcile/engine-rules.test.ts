@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseSave } from '../../../src/iptables/parse.ts'
+import { parseSave } from '../../../src/targets/iptables/parse.ts'
 import type { Cidr, Family } from '../../../src/net/types.ts'
 import { EngineRules, type EngineFacts } from '../../../src/reconcile/engine-rules.ts'
 import type { Network } from '../../../src/workloads/model.ts'

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Hook } from '../../../src/dataplane/model.ts'
 import { hooksOf } from '../../../src/dataplane/chains/dispatch.ts'
-import { diffRules } from '../../../src/iptables/diff.ts'
-import { parseSave } from '../../../src/iptables/parse.ts'
-import { renderRule } from '../../../src/iptables/render.ts'
+import { diffRules } from '../../../src/targets/iptables/diff.ts'
+import { parseSave } from '../../../src/targets/iptables/parse.ts'
+import { renderRule } from '../../../src/targets/iptables/render.ts'
 import { displacedJumps, Fights } from '../../../src/reconcile/fight.ts'
 import type { Change } from '../../../src/reconcile/reconciler.ts'
 

@@ -1,0 +1,41 @@
+import type { Elements } from './bindings.ts'
+import type { Address } from '../../net/types.ts'
+
+/** A sender as the bridge sees him. */
+export interface Sender {
+  readonly port: string
+  readonly mac: string
+  readonly address: Address
+}
+
+/** `forged`: he sends in somebody else's name; `unknown`: nobody is known to be behind his port. */
+export type SenderStatus = 'known' | 'forged' | 'unknown'
+
+/** What the bindings that the kernel holds make of a sender. */
+export class Senders {
+  readonly #bound = new Set<string>()
+  readonly #ports: ReadonlySet<string>
+  readonly #macs: ReadonlySet<string>
+  readonly #addresses: ReadonlySet<string>
+
+  constructor(elements: Elements) {
+    const of = (set: string): ReadonlySet<string> => elements.get(set) ?? new Set()
+    for (const element of [...of('rights4'), ...of('rights6')]) this.#bound.add(element.split(' : ')[0] ?? '')
+    this.#ports = of('ports')
+    this.#macs = of('takenMacs')
+    this.#addresses = new Set([...of('taken4'), ...of('taken6')])
+  }
+
+  isBound(port: string): boolean {
+    return this.#ports.has(`"${port}"`)
+  }
+
+  statusOf({ port, mac, address }: Sender): SenderStatus {
+    if (this.#bound.has(`"${port}" . ${mac} . ${address}`)) return 'known'
+    if (this.isBound(port)) return isOnTheLink(address) ? 'known' : 'forged'
+    return this.#macs.has(mac) || this.#addresses.has(address) ? 'forged' : 'unknown'
+  }
+}
+
+/** fe80::/10. The bridge lets it pass without rights. */
+const isOnTheLink = (address: Address): boolean => /^fe[89ab]/.test(address)
