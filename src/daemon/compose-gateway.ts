@@ -8,6 +8,7 @@ import type { Desired } from '../reconcile/desired.ts'
 import type { FastPath } from '../targets/ipset/fast-path.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
+import type { Health } from './health.ts'
 import type { Telemetry } from './telemetry.ts'
 import { KernelAdmission } from './admission.ts'
 import { FullNames } from './full-names.ts'
@@ -17,7 +18,8 @@ import type { OwnServers } from './own-servers.ts'
 import type { Store } from './store.ts'
 
 export interface GatewayParts {
-  readonly account: Telemetry
+  readonly telemetry: Telemetry
+  readonly health: Health
   readonly desired: Desired
   readonly host: HostView
   readonly inherited: readonly InheritedSocket[]
@@ -25,7 +27,7 @@ export interface GatewayParts {
   readonly log: Logger
   readonly names: NameResolution
   readonly ownServers: OwnServers
-  readonly setWriter: SetWriter
+  readonly setWriter: Pick<SetWriter, 'open'>
   readonly store: Store
   /** Beside the passes the kernel gets an address that it did not hold for some name. */
   readonly onIncluded: (address: Address) => void
@@ -37,10 +39,11 @@ const SAVE_CACHE_MS = 60_000
 /** Whoever found a question that brings a fault can ask it for ever. */
 const FAULT_AGAIN_MS = 60_000
 
-/** The gateway between the address store, the kernel, the account and the disk. */
+/** The gateway between the address store, the kernel, the telemetry and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   const {
-    account,
+    telemetry,
+    health,
     desired,
     host,
     inherited,
@@ -55,7 +58,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   } = parts
   let faultsToldAgainMs = 0
   let isSpeedTold = false
-  const crowded = new FullNames((problem) => account.gatewayRoomIs(problem))
+  const crowded = new FullNames((problem) => health.set('gateway-room', problem))
   const gateway: DnsGateway = new DnsGateway({
     admission: new KernelAdmission({
       addressStore: names.addressStore,
@@ -90,14 +93,14 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       )
     },
     onQuery: (report) => {
-      account.queried(report, desired.config.dns.log)
+      telemetry.queried(report, desired.config.dns.log)
       if (report.outcome === 'answered') saves.request()
     },
-    onState: (problem) => account.gatewayIs(problem),
-    onPort: (problem) => account.gatewayPortIs(problem),
-    onUpstreams: (problem) => account.gatewayUpstreamsAre(problem),
+    onState: (problem) => health.set('gateway', problem),
+    onPort: (problem) => health.set('gateway-port', problem),
+    onUpstreams: (problem) => health.set('gateway-upstreams', problem),
     onFault: (error) => {
-      account.gatewayFaulted()
+      telemetry.gatewayFaulted()
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
       log.error({ err: error }, 'a question could not be answered')

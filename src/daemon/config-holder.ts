@@ -74,8 +74,6 @@ export class ConfigHolder {
     /** `STATE_DIRECTORY` of the service manager. */
     private readonly stateDirectory: string | undefined,
     private readonly env: ConfigEnv = hostConfigEnv,
-    /** What a config says of this host that is not so, as far as the engine was heard. */
-    private readonly judgeNames: (loaded: Loaded) => readonly Problem[] = () => [],
   ) {}
 
   /** To which the config on trial gives way; undefined: nothing is on trial, or there was none before it. */
@@ -132,10 +130,16 @@ export class ConfigHolder {
   /**
    * The config is absent when the file is refused: then all stays as it was. A `signal` goes on with a trial, and takes nothing that
    * nobody confirmed.
+   * @param problemsOfHost what a config says of this host that is not so. A start takes what a reload refuses here: the engine may not be there yet.
    * @throws NoTrialError when a restart would not know of the trial
    */
-  async again(store: Store, wish: 'good' | 'trial' | 'signal'): Promise<Loaded> {
-    const loaded = this.#named(await this.#read())
+  async again(
+    store: Store,
+    wish: 'good' | 'trial' | 'signal',
+    problemsOfHost: (loaded: Loaded) => readonly Problem[] = () => [],
+  ): Promise<Loaded> {
+    const read = await this.#read()
+    const loaded = this.#withProblems(read, problemsOfHost(read))
     const { config, sources, problems } = loaded
     if (!config) {
       this.#refused()
@@ -173,9 +177,7 @@ export class ConfigHolder {
     return loaded
   }
 
-  /** A start takes what a reload refuses here: the engine may not be there yet, and all is guarded until a name fits. */
-  #named(loaded: Loaded): Loaded {
-    const found = this.judgeNames(loaded)
+  #withProblems(loaded: Loaded, found: readonly Problem[]): Loaded {
     if (found.length === 0) return loaded
     for (const problem of found) this.#tell(problem)
     const problems = [...loaded.problems, ...found]
@@ -217,7 +219,7 @@ export class ConfigHolder {
     this.loadedAtMs = Date.now()
     this.sources = sources
     this.lastLoadSuccessful = true
-    this.health.good('config')
+    this.health.set('config', undefined)
   }
 
   async #isUnconfirmed(sources: Loaded['sources'], store: Store): Promise<boolean> {
@@ -229,12 +231,12 @@ export class ConfigHolder {
     this.lastLoadSuccessful = false
     const acceptedAtMs = this.#acceptedAtMs
     const since = acceptedAtMs === undefined ? '' : `, of ${new Date(acceptedAtMs).toISOString()},`
-    this.health.bad('config', `${this.file} is refused: the last accepted config${since} is enforced`)
+    this.health.set('config', `${this.file} is refused: the last accepted config${since} is enforced`)
   }
 
   #notConfirmed(): void {
     this.lastLoadSuccessful = false
-    this.health.bad(
+    this.health.set(
       'config',
       `${this.file} was on trial and nobody confirmed it: the config before it is enforced; \`embargod reload\` takes it as it is`,
     )

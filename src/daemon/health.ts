@@ -14,25 +14,26 @@ const WORST = [
 /** What is wrong at present, by what it concerns. Empty: healthy. */
 export class Health {
   readonly #problems = new Map<string, string>()
-  readonly #onChange: (key: string, problem: string | undefined) => void
+  readonly #onChange: (concern: string, problem: string | undefined, problems: readonly string[]) => void
 
-  /** Told of transitions only. */
-  constructor(onChange: (key: string, problem: string | undefined) => void) {
+  /** @param onChange called for transitions only, with all that is wrong now */
+  constructor(
+    onChange: (concern: string, problem: string | undefined, problems: readonly string[]) => void = () =>
+      undefined,
+  ) {
     this.#onChange = onChange
   }
 
-  bad(key: string, problem: string): void {
-    if (this.#problems.get(key) === problem) return
-    this.#problems.set(key, problem)
-    this.#onChange(key, problem)
+  /** @param problem a sentence; undefined: all is well with it */
+  set(concern: string, problem: string | undefined): void {
+    if (this.#problems.get(concern) === problem) return
+    if (problem === undefined) this.#problems.delete(concern)
+    else this.#problems.set(concern, problem)
+    this.#onChange(concern, problem, this.problems)
   }
 
-  good(key: string): void {
-    if (this.#problems.delete(key)) this.#onChange(key, undefined)
-  }
-
-  has(key: string): boolean {
-    return this.#problems.has(key)
+  has(concern: string): boolean {
+    return this.#problems.has(concern)
   }
 
   /** The worst first, the others as they came up. */
@@ -41,5 +42,10 @@ export class Health {
     return [...this.#problems]
       .toSorted(([one], [other]) => rankOf(one) - rankOf(other))
       .map(([, problem]) => problem)
+  }
+
+  /** Why the kernel is not as desired, as far as a pass has told; undefined: it is. */
+  get enforcementFailure(): string | undefined {
+    return this.has('kernel') || this.has('stalled') ? this.problems.join('; ') : undefined
   }
 }

@@ -99,11 +99,11 @@ export class HostRefresher {
   #tellResolvers(): void {
     const { health, host } = this.#options
     const problems = host.resolverProblems
-    if (problems.length === 0) health.good('resolvers')
-    else health.bad('resolvers', `containers may be kept from their resolvers: ${problems.join('; ')}`)
-    if (host.switchProblem === undefined) health.good('engine-config')
+    if (problems.length === 0) health.set('resolvers', undefined)
+    else health.set('resolvers', `containers may be kept from their resolvers: ${problems.join('; ')}`)
+    if (host.switchProblem === undefined) health.set('engine-config', undefined)
     else
-      health.bad(
+      health.set(
         'engine-config',
         `whether the rules of the engine are all there is not looked at, since what it was told is not known: ${host.switchProblem}`,
       )
@@ -111,9 +111,9 @@ export class HostRefresher {
 
   #tellPorts(): void {
     const { health, host } = this.#options
-    if (host.portsProblem === undefined) health.good('ports')
+    if (host.portsProblem === undefined) health.set('ports', undefined)
     else
-      health.bad(
+      health.set(
         'ports',
         `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.portsProblem}`,
       )
@@ -123,9 +123,9 @@ export class HostRefresher {
     const { health } = this.#options
     const without = (hostFacts.rights?.members ?? []).filter((member) => member.class === undefined)
     const [first] = without
-    if (!first) health.good('classes')
+    if (!first) health.set('classes', undefined)
     else
-      health.bad(
+      health.set(
         'classes',
         `${without.length} places of containers have no rights, since no more than ${MOST_CLASSES} different ones can be told apart: ${first.container.name} on ${first.network} among them`,
       )

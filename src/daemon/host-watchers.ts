@@ -1,13 +1,10 @@
 import type { Logger } from '../observe/logger.ts'
-import { watchRules } from '../targets/nftables/monitor.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { LineProcess } from '../system/line-process.ts'
-import { connectDocker } from '../workloads/docker-api.ts'
 import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
-import { watchLinks } from '../workloads/link-watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
-import type { HostView } from '../host/host-view.ts'
+import type { HostAccess } from './host-access.ts'
 import type { StalePart } from './host-refresher.ts'
 import { RestartWatch } from './restart-watch.ts'
 import { errorChain } from '../system/errors.ts'
@@ -16,7 +13,7 @@ import { errorChain } from '../system/errors.ts'
 const ENGINE_WAIT_MS = 2_000
 
 export interface HostWatchersOptions {
-  readonly host: HostView
+  readonly access: Pick<HostAccess, 'view' | 'connectDocker' | 'watchLinks' | 'watchRules'>
   readonly log: Logger
   readonly request: (trigger: Trigger) => void
   readonly onDockerState: (state: DockerState) => void
@@ -71,9 +68,10 @@ export class HostWatchers {
   }
 
   #docker(socket: string): DockerWatcher {
-    const { host, log, request, onStale, onDockerState, onDockerEvent } = this.#options
+    const { access, log, request, onStale, onDockerState, onDockerEvent } = this.#options
+    const { view: host } = access
     return new DockerWatcher({
-      connect: () => connectDocker(socket),
+      connect: () => access.connectDocker(socket),
       listener: {
         onInventory: (inventory, engine, listedAtMs) => {
           // A listing is a time to look at everything again.
@@ -99,8 +97,9 @@ export class HostWatchers {
   }
 
   #links(): LineProcess {
-    const { host, log, request, onStale } = this.#options
-    return watchLinks({
+    const { access, log, request, onStale } = this.#options
+    const { view: host } = access
+    return access.watchLinks({
       onLink: (change) => {
         // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) {
@@ -137,8 +136,8 @@ export class HostWatchers {
   }
 
   #rules(): LineProcess {
-    const { log, onDrift } = this.#options
-    return watchRules({
+    const { access, log, onDrift } = this.#options
+    return access.watchRules({
       onChange: onDrift,
       onStart: () => onDrift(undefined),
       onEnd: (error) => {
@@ -151,7 +150,7 @@ export class HostWatchers {
   /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
   #armListing(): void {
     clearTimeout(this.#listingTimer)
-    const atMs = this.#options.host.nextListingAtMs()
+    const atMs = this.#options.access.view.nextListingAtMs()
     if (atMs === undefined) return
     this.#listingTimer = setTimeout(() => this.#engine?.relist(), Math.max(0, atMs - Date.now()) + 10)
   }

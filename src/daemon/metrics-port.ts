@@ -49,9 +49,9 @@ export class MetricsPort {
     try {
       const { metrics, notReady } = this
       this.#server = await startHttpServer({ ...this.#place, metrics, notReady })
-      this.health.good('metrics')
+      this.health.set('metrics', undefined)
     } catch (error) {
-      this.health.bad('metrics', errorMessage(error))
+      this.health.set('metrics', errorMessage(error))
       this.#retry = setTimeout(() => this.#begin(), RETRY_MS).unref()
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
-import { limitsOf, openAddressStore } from '../state/open-address-store.ts'
+import { limitsOf } from '../state/open-address-store.ts'
 import { savedAddresses } from '../state/formats.ts'
 import type { KnownSet } from '../targets/ipset/sync.ts'
 import { parseAddress } from '../net/address.ts'
@@ -24,6 +24,7 @@ const SWEEP_MS = 1_000
 export interface NameResolutionOptions {
   readonly config: Config
   readonly policies: Policies
+  readonly addressStore: AddressStore
   readonly servers: OwnServers
   readonly store: Store
   readonly log: Logger
@@ -50,14 +51,7 @@ export class NameResolution {
   #asks: readonly string[] = []
 
   static async open(options: NameResolutionOptions): Promise<NameResolution> {
-    const { config, policies, store, log, isHostAddress, seed } = options
-    const addressStore = openAddressStore(config, policies)
-    const snapshot = await store.load('addresses', savedAddresses)
-    try {
-      if (snapshot !== undefined) addressStore.restore(snapshot, Date.now(), isHostAddress)
-    } catch (error) {
-      log.error({ err: error }, 'saved addresses could not be used')
-    }
+    const { config, policies, addressStore, store, log, isHostAddress, seed } = options
     const servers = await options.servers.of(config)
     const resolver = new Resolver({ servers, timeoutMs: config.resolver.timeoutMs })
     const soon = store.queue('addresses', savedAddresses, SAVE_CHANGE_MS, () => addressStore.snapshot())

@@ -8,8 +8,6 @@ export interface OwnServersOptions {
   readonly log: Logger
   /** Why they cannot be read; undefined: they can. */
   readonly onState: (problem: string | undefined) => void
-  /** They are others than before, and nobody reloaded. */
-  readonly onChange: (servers: readonly string[]) => void
 }
 
 /** A file of a few lines: to read it costs less than to watch everything that it may be a link to. */
@@ -35,20 +33,24 @@ export class OwnServers {
     return this.#known
   }
 
-  /** Looks again and again, for the config in force. */
-  watch(config: () => Config): void {
-    this.#timer ??= setInterval(() => void this.#look(config()), LOOK_MS).unref()
+  /**
+   * Reads them again every few seconds.
+   * @param config the config in force
+   * @param onChange they are others than before, and nobody reloaded
+   */
+  watch(config: () => Config, onChange: (servers: readonly string[]) => void): void {
+    this.#timer ??= setInterval(() => void this.#look(config(), onChange), LOOK_MS).unref()
   }
 
   stop(): void {
     clearInterval(this.#timer)
   }
 
-  async #look(config: Config): Promise<void> {
+  async #look(config: Config, onChange: (servers: readonly string[]) => void): Promise<void> {
     const before = this.#known
     const servers = await this.of(config)
     if (servers.join() === before.join()) return
     this.options.log.info({ servers }, 'the host asks other name servers than before')
-    this.options.onChange(servers)
+    onChange(servers)
   }
 }

@@ -5,7 +5,22 @@ import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Family } from '../net/types.ts'
 import type { ProofPlace, Trial } from '../proof/model.ts'
 import { allowedTarget, forbiddenTarget, type Judge } from '../proof/targets.ts'
+import { choosePlaces, placesOf } from '../proof/places.ts'
+import type { World } from './compose.ts'
 import type { Desired } from '../reconcile/desired.ts'
+
+/** What a proof tries now; undefined while the engine is away: what it does to its networks is then not known. */
+export async function trialsNow({
+  desired,
+  host,
+  telemetry,
+}: Pick<World, 'desired' | 'host' | 'telemetry'>): Promise<readonly Trial[] | undefined> {
+  const { interfaces, inventory } = host
+  if (!inventory || !telemetry.dockerConnected) return undefined
+  const { guarded } = desired.hostFacts.plan
+  const places = placesOf({ guarded, interfaces, containers: inventory.containers })
+  return desiredTrials(desired, host, choosePlaces(places, telemetry.proofs.last))
+}
 
 /** What a proof tries on these networks, chosen by what the kernel ought to hold and not by what it holds: nothing is read. */
 export async function desiredTrials(

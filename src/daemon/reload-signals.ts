@@ -1,26 +1,27 @@
 import { oneAtATime } from '../system/one-at-a-time.ts'
+import type { Daemon } from './daemon.ts'
 
 /**
- * Answers each SIGHUP with a reload. Those that come before the first policy was tried wait until then, and all of them are one reload: the start goes on
- * with the config that it has read, and would put that in the place of a later one. Signals that come while a reload runs are one that follows.
- * @param firstTried resolves when the start is done with the config that it has read
+ * Answers each SIGHUP with a reload. Signals that come before the first pass was tried wait until then and are one reload: the start goes on with the config
+ * that it has read, and would put it in the place of a later one. Signals that come during a reload are one reload after it.
  */
 export function reloadOnSignals(
-  firstTried: Promise<void>,
-  reload: () => Promise<unknown>,
+  starting: Promise<Pick<Daemon, 'reloadBySignal'>>,
   onError: (error: unknown) => void,
 ): () => void {
   const once = oneAtATime(async () => {
-    await reload().catch(onError)
+    const daemon = await starting
+    await daemon.reloadBySignal().catch(onError)
   })
   let isWaiting = false
+  const begin = (): void => {
+    isWaiting = false
+    void once()
+  }
   return () => {
     if (isWaiting) return
     isWaiting = true
-    const begin = (): void => {
-      isWaiting = false
-      void once()
-    }
-    void firstTried.then(begin)
+    // A start that fails ends the process.
+    void starting.then(begin, () => undefined)
   }
 }

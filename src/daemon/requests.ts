@@ -16,107 +16,81 @@ import {
   type AnswersAnswer,
   type ConfirmAnswer,
   type PlanAnswer,
-  type ReloadAnswer,
 } from '../control/protocol.ts'
 import type { StatusReport } from '../control/status.ts'
-import type { HostDrivers } from '../host/drivers.ts'
-import type { HostView } from '../host/host-view.ts'
 import { planChange } from '../host/plan-change.ts'
-import type { View } from '../host/report.ts'
 import * as saved from '../state/formats.ts'
-import type { TemporaryAllows } from '../state/temporary.ts'
 import { parseAddress } from '../net/address.ts'
 import { parseHostname } from '../net/hostname.ts'
 import { coversPort } from '../net/ports.ts'
 import type { Address, Hostname } from '../net/types.ts'
-import type { Logger } from '../observe/logger.ts'
-import type { ClassNumbers } from '../policy/class-numbers.ts'
 import { compile } from '../policy/compile.ts'
-import type { Desired } from '../reconcile/desired.ts'
-import type { Firewall } from '../reconcile/firewall.ts'
-import type { Loop } from '../reconcile/loop.ts'
-import type { Telemetry } from './telemetry.ts'
 import { answeringOf } from './askers.ts'
-import type { ConfigHolder } from './config-holder.ts'
-import type { ConfigSwitch } from './config-switch.ts'
-import type { NameResolution } from './name-resolution.ts'
-import type { Store } from './store.ts'
+import type { World } from './compose.ts'
+import type { PolicySwitch } from './policy-switch.ts'
+import { viewOf } from './view.ts'
 
-/** What of the daemon its commands reach. */
+/** What the commands of the control socket work with. */
 export interface Served {
-  readonly account: Telemetry
-  readonly holder: ConfigHolder
-  readonly temporary: TemporaryAllows
-  readonly drivers: HostDrivers
-  readonly host: HostView
-  readonly classNumbers: ClassNumbers
-  readonly loop: Loop
-  readonly log: Logger
-  readonly startedAtMs: number
-  /** Built with the first config, which is there before anybody can ask. */
-  readonly store: Store
-  readonly names: NameResolution
-  readonly desired: Desired
-  readonly firewall: Firewall
-  readonly view: () => View
-  /** @param confirmMs how long the new config is on trial; undefined: it is not */
-  readonly reload: (confirmMs: number | undefined) => Promise<ReloadAnswer>
-  readonly configSwitch: ConfigSwitch
-  /** Takes over what is allowed for a while now, and resolves when it is in force. */
-  readonly enforceTemporary: () => Promise<void>
-  /** Why the kernel is not as desired; undefined: it is. */
-  readonly failure: () => string | undefined
-  /** What of these names does not work, in sentences. */
-  readonly failingNames: (names: ReadonlySet<Hostname>) => readonly string[]
+  readonly world: World
+  readonly policySwitch: PolicySwitch
   /** Ends the process as SIGTERM does. */
   readonly requestStop: () => void
 }
 
-/** A person reads them. */
-const MOST_BELONGINGS = 10
+/** Of names that have an address, and of their addresses: a person reads them. */
+const MOST_OWNERS = 10
 
 /** The answers to what comes by the control socket. */
-export const requestHandlers = (served: Served): ControlHandlers => ({
-  status: async () => status(served),
-  reload: (body) => served.reload(reloadRequest.parse(body ?? {}).confirmMs),
-  confirm: async (): Promise<ConfirmAnswer> => {
-    const confirmed = await served.configSwitch.confirm(served.store)
-    if (confirmed) refuseUnlessInForce(served)
-    const unsaved = confirmed ? served.holder.unsaved(served.store) : undefined
-    return { confirmed, ...(unsaved === undefined ? {} : { unsaved }) }
-  },
-  allow: (body) => allow(served, body),
-  plan: (body) => plan(served, planRequest.parse(body).config),
-  held: async (body) => served.names.addressStore.liveAddresses(heldRequest.parse(body).name as Hostname),
-  belongings: async (body) =>
-    served.names.addressStore
-      .belongings(belongingsRequest.parse(body).address as Address)
-      .slice(0, MOST_BELONGINGS)
-      .map((one) => ({ ...one, now: one.now.slice(0, MOST_BELONGINGS) })),
-  answers: async (body) => answers(served, body),
-  docker: async () => served.desired.config.docker,
-  verified: async (body) => served.account.verified(verifiedRequest.parse(body)),
-  stop: async () => {
-    // After the answer has left.
-    setImmediate(() => served.requestStop())
-    return {}
-  },
-})
+export function requestHandlers(served: Served): ControlHandlers {
+  const { world, policySwitch, requestStop } = served
+  const { addressStore } = world.names
+  return {
+    status: async () => status(served),
+    reload: (body) => policySwitch.reload(reloadRequest.parse(body ?? {}).confirmMs),
+    confirm: () => confirm(served),
+    allow: (body) => allow(served, body),
+    plan: (body) => plan(world, planRequest.parse(body).config),
+    held: async (body) => addressStore.liveAddresses(heldRequest.parse(body).name as Hostname),
+    belongings: async (body) =>
+      addressStore
+        .belongings(belongingsRequest.parse(body).address as Address)
+        .slice(0, MOST_OWNERS)
+        .map((one) => ({ ...one, now: one.now.slice(0, MOST_OWNERS) })),
+    answers: async (body) => answers(world, body),
+    docker: async () => world.desired.config.docker,
+    verified: async (body) => world.telemetry.verified(verifiedRequest.parse(body)),
+    stop: async () => {
+      // After the answer has left.
+      setImmediate(requestStop)
+      return {}
+    },
+  }
+}
 
-function status({ account, holder, startedAtMs, temporary, configSwitch, view }: Served): StatusReport {
-  return account.status(view(), {
+function status({ world, policySwitch }: Served): StatusReport {
+  const { telemetry, holder, startedAtMs, temporary } = world
+  return telemetry.status(viewOf(world), {
     startedAtMs,
     config: {
       file: holder.file,
       loadedAtMs: holder.loadedAtMs,
       lastReloadSuccessful: holder.lastLoadSuccessful,
-      confirmUntilMs: configSwitch.untilMs,
+      confirmUntilMs: policySwitch.untilMs,
     },
     temporary: temporary.list(),
   })
 }
 
-function answers({ desired, host }: Served, body: unknown): AnswersAnswer {
+async function confirm({ world, policySwitch }: Served): Promise<ConfirmAnswer> {
+  const { holder, store } = world
+  const confirmed = await policySwitch.confirm()
+  if (confirmed) refuseUnlessInForce(world)
+  const unsaved = confirmed ? holder.unsaved(store) : undefined
+  return { confirmed, ...(unsaved === undefined ? {} : { unsaved }) }
+}
+
+function answers({ desired, host }: World, body: unknown): AnswersAnswer {
   const { name: asked, source, protocol, port } = answersRequest.parse(body)
   const parsed = parseHostname(asked)
   const name = 'hostname' in parsed ? parsed.hostname : asked
@@ -143,9 +117,10 @@ function answers({ desired, host }: Served, body: unknown): AnswersAnswer {
 const NOBODY = '0.0.0.0' as Address
 
 async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
-  const { temporary, store, log } = served
+  const { world, policySwitch } = served
+  const { temporary, store, log } = world
   const request = allowRequest.parse(body)
-  const { gateway } = served.desired.config.dns
+  const { gateway } = world.desired.config.dns
   if (request.action === 'add') temporary.add(request.entry, Date.now() + request.forMs, gateway)
   if (request.action === 'revoke') temporary.revoke(request.entry)
   if (request.action !== 'list') {
@@ -153,9 +128,9 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
     // What was revoked must not come back after a restart, whatever else is lost with it.
     if (request.action === 'revoke') await store.replace('temporary', list, saved.savedTemporary)
     else await store.save('temporary', list, saved.savedTemporary)
-    await served.enforceTemporary()
+    await policySwitch.enforceTemporary()
     log.warn({ action: request.action, entry: request.entry }, 'temporary allow')
-    refuseUnlessInForce(served)
+    refuseUnlessInForce(world)
   }
   const unsaved = request.action === 'list' ? undefined : store.problemOf('temporary')
   return {
@@ -166,26 +141,26 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
 }
 
 /** What the rest of the config makes of these entries, and names that have no address. */
-function whatFailsOf({ desired, failingNames }: Served, entries: readonly AllowEntry[]): readonly string[] {
-  const { metadata, never, dns } = desired.config
+function whatFailsOf({ world, policySwitch }: Served, entries: readonly AllowEntry[]): readonly string[] {
+  const { metadata, never, dns } = world.desired.config
   const around = { metadata, never, gateway: dns.gateway, nowMs: Date.now() }
   const names = entries.flatMap(({ target }) => (target.kind === 'domain' ? [target.name] : []))
   return [
     ...entries.flatMap((entry) => judgeEntry(entry, around)).map(({ message }) => message),
-    ...failingNames(new Set(names)),
+    ...policySwitch.failingNames(new Set(names)),
   ]
 }
 
 /** Whoever is told that it is done relies on the kernel. */
-function refuseUnlessInForce({ failure }: Served): void {
-  const detail = failure()
+function refuseUnlessInForce({ health }: World): void {
+  const detail = health.enforcementFailure
   if (detail !== undefined)
     throw new ControlError(`it is noted, and the kernel does not hold it yet: ${detail}`, 1)
 }
 
 /** For a file that may not be the one in force. */
 async function plan(
-  { temporary, names, host, firewall, loop, drivers, classNumbers }: Served,
+  { temporary, names, host, firewall, loop, drivers, refresher }: World,
   file: string,
 ): Promise<PlanAnswer> {
   const { config, problems } = await loadConfig(file, hostConfigEnv)
@@ -199,7 +174,7 @@ async function plan(
     host,
     generation: firewall.generation,
     // Numbers that the plan would give away are nobody's yet.
-    classNumbers: classNumbers.copy(),
+    classNumbers: refresher.classNumbers.copy(),
   }
   return { problems, changes: await loop.exclusively('a plan', () => planChange(planInput, drivers, nowMs)) }
 }

@@ -14,8 +14,9 @@ import { run } from '../system/exec.ts'
 import { inheritedSockets } from '../system/inherited-sockets.ts'
 import { acquireLock, AlreadyRunningError } from '../system/lock.ts'
 import { createServiceManager } from '../system/systemd.ts'
+import { UndoStack } from '../system/undo-stack.ts'
 import { NoConfigError } from './config-holder.ts'
-import { Daemon } from './daemon.ts'
+import { startDaemon } from './daemon.ts'
 import { reloadOnSignals } from './reload-signals.ts'
 
 export interface RunContext {
@@ -47,43 +48,46 @@ export function runAction(context: RunContext): Action<RunArgs> {
       pid: context.pid,
       onError: (error) => log.warn({ err: error }, 'the service manager could not be told'),
     })
-    let requestStop = (): void => undefined
-    const stopped = new Promise<void>((resolve) => (requestStop = resolve))
-    context.signals.onStop(requestStop)
-    let hasWayBack = true
-    const daemon = new Daemon({
-      configFile: config,
-      runtimeDirectory: context.runtimeDirectory,
-      inherited: inheritedSockets(context.environment, context.pid),
-      stateDirectory: context.environment['STATE_DIRECTORY'],
-      run,
-      log,
-      service,
-      requestStop,
-      onReadable: context.signals.onReadable,
-      confirmMs,
-      onNoWayBack: () => {
-        hasWayBack = false
-        requestStop()
-      },
-    })
-    // Before the start, since without a listener the signal would end the process.
-    context.signals.onReload(
-      reloadOnSignals(
-        daemon.firstTried,
-        () => daemon.reloadBySignal(),
-        (error) => log.error({ err: error }, 'reload failed'),
-      ),
+    const stop = new AbortController()
+    const stopped = new Promise<undefined>((resolve) =>
+      stop.signal.addEventListener('abort', () => resolve(undefined)),
     )
+    const requestStop = (): void => stop.abort()
+    context.signals.onStop(requestStop)
+    /** Whose guards are to be removed; undefined: they stay. */
+    let unguarded: { readonly stateDirectory: string } | undefined
+    const undo = new UndoStack()
+    const starting = startDaemon(
+      {
+        configFile: config,
+        runtimeDirectory: context.runtimeDirectory,
+        inherited: inheritedSockets(context.environment, context.pid),
+        stateDirectory: context.environment['STATE_DIRECTORY'],
+        run,
+        log,
+        service,
+        requestStop,
+        stop: stop.signal,
+        onReadable: context.signals.onReadable,
+        confirmMs,
+        onNoWayBack: (stateDirectory) => {
+          unguarded = { stateDirectory }
+          requestStop()
+        },
+      },
+      undo,
+    )
+    // Before the start is done, since without a listener the signal would end the process.
+    context.signals.onReload(reloadOnSignals(starting, (error) => log.error({ err: error }, 'reload failed')))
     try {
-      const started = daemon.start()
-      await Promise.race([started, stopped])
+      const daemon = await Promise.race([starting, stopped])
+      await Promise.race([daemon?.enforced, stopped])
       // The start is for speed; from now on dead objects go before the heap grows, which takes a third less memory.
-      if (!daemon.answersDns) setFlagsFromString('--optimize-for-size')
+      if (!daemon?.answersDns()) setFlagsFromString('--optimize-for-size')
       await stopped
-      await daemon.stop()
-      if (hasWayBack) return EXIT.ok
-      const failures = await context.removeAll(daemon.stateDirectory)
+      await undo.unwind()
+      if (unguarded === undefined) return EXIT.ok
+      const failures = await context.removeAll(unguarded.stateDirectory)
       if (failures.length > 0)
         log.error({ failures }, 'some of our rules could not be removed: `embargod cleanup`')
       log.error({}, 'nobody confirmed the first config: this host is no longer guarded, as it was before')

@@ -40,7 +40,7 @@ export class StallWatch {
     const lastedMs = underWay ? clock() - underWay.sinceMs : 0
     if (!underWay || lastedMs < STALLED_MS) {
       this.#told = undefined
-      health.good('stalled')
+      health.set('stalled', undefined)
       return
     }
     // Whoever asks for something meanwhile is told of it, too.
@@ -50,6 +50,6 @@ export class StallWatch {
     // Twice as late each time, or the log would hold a line a second.
     while (lastedMs >= 2 * this.#told.dueMs) this.#told = { sinceMs, dueMs: 2 * this.#told.dueMs }
     const why = step === undefined ? '' : `: it waits for ${step}`
-    health.bad('stalled', `${work} has not ended for ${this.#told.dueMs / 1000} s${why}`)
+    health.set('stalled', `${work} has not ended for ${this.#told.dueMs / 1000} s${why}`)
   }
 }

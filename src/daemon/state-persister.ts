@@ -11,7 +11,7 @@ import type { Store } from './store.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface StatePersisterOptions {
-  readonly account: Telemetry
+  readonly telemetry: Telemetry
   readonly desired: Desired
   readonly health: Health
   readonly holder: ConfigHolder
@@ -29,10 +29,10 @@ export class StatePersister {
   #closedGuard: string | undefined
 
   constructor(options: StatePersisterOptions) {
-    const { account, desired, holder, store } = options
+    const { telemetry, desired, holder, store } = options
     this.#options = options
     this.#counters = store.queue('counters', saved.savedCounters, SAVE_COUNTERS_MS, () =>
-      account.counters.snapshot(),
+      telemetry.counters.snapshot(),
     )
     this.#warm = store.queue(WARM_START, savedWarmStart, SAVE_WARM_MS, () =>
       makeWarmStart(
@@ -67,9 +67,9 @@ export class StatePersister {
     try {
       await writeClosedGuard(store.directory, backstop)
       this.#closedGuard = shape
-      health.good('closed-guard')
+      health.set('closed-guard', undefined)
     } catch (error) {
-      health.bad(
+      health.set(
         'closed-guard',
         `the closed guard for the next boot cannot be written: ${errorMessage(error)}`,
       )

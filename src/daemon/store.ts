@@ -159,7 +159,7 @@ export class Store {
   #tell(): void {
     const [first, ...others] = this.#problems.values()
     const concern = `state ${this.directory}`
-    if (first === undefined) this.health.good(concern)
-    else this.health.bad(concern, others.length === 0 ? first : `${first} (and ${others.length} more)`)
+    if (first === undefined) this.health.set(concern, undefined)
+    else this.health.set(concern, others.length === 0 ? first : `${first} (and ${others.length} more)`)
   }
 }

@@ -35,10 +35,11 @@ import type { NetworkResult } from '../proof/results.ts'
 import type { HostView } from '../host/host-view.ts'
 import { usesIptables } from '../workloads/engine.ts'
 import type { Health } from './health.ts'
+import type { PassRecord } from './pass-record.ts'
 import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
 import { ConditionLogs } from './condition-logs.ts'
-import { errorChain } from '../system/errors.ts'
+import { errorChain, errorMessage } from '../system/errors.ts'
 
 /** What is known of the engine. */
 type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
@@ -59,6 +60,7 @@ export class Telemetry {
   readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
+  #unreadFlows: string | undefined
 
   constructor(
     private readonly health: Health,
@@ -92,10 +94,10 @@ export class Telemetry {
     this.#docker = state
     this.metrics.setDockerConnected(state.connected)
     if (state.connected) {
-      this.health.good('docker')
+      this.health.set('docker', undefined)
       this.#engineRules.forget()
     } else
-      this.health.bad('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
+      this.health.set('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
   }
 
   /** The backstop's twin is one table the more and never one the less: without it the host is guarded, so it is told and not degraded. */
@@ -108,13 +110,45 @@ export class Telemetry {
       )
   }
 
+  /** Why the kernel's rules or interfaces are not watched; undefined: they are. */
+  setWatchProblem(what: 'interfaces' | 'rules', why: string | undefined): void {
+    this.health.set(
+      `watching ${what}`,
+      why && `the kernel does not tell of changes of ${what}, so they are seen late: ${why}`,
+    )
+  }
+
+  /** What the last change of rights could not see, in a sentence. */
+  get unreadFlows(): string | undefined {
+    return this.#unreadFlows
+  }
+
+  setUnreadFlows(error: unknown): void {
+    const problem = 'live connections could not be read: those on expired addresses may break'
+    this.#unreadFlows = `${problem} (${errorMessage(error)})`
+    this.log.warn({ err: error }, problem)
+  }
+
+  forgetUnreadFlows(): void {
+    this.#unreadFlows = undefined
+  }
+
+  /** Why the kernel still knows revoked connections between containers; undefined: it knows none. */
+  setUnforgottenFlows(why: unknown): void {
+    this.health.set(
+      'revoked',
+      why === undefined
+        ? undefined
+        : `revoked connections between containers go on by their replies: ${errorMessage(why)}`,
+    )
+  }
+
   lookedUp({ lookup, durationMs, refused }: LookupReport): void {
     const records = lookup.kind === 'addresses' ? lookup.records.length : 0
     this.metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
     this.metrics.observeLookup(durationMs / 1000)
     const unanswered = this.#reachability.note(lookup, performance.now())
-    if (unanswered === undefined) this.health.good('resolver')
-    else this.health.bad('resolver', unanswered)
+    this.health.set('resolver', unanswered)
   }
 
   queried(report: QueryReport, wish: 'denied' | 'all' | 'none'): void {
@@ -135,37 +169,6 @@ export class Telemetry {
     })
   }
 
-  gatewayIs(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('gateway')
-    else this.health.bad('gateway', problem)
-  }
-
-  gatewayRoomIs(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('gateway-room')
-    else this.health.bad('gateway-room', problem)
-  }
-
-  /** Of rules of nft. */
-  setMarkProblem(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('nft-marks')
-    else this.health.bad('nft-marks', problem)
-  }
-
-  gatewayPortIs(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('gateway-port')
-    else this.health.bad('gateway-port', problem)
-  }
-
-  setStartHoldProblem(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('hold')
-    else this.health.bad('hold', problem)
-  }
-
-  gatewayUpstreamsAre(problem: string | undefined): void {
-    if (problem === undefined) this.health.good('gateway-upstreams')
-    else this.health.bad('gateway-upstreams', problem)
-  }
-
   /** What a person's `embargod verify` found. */
   verified(proof: {
     readonly atMs: number
@@ -179,6 +182,7 @@ export class Telemetry {
 
   /** What the daemon's own proof found: told of when it changes. */
   proven(results: readonly NetworkResult[], atMs: number): void {
+    if (results.length === 0) return
     this.#bookProof(
       results,
       atMs,
@@ -196,8 +200,7 @@ export class Telemetry {
   #tellProofs(): void {
     const { rows, problem } = this.proofs
     this.metrics.setProofs(rows)
-    if (problem === undefined) this.health.good('proof')
-    else this.health.bad('proof', problem)
+    this.health.set('proof', problem)
   }
 
   passed(
@@ -207,37 +210,36 @@ export class Telemetry {
     known: ReadonlyMap<string, KnownSet>,
     host: EngineView,
   ): void {
-    this.health.good('kernel')
+    this.health.set('kernel', undefined)
     const rules = fight?.waitMs === undefined
-    if (fight) this.health.bad('fight', fight.words)
-    else if (observed.parts.size > 0) this.health.good('fight')
+    if (fight) this.health.set('fight', fight.words)
+    else if (observed.parts.size > 0) this.health.set('fight', undefined)
     this.#lookAtEngine(observed.rules, host)
     this.#lookAtMarks(observed.rules, marksOf(desired.config))
     const ahead = this.#rulesAhead.look(desired.dataplane().rules, observed.rules, performance.now())
-    if (ahead === undefined) this.health.good('rules-ahead')
-    else this.health.bad('rules-ahead', ahead)
+    this.health.set('rules-ahead', ahead)
     if (backstopError !== undefined) {
       this.#guards = { rules, backstop: false }
-      this.health.bad('backstop', `the second guard is missing: ${errorChain(backstopError)}`)
+      this.health.set('backstop', `the second guard is missing: ${errorChain(backstopError)}`)
     } else {
       this.#guards = { rules, backstop: this.#guards.backstop || observed.parts.has('backstop') }
-      if (observed.parts.has('backstop')) this.health.good('backstop')
+      if (observed.parts.has('backstop')) this.health.set('backstop', undefined)
     }
-    if (bindingsProblem === undefined) this.health.good('bindings')
+    if (bindingsProblem === undefined) this.health.set('bindings', undefined)
     else {
       const meanwhile = desired.hostFacts.classOfBridge
         ? 'are told apart by their networks alone'
         : 'cannot be bound to their ports, and who was not bound before is held for unknown'
-      this.health.bad('bindings', `containers ${meanwhile}: ${bindingsProblem}`)
+      this.health.set('bindings', `containers ${meanwhile}: ${bindingsProblem}`)
     }
-    if (hostNetworkProblem === undefined) this.health.good('host-network')
+    if (hostNetworkProblem === undefined) this.health.set('host-network', undefined)
     else
-      this.health.bad(
+      this.health.set(
         'host-network',
         `containers on the network of the host are not held to policy: ${hostNetworkProblem}`,
       )
-    if (observed.leftoverProblem !== undefined) this.health.bad('leftovers', observed.leftoverProblem)
-    else if (observed.parts.size === PARTS.length) this.health.good('leftovers')
+    if (observed.leftoverProblem !== undefined) this.health.set('leftovers', observed.leftoverProblem)
+    else if (observed.parts.size === PARTS.length) this.health.set('leftovers', undefined)
     this.counters.readRules(desired.dataplane(), observed.rules)
     const { rights } = desired.hostFacts
     this.counters.readSets(known, observed.sets, desired, rights?.unknown === 'deny' ? 'unknown' : COMMON)
@@ -263,29 +265,31 @@ export class Telemetry {
     const gone = isJudged
       ? this.#engineRules.look(rules, { networks: inventory.networks, switches: engineSwitches })
       : undefined
-    if (gone !== undefined) this.health.bad('engine-rules', gone)
-    else this.health.good('engine-rules')
+    if (gone !== undefined) this.health.set('engine-rules', gone)
+    else this.health.set('engine-rules', undefined)
   }
 
   #lookAtMarks(rules: PassResult['observed']['rules'], marks: MarkLayout): void {
     // Both families are told at once, or the words would change with whichever was read.
     if (FAMILIES.some((family) => rules[family] === undefined)) return
     const found = foreignMarks(rules, marks)
-    if (found.length === 0) this.health.good('marks')
-    else this.health.bad('marks', markWords(found, marks))
+    if (found.length === 0) this.health.set('marks', undefined)
+    else this.health.set('marks', markWords(found, marks))
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
     this.#guards = { ...this.#guards, rules: false }
-    this.health.bad('kernel', `the kernel does not hold the policy: ${errorChain(error)}`)
+    this.health.set('kernel', `the kernel does not hold the policy: ${errorChain(error)}`)
     this.log.error({ err: error, triggers: [...triggers] }, 'pass failed')
   }
 
-  ended(triggers: ReadonlySet<Trigger>, outcome: string, durationMs: number): void {
+  ended(record: PassRecord): void {
+    const { triggers, outcome, durationMs } = record
     this.#lastReconcile = { atMs: Date.now(), outcome }
     for (const trigger of triggers) this.metrics.countReconcile(trigger, outcome)
     this.metrics.observeReconcile(durationMs / 1000)
     this.metrics.setLastReconcile(Date.now() / 1000)
+    this.log.debug(record.toLog(), 'pass')
   }
 
   report(view: View): void {
@@ -302,20 +306,18 @@ export class Telemetry {
     this.#tellNames(view.addressStore.counts())
     const { config } = view.desired
     const unguarded = guardProblem(config.guard, view.host.inventory, view.host.seenNetworks)
-    if (unguarded === undefined) this.health.good('guard')
-    else this.health.bad('guard', unguarded)
+    this.health.set('guard', unguarded)
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
-      if (found) this.health.bad(reason, found.advice)
-      else this.health.good(reason)
+      if (found) this.health.set(reason, found.advice)
+      else this.health.set(reason, undefined)
     }
   }
 
   #tellNames(counts: Readonly<Record<NameState, number>>): void {
     const unresolved = this.health.has('resolver') ? undefined : this.#reachability.noneResolves(counts)
-    if (unresolved === undefined) this.health.good('names')
-    else this.health.bad('names', unresolved)
+    this.health.set('names', unresolved)
   }
 
   /** Why the host is not as it should be, in sentences; empty when it is. */

@@ -36,9 +36,15 @@ interface Job {
   readonly giveUp: (error: NotDoneError) => void
 }
 
-/** Runs passes one at a time. Triggers that come during a pass are gathered into the next; a failed pass is tried again, ever later. */
+/** Rejects when the kernel is not as desired. */
+export type Pass = (triggers: ReadonlySet<Trigger>) => Promise<void>
+
+/**
+ * Runs passes one at a time. Triggers that come during a pass, or before the loop is started, are gathered into the next; a failed pass is tried again,
+ * after longer and longer waits.
+ */
 export class Loop {
-  readonly #pass: (triggers: ReadonlySet<Trigger>) => Promise<void>
+  #pass: Pass | undefined
   readonly #backoff: Backoff
   #wanted = new Set<Trigger>()
   #jobs: Job[] = []
@@ -48,7 +54,7 @@ export class Loop {
   #served: (() => void)[] = []
   #running: Promise<void> | undefined
   #underWay: UnderWay | undefined
-  #holding: UnderWay | undefined
+  #starting: UnderWay | undefined
   #failures = 0
   /** Ends the wait after a failure. */
   #patience = new AbortController()
@@ -58,20 +64,25 @@ export class Loop {
   #leave: (() => void) | undefined
   readonly #clock: () => number
 
-  /** `pass` rejects when the kernel is not as desired. */
   constructor(
-    pass: (triggers: ReadonlySet<Trigger>) => Promise<void>,
     backoff = { firstMs: 200, mostMs: 15_000, newsMs: 1_000 },
     clock: () => number = () => performance.now(),
   ) {
-    this.#pass = pass
     this.#backoff = backoff
     this.#clock = clock
+    this.#starting = this.#begin('the first look at this host')
+  }
+
+  /** From now on passes are run. */
+  start(pass: Pass): void {
+    this.#pass = pass
+    this.#starting = undefined
+    if (this.#wanted.size > 0) this.request('retry')
   }
 
   /** Undefined: nothing is, as between two passes. Times are those of the clock that was given. */
   get underWay(): UnderWay | undefined {
-    return this.#underWay ?? this.#holding
+    return this.#underWay ?? this.#starting
   }
 
   /** To be called by what is under way, when it begins to wait for something else. */
@@ -85,16 +96,6 @@ export class Loop {
     for (const { giveUp } of this.#jobs.splice(0))
       giveUp(new NotDoneError('a pass that is under way does not end: see `embargod status`'))
     this.#leave?.()
-  }
-
-  /** From now on triggers are gathered and no pass begins, until released. */
-  pause(): void {
-    this.#holding = this.#begin('the first look at this host')
-  }
-
-  resume(): void {
-    this.#holding = undefined
-    if (this.#wanted.size > 0) this.request('retry')
   }
 
   /** Returns at once. */
@@ -149,7 +150,7 @@ export class Loop {
   }
 
   get #isPassDue(): boolean {
-    return this.#wanted.size > 0 && !this.#holding
+    return this.#wanted.size > 0 && this.#pass !== undefined
   }
 
   async #drain(): Promise<void> {
@@ -163,13 +164,14 @@ export class Loop {
         await this.#tracked(job.what, [giveUp], job.run)
         continue
       }
-      if (!this.#isPassDue) return
+      const pass = this.#pass
+      if (!this.#isPassDue || !pass) return
       const triggers = this.#wanted
       const waiters = this.#waiters.splice(0)
       this.#wanted = new Set()
       let isToWait = false
       try {
-        await this.#tracked('a pass', waiters, () => this.#pass(triggers))
+        await this.#tracked('a pass', waiters, () => pass(triggers))
         this.#failures = 0
       } catch {
         // The pass has told why. Its triggers stand until one succeeds.

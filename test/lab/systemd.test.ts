@@ -72,12 +72,19 @@ test('a person reads in systemctl status what the daemon does', async () => {
   await expectGuarded()
 })
 
-test('its exposure is low, and so is that of the early guard', async () => {
-  for (const unit of ['embargod.service', 'embargod-early.service']) {
-    const { stdout } = await host.run(['systemd-analyze', 'security', '--no-pager', unit])
-    const exposure = Number(/Overall exposure level for \S+ (\d+\.\d+)/.exec(stdout)?.[1])
-    expect(exposure).toBeLessThanOrEqual(3)
-  }
+const exposureOf = async (unit: string): Promise<number> => {
+  const { stdout } = await host.run(['systemd-analyze', 'security', '--no-pager', unit])
+  return Number(/Overall exposure level for \S+ (\d+\.\d+)/.exec(stdout)?.[1])
+}
+
+test('the early guard has what a sandbox without mounts gives', async () => {
+  expect(await exposureOf('embargod-early.service')).toBeLessThanOrEqual(6)
+  expect(await host.show('embargod-early.service', 'CapabilityBoundingSet')).toBe('cap_net_admin')
+  expect(await host.show('embargod-early.service', 'NoNewPrivileges')).toBe('yes')
+})
+
+test('its exposure is low', async () => {
+  expect(await exposureOf('embargod.service')).toBeLessThanOrEqual(3)
   const status = await shell('cat /proc/$(systemctl show embargod --property=MainPID --value)/status')
   expect(status).toMatch(/^CapEff:\s+0000000000003000$/m)
   expect(status).toMatch(/^NoNewPrivs:\s+1$/m)

@@ -159,19 +159,16 @@ test('a file that says of this host what is not so is refused by a reload, and t
     column: 2,
     message: 'no network shoop',
   }
-  let found: (typeof problem)[] = []
   const file = join(directory, 'a.yaml')
-  const holder = new ConfigHolder(file, health, log, directory, env, () => found)
+  const holder = new ConfigHolder(file, health, log, directory, env)
   const { store } = await holder.first()
-  found = [problem]
   await write('reject')
   for (const wish of ['good', 'signal', 'trial'] as const) {
-    const { config, problems } = await holder.again(store, wish)
+    const { config, problems } = await holder.again(store, wish, () => [problem])
     expect({ config, problems }).toEqual({ config: undefined, problems: [problem] })
   }
   expect(health.problems.join()).toContain('refused')
   expect(holder.before).toBeUndefined()
-  found = []
   expect((await holder.again(store, 'good')).config).toMatchObject({ denyWith: 'reject' })
   expect(health.problems).toEqual([])
 })

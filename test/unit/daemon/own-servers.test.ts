@@ -19,7 +19,6 @@ function setUp(first: readonly string[] | Error) {
         : Promise.resolve(named.length > 0 ? named : scene.host),
     log: createLogger({ level: 'info', pretty: false, destination }),
     onState: (problem) => (scene.problem = problem),
-    onChange: () => (scene.changes += 1),
   })
   return { scene, servers }
 }
@@ -28,7 +27,10 @@ test('a reload is no news: who reloads asks by himself', async () => {
   const { scene, servers } = setUp(['192.0.2.1'])
   let config = configOf('192.0.2.9')
   expect(await servers.of(config)).toEqual(['192.0.2.9'])
-  servers.watch(() => config)
+  servers.watch(
+    () => config,
+    () => (scene.changes += 1),
+  )
   config = configOf()
   expect(await servers.of(config)).toEqual(['192.0.2.1'])
   await vi.advanceTimersByTimeAsync(20_000)
@@ -38,7 +40,7 @@ test('a reload is no news: who reloads asks by himself', async () => {
 test('other ones on the host are told once', async () => {
   const { scene, servers } = setUp(['192.0.2.1'])
   await servers.of(configOf())
-  servers.watch(configOf)
+  servers.watch(configOf, () => (scene.changes += 1))
   await vi.advanceTimersByTimeAsync(20_000)
   expect(scene.changes).toBe(0)
   scene.host = ['192.0.2.2']
@@ -55,7 +57,10 @@ test('nobody is told where the config names them', async () => {
   const { scene, servers } = setUp(['192.0.2.1'])
   const config = configOf('192.0.2.9')
   await servers.of(config)
-  servers.watch(() => config)
+  servers.watch(
+    () => config,
+    () => (scene.changes += 1),
+  )
   scene.host = ['192.0.2.2']
   await vi.advanceTimersByTimeAsync(20_000)
   expect(scene.changes).toBe(0)
@@ -67,7 +72,7 @@ test.each([
 ])('a file that %s changes nothing, and is a problem if it cannot be read', async (_, host, problem) => {
   const { scene, servers } = setUp(['192.0.2.1'])
   await servers.of(configOf())
-  servers.watch(configOf)
+  servers.watch(configOf, () => (scene.changes += 1))
   scene.host = host
   await vi.advanceTimersByTimeAsync(60_000)
   expect(await servers.of(configOf())).toEqual(['192.0.2.1'])

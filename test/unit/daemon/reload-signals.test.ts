@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { ReloadAnswer } from '../../../src/control/protocol.ts'
 import { reloadOnSignals } from '../../../src/daemon/reload-signals.ts'
 
 const turns = async (): Promise<void> => {
@@ -6,16 +7,18 @@ const turns = async (): Promise<void> => {
 }
 
 function starting() {
-  let tried = (): void => undefined
-  const firstTried = new Promise<void>((resolve) => (tried = resolve))
   const ends: ((error?: Error) => void)[] = []
   const errors: unknown[] = []
-  const hup = reloadOnSignals(
-    firstTried,
-    () => new Promise<void>((resolve, reject) => ends.push((error) => (error ? reject(error) : resolve()))),
-    (error) => errors.push(error),
-  )
-  return { hup, tried, ends, errors }
+  const daemon = {
+    reloadBySignal: () =>
+      new Promise<ReloadAnswer>((resolve, reject) =>
+        ends.push((error) => (error ? reject(error) : resolve({ outcome: 'unchanged', problems: [] }))),
+      ),
+  }
+  let begin: ((one: typeof daemon) => void) | undefined
+  const start = new Promise<typeof daemon>((resolve) => (begin = resolve))
+  const hup = reloadOnSignals(start, (error) => errors.push(error))
+  return { hup, tried: () => begin?.(daemon), ends, errors }
 }
 
 test('signals that come during the start wait for the first policy, and are one reload', async () => {

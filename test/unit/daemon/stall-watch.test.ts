@@ -11,14 +11,12 @@ const turns = async (): Promise<void> => {
 function standing() {
   let nowMs = 1_000_000
   let release = (): void => undefined
-  const loop: Loop = new Loop(
-    async () => {
+  const loop = new Loop(undefined, () => nowMs)
+  const begin = (): void =>
+    loop.start(async () => {
       loop.at('the disk that holds the state')
       await new Promise<void>((resolve) => (release = resolve))
-    },
-    undefined,
-    () => nowMs,
-  )
+    })
   const told: (string | undefined)[] = []
   const health = new Health((_, problem) => told.push(problem))
   const watch = new StallWatch({ loop, health, clock: () => nowMs })
@@ -29,11 +27,12 @@ function standing() {
       watch.look()
     }
   }
-  return { loop, health, told, pass, release: () => release() }
+  return { loop, begin, health, told, pass, release: () => release() }
 }
 
 test('a pass that does not end is told within 15 s, with what it waits for, now and then again, and no longer when it ends', async () => {
-  const { loop, health, told, pass, release } = standing()
+  const { loop, begin, health, told, pass, release } = standing()
+  begin()
   pass(60)
   expect(health.problems).toEqual([])
   loop.request('timer')
@@ -58,7 +57,8 @@ test('a pass that does not end is told within 15 s, with what it waits for, now 
 })
 
 test('whoever waits for a pass that does not end, or for one behind it, is told, and the loop can be stopped', async () => {
-  const { loop, pass } = standing()
+  const { loop, begin, pass } = standing()
+  begin()
   const first = loop.requestAndWait('reload')
   await turns()
   const second = loop.requestAndWait('reload')
@@ -75,7 +75,6 @@ test('whoever waits for a pass that does not end, or for one behind it, is told,
 
 test('a start that does not get to its first pass is told, and so is a plan that does not end', async () => {
   const { loop, health, pass } = standing()
-  loop.pause()
   const waiting = loop.requestAndWait('start')
   pass(11)
   await waiting

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
-import { Loop, type Trigger } from '../../../src/reconcile/loop.ts'
+import type { Trigger } from '../../../src/reconcile/loop.ts'
+import { startedLoop } from '../../support/started-loop.ts'
 
 /** A pass that ends when told. */
 function gate() {
@@ -28,7 +29,7 @@ function gate() {
 
 test('passes run one at a time, and what comes during one is gathered into the next', async () => {
   const { pass, runs, run, most } = gate()
-  const loop = new Loop(pass)
+  const loop = startedLoop(pass)
   loop.request('start')
   loop.request('docker')
   expect((await run(0)).triggers.toSorted()).toEqual(['docker', 'start'])
@@ -46,7 +47,7 @@ test('passes run one at a time, and what comes during one is gathered into the n
 
 test('who waits during a pass waits for the next one', async () => {
   const { pass, runs, run } = gate()
-  const loop = new Loop(pass)
+  const loop = startedLoop(pass)
   loop.request('timer')
   await run(0)
   let done = false
@@ -62,7 +63,7 @@ test('who waits during a pass waits for the next one', async () => {
 test('a pass that failed is tried again with its triggers, ever later, and tells who waits', async () => {
   const started: number[] = []
   const seen: Trigger[][] = []
-  const loop = new Loop(
+  const loop = startedLoop(
     async (triggers) => {
       started.push(performance.now())
       seen.push([...triggers].toSorted())
@@ -83,7 +84,7 @@ test('a pass that failed is tried again with its triggers, ever later, and tells
 })
 
 test('stopping ends the wait for another try, lets the pass in hand end, and takes nothing more', async () => {
-  const failing = new Loop(async () => Promise.reject(new Error('no')), {
+  const failing = startedLoop(async () => Promise.reject(new Error('no')), {
     firstMs: 60_000,
     mostMs: 60_000,
     newsMs: 60_000,
@@ -91,7 +92,7 @@ test('stopping ends the wait for another try, lets the pass in hand end, and tak
   await failing.requestAndWait('start')
   await failing.stop()
   const { pass, runs, run } = gate()
-  const loop = new Loop(pass)
+  const loop = startedLoop(pass)
   loop.request('start')
   await run(0)
   const waiting = loop.requestAndWait('reload')
@@ -109,7 +110,7 @@ test('stopping ends the wait for another try, lets the pass in hand end, and tak
 
 test('other work runs between passes, never beside one, and its failure is its own', async () => {
   const { pass, runs, run } = gate()
-  const loop = new Loop(pass)
+  const loop = startedLoop(pass)
   loop.request('start')
   await run(0)
   const order: string[] = []
@@ -136,7 +137,7 @@ test('other work runs between passes, never beside one, and its failure is its o
 
 test('a loop that is stopped in the midst of a pass that fails does nothing more', async () => {
   const { pass, run } = gate()
-  const loop = new Loop(pass)
+  const loop = startedLoop(pass)
   loop.request('start')
   const first = await run(0)
   const stopping = loop.stop()
@@ -151,7 +152,7 @@ test('a loop that is stopped in the midst of a pass that fails does nothing more
 
 test('other work does not wait for a loop that fails again and again, nor for its patience', async () => {
   let tries = 0
-  const loop = new Loop(
+  const loop = startedLoop(
     async () => {
       tries++
       throw new Error('refused')
@@ -167,7 +168,7 @@ test.each(['docker', 'link', 'drift'] as const)(
   'news (%s) end a long wait, and make no short ones of it',
   async (trigger) => {
     const { pass, run, runs } = gate()
-    const loop = new Loop(pass, { firstMs: 60_000, mostMs: 60_000, newsMs: 100 })
+    const loop = startedLoop(pass, { firstMs: 60_000, mostMs: 60_000, newsMs: 100 })
     loop.request('start')
     ;(await run(0)).end(new Error('no'))
     const failedMs = performance.now()
