@@ -1,7 +1,7 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
-import { askEngine } from '../host/engine-once.ts'
+import { askEngine } from '../workloads/docker/ask-engine.ts'
 import { HostView } from '../host/host-view.ts'
 import { restoreState, type RestoredState } from '../state/restore-state.ts'
 import { StateStore } from '../state/state-store.ts'

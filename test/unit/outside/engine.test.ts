@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { DockerApi } from '../../../src/workloads/docker-api.ts'
-import { DockerSession } from '../../../src/workloads/docker-session.ts'
+import type { DockerApi } from '../../../src/workloads/docker/api.ts'
+import { DockerSession } from '../../../src/workloads/docker/session.ts'
 import { parseEngine } from '../../../src/workloads/engine.ts'
 import {
   attachedTo,

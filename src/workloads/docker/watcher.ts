@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Backoff } from './backoff.ts'
-import type { DockerApi } from './docker-api.ts'
-import { DockerSession } from './docker-session.ts'
-import type { SessionListener } from './docker-session.ts'
+import type { DockerApi } from './api.ts'
+import { DockerSession } from './session.ts'
+import type { SessionListener } from './session.ts'
 
 /** An engine that is not there is a state, not a failure; `error` says why, for people. */
 export interface DockerState {

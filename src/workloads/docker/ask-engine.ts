@@ -1,6 +1,6 @@
-import { connectDocker } from '../workloads/docker-api.ts'
-import { DockerWatcher } from '../workloads/docker-watcher.ts'
-import type { Engine, Inventory } from '../workloads/model.ts'
+import { connectDocker } from './api.ts'
+import { DockerWatcher } from './watcher.ts'
+import type { Engine, Inventory } from '../model.ts'
 
 const TIMEOUT_MS = 5_000
 

@@ -2,8 +2,8 @@ import { Agent } from 'node:http'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import Docker from 'dockerode'
-import { inspectionOf } from './inventory.ts'
-import { listOf, objectOf, textOf } from './json.ts'
+import { inspectionOf } from '../inventory.ts'
+import { listOf, objectOf, textOf } from '../json.ts'
 
 /** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit, and at once when it is too long. */
 export interface DockerApi {

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DockerError, type DockerApi } from './docker-api.ts'
-import { parseEngine } from './engine.ts'
+import { DockerError, type DockerApi } from './api.ts'
+import { parseEngine } from '../engine.ts'
 import type { DockerEvent } from './event-lines.ts'
 import { EventLines } from './event-lines.ts'
 import { GATEWAY_NETWORK, InventoryCache } from './inventory-cache.ts'
-import { parseNetwork } from './inventory.ts'
-import { listOf } from './json.ts'
+import { parseNetwork } from '../inventory.ts'
+import { listOf } from '../json.ts'
 import { mapBounded } from './map-bounded.ts'
-import type { Engine, Inventory, Network } from './model.ts'
+import type { Engine, Inventory, Network } from '../model.ts'
 import { Paced } from './paced.ts'
 
 /** What is told while the engine is watched. Called synchronously: record and request, do not work here. */

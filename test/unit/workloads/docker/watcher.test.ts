@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { Backoff } from '../../../src/workloads/backoff.ts'
-import { connectDocker } from '../../../src/workloads/docker-api.ts'
-import type { DockerState } from '../../../src/workloads/docker-watcher.ts'
-import { DockerWatcher } from '../../../src/workloads/docker-watcher.ts'
-import type { Engine, Inventory } from '../../../src/workloads/model.ts'
+import { Backoff } from '../../../../src/workloads/docker/backoff.ts'
+import { connectDocker } from '../../../../src/workloads/docker/api.ts'
+import type { DockerState } from '../../../../src/workloads/docker/watcher.ts'
+import { DockerWatcher } from '../../../../src/workloads/docker/watcher.ts'
+import type { Engine, Inventory } from '../../../../src/workloads/model.ts'
 import {
   containerJson,
   defaultBridgeJson,
@@ -11,8 +11,8 @@ import {
   ENGINE_ROOTLESS,
   networkJson,
   SHOP_ID,
-} from '../../support/docker-json.ts'
-import { FakeDocker } from '../../support/fake-docker.ts'
+} from '../../../support/docker-json.ts'
+import { FakeDocker } from '../../../support/fake-docker.ts'
 
 let docker: FakeDocker
 let watcher: DockerWatcher
