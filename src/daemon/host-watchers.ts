@@ -4,7 +4,8 @@ import type { Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { LineProcess } from '../system/line-process.ts'
 import { connectDocker } from '../workloads/docker/api.ts'
-import { DockerWatcher, type DockerState } from '../workloads/docker/watcher.ts'
+import type { DockerState, DockerUpdate } from '../workloads/docker/updates.ts'
+import { DockerWatcher } from '../workloads/docker/watcher.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostView } from '../host/host-view.ts'
@@ -71,31 +72,37 @@ export class HostWatchers {
   }
 
   #docker(socket: string): DockerWatcher {
-    const { host, log, request, onStale, onDockerState, onDockerEvent } = this.#options
     return new DockerWatcher({
       connect: () => connectDocker(socket),
-      listener: {
-        onInventory: (inventory, engine, listedAtMs) => {
-          // A listing is a time to look at everything again.
-          if (host.setInventory(inventory, engine, listedAtMs)) onStale('interfaces')
-          this.#armListing()
-          onStale('hostFacts')
-          this.#heard?.()
-          request('docker')
-        },
-        onNetwork: (network) => {
-          host.addNetwork(network)
-          onStale('hostFacts')
-          request('docker')
-        },
-        onEvent: onDockerEvent,
-        onProblem: (sentence) => log.warn({ problem: sentence }, 'the engine said something odd'),
-        onState: (state) => {
-          onDockerState(state)
-          if (!state.connected) this.#heard?.()
-        },
-      },
+      onUpdate: (update) => this.#applyDocker(update),
     })
+  }
+
+  #applyDocker(update: DockerUpdate): void {
+    const { host, log, request, onStale, onDockerState, onDockerEvent } = this.#options
+    switch (update.kind) {
+      case 'inventory':
+        // A listing is a time to look at everything again.
+        if (host.setInventory(update.inventory, update.engine, update.listedAtMs)) onStale('interfaces')
+        this.#armListing()
+        onStale('hostFacts')
+        this.#heard?.()
+        return request('docker')
+      case 'network':
+        host.addNetwork(update.network)
+        onStale('hostFacts')
+        return request('docker')
+      case 'event':
+        return onDockerEvent(update.type, update.action)
+      case 'problem':
+        return log.warn({ problem: update.sentence }, 'the engine said something odd')
+      case 'state':
+        onDockerState(update.state)
+        if (!update.state.connected) this.#heard?.()
+        return
+      default:
+        update satisfies never
+    }
   }
 
   #links(): LineProcess {

@@ -4,7 +4,7 @@ import type { Engine, Inventory } from '../model.ts'
 
 const TIMEOUT_MS = 5_000
 
-/** What the engine says now; undefined when it cannot be reached. */
+/** Asks the engine once for everything. Undefined: it cannot be reached. */
 export async function askEngine(
   socket: string,
 ): Promise<{ readonly inventory: Inventory; readonly engine: Engine } | undefined> {
@@ -15,14 +15,9 @@ export async function askEngine(
       timer = setTimeout(() => resolve(undefined), TIMEOUT_MS)
       watcher = new DockerWatcher({
         connect: () => connectDocker(socket),
-        listener: {
-          onInventory: (inventory, engine) => resolve({ inventory, engine }),
-          onNetwork: () => undefined,
-          onEvent: () => undefined,
-          onProblem: () => undefined,
-          onState: ({ connected }) => {
-            if (!connected) resolve(undefined)
-          },
+        onUpdate: (update) => {
+          if (update.kind === 'inventory') resolve(update)
+          else if (update.kind === 'state' && !update.state.connected) resolve(undefined)
         },
       })
       watcher.start()
