@@ -26,6 +26,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['control'],
   ['cli', 'state'],
   ['host'],
+  ['status'],
   ['proof'],
   ['daemon', 'inspect'],
 ]

@@ -6,10 +6,11 @@ import type { Config, Problem } from '../config/model.ts'
 import { ControlServer, type ControlHandlers } from '../control/server.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
-import { HostView, ownServers } from '../host/host-view.ts'
+import { HostView } from '../host/host-view.ts'
+import { ownServers } from '../host/own-servers.ts'
 import * as saved from '../state/formats.ts'
 import { loadMarks } from '../state/saved-marks.ts'
-import type { View } from '../host/report.ts'
+import type { View } from '../status/report.ts'
 import { stateDirectories } from '../state/state-directories.ts'
 import { TemporaryAllows } from '../state/temporary.ts'
 import { SetWriter } from '../targets/ipset/set-writer.ts'
@@ -385,7 +386,7 @@ export class Daemon {
   /** Of an engine that was not heard, or is not the one that the config names, nothing is known. */
   #judgeNames(loaded: Loaded): readonly Problem[] {
     const isHeard = loaded.config?.docker.socket === this.#desired.config.docker.socket
-    return isHeard ? nameProblems(loaded, this.#host.inventory, this.#host.seenNetworks) : []
+    return isHeard ? nameProblems(loaded, this.#host.inventory, this.#host.docker.seenNetworks) : []
   }
 
   /** Why the kernel is not as desired; undefined: it is, as far as a pass has told. */
@@ -474,7 +475,7 @@ export class Daemon {
       drivers: {
         ...this.#drivers,
         stopLearning: async (bridges) => {
-          await this.#host.stopLearning(bridges)
+          await this.#host.links.stopLearning(bridges)
           this.#refresher.markStale('hostFacts')
         },
         writeAtOnce: (additions) => this.#setWriter.write(additions),
@@ -535,7 +536,7 @@ export class Daemon {
   async #knowInterfaces(): Promise<void> {
     for (let waitMs = 100; !this.#stopping; waitMs = Math.min(2 * waitMs, 2_000)) {
       try {
-        await this.#host.readInterfaces()
+        await this.#host.links.read()
         this.#health.good('interfaces')
         return
       } catch (error) {

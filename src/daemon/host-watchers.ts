@@ -89,7 +89,7 @@ export class HostWatchers {
         this.#heard?.()
         return request('docker')
       case 'network':
-        host.addNetwork(update.network)
+        host.docker.addNetwork(update.network)
         onStale('hostFacts')
         return request('docker')
       case 'event':
@@ -111,7 +111,7 @@ export class HostWatchers {
       onLink: (change) => {
         // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) {
-          host.portChanged(change)
+          host.links.portChanged(change)
           onStale('ports')
           if (change.isConnected && host.tellsApart) {
             const network = host.inventory?.networks.find(({ bridge }) => bridge === change.master)
@@ -121,16 +121,16 @@ export class HostWatchers {
           return
         }
         if (change.kind === 'bridge') {
-          if (change.deleted) host.bridgeVanished(change.name)
-          else host.bridgeSeen(change.name, Date.now())
+          if (change.deleted) host.links.bridgeVanished(change.name)
+          else host.links.bridgeSeen(change.name, Date.now())
           this.#armListing()
         }
-        if (host.knowsLink(change)) return
+        if (host.links.knows(change)) return
         onStale('interfaces')
         request('link')
       },
       onAddress: (change) => {
-        if (!host.addressChanged(change)) onStale('interfaces')
+        if (!host.links.addressChanged(change)) onStale('interfaces')
       },
       onStart: () => {
         onStale('interfaces')
@@ -158,7 +158,7 @@ export class HostWatchers {
   /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
   #armListing(): void {
     clearTimeout(this.#listingTimer)
-    const atMs = this.#options.host.nextListingAtMs()
+    const atMs = this.#options.host.links.nextListingAtMs()
     if (atMs === undefined) return
     this.#listingTimer = setTimeout(() => this.#engine?.relist(), Math.max(0, atMs - Date.now()) + 10)
   }

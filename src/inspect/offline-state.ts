@@ -33,9 +33,9 @@ export async function readOfflineState(configFile: string, run: Run, nowMs: numb
 
 export async function offlineStateOf(config: Config, run: Run, nowMs: number): Promise<OfflineState> {
   const host = new HostView(run)
-  const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
+  const [engine] = await Promise.all([askEngine(config.docker.socket), host.links.read()])
   if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)
-  await host.readResolvers(config, true)
+  await host.engineConfig.read(config, true)
   const state = new StateStore(config.state)
   const restored = await restoreState({
     config,
