@@ -26,6 +26,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['control'],
   ['cli', 'state'],
   ['host'],
+  ['status'],
   ['proof'],
   ['daemon', 'inspect'],
 ]
@@ -35,7 +36,7 @@ const TOP_LEAVES = ['version.ts', 'signals.ts']
 
 /** Files that only compute: nothing that they load may bring a clock, a process, a file or a log. */
 const PURE =
-  /^(policy|dataplane|net)\/|^resolve\/(addressStore|schedule)\.ts$|^workloads\/(inventory|guarded|unprotected)\.ts$/
+  /^(policy|dataplane|net)\/|^resolve\/(address-store|schedule)\.ts$|^workloads\/(inventory|guarded|unprotected|docker\/(events|read-queue|renames))\.ts$/
 const IMPURE_MODULES =
   /^(node:)?(fs|fs\/promises|child_process|timers|timers\/promises|dns|dns\/promises|http|dgram)$|^(execa|pino|dockerode|node-cron|prom-client)$/
 const IMPURE_CALLS =

@@ -1,4 +1,4 @@
-import { markGateway } from '../host/gateway-mark.ts'
+import { markGateway } from '../state/gateway-mark.ts'
 import type { HostView } from '../host/host-view.ts'
 import * as saved from '../state/formats.ts'
 import type { SetWriter } from '../targets/ipset/set-writer.ts'

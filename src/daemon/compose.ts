@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import type { HostView } from '../host/host-view.ts'
-import { ownServers } from '../host/host-view.ts'
+import { ownServers } from '../host/own-servers.ts'
 import type { NetworkResult } from '../proof/results.ts'
 import { Desired } from '../reconcile/desired.ts'
 import { Firewall } from '../reconcile/firewall.ts'
@@ -128,7 +128,7 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
     drivers: {
       ...drivers,
       stopLearning: async (bridges) => {
-        await host.stopLearning(bridges)
+        await host.links.stopLearning(bridges)
         refresher.markStale('hostFacts')
       },
       writeAtOnce: (additions) => setWriter.write(additions),
@@ -253,7 +253,7 @@ export function publishRights({
 async function readInterfaces({ health }: Core, host: HostView, stop: AbortSignal): Promise<void> {
   for (let waitMs = 100; !stop.aborted; waitMs = Math.min(2 * waitMs, 2_000)) {
     try {
-      await host.readInterfaces()
+      await host.links.read()
       health.set('interfaces', undefined)
       return
     } catch (error) {

@@ -6,7 +6,7 @@ import type { UndoStack } from '../system/undo-stack.ts'
 import { OwnedTable } from '../targets/backstop/owned-table.ts'
 import { SetWriter } from '../targets/ipset/set-writer.ts'
 import { watchRules } from '../targets/nftables/monitor.ts'
-import { connectDocker } from '../workloads/docker-api.ts'
+import { connectDocker } from '../workloads/docker/api.ts'
 import { watchLinks } from '../workloads/link-watcher.ts'
 import type { Core } from './core.ts'
 

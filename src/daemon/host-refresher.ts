@@ -65,8 +65,8 @@ export class HostRefresher {
     this.#options.onStep('the interfaces and name servers of this host')
     try {
       await Promise.all([
-        interfaces ? host.readInterfaces() : undefined,
-        all ? host.readResolvers(config, true) : undefined,
+        interfaces ? host.links.read() : undefined,
+        all ? host.engineConfig.read(config, true) : undefined,
       ])
     } catch (error) {
       this.#stale = { hostFacts: true, ports: true, interfaces: true }
@@ -87,7 +87,7 @@ export class HostRefresher {
       request('link')
     }
     // Late, or lost: the kernel throws away what nobody reads in time.
-    if (news && !interfaces && host.lacksPorts) {
+    if (news && !interfaces && host.ports.lacksSome) {
       this.markStale('interfaces')
       request('link')
     }
@@ -98,24 +98,24 @@ export class HostRefresher {
 
   #tellResolvers(): void {
     const { health, host } = this.#options
-    const problems = host.resolverProblems
+    const problems = host.engineConfig.resolverProblems
     if (problems.length === 0) health.set('resolvers', undefined)
     else health.set('resolvers', `containers may be kept from their resolvers: ${problems.join('; ')}`)
-    if (host.switchProblem === undefined) health.set('engine-config', undefined)
+    if (host.engineConfig.switchProblem === undefined) health.set('engine-config', undefined)
     else
       health.set(
         'engine-config',
-        `whether the rules of the engine are all there is not looked at, since what it was told is not known: ${host.switchProblem}`,
+        `whether the rules of the engine are all there is not looked at, since what it was told is not known: ${host.engineConfig.switchProblem}`,
       )
   }
 
   #tellPorts(): void {
     const { health, host } = this.#options
-    if (host.portsProblem === undefined) health.set('ports', undefined)
+    if (host.ports.problem === undefined) health.set('ports', undefined)
     else
       health.set(
         'ports',
-        `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.portsProblem}`,
+        `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.ports.problem}`,
       )
   }
 
@@ -134,7 +134,7 @@ export class HostRefresher {
   /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
   readonly #reconsiderResolvers = oneAtATime(async () => {
     if (!this.#config) return
-    const areOthers = await this.#options.host.readResolvers(this.#config, false)
+    const areOthers = await this.#options.host.engineConfig.read(this.#config, false)
     this.#tellResolvers()
     if (!areOthers) return
     this.markStale('hostFacts')

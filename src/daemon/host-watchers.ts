@@ -2,7 +2,8 @@ import type { Logger } from '../observe/logger.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import type { Part } from '../reconcile/reconciler.ts'
 import type { LineProcess } from '../system/line-process.ts'
-import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'
+import type { DockerState, DockerUpdate } from '../workloads/docker/updates.ts'
+import { DockerWatcher } from '../workloads/docker/watcher.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 import type { HostAccess } from './host-access.ts'
 import type { StalePart } from './host-refresher.ts'
@@ -68,32 +69,38 @@ export class HostWatchers {
   }
 
   #docker(socket: string): DockerWatcher {
+    return new DockerWatcher({
+      connect: () => this.#options.access.connectDocker(socket),
+      onUpdate: (update) => this.#applyDocker(update),
+    })
+  }
+
+  #applyDocker(update: DockerUpdate): void {
     const { access, log, request, onStale, onDockerState, onDockerEvent } = this.#options
     const { view: host } = access
-    return new DockerWatcher({
-      connect: () => access.connectDocker(socket),
-      listener: {
-        onInventory: (inventory, engine, listedAtMs) => {
-          // A listing is a time to look at everything again.
-          if (host.setInventory(inventory, engine, listedAtMs)) onStale('interfaces')
-          this.#armListing()
-          onStale('hostFacts')
-          this.#heard?.()
-          request('docker')
-        },
-        onNetwork: (network) => {
-          host.addNetwork(network)
-          onStale('hostFacts')
-          request('docker')
-        },
-        onEvent: onDockerEvent,
-        onProblem: (sentence) => log.warn({ problem: sentence }, 'the engine said something odd'),
-        onState: (state) => {
-          onDockerState(state)
-          if (!state.connected) this.#heard?.()
-        },
-      },
-    })
+    switch (update.kind) {
+      case 'inventory':
+        // A listing is a time to look at everything again.
+        if (host.setInventory(update.inventory, update.engine, update.listedAtMs)) onStale('interfaces')
+        this.#armListing()
+        onStale('hostFacts')
+        this.#heard?.()
+        return request('docker')
+      case 'network':
+        host.docker.addNetwork(update.network)
+        onStale('hostFacts')
+        return request('docker')
+      case 'event':
+        return onDockerEvent(update.type, update.action)
+      case 'problem':
+        return log.warn({ problem: update.sentence }, 'the engine said something odd')
+      case 'state':
+        onDockerState(update.state)
+        if (!update.state.connected) this.#heard?.()
+        return
+      default:
+        update satisfies never
+    }
   }
 
   #links(): LineProcess {
@@ -103,7 +110,7 @@ export class HostWatchers {
       onLink: (change) => {
         // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
         if (isContainersEnd(change)) {
-          host.portChanged(change)
+          host.links.portChanged(change)
           onStale('ports')
           if (change.isConnected && host.tellsApart) {
             const network = host.inventory?.networks.find(({ bridge }) => bridge === change.master)
@@ -113,16 +120,16 @@ export class HostWatchers {
           return
         }
         if (change.kind === 'bridge') {
-          if (change.deleted) host.bridgeVanished(change.name)
-          else host.bridgeSeen(change.name, Date.now())
+          if (change.deleted) host.links.bridgeVanished(change.name)
+          else host.links.bridgeSeen(change.name, Date.now())
           this.#armListing()
         }
-        if (host.knowsLink(change)) return
+        if (host.links.knows(change)) return
         onStale('interfaces')
         request('link')
       },
       onAddress: (change) => {
-        if (!host.addressChanged(change)) onStale('interfaces')
+        if (!host.links.addressChanged(change)) onStale('interfaces')
       },
       onStart: () => {
         onStale('interfaces')
@@ -150,7 +157,7 @@ export class HostWatchers {
   /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
   #armListing(): void {
     clearTimeout(this.#listingTimer)
-    const atMs = this.#options.access.view.nextListingAtMs()
+    const atMs = this.#options.access.view.links.nextListingAtMs()
     if (atMs === undefined) return
     this.#listingTimer = setTimeout(() => this.#engine?.relist(), Math.max(0, atMs - Date.now()) + 10)
   }

@@ -146,7 +146,7 @@ export class PolicySwitch {
   #problemsOfHost(loaded: Loaded): readonly Problem[] {
     const { desired, host } = this.#world
     const isHeard = loaded.config?.docker.socket === desired.config.docker.socket
-    return isHeard ? nameProblems(loaded, host.inventory, host.seenNetworks) : []
+    return isHeard ? nameProblems(loaded, host.inventory, host.docker.seenNetworks) : []
   }
 
   /** What of the policy in force does not work, in sentences. */

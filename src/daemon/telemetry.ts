@@ -12,9 +12,9 @@ import {
   type Guards,
   type DaemonFacts,
   type View,
-} from '../host/report.ts'
-import { guardProblem } from '../host/guard-names.ts'
-import { headlineOf } from '../host/headline.ts'
+} from '../status/report.ts'
+import { guardProblem } from '../status/guard-names.ts'
+import { headlineOf } from '../status/headline.ts'
 import { FAMILIES } from '../net/types.ts'
 import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../targets/ipset/sync.ts'
@@ -42,7 +42,7 @@ import { ConditionLogs } from './condition-logs.ts'
 import { errorChain, errorMessage } from '../system/errors.ts'
 
 /** What is known of the engine. */
-type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineSwitches'>
+type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineConfig'>
 
 /** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
 export class Telemetry {
@@ -258,12 +258,12 @@ export class Telemetry {
   /** Without its NAT and its isolation the engine's networks do not work, and it is the only one who can put them back. */
   #lookAtEngine(
     rules: PassResult['observed']['rules'],
-    { inventory, engine, engineSwitches }: EngineView,
+    { inventory, engine, engineConfig }: EngineView,
   ): void {
     // What an engine has that is away is not known. Rules in nftables, or in a namespace of its own, are not seen here.
     const isJudged = this.#docker.connected && inventory && engine && usesIptables(engine) && !engine.rootless
     const gone = isJudged
-      ? this.#engineRules.look(rules, { networks: inventory.networks, switches: engineSwitches })
+      ? this.#engineRules.look(rules, { networks: inventory.networks, switches: engineConfig.switches })
       : undefined
     if (gone !== undefined) this.health.set('engine-rules', gone)
     else this.health.set('engine-rules', undefined)
@@ -305,7 +305,7 @@ export class Telemetry {
     this.#tellProofs()
     this.#tellNames(view.addressStore.counts())
     const { config } = view.desired
-    const unguarded = guardProblem(config.guard, view.host.inventory, view.host.seenNetworks)
+    const unguarded = guardProblem(config.guard, view.host.inventory, view.host.docker.seenNetworks)
     this.health.set('guard', unguarded)
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {

@@ -1,4 +1,4 @@
-import type { View } from '../host/report.ts'
+import type { View } from '../status/report.ts'
 import type { World } from './compose.ts'
 
 /** What the daemon knows now, for `status` and metrics. Reads nothing. */

@@ -7,10 +7,10 @@ import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { askUnlessSilent } from '../control/silence.ts'
 import type { AnswersAnswer } from '../control/protocol.ts'
-import { askEngine } from '../host/engine-once.ts'
+import { askEngine } from '../workloads/docker/ask-engine.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
-import { dockerSocketOf, lookUp } from '../host/look-up.ts'
+import { dockerSocketOf, lookUp } from './look-up.ts'
 import { parseAddress } from '../net/address.ts'
 import type { Address, Protocol } from '../net/types.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
@@ -95,7 +95,7 @@ export const explainAction =
       drivers.iptables.read(),
       drivers.backstop.read(),
       drivers.bindings.look(),
-      view.readInterfaces(),
+      view.links.read(),
     ])
     const { isHostAddress } = view
     const { networks } = engine.inventory

@@ -1,7 +1,7 @@
 import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
-import { askEngine } from '../host/engine-once.ts'
+import { askEngine } from '../workloads/docker/ask-engine.ts'
 import { HostView } from '../host/host-view.ts'
 import { restoreState, type RestoredState } from '../state/restore-state.ts'
 import { StateStore } from '../state/state-store.ts'
@@ -33,9 +33,9 @@ export async function readOfflineState(configFile: string, run: Run, nowMs: numb
 
 export async function offlineStateOf(config: Config, run: Run, nowMs: number): Promise<OfflineState> {
   const host = new HostView(run)
-  const [engine] = await Promise.all([askEngine(config.docker.socket), host.readInterfaces()])
+  const [engine] = await Promise.all([askEngine(config.docker.socket), host.links.read()])
   if (engine) host.setInventory(engine.inventory, engine.engine, nowMs)
-  await host.readResolvers(config, true)
+  await host.engineConfig.read(config, true)
   const state = new StateStore(config.state)
   const restored = await restoreState({
     config,

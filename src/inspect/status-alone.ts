@@ -6,9 +6,9 @@ import type { StatusReport, WithoutDaemon } from '../control/status.ts'
 import { closedConfig, lastAccepted } from '../state/accepted-config.ts'
 import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
-import { guardProblem } from '../host/guard-names.ts'
-import { headlineOf, type Facts } from '../host/headline.ts'
-import { guardsNone, statusReport, unprotectedOf } from '../host/report.ts'
+import { guardProblem } from '../status/guard-names.ts'
+import { headlineOf, type Facts } from '../status/headline.ts'
+import { guardsNone, statusReport, unprotectedOf } from '../status/report.ts'
 import { acceptedConfig } from '../state/formats.ts'
 import { offlineStateOf } from './offline-state.ts'
 import { stateDirectories } from '../state/state-directories.ts'
@@ -72,7 +72,10 @@ export async function statusAlone(
     ...(unguarded === undefined ? [] : [unguarded]),
     ...(origin === 'accepted' ? [] : [`${configFile} is refused: ${REFUSED[origin]}`]),
     ...(gateway ? ['the DNS gateway answers nobody: containers have no DNS until the daemon is back'] : []),
-    ...new Set([...host.resolverProblems, ...(host.switchProblem === undefined ? [] : [host.switchProblem])]),
+    ...new Set([
+      ...host.engineConfig.resolverProblems,
+      ...(host.engineConfig.switchProblem === undefined ? [] : [host.engineConfig.switchProblem]),
+    ]),
   ]
   const report = statusReport(view, unprotectedOf(view), {
     headline: headlineOf({

@@ -6,9 +6,9 @@ import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { askUnlessSilent, type Asking } from '../control/silence.ts'
 import { createDrivers } from '../host/drivers.ts'
-import { askEngine } from '../host/engine-once.ts'
+import { askEngine } from '../workloads/docker/ask-engine.ts'
 import { HostView } from '../host/host-view.ts'
-import { dockerSocketOf } from '../host/look-up.ts'
+import { dockerSocketOf } from './look-up.ts'
 import { FAMILIES } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Finding, Trial } from '../proof/model.ts'
@@ -75,7 +75,7 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
       nothingTried('the Docker engine cannot be reached, so no network is known to try it on'),
     ]
   const host = new HostView(run)
-  await host.readInterfaces()
+  await host.links.read()
   const { config } = await loadConfig(configFile, hostConfigEnv)
   const { inventory } = engine
   const { guarded } = decideInterfaces(inventory, host.interfaces, config?.guard ?? GUARD_ALL)

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { parseDestination } from '../../src/cli/explain.ts'
 import { callDaemon, type CallDaemon } from '../../src/control/client.ts'
 import { runtimeDirectory } from '../../src/control/place.ts'
-import { askEngine } from '../../src/host/engine-once.ts'
+import { askEngine } from '../../src/workloads/docker/ask-engine.ts'
 import { explainAction } from '../../src/inspect/explain.ts'
 import { run, type Run, type RunResult } from '../../src/system/exec.ts'
 

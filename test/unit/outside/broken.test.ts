@@ -15,7 +15,7 @@ import { parseServerAddress } from '../../../src/resolve/server-address.ts'
 import { interfacesOf, parseLinks } from '../../../src/system/host.ts'
 import { dnsOfDaemonJson, withDns } from '../../../src/workloads/daemon-json.ts'
 import { engineResolvConf } from '../../../src/workloads/engine-resolv-conf.ts'
-import { EventLines } from '../../../src/workloads/event-lines.ts'
+import { EventLines } from '../../../src/workloads/docker/event-lines.ts'
 import { parseAddressLine, parseLinkLine } from '../../../src/workloads/link-watcher.ts'
 import { damaged } from '../../support/hostile.ts'
 

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { DockerApi } from '../../../src/workloads/docker-api.ts'
-import { DockerSession } from '../../../src/workloads/docker-session.ts'
+import type { DockerApi } from '../../../src/workloads/docker/api.ts'
+import { DockerSession } from '../../../src/workloads/docker/session.ts'
 import { parseEngine } from '../../../src/workloads/engine.ts'
 import {
   attachedTo,
@@ -150,20 +150,16 @@ test('a session with it ends with an error or tells all networks that were liste
         const stopping = new AbortController()
         const session = new DockerSession(
           api,
-          {
-            onInventory: (inventory) => told.push(inventory),
-            onNetwork: () => undefined,
-            onEvent: () => undefined,
-            onProblem: (sentence) => expect(sentence).toBeTypeOf('string'),
+          (update) => {
+            if (update.kind === 'inventory') told.push(update.inventory)
+            else if (update.kind === 'problem') expect(update.sentence).toBeTypeOf('string')
           },
           { coalesceMs: 0, relistMs: 60_000, nowMs: () => 0 },
         )
-        const over = session
-          .run(0, stopping.signal, () => undefined)
-          .then(
-            () => undefined,
-            (error: unknown) => error,
-          )
+        const over = session.run(0, stopping.signal).then(
+          () => undefined,
+          (error: unknown) => error,
+        )
         await Promise.race([over, sleep(5)])
         stopping.abort()
         const failure = await over

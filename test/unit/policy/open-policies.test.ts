@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openEntries } from '../../../src/host/open-entries.ts'
+import { openEntries } from '../../../src/status/open-entries.ts'
 import { shareHeld } from '../../../src/net/coverage.ts'
 import type { Cidr } from '../../../src/net/types.ts'
 import { parseEntry } from '../../../src/config/parse-entry.ts'

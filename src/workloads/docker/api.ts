@@ -1,9 +1,10 @@
-import { Agent } from 'node:http'
+import type { Agent } from 'node:http'
 import { Readable } from 'node:stream'
-import { inspect } from 'node:util'
 import Docker from 'dockerode'
-import { inspectionOf } from './inventory.ts'
-import { listOf, objectOf, textOf } from './json.ts'
+import { inspectionOf } from '../inventory.ts'
+import { listOf, objectOf, textOf } from '../json.ts'
+import { BoundedAgent, TerseAgent } from './bounded-agent.ts'
+import { DockerError, orAbsent } from './docker-error.ts'
 
 /** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit, and at once when it is too long. */
 export interface DockerApi {
@@ -138,53 +139,6 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
   }
 }
 
-/**
- * docker-modem prints its options, agent and open sockets included, before every request, for a debug log that nobody sees: 15 ms of a core.
- * A connection each: a kept one may be dead when dockerd was restarted, and a new one costs a tenth of a millisecond.
- */
-class TerseAgent extends Agent {
-  constructor() {
-    super({ keepAlive: false })
-  }
-
-  [inspect.custom](): string {
-    return 'agent'
-  }
-}
-
-/** Of one question. dockerode gathers whole answers, and an image can bring labels that make one as long as it likes. */
-class BoundedAgent extends TerseAgent {
-  /** Rejects when more came than that; the connection is closed then. */
-  readonly tooLong: Promise<never>
-  readonly #mostBytes: number
-  #refuse!: (error: Error) => void
-
-  constructor(mostBytes: number) {
-    super()
-    this.#mostBytes = mostBytes
-    this.tooLong = new Promise((_resolve, reject) => (this.#refuse = reject))
-    this.tooLong.catch(() => undefined)
-  }
-
-  override createConnection(...[options, callback]: Parameters<Agent['createConnection']>) {
-    const socket = super.createConnection(options, callback)
-    let bytes = 0
-    socket?.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes <= this.#mostBytes) return
-      this.#refuse(new TooLongError(this.#mostBytes))
-      socket.destroy()
-    })
-    return socket
-  }
-}
-
-class TooLongError extends Error {
-  constructor(mostBytes: number) {
-    super(`the answer is longer than ${mostBytes / 1024 / 1024} MiB`)
-  }
-}
-
 /** dockerode never settles when the engine dies in the middle of an answer. */
 const inTime = async <T>(answer: Promise<T>, timeoutMs: number): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
@@ -199,36 +153,5 @@ const inTime = async <T>(answer: Promise<T>, timeoutMs: number): Promise<T> => {
     return json
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** What the engine says in an error may be of any length, and goes into the log and into `status`. */
-const MOST_WORDS = 300
-
-/** A question that the engine did not answer; `statusCode` when it answered with an error of its own. */
-export class DockerError extends Error {
-  override readonly name = 'DockerError'
-  readonly statusCode: number | undefined
-  /** There is an answer, and more of it than is read. */
-  readonly isTooLong: boolean
-
-  constructor(what: string, options: { readonly cause: unknown }) {
-    const { cause } = options
-    const words = cause instanceof Error ? cause.message.trim() : String(cause)
-    super(`${what}: ${words.slice(0, MOST_WORDS)}`, words.length > MOST_WORDS ? {} : options)
-    this.isTooLong = cause instanceof TooLongError
-    this.statusCode =
-      cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number'
-        ? cause.statusCode
-        : undefined
-  }
-}
-
-const orAbsent = async (answer: Promise<unknown>): Promise<unknown> => {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof DockerError && error.statusCode === 404) return undefined
-    throw error
   }
 }

@@ -1,6 +1,6 @@
 import type { StatusReport } from '../control/status.ts'
 import { allowSet } from '../dataplane/names.ts'
-import type { HostView } from './host-view.ts'
+import type { HostView } from '../host/host-view.ts'
 import type { Flavour } from '../targets/iptables/diff.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Dropped } from '../targets/bindings/bindings.ts'
@@ -68,7 +68,7 @@ export function unprotectedOf({ desired, host, guards, proven, hostNetworkProble
     proven: proven && guards.rules && guards.backstop,
     dnsGateway: desired.config.dns.gateway,
     openPolicies: openEntries(desired.config, desired.policies),
-    askedByEngine: host.askedByEngine,
+    askedByEngine: host.engineConfig.askedByEngine,
     mixedNetworks: desired.hostFacts.rights ? mixedNetworks(desired.hostFacts.rights) : [],
     hostNetwork: desired.hostFacts.hostGroups && {
       ...desired.hostFacts.hostGroups,
@@ -134,7 +134,7 @@ export function statusReport(
     names: nameRows(view),
     counters: counters.ruleCounts(desired.dataplane()),
     unprotected,
-    resolvers: host.resolvers,
+    resolvers: host.engineConfig.resolvers,
     strayDns: strayDnsOf(view),
     strayRoutes: host.strayRoutes,
     notes: nameNotes(desired.config, host.inventory),

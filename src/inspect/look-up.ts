@@ -6,7 +6,7 @@ import { parseHostname } from '../net/hostname.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 import type { LiveAddress } from '../resolve/model.ts'
 import { Resolver } from '../resolve/resolver.ts'
-import { ownServers } from './host-view.ts'
+import { ownServers } from '../host/own-servers.ts'
 
 const DEFAULT_SOCKET = '/var/run/docker.sock'
 

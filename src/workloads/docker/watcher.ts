@@ -1,24 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorChain } from '../../system/errors.ts'
+import type { DockerApi } from './api.ts'
 import { Backoff } from './backoff.ts'
-import type { DockerApi } from './docker-api.ts'
-import { DockerSession } from './docker-session.ts'
-import type { SessionListener } from './docker-session.ts'
-
-/** An engine that is not there is a state, not a failure; `error` says why, for people. */
-export interface DockerState {
-  readonly connected: boolean
-  readonly error: string | undefined
-}
-
-export interface DockerListener extends SessionListener {
-  /** When it changes; the first call says how the first attempt went. */
-  onState(state: DockerState): void
-}
+import { DockerSession } from './session.ts'
+import type { DockerState, DockerUpdate, SessionUpdate } from './updates.ts'
 
 export interface DockerWatcherOptions {
   /** Called for each attempt; `() => connectDocker(config.docker.socket)`. */
   readonly connect: () => DockerApi
-  readonly listener: DockerListener
+  readonly onUpdate: (update: DockerUpdate) => void
   readonly backoff?: Backoff
   readonly coalesceMs?: number
   readonly relistMs?: number
@@ -72,7 +62,7 @@ export class DockerWatcher {
       try {
         await this.#watch(signal)
       } catch (error) {
-        this.#become({ connected: false, error: sayWhy(error) })
+        this.#setState({ connected: false, error: errorChain(error) })
       }
       if (signal.aborted) return
       if (this.#nowMs() - startedAtMs >= STEADY_MS) this.#backoff.reset()
@@ -81,43 +71,32 @@ export class DockerWatcher {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { connect, listener, coalesceMs = 100, relistMs = 300_000 } = this.#options
-    const session = (this.#session = new DockerSession(
-      connect(),
-      {
-        onInventory: (...told) => listener.onInventory(...told),
-        onNetwork: (network) => listener.onNetwork(network),
-        onEvent: (type, action) => listener.onEvent(type, action),
-        onProblem: (sentence) => this.#reportOnce(sentence),
-      },
-      { coalesceMs, relistMs, nowMs: this.#nowMs },
-    ))
+    const { connect, coalesceMs = 100, relistMs = 300_000 } = this.#options
+    const timing = { coalesceMs, relistMs, nowMs: this.#nowMs }
+    const session = new DockerSession(connect(), (update) => this.#relay(update), timing)
+    this.#session = session
     // The engine counts whole seconds; a second back, because a repeated event does no harm and a missed one does.
     const sinceSeconds = Math.floor(this.#nowMs() / 1000) - 1
-    await session.run(sinceSeconds, signal, () => this.#become({ connected: true, error: undefined }))
+    await session.run(sinceSeconds, signal)
   }
 
-  #become(state: DockerState): void {
+  #setState(state: DockerState): void {
     if (this.#state?.connected === state.connected && this.#state.error === state.error) return
     this.#state = state
-    this.#options.listener.onState(state)
+    this.#options.onUpdate({ kind: 'state', state })
   }
 
-  /** Each listing finds the same problems again. The bound is for a host that makes up new ones for ever. */
-  #reportOnce(sentence: string): void {
-    if (this.#reported.has(sentence)) return
+  #relay(update: SessionUpdate): void {
+    if (update.kind === 'problem' && !this.#isNewProblem(update.sentence)) return
+    this.#options.onUpdate(update)
+    if (update.kind === 'inventory') this.#setState({ connected: true, error: undefined })
+  }
+
+  /** Each listing finds the same problems again. The bound is for an engine that makes up new ones for ever. */
+  #isNewProblem(sentence: string): boolean {
+    if (this.#reported.has(sentence)) return false
     if (this.#reported.size >= 1_000) this.#reported.clear()
     this.#reported.add(sentence)
-    this.#options.listener.onProblem(sentence)
+    return true
   }
-}
-
-/** The chain of causes in one line, a sentence said twice only once. */
-const sayWhy = (error: unknown): string => {
-  const parts: string[] = []
-  for (let current = error; current instanceof Error && parts.length < 4; current = current.cause) {
-    const message = current.message.trim()
-    if (!parts.some((part) => part.includes(message))) parts.push(message)
-  }
-  return parts.join(': ') || String(error)
 }

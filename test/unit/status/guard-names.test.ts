@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { formatProblem } from '../../../src/config/problem.ts'
-import { guardProblem, nameNotes } from '../../../src/host/guard-names.ts'
+import { guardProblem, nameNotes } from '../../../src/status/guard-names.ts'
 import { nameProblems } from '../../../src/policy/name-problems.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
 import { containerJson, defaultBridgeJson, networkJson } from '../../support/docker-json.ts'

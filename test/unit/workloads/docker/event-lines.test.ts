@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Backoff } from '../../../src/workloads/backoff.ts'
-import { EventLines } from '../../../src/workloads/event-lines.ts'
+import { Backoff } from '../../../../src/workloads/docker/backoff.ts'
+import { EventLines } from '../../../../src/workloads/docker/event-lines.ts'
 
 const event = (id: string) => JSON.stringify({ Type: 'network', Action: 'create', Actor: { ID: id } })
 

@@ -5,8 +5,8 @@ import {
   parseImageLabels,
   parseInventory,
   parseNetwork,
-} from './inventory.ts'
-import type { Container, Endpoint, Inventory, Network } from './model.ts'
+} from '../inventory.ts'
+import type { Container, Endpoint, Inventory, Network } from '../model.ts'
 
 /** The bridge network by which containers of overlay networks reach the outside. */
 export const GATEWAY_NETWORK = 'docker_gwbridge'

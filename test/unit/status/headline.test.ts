@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { headlineOf, type Facts } from '../../../src/host/headline.ts'
+import { headlineOf, type Facts } from '../../../src/status/headline.ts'
 import { FAMILIES } from '../../../src/net/types.ts'
 
 const RULES = { 'both families': [4, 6], 'IPv4 alone': [4], none: [] } as const

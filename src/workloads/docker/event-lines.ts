@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder'
-import { isObject, objectOf, textOf } from './json.ts'
+import { isObject, objectOf, textOf } from '../json.ts'
 
 /** An event of the engine, reduced to what decides where to look. */
 export interface DockerEvent {
