@@ -27,7 +27,7 @@ import type { Fight } from '../reconcile/fight.ts'
 import { Firewall } from '../reconcile/firewall.ts'
 import { believable } from '../reconcile/generation.ts'
 import { Loop, type Trigger } from '../reconcile/loop.ts'
-import type { Part } from '../reconcile/reconciler.ts'
+import type { Part } from '../targets/keeper.ts'
 import type { Run } from '../system/exec.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { NamespaceSession } from '../system/net-namespaces.ts'
@@ -208,7 +208,7 @@ export class Daemon {
       onState: (problem) => this.#telemetry.setMarkProblem(problem),
     })
     this.#startHold = new StartHold({
-      senders: () => this.#firewall.reconciler.bindings.senders,
+      senders: () => this.#firewall.keepers.bindings.senders,
       interfaces: () => this.#host.interfaces,
       onReadable: options.onReadable,
       onEnd: (outcome, heldMs) => this.#telemetry.metrics.countStartHold(outcome, heldMs),
@@ -510,14 +510,14 @@ export class Daemon {
       desired: this.#desired,
       host: this.#host,
       inherited: this.#options.inherited,
-      fastPath: this.#firewall.reconciler.fastPath,
+      fastPath: this.#firewall.keepers.sets.fastPath,
       log: this.#log,
       names: this.#names,
       ownServers: this.#ownServers,
       setWriter: this.#setWriter,
       store,
       onIncluded: (address) => {
-        if (this.#firewall.brought(address)) this.#loop.request('answer')
+        if (this.#firewall.noteAdded(address)) this.#loop.request('answer')
       },
       onUnadmitted: () => this.#loop.request('answer'),
     })
@@ -623,7 +623,7 @@ export class Daemon {
       this.#desired.refreshNames(this.#names.addressStore.takeChanged())
       this.#gateway.expect(this.#desired, this.#host.inventory)
       const { flavour } = this.#drivers.iptables
-      const { known } = this.#firewall.reconciler
+      const { known } = this.#firewall.keepers.sets
       const scope = this.#readPlan.scope(
         triggers,
         flavour,
@@ -632,7 +632,7 @@ export class Daemon {
         startedMs,
       )
       const result = await this.#firewall.pass(scope, nowMs)
-      this.#refresher.setCanBind(!this.#firewall.reconciler.bindings.isHopeless)
+      this.#refresher.setCanBind(!this.#firewall.keepers.bindings.isHopeless)
       this.#boundNow()
       this.#startHold.begin()
       this.#readPlan.wasRead(scope, startedMs)
@@ -682,8 +682,8 @@ export class Daemon {
       guards: this.#telemetry.guards,
       proven: this.#telemetry.proofs.hold,
       flavour: this.#drivers.iptables.flavour,
-      forgedFrames: this.#firewall.reconciler.bindings.dropped,
-      hostNetworkProblem: this.#firewall.reconciler.hostNetwork.problem,
+      forgedFrames: this.#firewall.keepers.bindings.dropped,
+      hostNetworkProblem: this.#firewall.keepers.hostNetwork.problem,
       dns: this.#dnsStatus(),
     }
   }

@@ -1,7 +1,7 @@
 import type { Logger } from '../observe/logger.ts'
 import { watchRules } from '../targets/nftables/monitor.ts'
 import type { Trigger } from '../reconcile/loop.ts'
-import type { Part } from '../reconcile/reconciler.ts'
+import type { Part } from '../targets/keeper.ts'
 import type { LineProcess } from '../system/line-process.ts'
 import { connectDocker } from '../workloads/docker-api.ts'
 import { DockerWatcher, type DockerState } from '../workloads/docker-watcher.ts'

@@ -4,7 +4,9 @@ import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Policies } from '../policy/model.ts'
 import { Desired, wantsHold } from '../reconcile/desired.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
-import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
+import { createKeepers } from '../reconcile/keepers.ts'
+import { Reconciler, summaryOf } from '../reconcile/reconciler.ts'
+import { PARTS } from '../targets/keeper.ts'
 import type { AddressStore } from '../resolve/address-store.ts'
 import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
@@ -40,6 +42,6 @@ export async function planChange(
   })
   desired.setStartHold(wantsHold(config, hostFacts) && !(libcOrWhyNot() instanceof Error))
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
-  const change = await new Reconciler(drivers).plan(desired.dataplane(), desired, scope, nowMs)
-  return change.summary
+  const { changes } = await new Reconciler(createKeepers(drivers)).plan(desired.stateFor(), scope, nowMs)
+  return summaryOf(changes)
 }

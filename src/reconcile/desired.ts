@@ -2,17 +2,16 @@ import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import type { BuildInput } from '../dataplane/build-input.ts'
 import { Membership, type Elements } from '../dataplane/membership.ts'
-import type { Dataplane, HostGroups } from '../dataplane/model.ts'
+import type { Dataplane, DesiredBindings, HostGroups } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS, publishedSet, servedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
 import { besideBefore } from '../dataplane/trial.ts'
 import { FAMILIES, familyOf, type Address, type Cidr, type Family, type Hostname } from '../net/types.ts'
-import type { DesiredBindings } from '../targets/bindings/keeper.ts'
-import type { DesiredGroups } from '../targets/host-network/keeper.ts'
 import type { Assignment } from '../policy/classes.ts'
 import type { Policies } from '../policy/model.ts'
 import { onlyBefore } from '../policy/trial.ts'
 import type { LiveAddress } from '../resolve/model.ts'
+import type { DesiredState } from '../targets/keeper.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
 
 /** What holds again when the config on trial is not confirmed. */
@@ -158,17 +157,23 @@ export class Desired {
     for (const name of names) this.membership.refresh(name, this.#liveAddresses(name))
   }
 
-  get bindings(): DesiredBindings {
-    return this.#hostFacts.bindings
-  }
-
-  get learning(): readonly string[] {
-    return this.#hostFacts.learning
-  }
-
-  get hostGroups(): DesiredGroups {
-    const { hostGroups } = this.#hostFacts
-    return hostGroups && hostGroups.problem === undefined ? (hostGroups.groups ?? 'kept') : undefined
+  /**
+   * All that the kernel has to hold.
+   * @param former generations that live connections may still bear while the generation changes
+   */
+  stateFor(former: DesiredState['former'] = []): DesiredState {
+    const dataplane = this.dataplane()
+    const { bindings, learning, hostGroups } = this.#hostFacts
+    return {
+      dataplane,
+      membership: this.membership,
+      backstop: dataplane.backstop,
+      former,
+      bindings,
+      hostGroups: hostGroups && hostGroups.problem === undefined ? (hostGroups.groups ?? 'kept') : undefined,
+      learning,
+      marks: dataplane.backstop.marks,
+    }
   }
 
   /** The same object as long as nothing changed. */
