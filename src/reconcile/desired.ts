@@ -1,7 +1,7 @@
 import type { Config } from '../config/model.ts'
 import { buildDataplane } from '../dataplane/build.ts'
 import type { BuildInput } from '../dataplane/build-input.ts'
-import { Membership, type Elements } from '../dataplane/membership.ts'
+import { Membership, type CommentedElements } from '../dataplane/membership.ts'
 import type { Dataplane, DesiredBindings, HostGroups } from '../dataplane/model.ts'
 import { containersSet, deniedSet, DENY_REASONS, publishedSet, servedSet } from '../dataplane/names.ts'
 import { maxelemFor } from '../dataplane/set-size.ts'
@@ -229,7 +229,7 @@ export class Desired {
     this.membership.rebuild(policies, this.#statics(), this.#liveAddresses)
   }
 
-  #statics(): Map<string, Elements> {
+  #statics(): Map<string, CommentedElements> {
     const { plan, containers, published, served } = this.#hostFacts
     const sets = countedNetworks(plan)
     // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
@@ -279,8 +279,8 @@ const MOST_OF_ANY_SOURCE = 32
  * One element a guarded subnet in each set of denials: its counter is the network's. A forged source is in any subnet but its own
  * network's, so there the interface alone tells, for as many networks as the kernel lets it.
  */
-function countedNetworks(plan: InterfacePlan): Map<string, Elements> {
-  const sets = new Map<string, Elements>()
+function countedNetworks(plan: InterfacePlan): Map<string, CommentedElements> {
+  const sets = new Map<string, CommentedElements>()
   for (const family of FAMILIES) {
     const elements = new Map(
       plan.guarded.flatMap(({ bridge, networkName, subnets }) =>

@@ -1,5 +1,5 @@
 import { BackstopKeeper } from '../targets/backstop/keeper.ts'
-import type { BackstopDriver } from '../targets/backstop/backstop.ts'
+import type { BackstopDriver } from '../targets/backstop/driver.ts'
 import type { OwnedTable } from '../targets/backstop/owned-table.ts'
 import type { BindingsDriver } from '../targets/bindings/driver.ts'
 import { BindingsKeeper } from '../targets/bindings/keeper.ts'

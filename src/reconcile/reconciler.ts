@@ -1,4 +1,4 @@
-import type { SavedBackstop } from '../targets/backstop/backstop.ts'
+import type { SavedBackstop } from '../targets/backstop/parse.ts'
 import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import type { DesiredState, DriftKind, Keeper, Part, Phase, Scope, TargetChange } from '../targets/keeper.ts'
 import { ORDER, type Changes, type Keepers, type Target } from './keepers.ts'

@@ -1,13 +1,9 @@
 import type { Backstop } from '../../dataplane/model.ts'
 import { ToolError } from '../../system/exec.ts'
 import type { DesiredState, Keeper, Phase, Scope, TargetChange } from '../keeper.ts'
-import {
-  backstopInSync,
-  beforeOf,
-  renderBackstop,
-  type BackstopDriver,
-  type SavedBackstop,
-} from './backstop.ts'
+import { backstopInSync, beforeOf, renderBackstop } from './render.ts'
+import type { BackstopDriver } from './driver.ts'
+import type { SavedBackstop } from './parse.ts'
 import type { OwnedTable, OwnedTableChange } from './owned-table.ts'
 
 export interface BackstopChange extends TargetChange {

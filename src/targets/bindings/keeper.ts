@@ -1,16 +1,13 @@
 import type { Bindings, DesiredBindings } from '../../dataplane/model.ts'
+import { addressesIn, changeBindings, elementsOf, type BindingElements } from './elements.ts'
 import {
-  addressesIn,
   bindingRulesInSync,
-  changeBindings,
-  elementsOf,
   ourElements,
   removeBindings,
   renderBindings,
   type Dropped,
-  type Elements,
   type SavedBindings,
-} from './bindings.ts'
+} from './render.ts'
 import type { DesiredState, DriftKind, Keeper, Phase, Scope, TargetChange } from '../keeper.ts'
 import { Senders } from './senders.ts'
 import type { BindingsDriver } from './driver.ts'
@@ -26,7 +23,7 @@ export interface BindingsChange extends TargetChange {
    */
   readonly first: string | undefined
   /** What the table holds then. */
-  readonly elements: Elements | undefined
+  readonly elements: BindingElements | undefined
 }
 
 /** A tool that fails once is tried again; a kernel that knows no such table refuses it each time. */
@@ -38,11 +35,11 @@ const HOPELESS_AT = 2
  */
 export class BindingsKeeper implements Keeper<BindingsChange> {
   /** What the table holds as far as is known; undefined: there is none. */
-  #known: Elements | undefined
+  #known: BindingElements | undefined
   /** What was known of it before the last look. */
-  #before: Elements | undefined
+  #before: BindingElements | undefined
   /** What the table held when it was looked at, whatever its rules were; undefined: nobody could read it. */
-  #found: Elements | undefined
+  #found: BindingElements | undefined
   /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
   #kept: Bindings | undefined
   /** The bits of packets' marks that tell rights. */
@@ -52,7 +49,7 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
-  #senders: { readonly of: Elements; readonly all: Senders } | undefined
+  #senders: { readonly of: BindingElements; readonly all: Senders } | undefined
   #dropped: Dropped = { forged: 0, claimed: 0 }
   #problem: string | undefined
   /** Writes that failed since the table was last as it ought to be. */
@@ -145,8 +142,8 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
   }
 
   #difference(
-    known: Elements,
-    desired: Bindings | Elements,
+    known: BindingElements,
+    desired: Bindings | BindingElements,
     drift: readonly DriftKind[],
   ): BindingsChange | undefined {
     if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
@@ -200,7 +197,7 @@ const REMOVAL = {
   elements: undefined,
 }
 
-const isDesired = (value: DesiredBindings | Elements): value is Bindings =>
+const isDesired = (value: DesiredBindings | BindingElements): value is Bindings =>
   typeof value === 'object' && 'ports' in value
 
 /** A table that somebody deleted begins again at nothing; the counts do not. */

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest'
 import { DEFAULT_MARKS } from '../../../../src/config/marks.ts'
 import type { Bindings, DesiredBindings } from '../../../../src/dataplane/model.ts'
 import type { Address } from '../../../../src/net/types.ts'
+import { elementsOf } from '../../../../src/targets/bindings/elements.ts'
 import {
-  elementsOf,
   removeBindings,
   renderBindings,
   type SavedBindings,
-} from '../../../../src/targets/bindings/bindings.ts'
+} from '../../../../src/targets/bindings/render.ts'
 import type { BindingsDriver } from '../../../../src/targets/bindings/driver.ts'
 import { BindingsKeeper } from '../../../../src/targets/bindings/keeper.ts'
 import { ToolError } from '../../../../src/system/exec.ts'
