@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'targets/iptables',
     'targets/backstop',
     'targets/bindings',
+    'targets/bridges',
     'targets/host-network',
     'targets/conntrack',
     'targets/start-hold',

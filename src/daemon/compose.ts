@@ -147,7 +147,7 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
     onStep: (step) => loop.at(step),
   })
   const startHold = new StartHold({
-    senders: () => firewall.reconciler.bindings.senders,
+    senders: () => firewall.keepers.bindings.senders,
     interfaces: () => host.interfaces,
     onReadable,
     onEnd: (outcome, heldMs) => telemetry.metrics.countStartHold(outcome, heldMs),
@@ -160,14 +160,14 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
     desired,
     host,
     inherited,
-    fastPath: firewall.reconciler.fastPath,
+    fastPath: firewall.keepers.sets.fastPath,
     log,
     names,
     ownServers: ownNameServers,
     setWriter,
     store,
     onIncluded: (address) => {
-      if (firewall.brought(address)) loop.request('answer')
+      if (firewall.noteAdded(address)) loop.request('answer')
     },
     onUnadmitted: () => loop.request('answer'),
   })

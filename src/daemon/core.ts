@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/logger.ts'
 import { Loop } from '../reconcile/loop.ts'
-import type { Part } from '../reconcile/reconciler.ts'
+import type { Part } from '../targets/keeper.ts'
 import type { ServiceManager } from '../system/systemd.ts'
 import type { UndoStack } from '../system/undo-stack.ts'
 import { Health } from './health.ts'

@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/logger.ts'
 import type { Trigger } from '../reconcile/loop.ts'
-import type { Part } from '../reconcile/reconciler.ts'
+import type { Part } from '../targets/keeper.ts'
 import type { LineProcess } from '../system/line-process.ts'
 import type { DockerState, DockerUpdate } from '../workloads/docker/updates.ts'
 import { DockerWatcher } from '../workloads/docker/watcher.ts'

@@ -1,6 +1,6 @@
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
-import type { Scope } from '../reconcile/reconciler.ts'
+import type { Scope } from '../targets/keeper.ts'
 
 export type PassStep = 'refresh' | 'desired' | 'reconcile' | 'publish' | 'persist'
 

@@ -1,4 +1,5 @@
-import { wantsHold, type Desired } from '../reconcile/desired.ts'
+import type { Desired } from '../reconcile/desired.ts'
+import { wantsHold } from '../reconcile/host-facts.ts'
 import type { Fight } from '../reconcile/fight.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import { errorChain } from '../system/errors.ts'
@@ -33,13 +34,13 @@ export async function runPass(
     gateway.expect(desired, host.inventory)
     record.stepDone('desired')
 
-    const { known } = firewall.reconciler
+    const { known } = firewall.keepers.sets
     const { maxStaleMs } = desired.config.resolver
     const scope = readPlan.scope(triggers, drivers.iptables.flavour, known, maxStaleMs, record.startedMs)
     const result = await firewall.pass(scope, nowMs)
     record.reconciled(scope, result)
 
-    refresher.setCanBind(!firewall.reconciler.bindings.isHopeless)
+    refresher.setCanBind(!firewall.keepers.bindings.isHopeless)
     publishRights(world)
     startHold.begin()
     readPlan.wasRead(scope, record.startedMs)

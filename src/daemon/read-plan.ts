@@ -1,7 +1,7 @@
 import type { Trigger } from '../reconcile/loop.ts'
 import type { KnownSet } from '../targets/ipset/sync.ts'
 import type { Flavour } from '../targets/iptables/diff.ts'
-import { PARTS, type Part, type Scope } from '../reconcile/reconciler.ts'
+import { PARTS, type Part, type Scope } from '../targets/keeper.ts'
 
 /** How often the rules are read whole, for their counters and for what no monitor told. */
 const RULES_MS = 15_000

@@ -4,7 +4,7 @@ import type { World } from './compose.ts'
 /** What the daemon knows now, for `status` and metrics. Reads nothing. */
 export function viewOf({ desired, names, telemetry, host, drivers, firewall, gateway }: World): View {
   const { counters, guards, proofs, queries } = telemetry
-  const { bindings, hostNetwork } = firewall.reconciler
+  const { bindings, hostNetwork } = firewall.keepers
   const { dns } = desired.config
   return {
     desired,

@@ -9,7 +9,7 @@ import { admittedSet, allowSet, internetSet, trialSet } from './names.ts'
 import { commentOf, own, type Owned } from './owners.ts'
 
 /** Elements of a set with what an operator reads beside them. */
-export type Elements = ReadonlyMap<string, string>
+export type CommentedElements = ReadonlyMap<string, string>
 
 /** Which elements changed since they were last asked for; `all`: anything may have. */
 export interface Dirty {
@@ -37,7 +37,7 @@ export class Membership {
   /** Starts over: after a change of policy or of the networks. */
   rebuild(
     policies: Policies,
-    statics: ReadonlyMap<string, Elements>,
+    statics: ReadonlyMap<string, CommentedElements>,
     held: (name: Hostname) => readonly LiveAddress[],
   ): void {
     this.#feeds = feedsOf(policies)
@@ -64,7 +64,7 @@ export class Membership {
   }
 
   /** Takes over what the sets hold that no policy fills: after a change of the networks. */
-  setStatics(statics: ReadonlyMap<string, Elements>): void {
+  setStatics(statics: ReadonlyMap<string, CommentedElements>): void {
     for (const [set, elements] of statics) {
       const owners = this.#set(set)
       for (const element of owners.keys()) {

@@ -149,6 +149,12 @@ export interface Bindings {
   readonly spared: readonly string[]
 }
 
+/**
+ * What containers may send from. `kept`: the bindings in force stay, since nobody says which containers there are. Undefined: anything, since
+ * all have the same rights.
+ */
+export type DesiredBindings = Bindings | 'kept' | undefined
+
 /** What a container may send from: the frames of its port bear these and nothing else. */
 export interface Binding {
   /** The host's end of its pair. */
@@ -169,6 +175,9 @@ export interface HostGroup {
   /** The number of its rights, 0 for unknown sources; undefined: it is left alone. */
   readonly class: number | undefined
 }
+
+/** What the table of the host's network has to hold. `kept`: nothing is known, so it stays as it is. Undefined: there must be none. */
+export type DesiredGroups = readonly HostGroup[] | 'kept' | undefined
 
 /** The control groups of containers on the host's network, and who is in none that can be marked. */
 export interface HostGroups {

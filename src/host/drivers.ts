@@ -1,7 +1,7 @@
 import { ConntrackDriver } from '../targets/conntrack/driver.ts'
 import { IpsetDriver } from '../targets/ipset/driver.ts'
 import { IptablesDriver } from '../targets/iptables/driver.ts'
-import { BackstopDriver } from '../targets/backstop/backstop.ts'
+import { BackstopDriver } from '../targets/backstop/driver.ts'
 import { BindingsDriver } from '../targets/bindings/driver.ts'
 import { HostNetworkDriver } from '../targets/host-network/driver.ts'
 import type { OwnedTable } from '../targets/backstop/owned-table.ts'

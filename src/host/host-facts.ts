@@ -1,7 +1,7 @@
 import type { Binding, Bindings, HostGroups } from '../dataplane/model.ts'
 import type { Address } from '../net/types.ts'
 import { classesByNetwork, type Assignment } from '../policy/classes.ts'
-import type { HostFacts } from '../reconcile/desired.ts'
+import type { HostFacts } from '../reconcile/host-facts.ts'
 import type { HostInterface } from '../system/host.ts'
 import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'

@@ -2,9 +2,12 @@ import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import type { ClassNumbers } from '../policy/class-numbers.ts'
 import type { Policies } from '../policy/model.ts'
-import { Desired, wantsHold } from '../reconcile/desired.ts'
+import { Desired } from '../reconcile/desired.ts'
+import { wantsHold } from '../reconcile/host-facts.ts'
 import { nextGeneration, type Generation } from '../reconcile/generation.ts'
-import { PARTS, Reconciler } from '../reconcile/reconciler.ts'
+import { createKeepers } from '../reconcile/keepers.ts'
+import { Reconciler, summaryOf } from '../reconcile/reconciler.ts'
+import { PARTS } from '../targets/keeper.ts'
 import type { AddressStore } from '../resolve/address-store.ts'
 import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
@@ -40,6 +43,6 @@ export async function planChange(
   })
   desired.setStartHold(wantsHold(config, hostFacts) && !(libcOrWhyNot() instanceof Error))
   const scope = { parts: new Set(PARTS), headers: true, read: [], everything: true }
-  const change = await new Reconciler(drivers).plan(desired.dataplane(), desired, scope, nowMs)
-  return change.summary
+  const { changes } = await new Reconciler(createKeepers(drivers)).plan(desired.stateFor(), scope, nowMs)
+  return summaryOf(changes)
 }

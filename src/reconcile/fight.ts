@@ -3,7 +3,7 @@ import { acceptsAhead, isOurs, parentOf } from '../targets/iptables/hook-places.
 import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import type { Saved, SavedTable } from '../targets/iptables/parse.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
-import type { Change } from './reconciler.ts'
+import { rulesChange, type RulesChange } from '../targets/iptables/keeper.ts'
 
 /** So often within {@link WITHIN_MS} a jump is put first again at once; from then on every {@link EVERY_MS}. */
 const AT_ONCE = 10
@@ -45,12 +45,13 @@ export class Fights {
 
   /** Takes out of a change what would only put a jump first again too soon. */
   judge(
-    change: Change,
+    change: RulesChange | undefined,
+    seen: SomeFamilies,
     rules: Readonly<Record<Family, Ruleset>>,
     backstopStands: boolean,
-  ): { change: Change; fight: Fight | undefined } {
+  ): { change: RulesChange | undefined; fight: Fight | undefined } {
     const nowMs = this.#clock()
-    const found = displacedJumps(rules, change.observed.rules).map((displaced) => {
+    const found = displacedJumps(rules, seen).map((displaced) => {
       const atMs = this.#recent(keyOf(displaced), nowMs)
       const waitMs = !backstopStands || atMs.length < AT_ONCE ? 0 : (atMs.at(-1) ?? 0) + EVERY_MS - nowMs
       return { displaced, place: placeOf(displaced), atMs, waitMs }
@@ -113,16 +114,17 @@ const keyOf = (displaced: Displaced): string => Object.values(displaced).join(' 
 
 const placeOf = ({ family, table }: { family: Family; table: Table }): string => `IPv${family} ${table}`
 
-const isOnlyAJump = ({ rules }: Change, place: string): boolean =>
-  rules.every((change) => placeOf(change) !== place || change.summary.every((line) => line.includes('jump')))
+const isOnlyAJump = (change: RulesChange | undefined, place: string): boolean =>
+  (change?.tables ?? []).every(
+    (one) => placeOf(one) !== place || one.summary.every((line) => line.includes('jump')),
+  )
 
-function without(change: Change, places: ReadonlySet<string>): Change {
-  return {
-    ...change,
-    rules: change.rules.filter((one) => !places.has(placeOf(one))),
-    summary: change.summary.filter((line) => ![...places].some((place) => line.startsWith(`${place}: `))),
-  }
-}
+const without = (change: RulesChange | undefined, places: ReadonlySet<string>): RulesChange | undefined =>
+  change &&
+  rulesChange(
+    change.tables.filter((one) => !places.has(placeOf(one))),
+    change.leftovers,
+  )
 
 function fightOf(
   displaced: readonly Displaced[],

@@ -1,29 +1,24 @@
-import { metadataOf, wrappedMetadata } from '../net/metadata.ts'
-import { neverOf } from '../net/never.ts'
-import { FAMILIES, type Address, type Cidr } from '../net/types.ts'
-import { admittedSet, lingerSet, revokedSet } from '../dataplane/names.ts'
-import { generationMark, marksOf } from '../config/marks.ts'
+import { marksOf } from '../config/marks.ts'
 import type { Dataplane } from '../dataplane/model.ts'
-import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
-import type { Flow } from '../dataplane/flow.ts'
+import { lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { RevokeInput } from '../dataplane/revoke.ts'
-import { renderAdd, renderDelete } from '../targets/ipset/render.ts'
+import { FAMILIES, type Address } from '../net/types.ts'
+import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
+import type { SetsChange } from '../targets/ipset/keeper.ts'
 import type { KnownSet } from '../targets/ipset/sync.ts'
+import { PARTS, type DesiredState, type DriftKind, type Scope } from '../targets/keeper.ts'
 import type { Desired } from './desired.ts'
-import {
-  BackstopError,
-  type Change,
-  type Drivers,
-  type Observed,
-  PARTS,
-  Reconciler,
-  type Scope,
-} from './reconciler.ts'
 import { Fights, type Fight } from './fight.ts'
-import { rightsByAddress } from './rights-by-address.ts'
-import { bearingsOf, misread, nextGeneration, type Bearing, type Generation } from './generation.ts'
+import type { Generation } from './generation.ts'
+import { Generations } from './generations.ts'
+import { judgementOf } from './judgement.ts'
+import { createKeepers, type Changes, type Drivers, type Keepers } from './keepers.ts'
+import { LiveConnections } from './live-connections.ts'
+import { prolongAdmitted } from './prolong-admitted.ts'
+import { Readmission } from './readmission.ts'
+import { driftOf, Reconciler, summaryOf, type Observed } from './reconciler.ts'
+import { rejudge } from './rejudge.ts'
 import { areSameRights, rightsInputs, type RightsInputs } from './rights-inputs.ts'
-import { allowedAgain, rejudge, revokedDestinations } from './rejudge.ts'
 
 export interface PassResult {
   readonly outcome: 'unchanged' | 'changed' | 'partial'
@@ -31,17 +26,15 @@ export interface PassResult {
   readonly observed: Observed
   /** What of the change nobody asked for, by kind. */
   readonly drift: readonly DriftKind[]
-  /** Why the outcome is partial. */
-  readonly backstopError: unknown
-  /** Somebody else insists on the place of our jump; undefined also when nobody looked. */
+  /** Why the backstop could not be written. */
+  readonly backstopError: Error | undefined
+  /** Another program insists on the place of our jump; undefined also when the pass did not look. */
   readonly fight: Fight | undefined
-  /** Why containers are not held to their addresses. */
+  /** Why containers are not bound to their addresses. */
   readonly bindingsProblem: string | undefined
-  /** Why nobody on the host's network is held there. */
+  /** Why containers on the host's network are not held to policy. */
   readonly hostNetworkProblem: string | undefined
 }
-
-export type DriftKind = 'rules' | 'jump' | 'set' | 'backstop' | 'bindings' | 'host-network'
 
 export interface FirewallOptions {
   readonly desired: Desired
@@ -51,303 +44,226 @@ export interface FirewallOptions {
   readonly namesThatHad: RevokeInput['namesThatHad']
   /** Called before the kernel is written when the generation changes: it must not be used twice. */
   readonly keepGeneration: (generation: Generation) => Promise<void>
-  /** Told once what an earlier process left in the sets, before anything is compared. */
+  /** Called once with what an earlier process left in the sets, before anything is compared. */
   readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void
-  /** Rights of containers stand in the kernel that did not before. */
+  /** Containers may have rights in the kernel that they did not have before. */
   readonly onBound?: () => void
   /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
   readonly onBlind: (error: unknown) => void
-  /** Whether revoked connections between containers are still known to the kernel, since what the far one sends passes as a reply, and why; undefined: none is. */
+  /** Why the kernel still knows revoked connections between containers, whose replies pass; undefined: it knows none any more. */
   readonly onUnforgotten: (why: unknown) => void
   /** What the pass waits for from now on. */
   readonly onStep?: (step: string) => void
 }
 
+/** What a pass works towards. */
+interface Aim {
+  readonly next: Generation
+  /** Does another generation begin? */
+  readonly isNew: boolean
+  readonly state: DesiredState
+  readonly rights: RightsInputs
+}
+
+interface Reconciled {
+  readonly aim: Aim
+  readonly changes: Changes
+  readonly observed: Observed
+  readonly drift: readonly DriftKind[]
+  readonly fight: Fight | undefined
+}
+
 /** One pass from what is desired to what the kernel holds, with the change of generation that a change of rights needs. */
 export class Firewall {
+  readonly keepers: Keepers
   readonly #options: FirewallOptions
-  readonly reconciler: Reconciler
-  #applied: Dataplane | undefined
-  /** Whose chains stand with it. */
-  #appliedRights: RightsInputs | undefined
-  #generation: Generation
-  /** It was begun, and its rules were perhaps written: its number is in use, and what bears it was judged by them. */
-  #begun: Generation | undefined
-  #adopted = false
+  readonly #reconciler: Reconciler
+  readonly #generations: Generations
+  readonly #connections: LiveConnections
+  readonly #readmission: Readmission
   readonly #fights = new Fights()
-  /** Where revoked flows lead; undefined: nobody asked since the last pass. */
-  #revokedTo: ReadonlySet<string> | undefined
-  /** Those of them that the fast path brought since. */
-  readonly #comingBack = new Set<string>()
-  /** Between containers; forgotten when the rules stand, by the next pass where the kernel refuses. */
-  #revokedBetween: readonly Flow[] = []
+  #adopted = false
+  /** What is in force by the last pass that went well. */
+  #applied: Dataplane | undefined
+  /** The rights whose chains are in force with it. */
+  #appliedRights: RightsInputs | undefined
 
   constructor(options: FirewallOptions) {
     this.#options = options
-    this.reconciler = new Reconciler(options.drivers, options.onBound)
-    this.#generation = options.generation
+    this.keepers = createKeepers(options.drivers, options.onBound)
+    this.#reconciler = new Reconciler(this.keepers)
+    this.#generations = new Generations(options.generation, options.keepGeneration)
+    const { conntrack, desired, onUnforgotten } = options
+    this.#connections = new LiveConnections({
+      conntrack,
+      desired,
+      onUnforgotten,
+      generations: this.#generations,
+    })
+    this.#readmission = new Readmission(this.keepers.sets.known)
   }
 
   get generation(): Generation {
-    return this.#generation
+    return this.#generations.current
   }
 
-  /** To be told what is brought beside the passes. True: flows to it are revoked, and the next pass sees whether they are allowed now. */
-  brought(address: Address): boolean {
-    this.#revokedTo ??= revokedDestinations(this.reconciler.known)
-    if (!this.#revokedTo.has(address)) return false
-    this.#comingBack.add(address)
-    return true
+  /** The fast path added this address. True: flows to it are revoked, so the next pass has to see whether they are allowed now. */
+  noteAdded(address: Address): boolean {
+    return this.#readmission.noteAdded(address)
   }
 
-  /** Nothing is believed applied any more. */
+  /** Nothing is believed to be in force any more: the next pass reads and compares everything. */
   forget(): void {
-    this.reconciler.forget()
+    this.keepers.sets.forget()
     this.#options.desired.membership.touchAll()
   }
 
-  /**
-   * Looks, compares, writes. Rejects when the rules or sets are not as desired; a missing second guard alone is a partial outcome.
-   */
+  /** Looks, compares, writes. Rejects when the rules or sets are not as desired; a missing backstop alone is a partial outcome. */
   async pass(scope: Scope, nowMs: number): Promise<PassResult> {
     this.#at('the tools that read the kernel')
-    if (!this.#adopted) {
-      await this.reconciler.readSets(nowMs)
-      this.#options.adopt(this.reconciler.known, nowMs)
-      this.#adopted = true
+    await this.#adoptOnce(nowMs)
+    const first = this.#aim()
+    const bound = await this.#bindAtOnce(first)
+    const { aim, changes, observed, drift, fight } = await this.#reconcile(first, scope, nowMs)
+    await this.#settle(aim, nowMs)
+    const { backstop, bindings, hostNetwork } = this.keepers
+    const summary = [...(bound === undefined ? [] : [bound]), ...summaryOf(changes)]
+    const isPartial = [backstop.failure, bindings.problem, hostNetwork.problem].some(
+      (one) => one !== undefined,
+    )
+    return {
+      outcome: isPartial ? 'partial' : summary.length > 0 ? 'changed' : 'unchanged',
+      summary,
+      observed,
+      drift,
+      backstopError: backstop.failure,
+      fight,
+      bindingsProblem: bindings.problem,
+      hostNetworkProblem: hostNetwork.problem,
     }
-    let { next, dataplane, rights } = this.#aim()
-    // Rights whose chains stand wait for no look at the rules, nor for those of a new network: a container is starting.
-    const bound =
-      this.#applied !== undefined && areSameRights(this.#appliedRights, rights)
-        ? await this.reconciler.bindings.bring(this.#options.desired.bindings)
-        : undefined
-    if (bound !== undefined) this.#options.onBound?.()
-    let drift: DriftKind[] = []
-    let backstopError: unknown
-    let fight: Fight | undefined
-    let change: Change
+  }
+
+  async #adoptOnce(nowMs: number): Promise<void> {
+    if (this.#adopted) return
+    const { sets } = this.keepers
+    await sets.readAll(nowMs)
+    this.#options.adopt(sets.known, nowMs)
+    this.#adopted = true
+  }
+
+  /** What is desired now, and the generation that it needs. */
+  #aim(): Aim {
+    const { desired } = this.#options
+    const marks = marksOf(desired.config)
+    const next = this.#generations.nextFor(desired.policies.digest, marks)
+    desired.setGeneration(next.generation)
+    const isNew = next !== this.#generations.current
+    const former = isNew ? this.#generations.bearingsOfCurrent(marks) : []
+    return { next, isNew, state: desired.stateFor(former), rights: rightsInputs(desired) }
+  }
+
+  /** Where the chains of all rights are in force, bindings wait for no look at the rules, nor for those of a new network: a container is starting. */
+  async #bindAtOnce({ state, rights }: Aim): Promise<string | undefined> {
+    if (this.#applied === undefined || !areSameRights(this.#appliedRights, rights)) return undefined
+    return this.keepers.bindings.bindNow(state.bindings)
+  }
+
+  async #reconcile(first: Aim, scope: Scope, nowMs: number): Promise<Reconciled> {
+    const { membership } = this.#options.desired
+    let aim = first
     try {
-      change = await this.#plan(dataplane, scope, nowMs)
-      // The policy was changed while the kernel was read: members of the new one stand against sets of the old one.
-      while (dataplane !== this.#options.desired.dataplane()) {
-        this.#options.desired.membership.touchAll()
-        ;({ next, dataplane, rights } = this.#aim())
-        change = await this.#plan(dataplane, scope, nowMs)
+      let planned = await this.#plan(aim, scope, nowMs)
+      // The policy was changed while the kernel was read: members of the new one were compared with sets of the old one.
+      while (aim.state.dataplane !== this.#options.desired.dataplane()) {
+        membership.touchAll()
+        aim = this.#aim()
+        planned = await this.#plan(aim, scope, nowMs)
       }
-      change =
-        next !== this.#generation
-          ? this.#withBoth(await this.#withFlows(change, next, nowMs), dataplane)
-          : this.#withReadmitted(change)
-      const judged = this.#fights.judge(change, dataplane.rules, this.reconciler.backstopStands)
-      change = judged.change
-      fight = judged.fight
-      if (dataplane === this.#applied) drift = driftOf(change)
-      backstopError = await this.#apply(change)
+      const { observed } = planned
+      const { dataplane } = aim.state
+      const sets = await this.#judgeFlows(planned.changes.sets, aim, nowMs)
+      const { isInForce } = this.keepers.backstop
+      const judged = this.#fights.judge(planned.changes.rules, observed.rules, dataplane.rules, isInForce)
+      const changes = { ...planned.changes, sets, rules: judged.change }
+      const drift = dataplane === this.#applied ? driftOf(changes) : []
+      await this.#apply(changes)
+      return { aim, changes, observed, drift, fight: judged.fight }
     } catch (error) {
-      // The plan took what was dirty and nobody wrote it.
-      this.#options.desired.membership.touchAll()
+      // The plan took the elements that had changed, and they were not written.
+      membership.touchAll()
       throw error
     } finally {
-      this.reconciler.fastPath.done()
-      this.#revokedTo = undefined
+      this.keepers.sets.fastPath.done()
+      this.#readmission.forgetDestinations()
     }
-    const isNew = next !== this.#generation
-    // Once more: what the rules before have marked until now.
-    if (isNew) await this.#forgetMisread(next)
-    await this.#forgetRevoked()
-    this.#applied = dataplane
-    this.#appliedRights = rights
-    this.#generation = next
-    this.#begun = undefined
-    if (isNew) {
-      this.#at('the disk that holds the state')
-      await this.#options.keepGeneration(next)
-      this.#at('the tools that read the kernel')
-      await this.reconciler.refresh(FLOW_SETS, nowMs)
-    }
-    const { observed } = change
-    const summary = [...(bound === undefined ? [] : [bound]), ...change.summary]
-    const outcome =
-      backstopError || this.reconciler.bindings.problem || this.reconciler.hostNetwork.problem
-        ? 'partial'
-        : summary.length > 0
-          ? 'changed'
-          : 'unchanged'
-    const bindingsProblem = this.reconciler.bindings.problem
-    const hostNetworkProblem = this.reconciler.hostNetwork.problem
-    return { outcome, summary, observed, drift, backstopError, fight, bindingsProblem, hostNetworkProblem }
   }
 
-  #at(step: string): void {
-    this.#options.onStep?.(step)
+  #plan({ state }: Aim, scope: Scope, nowMs: number): ReturnType<Reconciler['plan']> {
+    const wide = state.dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
+    return this.#reconciler.plan(state, wide, nowMs)
   }
 
-  /** Returns why the second guard is missing, if it is. */
-  async #apply(change: Change): Promise<unknown> {
+  /** With a new generation every live flow is judged again. Within one, flows are only taken back whose right has come back. */
+  #judgeFlows(sets: SetsChange, { isNew, next }: Aim, nowMs: number): SetsChange | Promise<SetsChange> {
+    return isNew
+      ? this.#beginGeneration(next, sets, nowMs)
+      : this.#readmission.readmit(sets, () => this.#judgement())
+  }
+
+  async #beginGeneration(next: Generation, sets: SetsChange, nowMs: number): Promise<SetsChange> {
+    const { desired, drivers, onBlind } = this.#options
+    const { known } = this.keepers.sets
+    this.#at('the disk that holds the state')
+    await this.#generations.announce(next, marksOf(desired.config))
+    // Not where a pass has failed: a right must not last as long as passes fail.
+    if (!this.#generations.hasBegun(next)) {
+      const lines = prolongAdmitted(known, nowMs)
+      if (lines.length > 0) await drivers.ipset.write(lines)
+    }
+    this.#at('conntrack, which lists live connections')
+    const flows = await this.#connections.flows(next).catch((error: unknown) => {
+      onBlind(error)
+      return []
+    })
+    this.#generations.begin(next)
+    await this.keepers.sets.refresh(FLOW_SETS, nowMs)
+    const { lines, between } = rejudge(flows, known, this.#judgement(), nowMs)
+    this.#connections.revoke(between)
+    return { ...sets, before: [...sets.before, ...lines] }
+  }
+
+  async #apply(changes: Changes): Promise<void> {
     this.#at('the tools that write the kernel')
     try {
-      await this.reconciler.apply(change)
-      return undefined
+      await this.#reconciler.apply(changes)
     } catch (error) {
-      if (error instanceof BackstopError) return error
       this.#applied = undefined
       throw error
     }
   }
 
-  /** What is desired now, and the generation that it needs. */
-  #aim(): { readonly next: Generation; readonly dataplane: Dataplane; readonly rights: RightsInputs } {
-    const { desired } = this.#options
-    const current = this.#begun ?? this.#generation
-    const next = nextGeneration(current, desired.policies.digest, marksOf(desired.config))
-    desired.setGeneration(next.generation)
-    return { next, dataplane: desired.dataplane(), rights: rightsInputs(desired) }
-  }
-
-  #plan(dataplane: Dataplane, scope: Scope, nowMs: number): Promise<Change> {
-    const wide = dataplane === this.#applied ? scope : { ...scope, parts: new Set(PARTS) }
-    return this.reconciler.plan(dataplane, this.#options.desired, wide, nowMs)
-  }
-
-  async #withFlows(change: Change, next: Generation, nowMs: number): Promise<Change> {
+  /** The rules are in force. */
+  async #settle({ next, isNew, state, rights }: Aim, nowMs: number): Promise<void> {
+    // Once more: what the rules before have marked until now.
+    if (isNew) await this.#connections.forgetMisread(next)
+    await this.#connections.forgetRevoked()
+    this.#applied = state.dataplane
+    this.#appliedRights = rights
+    this.#generations.settle(next)
+    if (!isNew) return
     this.#at('the disk that holds the state')
-    // Without its digest until it stands: a process that ends in between begins another one, and judges these flows again.
-    await this.#options.keepGeneration({ ...next, digest: '', former: this.#bearings().at(0) })
-    if (next !== this.#begun) await this.#prolongAdmitted(nowMs)
-    this.#at('conntrack, which lists live connections')
-    const flows = await this.#flows(next).catch((error: unknown) => {
-      this.#options.onBlind(error)
-      return []
-    })
-    this.#begun = next
-    await this.reconciler.refresh(FLOW_SETS, nowMs)
-    const { lines, between } = rejudge(flows, this.reconciler.known, this.#judgement(), nowMs)
-    this.#revokedBetween = between
-    return { ...change, sets: { ...change.sets, before: [...change.sets.before, ...lines] } }
-  }
-
-  /**
-   * What is left of a right that has ended is less than the listing of connections takes, and those of other rights would be cut. Not where a pass
-   * has failed: a right must not last as long as passes fail. Nor of one that is yet to end, which would last longer should the process end.
-   */
-  async #prolongAdmitted(nowMs: number): Promise<void> {
-    const lines = FAMILIES.map(admittedSet).flatMap((set) =>
-      [...(this.reconciler.known.get(set)?.elements ?? [])].flatMap(([element, { expiresAtMs, comment }]) =>
-        expiresAtMs > nowMs && expiresAtMs <= nowMs + ENDED_MS
-          ? [renderAdd(set, { element, timeoutSeconds: JUDGING_SECONDS, comment })]
-          : [],
-      ),
-    )
-    if (lines.length > 0) await this.#options.drivers.ipset.write(lines)
-  }
-
-  /** What live connections may bear, the oldest first. */
-  #bearings(): Bearing[] {
-    const layout = marksOf(this.#options.desired.config)
-    return [this.#generation, ...(this.#begun ? [this.#begun] : [])].flatMap((one) => bearingsOf(one, layout))
-  }
-
-  /** When the rules stand: a packet of a container whose connection is forgotten is judged as its own. */
-  async #forgetRevoked(): Promise<void> {
-    if (this.#revokedBetween.length === 0) return
-    try {
-      await this.#options.conntrack.forget(this.#revokedBetween.slice(0, MOST_FORGOTTEN))
-      this.#revokedBetween = this.#revokedBetween.slice(MOST_FORGOTTEN)
-      const { length } = this.#revokedBetween
-      this.#options.onUnforgotten(length === 0 ? undefined : new Error(`${length} are left to the next pass`))
-    } catch (error) {
-      this.#options.onUnforgotten(error)
-    }
-  }
-
-  /** Flows of each generation pass the second guard until the rules have judged them again. */
-  #withBoth(change: Change, { backstop }: Dataplane): Change {
-    if (change.backstop === undefined) return change
-    const former = this.#bearings().filter(({ generation }) => generation !== backstop.generation)
-    return { ...change, meanwhile: { ...backstop, former } }
-  }
-
-  /** An answer may name the address of a flow that was revoked before anybody knew it. */
-  #withReadmitted(change: Change): Change {
-    const { sets } = change
-    const back = new Set(this.#comingBack)
-    if (sets.touched.size === 0 && back.size === 0) return change
-    const { known } = this.reconciler
-    const readmitted = allowedAgain(known, this.#judgement(), sets.touched.size === 0 ? back : undefined)
-    const remember = (): void => {
-      sets.remember()
-      for (const address of back) this.#comingBack.delete(address)
-      for (const { set, element } of readmitted) known.get(set)?.elements.delete(element)
-    }
-    const lines = readmitted.map(({ set, element }) => renderDelete(set, element))
-    return { ...change, sets: { ...sets, after: [...sets.after, ...lines], remember } }
+    await this.#options.keepGeneration(next)
+    this.#at('the tools that read the kernel')
+    await this.keepers.sets.refresh(FLOW_SETS, nowMs)
   }
 
   #judgement(): RevokeInput {
-    const { config, policies, hostFacts, membership } = this.#options.desired
-    const hostAddresses = this.#hostAddresses
-    return {
-      policies,
-      membership,
-      // Behind the gateway containers reach none of them themselves.
-      resolvers: config.dns.gateway ? [] : hostFacts.resolvers,
-      sources: [
-        ...hostFacts.plan.guarded.flatMap((one) => one.subnets),
-        ...[...hostAddresses].map((address) => address as string as Cidr),
-      ],
-      namesThatHad: this.#options.namesThatHad,
-      rightsOf: rightsByAddress(config, hostFacts.rights, hostAddresses),
-      metadata: [
-        ...FAMILIES.flatMap((family) => metadataOf(config.metadata, family)),
-        ...wrappedMetadata(config.metadata),
-      ],
-      never: FAMILIES.flatMap((family) => neverOf(config.never, family)),
-    }
+    return judgementOf(this.#options.desired, this.#options.namesThatHad)
   }
 
-  /** From which containers on the host's network send; none where they are not held. */
-  get #hostAddresses(): ReadonlySet<Address> {
-    return new Set(this.#options.desired.hostFacts.hostGroups?.addresses)
-  }
-
-  async #flows(next: Generation): Promise<Flow[]> {
-    const marks = marksOf(this.#options.desired.config)
-    // Connections that bear the new mark from 255 generations ago must not pass for admitted. After a pass that failed it is that of live ones.
-    if (next !== this.#begun)
-      await this.#options.conntrack.deleteMarked(generationMark(marks, next.generation), marks.generation)
-    await this.#forgetMisread(next)
-    const flows = (await Promise.all(FAMILIES.map((family) => this.#options.conntrack.flows(family)))).flat()
-    const hostAddresses = this.#hostAddresses
-    const { generation: mask } = this.#generation.marks ?? marks
-    // Of the host's own flows those that were never admitted by us are not ours to judge.
-    return flows.filter(({ source, mark }) => !hostAddresses.has(source) || (mark & mask) !== 0)
-  }
-
-  async #forgetMisread(next: Generation): Promise<void> {
-    const is = { generation: next.generation, marks: marksOf(this.#options.desired.config) }
-    for (const was of this.#bearings())
-      for (const { mark, mask } of misread(was, is)) await this.#options.conntrack.deleteMarked(mark, mask)
+  #at(step: string): void {
+    this.#options.onStep?.(step)
   }
 }
-
-/** As long as listing connections may take, and some. */
-const JUDGING_SECONDS = 20
-/** The time for which those who are admitted outlive the right that ends next, rounded up to seconds. */
-const ENDED_MS = 2_000
-/** In one pass: each is a process of its own. */
-const MOST_FORGOTTEN = 500
 
 const FLOW_SETS = FAMILIES.flatMap((family) => [revokedSet(family), lingerSet(family)])
-
-function driftOf(change: Change): DriftKind[] {
-  const kinds = new Set<DriftKind>()
-  for (const { summary } of change.rules) {
-    for (const line of summary) kinds.add(line.includes('jump') ? 'jump' : 'rules')
-  }
-  if (change.backstop !== undefined || change.ownedTable?.isNews) kinds.add('backstop')
-  if (change.bindings?.isDrift) kinds.add('bindings')
-  if (change.hostNetwork?.isDrift) kinds.add('host-network')
-  if (change.surprises.length > 0) kinds.add('set')
-  return [...kinds]
-}

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Backstop } from '../dataplane/model.ts'
-import { closedGuard, renderBackstop } from '../targets/backstop/backstop.ts'
+import { closedGuard } from '../targets/backstop/boot.ts'
+import { renderBackstop } from '../targets/backstop/render.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 
 export const CLOSED_GUARD_FILE = 'closed-guard.nft'

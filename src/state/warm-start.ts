@@ -10,7 +10,8 @@ import { diffRules } from '../targets/iptables/diff.ts'
 import { renderAdd, renderCreate } from '../targets/ipset/render.ts'
 import { secondsToKeep } from '../targets/ipset/time-left.ts'
 import { FAMILIES } from '../net/types.ts'
-import { atBoot, renderBackstop } from '../targets/backstop/backstop.ts'
+import { atBoot } from '../targets/backstop/boot.ts'
+import { renderBackstop } from '../targets/backstop/render.ts'
 import type { Policies } from '../policy/model.ts'
 import { writeAtomically } from '../system/atomic-file.ts'
 import { readOwn } from '../system/own-file.ts'
@@ -18,7 +19,7 @@ import type { StateFormat } from './state-store.ts'
 import { VERSION } from '../version.ts'
 import type { IpsetDriver } from '../targets/ipset/driver.ts'
 import type { IptablesDriver } from '../targets/iptables/driver.ts'
-import type { BackstopDriver } from '../targets/backstop/backstop.ts'
+import type { BackstopDriver } from '../targets/backstop/driver.ts'
 
 /**
  * What the kernel held last, ready to be written again before anything is parsed: with 100,000 addresses a boot is then as

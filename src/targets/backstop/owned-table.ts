@@ -1,7 +1,8 @@
 import { OWNED_TABLE } from '../../dataplane/names.ts'
 import type { Backstop } from '../../dataplane/model.ts'
 import { LineSession } from '../../system/line-session.ts'
-import { backstopInSync, parseBackstop, renderOwned, type SavedBackstop } from './backstop.ts'
+import { backstopInSync, renderOwned } from './render.ts'
+import { parseBackstop, type SavedBackstop } from './parse.ts'
 import { errorMessage } from '../../system/errors.ts'
 
 /** What could not be had is tried again after this long, and then ever later: a kernel or an nft without owned tables never gives it. */

@@ -3,7 +3,7 @@ import { BINDINGS_TABLE } from '../../dataplane/names.ts'
 import { ToolError, type Run } from '../../system/exec.ts'
 import { chain, verdict } from '../nftables/listing.ts'
 import { isNoTable } from '../nftables/no-table.ts'
-import type { SavedBindings } from './bindings.ts'
+import type { SavedBindings } from './render.ts'
 import { AGAIN_PRIORITY, type SavedAgain } from './rights-again.ts'
 
 const key = z.union([z.string(), z.number()])

@@ -1,34 +1,29 @@
-import type { Bindings } from '../../dataplane/model.ts'
+import type { Bindings, DesiredBindings } from '../../dataplane/model.ts'
+import { addressesIn, changeBindings, elementsOf, type BindingElements } from './elements.ts'
 import {
-  addressesIn,
   bindingRulesInSync,
-  changeBindings,
-  elementsOf,
   ourElements,
   removeBindings,
   renderBindings,
   type Dropped,
-  type Elements,
   type SavedBindings,
-} from './bindings.ts'
+} from './render.ts'
+import type { DesiredState, DriftKind, Keeper, Phase, Scope, TargetChange } from '../keeper.ts'
 import { Senders } from './senders.ts'
 import type { BindingsDriver } from './driver.ts'
 import { againInSync } from './rights-again.ts'
 import { ToolError } from '../../system/exec.ts'
 import { errorMessage } from '../../system/errors.ts'
 
-/** What containers may send from. `kept`: what stands, since nobody says who there is; undefined: whatever they like, since all have the same rights. */
-export type DesiredBindings = Bindings | 'kept' | undefined
-
-/** What has to be written so that the table is as desired, and what it holds then. */
-export interface BindingsChange {
+export interface BindingsChange extends TargetChange {
   readonly text: string
-  /** To be written ahead of the rules: numbers of rights that lie in other bits would give the rights of somebody else under new rules. */
+  /**
+   * To be written before the rules: class numbers that lie in other bits would give packets the rights of another class under the
+   * new rules.
+   */
   readonly first: string | undefined
-  readonly summary: string
-  readonly elements: Elements | undefined
-  /** Somebody else changed the table since it was written. */
-  readonly isDrift: boolean
+  /** What the table holds then. */
+  readonly elements: BindingElements | undefined
 }
 
 /** A tool that fails once is tried again; a kernel that knows no such table refuses it each time. */
@@ -38,11 +33,13 @@ const HOPELESS_AT = 2
  * Keeps the table that holds containers to their addresses. Between looks it is believed to be what was written last, so a container that
  * starts costs one write and no read.
  */
-export class BindingsKeeper {
+export class BindingsKeeper implements Keeper<BindingsChange> {
   /** What the table holds as far as is known; undefined: there is none. */
-  #known: Elements | undefined
+  #known: BindingElements | undefined
+  /** What was known of it before the last look. */
+  #before: BindingElements | undefined
   /** What the table held when it was looked at, whatever its rules were; undefined: nobody could read it. */
-  #found: Elements | undefined
+  #found: BindingElements | undefined
   /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
   #kept: Bindings | undefined
   /** The bits of packets' marks that tell rights. */
@@ -52,13 +49,17 @@ export class BindingsKeeper {
   /** There is a table, though it may not be as it was written. */
   #stands = false
   #looked = false
-  #senders: { readonly of: Elements; readonly all: Senders } | undefined
+  #senders: { readonly of: BindingElements; readonly all: Senders } | undefined
   #dropped: Dropped = { forged: 0, claimed: 0 }
   #problem: string | undefined
   /** Writes that failed since the table was last as it ought to be. */
   #failures = 0
 
-  constructor(private readonly driver: BindingsDriver) {}
+  /** @param onBound containers may have rights in the kernel that they did not have before */
+  constructor(
+    private readonly driver: BindingsDriver,
+    private readonly onBound?: () => void,
+  ) {}
 
   /** Why containers are not held to their addresses; undefined: they are, or need not be. */
   get problem(): string | undefined {
@@ -82,49 +83,50 @@ export class BindingsKeeper {
     return this.#dropped
   }
 
-  /** @param rights the bits of packets' marks that tell them */
-  async plan(desired: DesiredBindings, look: boolean, rights: number): Promise<BindingsChange | undefined> {
+  async look(
+    { bindings: desired, marks: { rights } }: Pick<DesiredState, 'bindings' | 'marks'>,
+    { parts }: Pick<Scope, 'parts'>,
+  ): Promise<void> {
     if (rights !== this.#rights) this.#relocate(rights)
-    const before = this.#known
-    // Where no table is wanted one look is enough: nobody but us makes it.
-    if (!this.#looked || (look && (desired !== undefined || before !== undefined)))
-      await this.#look(desired !== undefined)
+    this.#before = this.#known
+    // Where no table is wanted one look is enough: only the daemon makes it.
+    const isToBeRead = parts.has('bindings') && (desired !== undefined || this.#before !== undefined)
+    if (!this.#looked || isToBeRead) await this.#look(desired !== undefined)
+  }
+
+  plan({ bindings: desired }: Pick<DesiredState, 'bindings'>): BindingsChange | undefined {
+    const before = this.#before
     const isDrift =
       before !== undefined && (!this.#known || changeBindings(before, this.#known, this.#rights) !== '')
-    if (desired === undefined)
-      return this.#stands
-        ? {
-            text: `${removeBindings}\n`,
-            first: undefined,
-            summary: 'remove the bindings table',
-            elements: undefined,
-            isDrift,
-          }
-        : undefined
+    const drift: DriftKind[] = isDrift ? ['bindings'] : []
+    if (desired === undefined) return this.#stands ? { ...REMOVAL, drift } : undefined
     const wanted = desired === 'kept' ? (before ?? this.#found) : desired
     if (wanted === undefined) return undefined
-    if (this.#known !== undefined) return this.#difference(this.#known, wanted, isDrift)
+    if (this.#known !== undefined) return this.#difference(this.#known, wanted, drift)
     const elements = isDesired(wanted) ? elementsOf(wanted, this.#rights) : wanted
     const text = renderBindings(elements, this.#dropped, this.#rights)
     const first = this.#isOtherLayout ? `${removeBindings}\n` : undefined
-    return { text, first, summary: 'write the bindings table', elements, isDrift }
+    return { text, first, summary: ['write the bindings table'], elements, drift }
   }
 
-  /** What differs from what is known is written at once, without a look. Resolves to what was done; undefined: nothing, or not without a look. */
-  async bring(desired: DesiredBindings): Promise<string | undefined> {
+  /**
+   * Writes at once, without a look, what differs from what is known. Resolves to a line that says what was done; undefined: nothing, or it
+   * cannot be done without a look.
+   */
+  async bindNow(desired: DesiredBindings): Promise<string | undefined> {
     if (!isDesired(desired) || !this.#looked || this.#known === undefined) return undefined
-    const change = this.#difference(this.#known, desired, false)
-    if (change) await this.apply(change)
-    return change?.summary
+    const change = this.#difference(this.#known, desired, [])
+    if (change) await this.#write(change)
+    return change?.summary.join()
   }
 
-  /** Ahead of the rules. */
-  async prepare({ first }: BindingsChange): Promise<void> {
-    if (first !== undefined) await this.driver.write(first)
+  /** Rejects before the rules only. After them a failure is the {@link problem}: a container that is not bound counts as unknown, so the rules are right without the table. */
+  async apply(change: BindingsChange, phases: readonly Phase[]): Promise<void> {
+    if (phases.includes('before rules') && change.first !== undefined) await this.driver.write(change.first)
+    if (phases.includes('after rules')) await this.#write(change)
   }
 
-  /** Never rejects: who is not bound is held for unknown, so the rules stand without it. */
-  async apply(change: BindingsChange): Promise<void> {
+  async #write(change: BindingsChange): Promise<void> {
     try {
       await this.driver.write(change.text)
       this.#known = change.elements
@@ -136,14 +138,19 @@ export class BindingsKeeper {
       this.#failures += 1
       this.#problem = errorMessage(error)
     }
+    this.onBound?.()
   }
 
-  #difference(known: Elements, desired: Bindings | Elements, isDrift: boolean): BindingsChange | undefined {
+  #difference(
+    known: BindingElements,
+    desired: Bindings | BindingElements,
+    drift: readonly DriftKind[],
+  ): BindingsChange | undefined {
     if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
     const elements = isDesired(desired) ? elementsOf(desired, this.#rights) : desired
     const text = changeBindings(known, elements, this.#rights)
-    const summary = `change bindings (${addressesIn(elements)} in force)`
-    if (text !== '') return { text, first: undefined, summary, elements, isDrift }
+    const summary = [`change bindings (${addressesIn(elements)} in force)`]
+    if (text !== '') return { text, first: undefined, summary, elements, drift }
     if (isDesired(desired)) this.#kept = desired
     return undefined
   }
@@ -183,7 +190,14 @@ export class BindingsKeeper {
   }
 }
 
-const isDesired = (value: DesiredBindings | Elements): value is Bindings =>
+const REMOVAL = {
+  text: `${removeBindings}\n`,
+  first: undefined,
+  summary: ['remove the bindings table'],
+  elements: undefined,
+}
+
+const isDesired = (value: DesiredBindings | BindingElements): value is Bindings =>
   typeof value === 'object' && 'ports' in value
 
 /** A table that somebody deleted begins again at nothing; the counts do not. */

@@ -1,4 +1,4 @@
-import type { Elements } from './bindings.ts'
+import type { BindingElements } from './elements.ts'
 import type { Address } from '../../net/types.ts'
 
 /** A sender as the bridge sees him. */
@@ -18,7 +18,7 @@ export class Senders {
   readonly #macs: ReadonlySet<string>
   readonly #addresses: ReadonlySet<string>
 
-  constructor(elements: Elements) {
+  constructor(elements: BindingElements) {
     const of = (set: string): ReadonlySet<string> => elements.get(set) ?? new Set()
     for (const element of [...of('rights4'), ...of('rights6')]) this.#bound.add(element.split(' : ')[0] ?? '')
     this.#ports = of('ports')

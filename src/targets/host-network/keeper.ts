@@ -7,28 +7,28 @@ import {
   removeHostNetwork,
   renderHostNetwork,
 } from './host-network.ts'
+import type { DesiredState, DriftKind, Keeper, Phase, Scope, TargetChange } from '../keeper.ts'
 import type { HostNetworkDriver } from './driver.ts'
 import { ToolError } from '../../system/exec.ts'
 import { errorMessage } from '../../system/errors.ts'
 
-/** What has to be written so that the table is as desired, and what it holds then. */
-export interface HostNetworkChange {
+export interface HostNetworkChange extends TargetChange {
   readonly text: string
-  /** To be written ahead of the rules: what stands marks by other bits, and new rules would not know whom it means. Until the text follows, it drops. */
+  /**
+   * To be written before the rules: the table in the kernel marks by other bits, which the new rules would not understand. This one drops
+   * until the text follows.
+   */
   readonly first: string | undefined
-  readonly summary: string
+  /** What the table holds then. */
   readonly groups: readonly HostGroup[] | undefined
-  /** Somebody else changed the table since it was written. */
-  readonly isDrift: boolean
 }
 
-/** What the table has to hold; undefined: there is to be none; `kept`: nothing is known, so it stays as it is. */
-export type DesiredGroups = readonly HostGroup[] | 'kept' | undefined
-
 /** Keeps the table that marks what containers on the host's network send. Between looks it is believed to be what was written last. */
-export class HostNetworkKeeper {
+export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
   /** What the table holds as far as is known; undefined: there is none, or it is not as it was written. */
   #known: readonly HostGroup[] | undefined
+  /** What was known of it before the last look. */
+  #before: readonly HostGroup[] | undefined
   #stands = false
   /** What stands marks by other bits. */
   #isOtherLayout = false
@@ -45,47 +45,46 @@ export class HostNetworkKeeper {
     return this.#problem
   }
 
-  async plan(
-    wanted: DesiredGroups,
-    look: boolean,
-    marks: MarkLayout,
-  ): Promise<HostNetworkChange | undefined> {
+  async look(
+    { hostGroups: wanted, marks }: Pick<DesiredState, 'hostGroups' | 'marks'>,
+    { parts }: Pick<Scope, 'parts'>,
+  ): Promise<void> {
     const isMoved = this.#marks === undefined || JSON.stringify(this.#marks) !== JSON.stringify(marks)
-    if (wanted === 'kept' && this.#looked && !isMoved && !this.#isOtherLayout) return undefined
-    const before = isMoved ? undefined : this.#known
-    this.#known = before
+    if (wanted === 'kept' && this.#looked && !isMoved && !this.#isOtherLayout) return
+    if (isMoved) this.#known = undefined
+    this.#before = this.#known
     this.#marks = marks
-    if (isMoved || !this.#looked || (look && (wanted !== undefined || before !== undefined)))
+    const isToBeRead = parts.has('host-network') && (wanted !== undefined || this.#before !== undefined)
+    if (isMoved || !this.#looked || isToBeRead)
       await this.#look(wanted === 'kept' ? undefined : wanted, marks)
-    // By other bits nobody would be known, so that what stands is written by those that count now.
+  }
+
+  plan({
+    hostGroups: wanted,
+    marks,
+  }: Pick<DesiredState, 'hostGroups' | 'marks'>): HostNetworkChange | undefined {
+    // By other bits the rules would know nobody, so what is in the table is written by those that count now.
     if (wanted === 'kept' && !this.#isOtherLayout) return undefined
     const desired = wanted === 'kept' ? this.#found : wanted
-    const isDrift = before !== undefined && this.#known === undefined
+    const isDrift = this.#before !== undefined && this.#known === undefined
+    const drift: DriftKind[] = isDrift ? ['host-network'] : []
     if (desired === undefined) {
       this.#problem = undefined
-      return this.#stands
-        ? {
-            text: `${removeHostNetwork}\n`,
-            first: undefined,
-            summary: 'remove the host network table',
-            groups: undefined,
-            isDrift,
-          }
-        : undefined
+      return this.#stands ? { ...REMOVAL, drift } : undefined
     }
     if (this.#known !== undefined && digestOf(this.#known) === digestOf(desired)) return undefined
-    const summary = `write the host network table (${desired.length} groups)`
+    const summary = [`write the host network table (${desired.length} groups)`]
     const first = this.#isOtherLayout ? renderHostNetwork(desired, marks, true) : undefined
-    return { text: renderHostNetwork(desired, marks), first, summary, groups: desired, isDrift }
+    return { text: renderHostNetwork(desired, marks), first, summary, groups: desired, drift }
   }
 
-  /** Ahead of the rules. Rejects: under new rules nobody would be held by what stands. */
-  async prepare({ first }: HostNetworkChange): Promise<void> {
-    if (first !== undefined) await this.driver.write(first)
-  }
-
-  /** Never rejects: the rules stand without it, and who is not held is said. */
-  async apply({ text, groups }: HostNetworkChange): Promise<void> {
+  /**
+   * Rejects before the rules only: under new rules what stands would hold nobody. After them a failure is the {@link problem}, since the rules
+   * are right without the table.
+   */
+  async apply({ text, first, groups }: HostNetworkChange, phases: readonly Phase[]): Promise<void> {
+    if (phases.includes('before rules') && first !== undefined) await this.driver.write(first)
+    if (!phases.includes('after rules')) return
     try {
       await this.driver.write(text)
       this.#known = groups
@@ -112,4 +111,11 @@ export class HostNetworkKeeper {
     const expected = this.#known ?? desired
     this.#known = saved && expected && hostNetworkInSync(saved, expected, marks) ? expected : undefined
   }
+}
+
+const REMOVAL = {
+  text: `${removeHostNetwork}\n`,
+  first: undefined,
+  summary: ['remove the host network table'],
+  groups: undefined,
 }

@@ -29,7 +29,7 @@ export interface Leaving {
 export const placeOf = (set: string, element: string): string => `${set} ${element}`
 
 /** Work on sets as data. `before` must be done ahead of the rules, `after` behind them: the kernel refuses anything else. */
-export interface SetsChange {
+export interface SetsDiff {
   readonly before: readonly string[]
   readonly after: readonly string[]
   readonly summary: readonly string[]
@@ -53,7 +53,7 @@ export function diffSets(
   known: Map<string, KnownSet>,
   dirty: Dirty,
   nowMs: number,
-): SetsChange {
+): SetsDiff {
   const before: string[] = []
   const after: string[] = []
   const summary: string[] = []

@@ -8,7 +8,7 @@ import { fingerprintOf, renderRule } from './render.ts'
 export type Flavour = 'nft' | 'legacy'
 
 /** What has to be written so that the kernel holds `desired`: one restore input a table, each atomic. */
-export interface RulesChange {
+export interface TableChange {
   readonly family: Family
   readonly table: Table
   readonly input: string
@@ -22,7 +22,7 @@ const TABLES: readonly Table[] = ['raw', 'nat', 'filter']
 const EMPTY: SavedTable = { chains: new Map() }
 
 /** Nothing but what differs; an empty list for an untouched host. Counters of rules that stay go along. */
-export function diffRules(desired: Ruleset, actual: Saved, family: Family): RulesChange[] {
+export function diffRules(desired: Ruleset, actual: Saved, family: Family): TableChange[] {
   return TABLES.flatMap((table) => {
     const saved = actual.tables.get(table) ?? EMPTY
     const chains = desired.chains.filter((chain) => chain.table === table)
@@ -70,7 +70,7 @@ export function diffRules(desired: Ruleset, actual: Saved, family: Family): Rule
 }
 
 /** Removes every chain and jump of ours and nothing else. */
-export function removeRules(actual: Saved, family: Family): RulesChange[] {
+export function removeRules(actual: Saved, family: Family): TableChange[] {
   return diffRules({ chains: [], hooks: [] }, actual, family)
 }
 

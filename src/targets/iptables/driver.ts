@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ToolError, type Run } from '../../system/exec.ts'
 import { FAMILIES, type Family } from '../../net/types.ts'
 import { CHAIN_PREFIX } from '../../dataplane/names.ts'
-import { removeRules, type Flavour, type RulesChange } from './diff.ts'
+import { removeRules, type Flavour, type TableChange } from './diff.ts'
 import { parseSave, SaveFormatError, type Saved } from './parse.ts'
 
 /** The tool's exit code for a kernel that was busy (or full). */
@@ -16,7 +16,7 @@ export type SomeFamilies = Partial<SavedFamilies>
 
 /** What an earlier process left in the flavour that is not in use. */
 export interface Leftovers {
-  readonly changes: readonly RulesChange[]
+  readonly changes: readonly TableChange[]
   /** Why they cannot all be taken away; a sentence for the operator. */
   readonly problem: string | undefined
 }
@@ -95,7 +95,7 @@ export class IptablesDriver {
   }
 
   /** One table of one family, whole or not at all. Another writer in the same moment makes the kernel refuse: that is tried again. */
-  async write(change: RulesChange): Promise<void> {
+  async write(change: TableChange): Promise<void> {
     const flavour = change.flavour ?? this.#flavour ?? (await this.detect())
     const tool = `${prefix(change.family)}-${flavour}-restore`
     for (let attempt = 1; ; attempt++) {
@@ -130,7 +130,7 @@ export class IptablesDriver {
   }
 
   /** What removes every rule of ours from one flavour; creates no table and needs no tool of a flavour that nobody uses. */
-  async removal(flavour: Flavour): Promise<RulesChange[]> {
+  async removal(flavour: Flavour): Promise<TableChange[]> {
     const changes = await Promise.all(
       FAMILIES.map(async (family) => removeRules(await this.#savedWhere(flavour, family), family)),
     )

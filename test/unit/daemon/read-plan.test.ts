@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ReadPlan } from '../../../src/daemon/read-plan.ts'
 import type { KnownSet } from '../../../src/targets/ipset/sync.ts'
-import { PARTS, type Part } from '../../../src/reconcile/reconciler.ts'
+import { PARTS, type Part } from '../../../src/targets/keeper.ts'
 import type { Trigger } from '../../../src/reconcile/loop.ts'
 
 const DAY = 86_400_000

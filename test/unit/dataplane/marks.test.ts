@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { renderRule } from '../../../src/targets/iptables/render.ts'
 import { FAMILIES } from '../../../src/net/types.ts'
-import { renderBackstop } from '../../../src/targets/backstop/backstop.ts'
+import { renderBackstop } from '../../../src/targets/backstop/render.ts'
 import { renderHostNetwork } from '../../../src/targets/host-network/host-network.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import { Desired } from '../../../src/reconcile/desired.ts'

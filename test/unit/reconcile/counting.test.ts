@@ -117,11 +117,11 @@ describe('counters', () => {
     let host = await TestFirewall.start(kernel, { yaml: 'allow: [api.example.com]\n', names })
     let counters = new Counters()
     const book = async () => {
-      const read = [...host.firewall.reconciler.known.keys()]
+      const read = [...host.firewall.keepers.sets.known.keys()]
       const { observed } = await host.pass({ ...WHOLE, read })
       const { desired } = host
       counters.readRules(desired.dataplane(), observed.rules)
-      counters.readSets(host.firewall.reconciler.known, observed.sets, desired, 'common')
+      counters.readSets(host.firewall.keepers.sets.known, observed.sets, desired, 'common')
       const row = counters
         .ruleCounts(desired.dataplane())
         .find(({ family, rule }) => family === 'ipv4' && rule === 'embargod-reply/reply')
@@ -173,7 +173,7 @@ describe('counters', () => {
       reason = 'policy',
     ) => {
       const set = `embargod-denied-${reason}-4`
-      const header = host.firewall.reconciler.known.get(set)?.header
+      const header = host.firewall.keepers.sets.known.get(set)?.header
       const counts = Object.entries(elements).map(
         ([element, [comment, packets]]) =>
           [element, { expiresAtMs: 0, comment, packets, bytes: packets * 60 }] as const,
@@ -211,7 +211,7 @@ describe('counters', () => {
     const names = { 'api.example.com': ['203.0.113.10'] }
     const host = await TestFirewall.start(kernel, { yaml: 'allow: [api.example.com]\n', names })
     await host.pass()
-    const { known } = host.firewall.reconciler
+    const { known } = host.firewall.keepers.sets
     const allowed = [...known.keys()].find((set) => set.startsWith('embargod-common-') && set.endsWith('-4'))
     const counters = new Counters()
     const show = (set: string, element: string) => {

@@ -23,7 +23,12 @@ async function setUp() {
     const places = desired.membership
       .include(name as Hostname, held)
       .map((set) => ({ set, element: address }))
-    const brought = firewall.firewall.reconciler.fastPath.bring(places, desired.membership, 600, kernel.nowMs)
+    const brought = firewall.firewall.keepers.sets.fastPath.bring(
+      places,
+      desired.membership,
+      600,
+      kernel.nowMs,
+    )
     brought?.catch(() => {
       for (const { set, element } of places) desired.membership.touch(set, element)
     })

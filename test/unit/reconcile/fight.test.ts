@@ -5,7 +5,7 @@ import { diffRules } from '../../../src/targets/iptables/diff.ts'
 import { parseSave } from '../../../src/targets/iptables/parse.ts'
 import { renderRule } from '../../../src/targets/iptables/render.ts'
 import { displacedJumps, Fights } from '../../../src/reconcile/fight.ts'
-import type { Change } from '../../../src/reconcile/reconciler.ts'
+import { rulesChange, type RulesChange } from '../../../src/targets/iptables/keeper.ts'
 
 const forward = hooksOf({ mark: 0x20000000 }).filter(({ parents }) => parents.includes('FORWARD'))
 const rules = { 4: { chains: [], hooks: forward }, 6: { chains: [], hooks: [] } }
@@ -31,13 +31,18 @@ const TO_DOCKER_USER = 'FORWARD -j DOCKER-USER'
 const BESIDE = [TO_DOCKER_USER, 'DOCKER-USER -j ACCEPT', 'DOCKER-USER JUMP']
 
 /** What a pass that finds these rules would write. */
-function changeFor(lines: readonly string[]): Change {
-  const found = saved(lines)
-  const changes = diffRules(rules[4], found, 4)
-  const observed = { rules: { 4: found }, backstop: undefined, parts: new Set([4] as const), sets: [] }
-  const summary = changes.flatMap((one) => one.summary.map((line) => `IPv4 filter: ${line}`))
-  return { rules: changes, observed, summary } as unknown as Change
+interface Found {
+  readonly seen: { readonly 4: ReturnType<typeof saved> }
+  readonly change: RulesChange | undefined
 }
+
+function findingOf(lines: readonly string[]): Found {
+  const found = saved(lines)
+  return { seen: { 4: found }, change: rulesChange(diffRules(rules[4], found, 4), []) }
+}
+
+const judge = (fights: Fights, { change, seen }: Found, backstopStands = true) =>
+  fights.judge(change, seen, rules, backstopStands)
 
 describe('a jump that is not in its place', () => {
   test.each<[what: string, lines: readonly string[], above: string | undefined]>([
@@ -70,7 +75,7 @@ describe('a fight for the first place', () => {
   const repaired = (fights: Fights, passes: number, everyMs: number): number => {
     let count = 0
     for (let pass = 0; pass < passes; pass += 1) {
-      count += fights.judge(changeFor(BESIDE), rules, true).change.rules.length
+      count += judge(fights, findingOf(BESIDE)).change?.tables.length ?? 0
       nowMs += everyMs
     }
     return count
@@ -79,8 +84,8 @@ describe('a fight for the first place', () => {
   test('is answered at once ten times, then every three seconds, and names who fights', () => {
     const fights = new Fights(() => nowMs)
     expect(repaired(fights, 10, 20)).toBe(10)
-    const { change, fight } = fights.judge(changeFor(BESIDE), rules, true)
-    expect(change).toMatchObject({ rules: [], summary: [] })
+    const { change, fight } = judge(fights, findingOf(BESIDE))
+    expect(change).toBeUndefined()
     expect(fight).toMatchObject({
       families: [4],
       words: expect.stringContaining('(IPv4): -j ACCEPT') as string,
@@ -92,8 +97,8 @@ describe('a fight for the first place', () => {
   test('is answered each time where no backstop closes the host meanwhile, and named all the same', () => {
     const fights = new Fights(() => nowMs)
     for (let pass = 0; pass < 30; pass += 1) {
-      const { change, fight } = fights.judge(changeFor(BESIDE), rules, false)
-      expect(change.rules).toHaveLength(1)
+      const { change, fight } = judge(fights, findingOf(BESIDE), false)
+      expect(change?.tables).toHaveLength(1)
       if (pass >= 10)
         expect(fight).toMatchObject({
           waitMs: undefined,
@@ -107,22 +112,25 @@ describe('a fight for the first place', () => {
     const fights = new Fights(() => nowMs)
     repaired(fights, 12, 20)
     nowMs += 61_000
-    const peace = changeFor([TO_DOCKER_USER, 'DOCKER-USER JUMP'])
-    expect(fights.judge(peace, rules, true).fight).toBeUndefined()
+    const peace = findingOf([TO_DOCKER_USER, 'DOCKER-USER JUMP'])
+    expect(judge(fights, peace).fight).toBeUndefined()
     expect(repaired(fights, 10, 20)).toBe(10)
   })
 
   test('holds nothing else up: a table that has to be written anyway is written', () => {
     const fights = new Fights(() => nowMs)
     repaired(fights, 12, 20)
-    const change = changeFor(BESIDE)
-    const more = change.rules.map((one) => ({ ...one, summary: [...one.summary, 'rewrite chain EMBARGOD'] }))
-    expect(fights.judge({ ...change, rules: more }, rules, true).change.rules).toHaveLength(1)
+    const { seen, change } = findingOf(BESIDE)
+    const more = (change?.tables ?? []).map((one) => ({
+      ...one,
+      summary: [...one.summary, 'rewrite chain EMBARGOD'],
+    }))
+    expect(judge(fights, { seen, change: rulesChange(more, []) }).change?.tables).toHaveLength(1)
   })
 
   test('once in a while is none', () => {
     const fights = new Fights(() => nowMs)
     expect(repaired(fights, 100, 7_000)).toBe(100)
-    expect(fights.judge(changeFor(BESIDE), rules, true).fight).toBeUndefined()
+    expect(judge(fights, findingOf(BESIDE)).fight).toBeUndefined()
   })
 })

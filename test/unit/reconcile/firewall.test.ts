@@ -57,7 +57,7 @@ describe('a pass', () => {
     const { kernel, host } = await settled()
     const before = kernel.writes
     expect(
-      await host.pass({ ...WHOLE, everything: true, read: [...host.firewall.reconciler.known.keys()] }),
+      await host.pass({ ...WHOLE, everything: true, read: [...host.firewall.keepers.sets.known.keys()] }),
     ).toMatchObject({ outcome: 'unchanged', summary: [], drift: [] })
     expect(kernel.writes).toBe(before)
   })
@@ -300,14 +300,14 @@ describe('a change of rights', () => {
       const places = desired.membership
         .include('late.example.com' as Hostname, heldAddress('203.0.113.77', kernel.nowMs))
         .map((set) => ({ set, element: '203.0.113.77' }))
-      await firewall.reconciler.fastPath.bring(places, desired.membership, 600, kernel.nowMs)
-      expect(firewall.brought('203.0.113.78' as Address)).toBe(false)
+      await firewall.keepers.sets.fastPath.bring(places, desired.membership, 600, kernel.nowMs)
+      expect(firewall.noteAdded('203.0.113.78' as Address)).toBe(false)
       await host.pass()
       expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(1)
-      expect(firewall.brought('203.0.113.77' as Address)).toBe(true)
+      expect(firewall.noteAdded('203.0.113.77' as Address)).toBe(true)
       await host.pass()
       expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(own ? 0 : 1)
-      expect(firewall.brought('203.0.113.77' as Address)).toBe(!own)
+      expect(firewall.noteAdded('203.0.113.77' as Address)).toBe(!own)
     },
   )
 

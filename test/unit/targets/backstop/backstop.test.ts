@@ -1,15 +1,14 @@
 import { DEFAULT_MARKS } from '../../../../src/config/marks.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { atBoot, closedGuard } from '../../../../src/targets/backstop/boot.ts'
+import { BackstopDriver } from '../../../../src/targets/backstop/driver.ts'
 import {
-  atBoot,
-  BackstopDriver,
   backstopInSync,
   beforeOf,
-  closedGuard,
   removeBackstop,
   renderBackstop,
-} from '../../../../src/targets/backstop/backstop.ts'
+} from '../../../../src/targets/backstop/render.ts'
 import { concernsUs } from '../../../../src/targets/nftables/monitor.ts'
 import { FakeKernel } from '../../../support/fake-kernel.ts'
 

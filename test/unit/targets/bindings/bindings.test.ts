@@ -4,13 +4,11 @@ import { classMark, DEFAULT_MARKS } from '../../../../src/config/marks.ts'
 import type { Address } from '../../../../src/net/types.ts'
 import {
   bindingRulesInSync,
-  changeBindings,
-  elementsOf,
-  marksByAddress,
   ourElements,
   removeBindings,
   renderBindings,
-} from '../../../../src/targets/bindings/bindings.ts'
+} from '../../../../src/targets/bindings/render.ts'
+import { changeBindings, elementsOf, marksByAddress } from '../../../../src/targets/bindings/elements.ts'
 import { BindingsDriver, parseBindings } from '../../../../src/targets/bindings/driver.ts'
 import { ToolError } from '../../../../src/system/exec.ts'
 

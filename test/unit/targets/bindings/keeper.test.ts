@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_MARKS } from '../../../../src/config/marks.ts'
-import type { Bindings } from '../../../../src/dataplane/model.ts'
+import type { Bindings, DesiredBindings } from '../../../../src/dataplane/model.ts'
 import type { Address } from '../../../../src/net/types.ts'
+import { elementsOf } from '../../../../src/targets/bindings/elements.ts'
 import {
-  elementsOf,
   removeBindings,
   renderBindings,
   type SavedBindings,
-} from '../../../../src/targets/bindings/bindings.ts'
+} from '../../../../src/targets/bindings/render.ts'
 import type { BindingsDriver } from '../../../../src/targets/bindings/driver.ts'
-import { BindingsKeeper, type DesiredBindings } from '../../../../src/targets/bindings/keeper.ts'
+import { BindingsKeeper } from '../../../../src/targets/bindings/keeper.ts'
 import { ToolError } from '../../../../src/system/exec.ts'
 import { savedAgain } from '../../../support/saved-again.ts'
 
@@ -52,9 +52,15 @@ class FakeTable {
     },
   } as Partial<BindingsDriver> as BindingsDriver)
 
+  async plan(bindings: DesiredBindings) {
+    const desired = { bindings, marks: DEFAULT_MARKS }
+    await this.keeper.look(desired, { parts: new Set(['bindings'] as const) })
+    return this.keeper.plan(desired)
+  }
+
   async pass(desired: DesiredBindings = BOUND): Promise<void> {
-    const change = await this.keeper.plan(desired, true, RIGHTS)
-    if (change) await this.keeper.apply(change)
+    const change = await this.plan(desired)
+    if (change) await this.keeper.apply(change, ['after rules'])
   }
 }
 
@@ -123,15 +129,15 @@ test("numbers in other bits are nobody's rights: such a table goes ahead of the 
     dropped: DROPPED,
     again: savedAgain(renderBindings(elementsOf(BOUND, RIGHTS), DROPPED, 0x3fe0)),
   }
-  const change = await earlier.keeper.plan('kept', true, RIGHTS)
+  const change = await earlier.plan('kept')
   expect(change?.elements).toEqual(new Map())
-  if (change) await earlier.keeper.prepare(change)
+  if (change) await earlier.keeper.apply(change, ['before rules'])
   expect(earlier.written).toEqual([`${removeBindings}\n`])
   // Where the numbers lie where they ought to, nobody is unknown for a moment.
   const same = new FakeTable()
   same.saved = { fingerprints: [undefined], elements: elementsOf(BOUND, RIGHTS), dropped: DROPPED, again }
-  const rewrite = await same.keeper.plan(BOUND, true, RIGHTS)
-  if (rewrite) await same.keeper.prepare(rewrite)
+  const rewrite = await same.plan(BOUND)
+  if (rewrite) await same.keeper.apply(rewrite, ['before rules'])
   expect(same.written).toEqual([])
 })
 
@@ -143,7 +149,7 @@ test.each([
   const table = new FakeTable()
   await table.pass()
   // Once nothing is to be written what was wanted is taken for what is there.
-  expect(await table.keeper.bring(BOUND)).toBeUndefined()
-  expect(await table.keeper.bring({ ...BOUND, ...other })).toBeDefined()
+  expect(await table.keeper.bindNow(BOUND)).toBeUndefined()
+  expect(await table.keeper.bindNow({ ...BOUND, ...other })).toBeDefined()
   expect(table.written).toHaveLength(2)
 })

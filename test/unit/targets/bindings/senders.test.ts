@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_MARKS } from '../../../../src/config/marks.ts'
 import type { Address } from '../../../../src/net/types.ts'
-import { elementsOf } from '../../../../src/targets/bindings/bindings.ts'
+import { elementsOf } from '../../../../src/targets/bindings/elements.ts'
 import { Senders } from '../../../../src/targets/bindings/senders.ts'
 
 const [PORT, MAC, OTHER_MAC] = ['veth0000001', '02:42:ac:12:00:02', '02:42:ac:12:00:09']

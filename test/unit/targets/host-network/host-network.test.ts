@@ -1,6 +1,6 @@
 import { DEFAULT_MARKS } from '../../../../src/config/marks.ts'
 import { describe, expect, test } from 'vitest'
-import type { HostGroup } from '../../../../src/dataplane/model.ts'
+import type { DesiredGroups, HostGroup } from '../../../../src/dataplane/model.ts'
 import {
   digestOf,
   hostNetworkInSync,
@@ -126,13 +126,20 @@ class Nft {
   }
 }
 
-async function bring(
+async function plan(
   keeper: HostNetworkKeeper,
-  desired: Parameters<HostNetworkKeeper['plan']>[0],
-  look = false,
+  hostGroups: DesiredGroups,
+  isToLook: boolean,
+  marks = DEFAULT_MARKS,
 ) {
-  const change = await keeper.plan(desired, look, DEFAULT_MARKS)
-  if (change) await keeper.apply(change)
+  const desired = { hostGroups, marks }
+  await keeper.look(desired, { parts: new Set(isToLook ? (['host-network'] as const) : []) })
+  return keeper.plan(desired)
+}
+
+async function pass(keeper: HostNetworkKeeper, desired: DesiredGroups, isToLook = false) {
+  const change = await plan(keeper, desired, isToLook)
+  if (change) await keeper.apply(change, ['after rules'])
   return change
 }
 
@@ -140,20 +147,20 @@ const MOVED = { ...DEFAULT_MARKS, rights: 0x1ff00000, hostNetwork: 0x1000 }
 
 test('marks by bits that new rules do not know drop until the rules are written, and whoever is not heard stays held', async () => {
   const nft = new Nft()
-  await bring(new HostNetworkKeeper(new HostNetworkDriver(nft.run)), GROUPS)
+  await pass(new HostNetworkKeeper(new HostNetworkDriver(nft.run)), GROUPS)
   for (const keeper of [
     new HostNetworkKeeper(new HostNetworkDriver(nft.run)),
     new HostNetworkKeeper(new HostNetworkDriver(nft.run)),
   ]) {
     // Seen to be in place, or not looked at before.
-    await keeper.plan(GROUPS, true, DEFAULT_MARKS)
+    await plan(keeper, GROUPS, true)
     for (const desired of [GROUPS, 'kept'] as const) {
-      const change = await keeper.plan(desired, false, MOVED)
+      const change = await plan(keeper, desired, false, MOVED)
       expect(change?.first).toMatch(/chain class-3-1ff01000 \{\n +drop comment/)
       expect(change?.first).not.toContain('or 0x301000')
       expect(change?.text).toContain(`"${SCOPE}" : goto class-3-1ff01000`)
       expect(change?.text).toContain('or 0x301000')
-      expect(change?.isDrift).toBe(false)
+      expect(change?.drift).toEqual([])
     }
   }
 })
@@ -162,31 +169,31 @@ describe('the keeper', () => {
   test('writes what is new, and nothing twice', async () => {
     const nft = new Nft()
     const keeper = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    await bring(keeper, GROUPS)
-    expect(await bring(keeper, GROUPS, true)).toBeUndefined()
+    await pass(keeper, GROUPS)
+    expect(await pass(keeper, GROUPS, true)).toBeUndefined()
     const restarted = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    expect(await bring(restarted, GROUPS)).toBeUndefined()
+    expect(await pass(restarted, GROUPS)).toBeUndefined()
     expect(nft.writes).toBe(1)
   })
 
   test('leaves the table alone while the engine is not heard, and removes it when it is not wanted', async () => {
     const nft = new Nft()
-    await bring(new HostNetworkKeeper(new HostNetworkDriver(nft.run)), GROUPS)
+    await pass(new HostNetworkKeeper(new HostNetworkDriver(nft.run)), GROUPS)
     const keeper = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    expect(await bring(keeper, 'kept', true)).toBeUndefined()
+    expect(await pass(keeper, 'kept', true)).toBeUndefined()
     expect(nft.text).toBeDefined()
-    await bring(keeper, undefined)
+    await pass(keeper, undefined)
     expect(nft.text).toBeUndefined()
-    expect(await bring(keeper, undefined, true)).toBeUndefined()
+    expect(await pass(keeper, undefined, true)).toBeUndefined()
   })
 
   test('a table that somebody deletes is written again, and called drift', async () => {
     const nft = new Nft()
     const keeper = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    await bring(keeper, GROUPS)
+    await pass(keeper, GROUPS)
     nft.text = undefined
-    expect(await bring(keeper, GROUPS)).toBeUndefined()
-    expect(await bring(keeper, GROUPS, true)).toMatchObject({ isDrift: true })
+    expect(await pass(keeper, GROUPS)).toBeUndefined()
+    expect(await pass(keeper, GROUPS, true)).toMatchObject({ drift: ['host-network'] })
     expect(nft.text).toBeDefined()
   })
 
@@ -194,7 +201,7 @@ describe('the keeper', () => {
     const nft = new Nft()
     nft.gone.add(SCOPE)
     const keeper = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    await bring(keeper, GROUPS)
+    await pass(keeper, GROUPS)
     expect(keeper.problem).toBeUndefined()
     expect(nft.text).not.toContain(`"${SCOPE}"`)
     expect(nft.text).toContain('"docker" : goto class-0-10000ff8')
@@ -204,10 +211,10 @@ describe('the keeper', () => {
     const nft = new Nft()
     nft.broken = true
     const keeper = new HostNetworkKeeper(new HostNetworkDriver(nft.run))
-    await bring(keeper, GROUPS)
+    await pass(keeper, GROUPS)
     expect(keeper.problem).toContain('not permitted')
     nft.broken = false
-    await bring(keeper, GROUPS)
+    await pass(keeper, GROUPS)
     expect(keeper.problem).toBeUndefined()
     expect(nft.text).toBeDefined()
   })

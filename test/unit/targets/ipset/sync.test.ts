@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Membership, type Elements } from '../../../../src/dataplane/membership.ts'
+import { Membership, type CommentedElements } from '../../../../src/dataplane/membership.ts'
 import type { SetSpec } from '../../../../src/dataplane/model.ts'
 import { allowSet, deniedSet } from '../../../../src/dataplane/names.ts'
 import { maxelemFor } from '../../../../src/dataplane/set-size.ts'
@@ -17,7 +17,7 @@ import { FakeKernel } from '../../../support/fake-kernel.ts'
 const ADDRESSES = ['203.0.113.1', '203.0.113.2', '10.0.0.1', '2001:db8::1', '2001:db8::2', 'fd00::1']
 const NAMES = ['a.example.com', 'b.example.com', 'c.example.com']
 const PORTS = [portList([{ protocol: 'tcp', from: 443, to: 443 }]), portList([{ protocol: 'icmp' }])]
-const STATICS = new Map<string, Elements>([
+const STATICS = new Map<string, CommentedElements>([
   [deniedSet('policy', 4), new Map([['172.18.0.0/16,br-1', 'net']])],
 ])
 
