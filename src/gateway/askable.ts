@@ -1,6 +1,6 @@
 import type { Asker } from './model.ts'
 import type { Query } from './query.ts'
-import { TYPE } from './types.ts'
+import { TYPE } from '../dns/codes.ts'
 
 /** What programs ask for. Which type somebody asks for tells his upstream something: of 65,536 types a question would carry two bytes out. */
 const LISTED: ReadonlySet<number> = new Set([

@@ -1,7 +1,7 @@
 import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
-import { MalformedMessage } from '../resolve/message-reader.ts'
+import { MalformedMessage } from '../dns/message-reader.ts'
 import { forwardedOf, isAskable, type Forwarded } from './askable.ts'
 import { AskerWaits } from './asker-waits.ts'
 import { Cache, type Cached } from './cache.ts'
@@ -14,8 +14,8 @@ import { isBad, readQuery, type Query } from './query.ts'
 import { QueryRates } from './rate.ts'
 import { readReply, type Reply } from './reply.ts'
 import { targetsOf } from './targets.ts'
-import { RCODE, TYPE, typeName } from './types.ts'
-import { answersIn, isCut } from './upstream-message.ts'
+import { RCODE, TYPE, typeName } from '../dns/codes.ts'
+import { answersIn, isTruncated } from '../dns/header.ts'
 
 export interface Upstream {
   /** `done` is called once, now or later, with the answer, or with why there is none. */
@@ -351,7 +351,7 @@ const FEW_ADDRESSES = 20
 /** As much of a reply as a datagram tells. */
 function firstOf(reply: Reply, query: Query, ttlOf: (ttl: number) => number): Reply {
   const message = encodeReply(query, reply, { isUdp: true, ttlOf })
-  if (!isCut(message)) return reply
+  if (!isTruncated(message)) return reply
   return { ...reply, answers: reply.answers.slice(0, answersIn(message)), authority: [], isCut: true }
 }
 

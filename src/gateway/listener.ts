@@ -1,5 +1,5 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
-import { Frames } from '../resolve/frames.ts'
+import { Frames } from '../dns/frames.ts'
 import { bindDatagrams } from '../system/datagrams/datagrams.ts'
 import type { BindOptions, Datagrams } from '../system/datagrams/model.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'

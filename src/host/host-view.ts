@@ -1,4 +1,5 @@
 import type { Config } from '../config/model.ts'
+import type { NameServer } from '../dns/name-server.ts'
 import type { Address } from '../net/types.ts'
 import { parseAddress } from '../net/address.ts'
 import { engineNameServers, hostNameServers } from '../resolve/host-servers.ts'
@@ -388,8 +389,10 @@ export class HostView {
 }
 
 /** The servers that our own look-ups go to: those of the config, else the host's. Rejects when its file cannot be read. */
-export async function ownServers(config: Config): Promise<readonly string[]> {
+export async function ownServers(config: Config): Promise<readonly NameServer[]> {
   if (config.resolver.servers.length > 0) return config.resolver.servers
   const servers = await hostNameServers(files.readHostResolvConf)
-  return servers.filter((server) => parseAddress(server) !== undefined)
+  return servers
+    .filter((server) => parseAddress(server) !== undefined)
+    .map((host) => ({ kind: 'plain', host, port: 53 }))
 }

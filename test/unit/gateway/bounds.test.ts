@@ -4,7 +4,7 @@ import { restoreCache, snapshotOf } from '../../../src/gateway/cache-snapshot.ts
 import { LearnedNames } from '../../../src/gateway/learned.ts'
 import { QueryRates } from '../../../src/gateway/rate.ts'
 import { readReply } from '../../../src/gateway/reply.ts'
-import { TYPE } from '../../../src/gateway/types.ts'
+import { TYPE } from '../../../src/dns/codes.ts'
 import type { Hostname } from '../../../src/net/types.ts'
 import type { Grant } from '../../../src/policy/name-table.ts'
 import { a } from '../../support/dns-server.ts'
