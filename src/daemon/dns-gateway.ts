@@ -3,7 +3,7 @@ import type { Config } from '../config/model.ts'
 import { restoreCache, snapshotOf, type CacheSnapshot } from '../gateway/cache-snapshot.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { Listener } from '../gateway/listener.ts'
-import type { Admission, Answering, Asker, QueryReport } from '../gateway/model.ts'
+import type { Admission, AnswerPolicy, Asker, QueryReport } from '../gateway/model.ts'
 import { DnsClient, MANY_QUESTIONS, type ServerHealth } from '../dns/client.ts'
 import type { NameServer } from '../dns/name-server.ts'
 import type { Desired } from '../reconcile/desired.ts'
@@ -50,9 +50,9 @@ export class DnsGateway {
   #listener: { readonly port: number; readonly socket: Listener } | undefined
   #config: Config | undefined
   #retry: NodeJS.Timeout | undefined
-  #answering: Answering | undefined
+  #answering: AnswerPolicy | undefined
   #answeredBy: readonly unknown[] = []
-  #next: { readonly by: readonly unknown[]; readonly answering: Answering } | undefined
+  #next: { readonly by: readonly unknown[]; readonly answering: AnswerPolicy } | undefined
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
@@ -81,11 +81,11 @@ export class DnsGateway {
     const next = answeringOf(desired, inventory)
     this.#next = { by, answering: next }
     if (!current) return
-    this.#gateway?.setAnswering({
+    this.#gateway?.setPolicy({
       ...current,
-      holdNewMs: next.holdNewMs,
-      awaiting: (source) =>
-        isSameAsker(current.askerOf(source), next.askerOf(source)) ? current.awaiting(source) : 'changing',
+      askerWaitMs: next.askerWaitMs,
+      askerState: (source) =>
+        isSameAsker(current.askerOf(source), next.askerOf(source)) ? current.askerState(source) : 'changing',
     })
   }
 
@@ -100,7 +100,7 @@ export class DnsGateway {
     const isOther = config !== this.#config
     this.#config = config
     this.#answering = next ?? answeringOf(desired, inventory)
-    this.#gateway?.setAnswering(this.#answering)
+    this.#gateway?.setPolicy(this.#answering)
     if (isOther) void this.#serve()
   }
 
@@ -164,9 +164,9 @@ export class DnsGateway {
     this.#retry = setTimeout(() => void this.#serve(), RETRY_MS).unref()
   }
 
-  #create(upstream: DnsClient, answering: Answering): Gateway {
+  #create(upstream: DnsClient, answering: AnswerPolicy): Gateway {
     const { admission, onQuery, onFault, savedCache } = this.#options
-    const gateway = new Gateway({ upstream, admission, answering, onQuery, onFault })
+    const gateway = new Gateway({ upstream, admission, policy: answering, onQuery, onFault })
     if (savedCache) restoreCache(gateway.cache, savedCache, Date.now())
     return gateway
   }

@@ -1,5 +1,5 @@
 import { EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
-import type { Answering, Asker } from './model.ts'
+import type { AnswerPolicy, Asker } from './model.ts'
 import type { Query } from './query.ts'
 import type { ResourceRecord } from '../dns/records.ts'
 import type { Reply } from './reply.ts'
@@ -30,7 +30,7 @@ export interface Denial {
  */
 export function denialOf(
   query: Query,
-  denied: Answering['config']['denied'],
+  denied: AnswerPolicy['config']['denied'],
   asker: Asker,
   isAllowed: (name: string) => boolean,
 ): Denial {
