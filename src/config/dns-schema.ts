@@ -1,9 +1,5 @@
 import * as z from 'zod'
-import { parsed } from './parsed.ts'
-import { address, duration, oneOf, rate, wholeNumber } from './schema-parts.ts'
-import { parseUpstream } from './values.ts'
-
-const upstream = parsed(parseUpstream, (found) => found.upstream)
+import { address, duration, nameServer, oneOf, rate, wholeNumber } from './schema-parts.ts'
 
 /** DNS of containers: whom they may ask, and the gateway that answers in place of those. */
 export const dnsSchema = z
@@ -26,7 +22,7 @@ export const dnsSchema = z
         '`true`: embargod answers what containers ask, whichever server they name, and nothing but names that are allowed to them. Wildcards take it.',
       ),
     upstreams: z
-      .array(upstream)
+      .array(nameServer)
       .prefault([])
       .describe(
         'Name servers that the gateway asks: `address`, `address:port`, `[v6]:port`, or DNS over TLS as `tls://address#name` and `tls://address:port#name`, with the name in the certificate. Empty: those that the host uses.',

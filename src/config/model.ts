@@ -1,3 +1,4 @@
+import type { NameServer } from '../dns/name-server.ts'
 import type { Address, Cidr, Hostname, PortList } from '../net/types.ts'
 import type { MarkLayout } from './marks.ts'
 
@@ -32,7 +33,7 @@ export interface Config {
 export interface GatewayConfig {
   readonly gateway: boolean
   /** Whom the gateway asks; empty: the host's servers. */
-  readonly upstreams: readonly UpstreamServer[]
+  readonly upstreams: readonly NameServer[]
   /** What a forbidden name gets; `zero`: 0.0.0.0 and ::. */
   readonly denied: 'nxdomain' | 'refused' | 'zero'
   readonly log: 'denied' | 'all' | 'none'
@@ -42,14 +43,6 @@ export interface GatewayConfig {
   readonly maxTtlMs: number
   /** Local port, UDP and TCP. */
   readonly port: number
-}
-
-export interface UpstreamServer {
-  readonly kind: 'plain' | 'tls'
-  readonly host: string
-  readonly port: number
-  /** In the certificate. */
-  readonly name?: string | undefined
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
@@ -111,8 +104,8 @@ export interface PolicyMatch {
 }
 
 export interface ResolverConfig {
-  /** Name servers as `address` or `address:port` / `[v6]:port`; empty: the host's. */
-  readonly servers: readonly string[]
+  /** Whom embargod itself asks; empty: the host's servers. */
+  readonly servers: readonly NameServer[]
   readonly timeoutMs: number
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
   /** A cron expression of five or six fields, UTC. */

@@ -7,20 +7,13 @@ import { MOST_BURST } from './mail-budget.ts'
 import { DEFAULT_MARKS, GENERATION_BITS, RIGHTS_BITS, widthOf } from './marks.ts'
 import { parsed } from './parsed.ts'
 import { parseCompose, parseLabel, parseNamePattern } from './match-values.ts'
-import { duration, durationWithin, oneOf, rate, wholeNumber } from './schema-parts.ts'
-import {
-  parseAbsolutePath,
-  parseInterfacePattern,
-  parseListen,
-  parseNetworkName,
-  parseServer,
-} from './values.ts'
+import { duration, durationWithin, nameServer, oneOf, rate, wholeNumber } from './schema-parts.ts'
+import { parseAbsolutePath, parseInterfacePattern, parseListen, parseNetworkName } from './values.ts'
 import { isMask, isOneBit } from './values.ts'
 
 const cidr = parsed(parseCidr, (found) => found.cidr)
 const networkName = parsed(parseNetworkName, (found) => found.name)
 const interfacePattern = parsed(parseInterfacePattern, (found) => found.name)
-const server = parsed(parseServer, (found) => found.server)
 const absolutePath = parsed(parseAbsolutePath, (found) => found.path)
 
 const docker = z
@@ -119,10 +112,10 @@ const guard = z
 const resolver = z
   .strictObject({
     servers: z
-      .array(server)
+      .array(nameServer)
       .prefault([])
       .describe(
-        'Name servers to ask: `address`, `address:port` or `[v6]:port`. Empty: those that the host uses, also when they change.',
+        'Name servers to ask: `address`, `address:port`, `[v6]:port`, or DNS over TLS as `tls://address#name` and `tls://address:port#name`, with the name in the certificate. Empty: those that the host uses, also when they change.',
       ),
     timeout: duration('1s', '1m').prefault('3s').describe('How long one question may take.'),
     refresh: z

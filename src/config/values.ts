@@ -1,9 +1,10 @@
 import { isIPv6 } from 'node:net'
+import type { NameServer } from '../dns/name-server.ts'
 import { parseAddress } from '../net/address.ts'
 import { parseHostname } from '../net/hostname.ts'
 import type { Address } from '../net/types.ts'
 import { isContiguous } from './marks.ts'
-import type { SmtpConfig, UpstreamServer } from './model.ts'
+import type { SmtpConfig } from './model.ts'
 
 type Reason = { readonly reason: string }
 
@@ -26,22 +27,13 @@ export function parseListen(text: string): { readonly host: string; readonly por
   return { host, port: parsed.port }
 }
 
-/** `9.9.9.9`, `9.9.9.9:5353`, `2620:fe::fe`, `[2620:fe::fe]:5353`: the canonical text of the same. */
-export function parseServer(text: string): { readonly server: string } | Reason {
-  const found = readServer(text)
-  if ('reason' in found) return found
-  const { address, port } = found
-  if (port === undefined) return { server: address }
-  return { server: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` }
-}
-
-/** As {@link parseServer}, or `tls://9.9.9.9#dns.example` and `tls://[2620:fe::fe]:853#dns.example`. */
-export function parseUpstream(text: string): { readonly upstream: UpstreamServer } | Reason {
+/** `9.9.9.9`, `9.9.9.9:5353`, `2620:fe::fe`, `[2620:fe::fe]:5353`, `tls://9.9.9.9#dns.example` or `tls://[2620:fe::fe]:853#dns.example`. */
+export function parseNameServer(text: string): { readonly server: NameServer } | Reason {
   const overTls = /^tls:\/\/([^#]*)(?:#(.*))?$/s.exec(text)
   const found = readServer(overTls?.[1] ?? text)
   if ('reason' in found) return found
   const { address, port } = found
-  if (overTls === null) return { upstream: { kind: 'plain', host: address, port: port ?? 53 } }
+  if (overTls === null) return { server: { kind: 'plain', host: address, port: port ?? 53 } }
   const name = overTls[2]
   if (name === undefined || name === '')
     return {
@@ -49,7 +41,7 @@ export function parseUpstream(text: string): { readonly upstream: UpstreamServer
     }
   const parsed = parseHostname(name)
   if ('reason' in parsed) return parsed
-  return { upstream: { kind: 'tls', host: address, port: port ?? 853, name: parsed.hostname } }
+  return { server: { kind: 'tls', host: address, port: port ?? 853, name: parsed.hostname } }
 }
 
 function readServer(text: string): { readonly address: Address; readonly port: number | undefined } | Reason {

@@ -1,7 +1,7 @@
 import { cidrTest } from '../net/cidr.ts'
 import { bytesOf } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
-import type { Answering, Asker } from '../gateway/model.ts'
+import type { AnswerPolicy, Asker } from '../gateway/model.ts'
 import { COMMON } from '../policy/compile.ts'
 import { NameTable } from '../policy/name-table.ts'
 import type { Policies } from '../policy/model.ts'
@@ -16,7 +16,7 @@ const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.contain
 export function answeringOf(
   { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
-): Answering {
+): AnswerPolicy {
   const { plan, rights } = hostFacts
   const askers = new Map<Address, Asker>()
   const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
@@ -60,9 +60,9 @@ export function answeringOf(
   return {
     config: config.dns,
     names: namesOf(policies),
-    holdNewMs,
-    awaiting: (source) =>
-      holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'nobody',
+    askerWaitMs: holdNewMs,
+    askerState: (source) =>
+      holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'settled',
     // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
     askerOf: (source) =>
       askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),

@@ -1,12 +1,12 @@
 import { setFlagsFromString } from 'node:v8'
-import type { Config, UpstreamServer } from '../config/model.ts'
+import type { Config } from '../config/model.ts'
 import { restoreCache, snapshotOf, type CacheSnapshot } from '../gateway/cache-snapshot.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { Listener } from '../gateway/listener.ts'
-import type { Admission, Answering, Asker, QueryReport } from '../gateway/model.ts'
-import { Upstreams, type UpstreamHealth } from '../gateway/upstreams.ts'
+import type { Admission, AnswerPolicy, Asker, QueryReport } from '../gateway/model.ts'
+import { DnsClient, MANY_QUESTIONS, type ServerHealth } from '../dns/client.ts'
+import type { NameServer } from '../dns/name-server.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import { parseServerAddress } from '../resolve/server-address.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
 import type { Inventory } from '../workloads/model.ts'
@@ -33,7 +33,7 @@ export interface DnsGatewayOptions {
   /** What an earlier process was told by its upstreams. */
   readonly savedCache: CacheSnapshot | undefined
   /** The host's own name servers, asked where the config names no upstreams. */
-  readonly ownServers: (config: Config) => Promise<readonly string[]>
+  readonly ownServers: (config: Config) => Promise<readonly NameServer[]>
 }
 
 /** How soon what failed is tried again. */
@@ -46,13 +46,13 @@ export class DnsGateway {
   readonly #upstreamWatch: UpstreamWatch
   /** Also after its end, for what it has in its cache. */
   #gateway: Gateway | undefined
-  #upstreams: Upstreams | undefined
+  #upstreams: DnsClient | undefined
   #listener: { readonly port: number; readonly socket: Listener } | undefined
   #config: Config | undefined
   #retry: NodeJS.Timeout | undefined
-  #answering: Answering | undefined
+  #answering: AnswerPolicy | undefined
   #answeredBy: readonly unknown[] = []
-  #next: { readonly by: readonly unknown[]; readonly answering: Answering } | undefined
+  #next: { readonly by: readonly unknown[]; readonly answering: AnswerPolicy } | undefined
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
@@ -60,7 +60,7 @@ export class DnsGateway {
     this.#upstreamWatch = new UpstreamWatch({ onState: options.onUpstreams })
   }
 
-  get upstreamHealth(): readonly UpstreamHealth[] {
+  get upstreamHealth(): readonly ServerHealth[] {
     return this.#upstreams?.health() ?? []
   }
 
@@ -81,11 +81,11 @@ export class DnsGateway {
     const next = answeringOf(desired, inventory)
     this.#next = { by, answering: next }
     if (!current) return
-    this.#gateway?.setAnswering({
+    this.#gateway?.setPolicy({
       ...current,
-      holdNewMs: next.holdNewMs,
-      awaiting: (source) =>
-        isSameAsker(current.askerOf(source), next.askerOf(source)) ? current.awaiting(source) : 'changing',
+      askerWaitMs: next.askerWaitMs,
+      askerState: (source) =>
+        isSameAsker(current.askerOf(source), next.askerOf(source)) ? current.askerState(source) : 'changing',
     })
   }
 
@@ -100,7 +100,7 @@ export class DnsGateway {
     const isOther = config !== this.#config
     this.#config = config
     this.#answering = next ?? answeringOf(desired, inventory)
-    this.#gateway?.setAnswering(this.#answering)
+    this.#gateway?.setPolicy(this.#answering)
     if (isOther) void this.#serve()
   }
 
@@ -129,11 +129,16 @@ export class DnsGateway {
 
   /** Resolves to what is wrong though it answers. */
   async #open(config: Config): Promise<string | undefined> {
-    const servers = await this.#upstreamServers(config)
+    const { upstreams } = config.dns
+    const servers = upstreams.length > 0 ? upstreams : await this.#options.ownServers(config)
     if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
     // Who may ask what may have changed during the wait: read only now.
     else if (this.#answering) {
-      this.#upstreams = new Upstreams({ servers, timeoutMs: config.resolver.timeoutMs })
+      this.#upstreams = new DnsClient({
+        servers,
+        timeoutMs: config.resolver.timeoutMs,
+        ports: MANY_QUESTIONS,
+      })
       this.#gateway = this.#create(this.#upstreams, this.#answering)
     }
     if (this.#upstreams) this.#upstreamWatch.watch(this.#upstreams)
@@ -159,9 +164,9 @@ export class DnsGateway {
     this.#retry = setTimeout(() => void this.#serve(), RETRY_MS).unref()
   }
 
-  #create(upstream: Upstreams, answering: Answering): Gateway {
+  #create(upstream: DnsClient, answering: AnswerPolicy): Gateway {
     const { admission, onQuery, onFault, savedCache } = this.#options
-    const gateway = new Gateway({ upstream, admission, answering, onQuery, onFault })
+    const gateway = new Gateway({ upstream, admission, policy: answering, onQuery, onFault })
     if (savedCache) restoreCache(gateway.cache, savedCache, Date.now())
     return gateway
   }
@@ -190,15 +195,6 @@ export class DnsGateway {
     if (lost?.port !== port) return
     this.#listener = undefined
     void lost.socket.close().then(() => this.#failed(`a socket failed (${error.message})`))
-  }
-
-  async #upstreamServers(config: Config): Promise<readonly UpstreamServer[]> {
-    if (config.dns.upstreams.length > 0) return config.dns.upstreams
-    const own = await this.#options.ownServers(config)
-    return own.flatMap((text) => {
-      const address = parseServerAddress(text)
-      return address ? [{ kind: 'plain' as const, ...address }] : []
-    })
   }
 }
 

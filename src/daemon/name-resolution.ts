@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/model.ts'
 import type { Membership } from '../dataplane/membership.ts'
+import { areSameServers, type NameServer } from '../dns/name-server.ts'
 import { limitsOf } from '../state/open-address-store.ts'
 import { savedAddresses } from '../state/formats.ts'
 import type { KnownSet } from '../targets/ipset/sync.ts'
@@ -48,7 +49,7 @@ export class NameResolution {
     private readonly saves: SaveQueue,
   ) {}
 
-  #asks: readonly string[] = []
+  #asks: readonly NameServer[] = []
 
   static async open(options: NameResolutionOptions): Promise<NameResolution> {
     const { config, policies, addressStore, store, log, isHostAddress, seed } = options
@@ -120,7 +121,7 @@ export class NameResolution {
   }
 
   /** Other name servers than before may know other addresses: every name is asked for within `intervalMs`. */
-  askOthers(servers: readonly string[], intervalMs: number): void {
+  askOthers(servers: readonly NameServer[], intervalMs: number): void {
     this.#asks = servers
     this.resolver.setServers(servers)
     this.refresher.sweep(intervalMs)
@@ -129,7 +130,7 @@ export class NameResolution {
   /** Names that are gone are forgotten at once, with their addresses. */
   async reconfigure(config: Config, policies: Policies): Promise<void> {
     const servers = await this.servers.of(config)
-    const areOthers = servers.join() !== this.#asks.join()
+    const areOthers = !areSameServers(servers, this.#asks)
     this.#asks = servers
     this.resolver.setServers(servers, config.resolver.timeoutMs)
     this.refresher.reconfigure(settingsOf(config, policies))

@@ -1,10 +1,11 @@
 import type { Config } from '../config/model.ts'
+import { areSameServers, nameServerText, type NameServer } from '../dns/name-server.ts'
 import type { Logger } from '../observe/logger.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface OwnServersOptions {
   /** Those that the config names, else those of the host. */
-  readonly read: (config: Config) => Promise<readonly string[]>
+  readonly read: (config: Config) => Promise<readonly NameServer[]>
   readonly log: Logger
   /** Why they cannot be read; undefined: they can. */
   readonly onState: (problem: string | undefined) => void
@@ -15,13 +16,13 @@ const LOOK_MS = 5_000
 
 /** Whom we ask ourselves. Those of the host change with its lease or a tunnel. */
 export class OwnServers {
-  #known: readonly string[] = []
+  #known: readonly NameServer[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(private readonly options: OwnServersOptions) {}
 
   /** Never rejects. A file that names none, as one does that is being written, changes nothing. */
-  async of(config: Config): Promise<readonly string[]> {
+  async of(config: Config): Promise<readonly NameServer[]> {
     try {
       const found = await this.options.read(config)
       this.options.onState(undefined)
@@ -38,7 +39,7 @@ export class OwnServers {
    * @param config the config in force
    * @param onChange they are others than before, and nobody reloaded
    */
-  watch(config: () => Config, onChange: (servers: readonly string[]) => void): void {
+  watch(config: () => Config, onChange: (servers: readonly NameServer[]) => void): void {
     this.#timer ??= setInterval(() => void this.#look(config(), onChange), LOOK_MS).unref()
   }
 
@@ -46,11 +47,14 @@ export class OwnServers {
     clearInterval(this.#timer)
   }
 
-  async #look(config: Config, onChange: (servers: readonly string[]) => void): Promise<void> {
+  async #look(config: Config, onChange: (servers: readonly NameServer[]) => void): Promise<void> {
     const before = this.#known
     const servers = await this.of(config)
-    if (servers.join() === before.join()) return
-    this.options.log.info({ servers }, 'the host asks other name servers than before')
+    if (areSameServers(servers, before)) return
+    this.options.log.info(
+      { servers: servers.map(nameServerText) },
+      'the host asks other name servers than before',
+    )
     onChange(servers)
   }
 }

@@ -165,7 +165,7 @@ export class Telemetry {
       outcome: 'failed',
       type: 'other',
       durationMs: 0,
-      held: false,
+      waitedForKernel: false,
     })
   }
 

@@ -1,6 +1,6 @@
-import type { Upstreams } from '../gateway/upstreams.ts'
-import type { UpstreamQuestion } from '../gateway/upstream-message.ts'
-import { RCODE, TYPE } from '../gateway/types.ts'
+import type { DnsClient } from '../dns/client.ts'
+import type { Question } from '../dns/question.ts'
+import { RCODE, TYPE } from '../dns/codes.ts'
 
 export interface UpstreamWatchOptions {
   /** Undefined: they answer. Told each time. */
@@ -12,7 +12,7 @@ const LOOK_MS = 5_000
 /** So many questions in a row that brought nothing are suspicious: whether the servers or the names are at fault is then asked. */
 const IN_VAIN = 2
 /** Every recursive server knows this, and it tells nobody what containers ask for. */
-const ROOT: UpstreamQuestion = { name: '\0', type: TYPE.NS, dnssecOk: false, checkingDisabled: false }
+const ROOT: Question = { name: '\0', type: TYPE.NS, dnssecOk: false, checkingDisabled: false }
 
 /**
  * Whether any upstream of the gateway answers. A container that asks for names whose own servers are dead must not raise an alarm, and one that asks
@@ -21,14 +21,14 @@ const ROOT: UpstreamQuestion = { name: '\0', type: TYPE.NS, dnssecOk: false, che
 export class UpstreamWatch {
   readonly #options: UpstreamWatchOptions
   #timer: NodeJS.Timeout | undefined
-  #upstreams: Upstreams | undefined
+  #upstreams: DnsClient | undefined
   #asking = false
 
   constructor(options: UpstreamWatchOptions) {
     this.#options = options
   }
 
-  watch(upstreams: Upstreams): void {
+  watch(upstreams: DnsClient): void {
     if (upstreams === this.#upstreams) return
     this.stop()
     this.#upstreams = upstreams
@@ -41,24 +41,24 @@ export class UpstreamWatch {
     this.#options.onState(undefined)
   }
 
-  #look(upstreams: Upstreams): void {
+  #look(upstreams: DnsClient): void {
     if (this.#asking) return
-    if (upstreams.inVain < IN_VAIN) return this.#options.onState(undefined)
+    if (upstreams.failuresInARow < IN_VAIN) return this.#options.onState(undefined)
     this.#asking = true
     upstreams.ask(ROOT, () => {
       this.#asking = false
       if (upstreams !== this.#upstreams) return
-      this.#options.onState(upstreams.inVain < IN_VAIN ? undefined : problemOf(upstreams))
+      this.#options.onState(upstreams.failuresInARow < IN_VAIN ? undefined : problemOf(upstreams))
     })
   }
 }
 
-function problemOf(upstreams: Upstreams): string {
+function problemOf(upstreams: DnsClient): string {
   const servers = upstreams
     .health()
     .map(({ server }) => server)
     .join(', ')
-  const { refusal } = upstreams
+  const { lastRefusal: refusal } = upstreams
   const why =
     refusal === undefined
       ? `gets no answer from ${servers}: see that it runs and that this host may reach it`

@@ -1,5 +1,5 @@
 import type { Address } from '../net/types.ts'
-import type { Awaiting } from './model.ts'
+import type { AskerState } from './model.ts'
 
 const MOST = 256
 const MOST_OF_A_SOURCE = 8
@@ -7,21 +7,21 @@ const MOST_OF_A_SOURCE = 8
 const SETTLED_MS = 60_000
 const MOST_SETTLED = 1_024
 
-interface Waiting {
+interface SourceWait {
   readonly again: (() => void)[]
   readonly timer: NodeJS.Timeout
 }
 
 /** Questions of sources of which nobody knows yet whose they are. They are judged when it is known, or when the time is up. */
 export class AskerWaits {
-  readonly #sources = new Map<Address, Waiting>()
+  readonly #sources = new Map<Address, SourceWait>()
   /** Until when. */
   readonly #settled = new Map<Address, number>()
   #count = 0
 
   /** `again` is called once, later. False: it is not waited for, and `again` never called. */
-  wait(source: Address, awaiting: Awaiting, holdMs: number, again: () => void): boolean {
-    if (awaiting === 'nobody' || holdMs === 0 || this.#count >= MOST) return false
+  wait(source: Address, awaiting: AskerState, holdMs: number, again: () => void): boolean {
+    if (awaiting === 'settled' || holdMs === 0 || this.#count >= MOST) return false
     let waiting = this.#sources.get(source)
     if (!waiting) {
       if (awaiting === 'unknown' && (this.#settled.get(source) ?? 0) > performance.now()) return false
@@ -35,8 +35,8 @@ export class AskerWaits {
   }
 
   /** Who is who has changed. */
-  look(awaiting: (source: Address) => Awaiting): void {
-    for (const source of this.#sources.keys()) if (awaiting(source) === 'nobody') this.#end(source, false)
+  endSettled(awaiting: (source: Address) => AskerState): void {
+    for (const source of this.#sources.keys()) if (awaiting(source) === 'settled') this.#end(source, false)
   }
 
   #end(source: Address, isOver: boolean): void {

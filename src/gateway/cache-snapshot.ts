@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { MalformedMessage } from '../resolve/message-reader.ts'
+import { MalformedMessage } from '../dns/message-reader.ts'
 import type { Cache } from './cache.ts'
 import { readReply } from './reply.ts'
 

@@ -2,13 +2,13 @@ import { Generations } from './generations.ts'
 import { readReply, type Reply } from './reply.ts'
 
 /** What an upstream said, and what was read of it. */
-export interface Said {
+export interface UpstreamAnswer {
   readonly message: Buffer
   readonly reply: Reply
 }
 
 /** An answer with its time. */
-export class Cached {
+export class CachedAnswer {
   /** A string, since what was read of it are a dozen objects, and most answers are never asked for again. */
   readonly #message: string
   /** Since it was asked for again. */
@@ -18,7 +18,7 @@ export class Cached {
   readonly storedAtMs: number
   readonly expiresAtMs: number
 
-  constructor({ message, reply }: Said, storedAtMs: number, expiresAtMs: number) {
+  constructor({ message, reply }: UpstreamAnswer, storedAtMs: number, expiresAtMs: number) {
     this.#message = message.toString('latin1')
     this.weight = weightOf(reply) + message.length / BYTES_A_UNIT
     this.storedAtMs = storedAtMs
@@ -59,7 +59,7 @@ function bytesOf(records: Reply['answers']): number {
 
 /** Answers by question. Holds replies, never who asked. */
 export class Cache {
-  readonly #entries: Generations<Cached>
+  readonly #entries: Generations<CachedAnswer>
 
   /** @param most so many small answers; large ones count for several, since whoever owns an allowed name makes them as large as he likes */
   constructor(most = 40_000) {
@@ -71,19 +71,19 @@ export class Cache {
   }
 
   /** @param lifeMs as long as it holds; 0: it is not kept, nor is a message of more than 4 KiB */
-  put(key: string, said: Said, lifeMs: number, nowMs: number): void {
+  put(key: string, said: UpstreamAnswer, lifeMs: number, nowMs: number): void {
     if (lifeMs <= 0 || said.message.length > MOST_BYTES) this.#entries.delete(key)
-    else this.#entries.set(key, new Cached(said, nowMs, nowMs + lifeMs))
+    else this.#entries.set(key, new CachedAnswer(said, nowMs, nowMs + lifeMs))
   }
 
   /** An answer that holds. A clock that was put back makes it older than it is, never younger. */
-  fresh(key: string, nowMs: number): Cached | undefined {
+  fresh(key: string, nowMs: number): CachedAnswer | undefined {
     const found = this.#entries.get(key)
     return found && nowMs < found.expiresAtMs && nowMs >= found.storedAtMs ? found : undefined
   }
 
   /** An answer that held within the last day. */
-  stale(key: string, nowMs: number): Cached | undefined {
+  stale(key: string, nowMs: number): CachedAnswer | undefined {
     const found = this.#entries.get(key)
     if (!found || nowMs < found.storedAtMs) return undefined
     if (nowMs < found.expiresAtMs + STALE_MS) return found
@@ -92,7 +92,7 @@ export class Cache {
   }
 
   /** The least lately used first. */
-  entries(): Iterable<readonly [string, Cached]> {
+  entries(): Iterable<readonly [string, CachedAnswer]> {
     return this.#entries.entries()
   }
 }

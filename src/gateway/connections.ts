@@ -3,7 +3,7 @@ export interface Connection {
   destroy(): unknown
 }
 
-interface Place {
+interface ConnectionState {
   readonly source: string
   readonly network: string
   /** Questions that wait for their answers. */
@@ -21,7 +21,7 @@ export interface ConnectionLimits {
  * takes places of nobody but itself.
  */
 export class Connections<C extends Connection> {
-  readonly #places = new Map<C, Place>()
+  readonly #places = new Map<C, ConnectionState>()
   readonly #bySource = new Map<string, number>()
   /** The longest quiet first. */
   readonly #byNetwork = new Map<string, Set<C>>()
@@ -53,7 +53,7 @@ export class Connections<C extends Connection> {
   }
 
   /** It asked, or was answered: now it is the last one to give way. */
-  asked(connection: C, questions: 1 | -1): void {
+  countQuestions(connection: C, questions: 1 | -1): void {
     const place = this.#places.get(connection)
     if (!place) return
     place.questions += questions

@@ -1,8 +1,10 @@
-import { EMPTY, NXDOMAIN, REFUSED, type ExtendedError } from './encode.ts'
-import type { Answering, Asker } from './model.ts'
+import { EMPTY, NXDOMAIN, REFUSED } from './encode.ts'
+import type { AnswerPolicy, Asker } from './model.ts'
 import type { Query } from './query.ts'
-import type { Reply, ResourceRecord } from './reply.ts'
-import { EXTENDED_ERROR, TYPE } from './types.ts'
+import type { ResourceRecord } from '../dns/records.ts'
+import type { Reply } from './reply.ts'
+import { TYPE } from '../dns/codes.ts'
+import { EXTENDED_ERROR, type ExtendedError } from './extended-error.ts'
 
 /** Why an allowed name is not answered in full. */
 export const WHY = {
@@ -28,7 +30,7 @@ export interface Denial {
  */
 export function denialOf(
   query: Query,
-  denied: Answering['config']['denied'],
+  denied: AnswerPolicy['config']['denied'],
   asker: Asker,
   isAllowed: (name: string) => boolean,
 ): Denial {

@@ -1,6 +1,9 @@
 import type { BadQuery, Query } from './query.ts'
-import type { Reply, ResourceRecord } from './reply.ts'
-import { EXTENDED_ERROR, RCODE, TYPE } from './types.ts'
+import type { ResourceRecord } from '../dns/records.ts'
+import type { Reply } from './reply.ts'
+import { CLASS_IN, RCODE, TYPE } from '../dns/codes.ts'
+import { HEADER_BYTES } from '../dns/header.ts'
+import { encodeExtendedError, type ExtendedError } from './extended-error.ts'
 
 /** No datagram of ours is fragmented on the way. */
 const MOST_UDP_BYTES = 1232
@@ -14,13 +17,6 @@ export interface EncodeOptions {
   readonly ttlOf: (ttlSeconds: number) => number
   /** Told to clients that know extended DNS. */
   readonly why?: ExtendedError | undefined
-}
-
-/** Why an answer is what it is. */
-export interface ExtendedError {
-  readonly code: number
-  /** For people, short: it has to fit any datagram. */
-  readonly text: string
 }
 
 const scratch = Buffer.allocUnsafe(MOST_TCP_BYTES)
@@ -56,11 +52,11 @@ export const encodeError = (query: Query, rcode: number, why?: ExtendedError): B
 /** To what is no question. */
 export function encodeBad({ query, rcode }: BadQuery): Buffer {
   const asked = query.asked ?? Buffer.alloc(0)
-  const message = Buffer.alloc(12 + asked.length)
+  const message = Buffer.alloc(HEADER_BYTES + asked.length)
   message.writeUInt16BE(query.id, 0)
   message.writeUInt16BE(0x8080 | (query.recursionDesired ? 0x0100 : 0) | rcode, 2)
   message.writeUInt16BE(query.asked ? 1 : 0, 4)
-  asked.copy(message, 12)
+  asked.copy(message, HEADER_BYTES)
   return message
 }
 
@@ -77,15 +73,6 @@ export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
 
 const NO_OPTIONS = Buffer.alloc(0)
 
-function extendedError({ code, text }: ExtendedError): Buffer {
-  const words = Buffer.from(text)
-  const head = Buffer.allocUnsafe(6)
-  head.writeUInt16BE(EXTENDED_ERROR.option, 0)
-  head.writeUInt16BE(2 + words.length, 2)
-  head.writeUInt16BE(code, 4)
-  return Buffer.concat([head, words])
-}
-
 /** Writes into one buffer that all share, and hands out a copy. */
 class Writer {
   records = 0
@@ -101,13 +88,13 @@ class Writer {
     private readonly why?: ExtendedError,
   ) {
     this.#end = most - (query.edns ? OPT_BYTES : 0)
-    this.#at = 12 + query.asked.length
-    query.asked.copy(scratch, 12)
+    this.#at = HEADER_BYTES + query.asked.length
+    query.asked.copy(scratch, HEADER_BYTES)
   }
 
   /** False: it does not fit. */
   record({ owner, type, data, target }: ResourceRecord, ttlSeconds: number): boolean {
-    const pointer = owner === this.query.name ? 12 : this.#places?.get(owner)
+    const pointer = owner === this.query.name ? HEADER_BYTES : this.#places?.get(owner)
     const ownerBytes = pointer === undefined ? owner.length : 2
     if (this.#at + ownerBytes + 10 + data.length > this.#end) return false
     if (pointer === undefined) {
@@ -116,7 +103,7 @@ class Writer {
     } else scratch.writeUInt16BE(0xc000 | pointer, this.#at)
     let at = this.#at + ownerBytes
     at = scratch.writeUInt16BE(type, at)
-    at = scratch.writeUInt16BE(1, at)
+    at = scratch.writeUInt16BE(CLASS_IN, at)
     at = scratch.writeUInt32BE(ttlSeconds, at)
     at = scratch.writeUInt16BE(data.length, at)
     data.copy(scratch, at)
@@ -153,7 +140,7 @@ class Writer {
       scratch.writeUInt16BE(TYPE.OPT, this.#at + 1)
       scratch.writeUInt16BE(MOST_UDP_BYTES, this.#at + 3)
       scratch.writeUInt32BE(query.edns.dnssecOk ? 0x8000 : 0, this.#at + 5)
-      const error = this.why ? extendedError(this.why) : NO_OPTIONS
+      const error = this.why ? encodeExtendedError(this.why) : NO_OPTIONS
       // It gives way to records (RFC 8914): a client that is sent to TCP for it would gain nothing.
       const options = this.#at + error.length <= this.#end ? error : NO_OPTIONS
       scratch.writeUInt16BE(options.length, this.#at + 9)

@@ -1,10 +1,10 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
-import { Frames } from '../resolve/frames.ts'
+import { Frames } from '../dns/frames.ts'
 import { bindDatagrams } from '../system/datagrams/datagrams.ts'
 import type { BindOptions, Datagrams } from '../system/datagrams/model.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { Connections } from './connections.ts'
-import type { Respond } from './gateway.ts'
+import type { Respond } from './request.ts'
 
 export interface ListenerOptions {
   /** Of UDP and of TCP. */
@@ -146,12 +146,12 @@ export class Listener {
     }
     const frames = new Frames((message) => {
       onTheWay++
-      this.#connections.asked(connection, 1)
+      this.#connections.countQuestions(connection, 1)
       connection.setTimeout(CONNECTION_IDLE_MS)
       regulate()
       const isTaken = this.#options.onMessage(message, from, false, (answer) => {
         onTheWay--
-        this.#connections.asked(connection, -1)
+        this.#connections.countQuestions(connection, -1)
         if (connection.destroyed) return
         const length = Buffer.alloc(2)
         length.writeUInt16BE(answer.length)

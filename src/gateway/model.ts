@@ -15,18 +15,18 @@ export interface Asker {
 }
 
 /** Is it still to be told whose an address is? `unknown`: nobody is known to have it; `changing`: somebody else has it from the next answering on. */
-export type Awaiting = 'nobody' | 'unknown' | 'changing'
+export type AskerState = 'settled' | 'unknown' | 'changing'
 
 /** What the gateway answers by: replaced whole when the policy, or who is who, changes. */
-export interface Answering {
+export interface AnswerPolicy {
   readonly config: GatewayConfig & { readonly ratePerContainer: Rate }
   readonly names: NameTable
   /** Undefined: nobody who may ask. */
   readonly askerOf: (source: Address) => Asker | undefined
   /** Whose questions are not denied at once. */
-  readonly awaiting: (source: Address) => Awaiting
+  readonly askerState: (source: Address) => AskerState
   /** How long such a question may wait. */
-  readonly holdNewMs: number
+  readonly askerWaitMs: number
 }
 
 export interface GivenAddress {
@@ -84,5 +84,5 @@ export interface QueryReport {
   readonly source: string
   readonly durationMs: number
   /** It waited for the kernel. */
-  readonly held: boolean
+  readonly waitedForKernel: boolean
 }

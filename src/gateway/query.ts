@@ -1,10 +1,9 @@
-import { MalformedMessage, MessageReader } from '../resolve/message-reader.ts'
-import { RCODE, TYPE } from './types.ts'
+import { MalformedMessage, MessageReader } from '../dns/message-reader.ts'
+import { CLASS_IN, RCODE, TYPE } from '../dns/codes.ts'
+import { HEADER_BYTES } from '../dns/header.ts'
 
-const CLASS_IN = 1
 /** What a client takes by UDP that says nothing about it. */
 const PLAIN_BYTES = 512
-const HEADER_BYTES = 12
 
 /** A question of a container. */
 export interface Query {
@@ -141,22 +140,4 @@ function readEdns(
     found = { bytes: Math.max(PLAIN_BYTES, bytes), dnssecOk: (flags & 0x8000) !== 0 }
   }
   return found
-}
-
-const ORDINARY_LABEL = /^[a-z0-9_-]+$/
-
-/**
- * `www.example.com` for a name in wire form; undefined for the root, and for names with other labels than letters, digits, `-` and `_`: a dot in
- * a label would pass for two labels.
- */
-export function dotted(wire: string): string | undefined {
-  const labels: string[] = []
-  for (let at = 0; at < wire.length - 1;) {
-    const length = wire.charCodeAt(at)
-    const label = wire.slice(at + 1, at + 1 + length)
-    if (!ORDINARY_LABEL.test(label)) return undefined
-    labels.push(label)
-    at += 1 + length
-  }
-  return labels.length > 0 ? labels.join('.') : undefined
 }

@@ -1,9 +1,9 @@
 import { coversPort } from '../net/ports.ts'
 import type { PortList } from '../net/types.ts'
 import type { Grant } from '../policy/name-table.ts'
-import { dotted } from './query.ts'
-import type { ResourceRecord } from './reply.ts'
-import { TYPE } from './types.ts'
+import { dotted } from '../dns/name.ts'
+import type { ResourceRecord } from '../dns/records.ts'
+import { TYPE } from '../dns/codes.ts'
 
 /** A host that a service record names, and the grants under which it may be asked for. */
 export interface Target {

@@ -183,14 +183,14 @@ export class Metrics {
     readonly outcome: string
     readonly type: string
     readonly durationMs: number
-    readonly held: boolean
+    readonly waitedForKernel: boolean
   }): void {
     const { policy, outcome, type } = query
     const ofPolicy = entryOf(this.#queriesSince, policy)
     const ofType = entryOf(ofPolicy, type)
     ofType.set(outcome, (ofType.get(outcome) ?? 0) + 1)
     this.#dnsDuration.observe(query.durationMs / 1000)
-    if (query.held) this.#dnsHeld.inc()
+    if (query.waitedForKernel) this.#dnsHeld.inc()
   }
 
   setDnsGateway(

@@ -6,6 +6,7 @@ import type {
   AddressOwner,
   LiveAddress,
   AddressLimits,
+  IsHostAddress,
   Lookup,
   NameState,
   NameStatus,
@@ -13,17 +14,17 @@ import type {
   RecordResult,
 } from './model.ts'
 import { NameRecord } from './name-record.ts'
+import type { ParseAddress } from './saved-name.ts'
+import type { AnsweredAddress } from './sift.ts'
 
 export interface AddressStoreOptions {
   readonly limits: AddressLimits
   readonly classify: (address: Address) => RangeClass
-  readonly parseAddress: (text: string) => Address | undefined
+  readonly parseAddress: ParseAddress
 }
 
-/** Is this one of the host's own addresses? No name may lead there. */
-export type IsHostAddress = (address: Address) => boolean
-
 const NOTHING: readonly LiveAddress[] = []
+const NOT_CONFIGURED: AdmitResult = { held: [], full: false, changed: false }
 
 /**
  * The live addresses of every configured name: the union of its answers over time. An address leaves for one reason only, a later
@@ -75,7 +76,7 @@ export class AddressStore {
         state: 'failing',
         transition: undefined,
       }
-    const result = record.record(family, lookup, nowMs, isHostAddress, this.#limits)
+    const result = record.record(family, lookup, { nowMs, isHostAddress, limits: this.#limits })
     if (result.added.length > 0 || result.removed.length > 0) this.#changed.add(name)
     return result
   }
@@ -101,14 +102,15 @@ export class AddressStore {
    */
   admit(
     name: Hostname,
-    given: readonly { readonly address: Address; readonly ttlMs: number }[],
+    given: readonly AnsweredAddress[],
     asker: string,
     nowMs: number,
     isHostAddress: IsHostAddress,
   ): AdmitResult {
-    const result = this.#names.get(name)?.admit(given, asker, nowMs, isHostAddress, this.#limits)
+    const conditions = { nowMs, isHostAddress, limits: this.#limits }
+    const result = this.#names.get(name)?.admit(given, asker, conditions)
     if (result?.changed) this.#changed.add(name)
-    return result ?? { held: [], refused: given.map(({ address }) => address), full: false, changed: false }
+    return result ?? NOT_CONFIGURED
   }
 
   /** Lets go what nobody renewed in time: names that nobody resolves again have no later answer that could. */
@@ -198,10 +200,10 @@ export class AddressStore {
    */
   restore(snapshot: unknown, nowMs: number, isHostAddress: IsHostAddress = () => false): void {
     const { names } = readSnapshot(snapshot)
+    const conditions = { nowMs, isHostAddress, limits: this.#limits }
     for (const saved of names) {
       const record = this.#names.get(saved.name)
-      if (record?.restore(saved, nowMs, isHostAddress, this.#limits, this.#options.parseAddress))
-        this.#changed.add(saved.name)
+      if (record?.restore(saved, conditions, this.#options.parseAddress)) this.#changed.add(saved.name)
     }
   }
 }

@@ -1,15 +1,17 @@
 import type { Address, Family } from '../net/types.ts'
 import type { Lookup } from './model.ts'
 
-type Outcome = 'addresses' | 'empty' | 'failed'
+export const otherFamily = (family: Family): Family => (family === 4 ? 6 : 4)
 
-/** How one family of a name fared. */
+type FamilyOutcome = 'addresses' | 'empty' | 'failed'
+
+/** What the look-ups of one family of a name brought. */
 export class FamilyRecord {
   readonly family: Family
   /** It brought an address at some time, perhaps in an earlier process, and has not been withdrawn since. */
   everAnswered = false
   /** Of the last look-up; undefined: there was none. */
-  outcome: Outcome | undefined
+  outcome: FamilyOutcome | undefined
   /** The last look-up found no address of this family while the name had some of the other: a later answer of the other one confirms it. */
   seemsWithdrawn = false
   lastSuccessMs: number | undefined
@@ -28,7 +30,8 @@ export class FamilyRecord {
     return this.outcome !== undefined
   }
 
-  book(lookup: Lookup, nowMs: number, other: FamilyRecord): void {
+  /** Takes note of a look-up of this family. */
+  note(lookup: Lookup, nowMs: number, other: FamilyRecord): void {
     this.outcome = outcomeOf(lookup)
     this.seemsWithdrawn = this.outcome === 'empty' && other.outcome === 'addresses'
     if (this.outcome === 'addresses') {
@@ -50,7 +53,7 @@ export class FamilyRecord {
   }
 }
 
-function outcomeOf(lookup: Lookup): Outcome {
+function outcomeOf(lookup: Lookup): FamilyOutcome {
   if (lookup.kind === 'empty') return 'empty'
   if (lookup.kind !== 'addresses') return 'failed'
   return lookup.records.length > 0 ? 'addresses' : 'empty'

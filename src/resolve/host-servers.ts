@@ -1,4 +1,4 @@
-import { parseServerAddress } from './server-address.ts'
+import { isIP } from 'node:net'
 
 /** Reads a file as text; undefined when it does not exist. Rejects for every other failure. */
 export type ReadText = (path: string) => Promise<string | undefined>
@@ -34,7 +34,7 @@ export function nameServersIn(text: string): string[] {
   const servers = new Set<string>()
   for (const line of text.split('\n')) {
     const server = /^nameserver[ \t]+([^\s#;]+)/.exec(line)?.[1]
-    if (server !== undefined && parseServerAddress(server)?.host === server) servers.add(server)
+    if (server !== undefined && isIP(server) !== 0) servers.add(server)
   }
   return [...servers]
 }

@@ -57,11 +57,12 @@ export interface AddressOwner {
   readonly now: readonly Address[]
 }
 
+/** Is this one of the host's own addresses? No name may lead there. */
+export type IsHostAddress = (address: Address) => boolean
+
 /** What became of addresses that a container is about to be told of. */
 export interface AdmitResult {
   readonly held: readonly LiveAddress[]
-  /** Because of their range. */
-  readonly refused: readonly Address[]
   /** There was no place for some of them that took none from a promise, or from the share of others. */
   readonly full: boolean
   /** The name holds other addresses than before. */

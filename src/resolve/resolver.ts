@@ -1,65 +1,58 @@
-import { setMaxListeners } from 'node:events'
+import { DnsClient, FEW_QUESTIONS } from '../dns/client.ts'
+import { TYPE } from '../dns/codes.ts'
+import { wireName } from '../dns/name.ts'
+import type { NameServer } from '../dns/name-server.ts'
+import { NoAnswer } from '../dns/no-answer.ts'
+import type { Question } from '../dns/question.ts'
 import type { Family, Hostname } from '../net/types.ts'
-import type { Lookup } from './model.ts'
-import type { ExchangeResult, Try } from './exchange.ts'
-import { exchangeTcp } from './exchange-tcp.ts'
-import { questionOf, type Question } from './question.ts'
-import { parseServerAddress } from './server-address.ts'
-import { ServerOrder, type RankedServer } from './server-order.ts'
-import { Slots } from './slots.ts'
-import { UdpPorts } from './udp-ports.ts'
 import { errorMessage } from '../system/errors.ts'
+import { lookupOf, lookupWithout } from './answer.ts'
+import type { Lookup } from './model.ts'
+import { Slots } from './slots.ts'
 
 export interface ResolverOptions {
-  /** `address`, `address:port` or `[v6]:port`, in the order of preference. */
-  readonly servers: readonly string[]
+  /** In the order of preference. */
+  readonly servers: readonly NameServer[]
   /** For one look-up, over all servers and tries. */
   readonly timeoutMs: number
   /** Look-ups on the way at a time; more wait their turn. Default 256. */
   readonly concurrency?: number
+  /** Certificates to trust, PEM; undefined: the public authorities that Node trusts. */
+  readonly ca?: string
   /** Monotonic ms. */
   readonly nowMs?: () => number
 }
 
-/**
- * Asks name servers for the addresses of absolute names. Beside what node:dns does, it takes only answers that come from the asked
- * server and repeat the question, only addresses that belong to the name or to the end of its CNAME chain, and never part of an answer.
- */
+const CALLED_OFF: Lookup = { kind: 'error', detail: 'the look-up was called off' }
+
+/** Looks up the addresses of absolute names. */
 export class Resolver {
-  #servers: ServerOrder
-  #timeoutMs: number
+  readonly #client: DnsClient
   readonly #slots: Slots
-  readonly #udp = new UdpPorts()
-  readonly #nowMs: () => number
-  readonly #closing = new AbortController()
+  #closed = false
 
-  /** Throws a TypeError for a server that is none. */
-  constructor(options: ResolverOptions) {
-    setMaxListeners(0, this.#closing.signal)
-    this.#servers = new ServerOrder(parseServers(options.servers))
-    this.#timeoutMs = options.timeoutMs
-    this.#slots = new Slots(options.concurrency ?? 256)
-    this.#nowMs = options.nowMs ?? (() => performance.now())
+  constructor({ concurrency = 256, ...options }: ResolverOptions) {
+    this.#client = new DnsClient({ ...options, ports: FEW_QUESTIONS })
+    this.#slots = new Slots(concurrency)
   }
 
-  /** From the next look-up on. Throws a TypeError for a server that is none. */
-  setServers(servers: readonly string[], timeoutMs: number = this.#timeoutMs): void {
-    this.#servers = new ServerOrder(parseServers(servers))
-    this.#timeoutMs = timeoutMs
+  /** From the next look-up on. */
+  setServers(servers: readonly NameServer[], timeoutMs?: number): void {
+    this.#client.setServers(servers, timeoutMs)
   }
 
-  /** Never rejects: what goes wrong is part of the result. NXDOMAIN and an answer without addresses are final; after anything else the next server is asked. */
+  /** Never rejects: what goes wrong is part of the result. */
   async lookup(name: Hostname, family: Family, signal?: AbortSignal): Promise<Lookup> {
-    const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal]
     let question: Question
     try {
-      question = questionOf(name, family)
+      const type = family === 4 ? TYPE.A : TYPE.AAAA
+      question = { name: wireName(name), type, dnssecOk: false, checkingDisabled: false }
     } catch (error) {
       return { kind: 'error', detail: errorMessage(error) }
     }
     await this.#slots.take()
     try {
-      return await this.#ask(question, signals)
+      return await this.#ask(question, signal)
     } finally {
       this.#slots.give()
     }
@@ -67,95 +60,27 @@ export class Resolver {
 
   /** Ends every look-up on the way, as an `error`. */
   close(): void {
-    this.#closing.abort()
-    this.#udp.close()
+    this.#closed = true
+    this.#client.close()
   }
 
-  async #ask(question: Question, signals: readonly AbortSignal[]): Promise<Lookup> {
-    const order = this.#servers
-    const ranked = order.ranked(this.#nowMs())
-    if (ranked.length === 0) return { kind: 'error', detail: 'there is no name server to ask' }
-    // A datagram may be lost: a lone server that is silent is asked twice.
-    const lone = ranked.length === 1
-    const queue = lone ? [...ranked, ...ranked] : ranked
-    const deadlineMs = this.#nowMs() + this.#timeoutMs
-    const asked = [...new Set(ranked.map(({ address }) => address.host))]
-    let failure: Lookup = { kind: 'timeout', detail: `no answer in time from ${asked.join(', ')}` }
-    for (const [index, server] of queue.entries()) {
-      const leftMs = deadlineMs - this.#nowMs()
-      if (leftMs <= 0 || calledOff(signals)) break
-      const timeoutMs = Math.ceil(leftMs / Math.min(3, queue.length - index))
-      const result = await this.#tryServer({ server, order, question, timeoutMs, signals })
-      if (calledOff(signals)) break
-      const lookup = asLookup(result)
-      if (lookup.kind === 'addresses' || lookup.kind === 'empty' || lookup.kind === 'nxdomain') return lookup
-      if (lookup.kind !== 'timeout')
-        failure = { ...lookup, detail: withServer(lookup.detail, server.address.host) }
-      if (lone && result.kind !== 'silence') break
-    }
-    return calledOff(signals) ? { kind: 'error', detail: 'the look-up was called off' } : failure
-  }
-
-  async #tryServer({ server, order, question, timeoutMs, signals }: ServerTry): Promise<ExchangeResult> {
-    const endMs = this.#nowMs() + timeoutMs
-    // close() ends what is on the way by UDP itself: a listener a question on one signal is dear.
-    const forUdp = signals.filter((signal) => signal !== this.#closing.signal)
-    const attempt = (listenTo: readonly AbortSignal[]): Try => {
-      const leftMs = Math.max(1, endMs - this.#nowMs())
-      return { server: server.address, question, edns: !server.plain, timeoutMs: leftMs, signals: listenTo }
-    }
-    let result = await this.#udp.ask(attempt(forUdp))
-    if (result.kind === 'format-error' && !server.plain) {
-      server.plain = true
-      result = await this.#udp.ask(attempt(forUdp))
-    }
-    if (result.kind === 'silence' || result.kind === 'unreachable') {
-      if (!calledOff(signals)) order.silent(server, this.#nowMs())
-    } else order.answered(server)
-    return result.kind === 'truncated' ? exchangeTcp(attempt(signals)) : result
+  /** A question that is called off stays on its way until it is answered or its time is over; the answer is not read. */
+  #ask(question: Question, signal: AbortSignal | undefined): Promise<Lookup> {
+    return new Promise((resolve) => {
+      if (signal?.aborted || this.#closed) return resolve(CALLED_OFF)
+      const callOff = (): void => resolve(CALLED_OFF)
+      signal?.addEventListener('abort', callOff, { once: true })
+      this.#client.ask(question, (result, host) => {
+        signal?.removeEventListener('abort', callOff)
+        if (this.#closed || signal?.aborted) return resolve(CALLED_OFF)
+        resolve(result instanceof NoAnswer ? lookupWithout(result) : named(lookupOf(result, question), host))
+      })
+    })
   }
 }
 
-interface ServerTry {
-  readonly server: RankedServer
-  readonly order: ServerOrder
-  readonly question: Question
-  readonly timeoutMs: number
-  readonly signals: readonly AbortSignal[]
-}
-
-const calledOff = (signals: readonly AbortSignal[]): boolean => signals.some(({ aborted }) => aborted)
-
-/** Some faults of a socket name it already. */
-const withServer = (detail: string, host: string): string =>
-  detail.includes(host) ? detail : `${host}: ${detail}`
-
-function parseServers(servers: readonly string[]) {
-  return servers.map((text) => {
-    const address = parseServerAddress(text)
-    if (!address)
-      throw new TypeError(
-        `not a name server: ${JSON.stringify(text)}; write address, address:port or [v6]:port`,
-      )
-    return address
-  })
-}
-
-function asLookup(result: ExchangeResult): Lookup {
-  switch (result.kind) {
-    case 'lookup':
-      return result.lookup
-    case 'silence':
-      return result.rubbish
-        ? { kind: 'malformed', detail: 'what arrived did not answer the question' }
-        : { kind: 'timeout', detail: 'no answer in time' }
-    case 'unreachable':
-      return { kind: 'error', detail: result.detail }
-    case 'truncated':
-      return { kind: 'malformed', detail: 'the answer by TCP is cut off too' }
-    case 'format-error':
-      return { kind: 'error', detail: 'the server does not understand the question (FORMERR)' }
-    default:
-      return result satisfies never
-  }
-}
+/** Says which server failed. */
+const named = (lookup: Lookup, host: string): Lookup =>
+  'detail' in lookup && lookup.kind !== 'nxdomain'
+    ? { ...lookup, detail: `${host}: ${lookup.detail}` }
+    : lookup

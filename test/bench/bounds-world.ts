@@ -40,12 +40,12 @@ export async function gatewayWorld(yaml: string) {
   const gateway = new Gateway({
     upstream: { ask: (asked, done) => done(answer(asked)) },
     admission,
-    answering: {
+    policy: {
       config: { ...config.dns, ratePerContainer: { count: 1_000_000, per: 'second' } },
       names: new NameTable(policies.policies),
       askerOf: () => ({ name: 'web', policies: ['common'], anyName: false, sharesKernel: false }),
-      awaiting: () => 'nobody',
-      holdNewMs: 0,
+      askerState: () => 'settled',
+      askerWaitMs: 0,
     },
     onQuery: () => undefined,
     onFault: (error) => {

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import type { Service } from '../lab/box.ts'
 import type { Daemon } from '../lab/embargod.ts'
 import { Lab } from '../lab/lab.ts'
-import { dnsClients, dnsperf, type DnsClient, type NameServer } from './dnsperf.ts'
+import { dnsClients, dnsperf, type DnsClient, type AskedServer } from './dnsperf.ts'
 
 const RESPONDER = fileURLToPath(new URL('responder.pl', import.meta.url))
 const FORWARDER = fileURLToPath(new URL('forwarder-main.ts', import.meta.url))
 
 /** The name server of the little internet that costs nothing. Not on port 53, so that a guarded container can ask it past the gateway. */
-export const UPSTREAM: NameServer = { address: '203.0.113.99', port: 5300 }
+export const UPSTREAM: AskedServer = { address: '203.0.113.99', port: 5300 }
 /** Of the network that embargod leaves alone, where the others answer. */
 const OPEN_NETWORK = 'open'
 const FORWARDER_PORT = 5301
@@ -35,7 +35,7 @@ const GATEWAY_CONFIG = [
 export interface DnsHost {
   readonly name: DnsHostName
   readonly clients: readonly DnsClient[]
-  readonly server: NameServer
+  readonly server: AskedServer
 }
 
 export interface DnsScene {

@@ -2,7 +2,7 @@ import type { Argv } from '../lab/box.ts'
 import type { Lab } from '../lab/lab.ts'
 
 /** Whom a client asks. */
-export interface NameServer {
+export interface AskedServer {
   readonly address: string
   readonly port: number
 }
@@ -21,7 +21,7 @@ export async function dnsClients(lab: Lab, count: number, network?: string): Pro
 
 export interface DnsperfOptions {
   readonly client: DnsClient
-  readonly server: NameServer
+  readonly server: AskedServer
   /** A file of questions, a line each. */
   readonly questions: string
   /** Its end; else that of the questions. */

@@ -1,5 +1,5 @@
 import { newNames, UPSTREAM, hostOf, writeQuestions, type DnsScene } from './dns-hosts.ts'
-import { dnsperf, type NameServer } from './dnsperf.ts'
+import { dnsperf, type AskedServer } from './dnsperf.ts'
 import type { Finding, Scale } from './figure.ts'
 import { inTurns, resultsOf } from './rounds.ts'
 import { median, told } from './spread.ts'
@@ -15,7 +15,7 @@ export async function addedLatency(scene: DnsScene, { rounds }: Scale): Promise<
     server,
   } = hostOf(scene, 'embargod')
   if (!client) throw new Error('nobody asks')
-  const contestant = (name: string, whom: NameServer, namesOf: () => readonly string[]) => ({
+  const contestant = (name: string, whom: AskedServer, namesOf: () => readonly string[]) => ({
     name,
     turn: async () => {
       const questions = await writeQuestions(lab, namesOf())

@@ -82,7 +82,7 @@ const startServer = () =>
   )
 
 async function answering(): Promise<void> {
-  const resolver = new Resolver({ servers: [`${SERVER}:53`], timeoutMs: 500 })
+  const resolver = new Resolver({ servers: [{ kind: 'plain', host: SERVER, port: 53 }], timeoutMs: 500 })
   for (let tries = 0; tries < 20; tries++) {
     const { kind } = await resolver.lookup('ready.bench.example.com' as Hostname, 4)
     if (kind === 'addresses') return resolver.close()
@@ -93,7 +93,7 @@ async function answering(): Promise<void> {
 
 /** 128 names at a time, as the daemon does. */
 async function ours(): Promise<void> {
-  const resolver = new Resolver({ servers: [`${SERVER}:53`], timeoutMs: 5000 })
+  const resolver = new Resolver({ servers: [{ kind: 'plain', host: SERVER, port: 53 }], timeoutMs: 5000 })
   let next = 0
   const worker = async (): Promise<void> => {
     for (let name = NAMES[next++]; name !== undefined; name = NAMES[next++]) {

@@ -2,7 +2,8 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { decode, encode, type Answer, type Packet, type Question } from 'dns-packet'
-import { Frames } from '../../src/resolve/frames.ts'
+import { Frames } from '../../src/dns/frames.ts'
+import type { NameServer } from '../../src/dns/name-server.ts'
 
 /** What the scripted server was asked, and how. */
 export interface Asked {
@@ -105,9 +106,9 @@ export class DnsServer {
     return server
   }
 
-  /** As a resolver's setting. */
-  get address(): string {
-    return `127.0.0.1:${this.port}`
+  /** As a client asks it. */
+  get place(): NameServer {
+    return { kind: 'plain', host: '127.0.0.1', port: this.port }
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
-import { Frames } from '../../src/resolve/frames.ts'
+import { Frames } from '../../src/dns/frames.ts'
 
 export interface RawAsked {
   readonly transport: 'udp' | 'stream'

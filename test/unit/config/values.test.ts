@@ -9,8 +9,7 @@ import {
   parseInterfacePattern,
   parseListen,
   parseRate,
-  parseServer,
-  parseUpstream,
+  parseNameServer,
 } from '../../../src/config/values.ts'
 
 const refused = expect.objectContaining({ reason: expect.any(String) })
@@ -116,20 +115,32 @@ describe('places on the network', () => {
   })
 
   it.each([
-    ['9.9.9.9', '9.9.9.9'],
-    ['9.9.9.9:5353', '9.9.9.9:5353'],
-    ['2620:FE::FE', '2620:fe::fe'],
-    ['[2620:fe:0::fe]:53', '[2620:fe::fe]:53'],
+    ['9.9.9.9', { kind: 'plain', host: '9.9.9.9', port: 53 }],
+    ['9.9.9.9:5353', { kind: 'plain', host: '9.9.9.9', port: 5353 }],
+    ['2620:FE::FE', { kind: 'plain', host: '2620:fe::fe', port: 53 }],
+    ['[2620:fe:0::fe]:53', { kind: 'plain', host: '2620:fe::fe', port: 53 }],
+    ['tls://9.9.9.9#dns.quad9.net', { kind: 'tls', host: '9.9.9.9', port: 853, name: 'dns.quad9.net' }],
+    [
+      'tls://[2620:fe::fe]:8853#DNS.quad9.net.',
+      { kind: 'tls', host: '2620:fe::fe', port: 8853, name: 'dns.quad9.net' },
+    ],
   ])('asks %s', (text, server) => {
-    expect(parseServer(text)).toEqual({ server })
+    expect(parseNameServer(text)).toEqual({ server })
   })
 
-  it.each(['dns.example', '9.9.9.9:0', '9.9.9.9:99999', '[9.9.9.9]:53', 'fe80::1%eth0', '9.9.9.9:'])(
-    'does not ask %s',
-    (text) => {
-      expect(parseServer(text)).toEqual(refused)
-    },
-  )
+  it.each([
+    'dns.example',
+    '',
+    '010.0.0.1',
+    '9.9.9.9:0',
+    '9.9.9.9:99999',
+    '9.9.9.9:65536',
+    '[9.9.9.9]:53',
+    'fe80::1%eth0',
+    '9.9.9.9:',
+  ])('does not ask %s', (text) => {
+    expect(parseNameServer(text)).toEqual(refused)
+  })
 
   it.each([
     'tls://',
@@ -145,7 +156,7 @@ describe('places on the network', () => {
     'https://9.9.9.9#dns.example.com',
     '9.9.9.9#dns.example.com',
   ])('leads no questions to %s', (text) => {
-    expect(parseUpstream(text)).toEqual(refused)
+    expect(parseNameServer(text)).toEqual(refused)
   })
 })
 

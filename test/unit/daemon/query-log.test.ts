@@ -23,7 +23,7 @@ const REPORT: QueryReport = {
   asker: 'web',
   source: '172.18.0.2',
   durationMs: 1,
-  held: false,
+  waitedForKernel: false,
 }
 
 test('a denied name is told with who asked', () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { UpstreamWatch } from '../../../src/daemon/upstream-watch.ts'
-import { Upstreams } from '../../../src/gateway/upstreams.ts'
+import { DnsClient, MANY_QUESTIONS } from '../../../src/dns/client.ts'
 import { RawDnsServer, type RawAsked } from '../../support/raw-dns-server.ts'
 
 const EVERY_MS = 20
@@ -25,9 +25,10 @@ const saying =
 
 async function watched(script: (asked: RawAsked) => void) {
   const server = await RawDnsServer.start(script, { udpOnly: true })
-  const upstreams = new Upstreams({
+  const upstreams = new DnsClient({
     servers: [{ kind: 'plain', host: '127.0.0.1', port: server.port }],
     timeoutMs: 100,
+    ports: MANY_QUESTIONS,
   })
   const told: (string | undefined)[] = []
   const watch = new UpstreamWatch({ everyMs: EVERY_MS, onState: (problem) => told.push(problem) })

@@ -8,7 +8,7 @@ let again: number
 
 const ask = (
   source = SOURCE,
-  awaiting: 'nobody' | 'unknown' | 'changing' = 'unknown',
+  awaiting: 'settled' | 'unknown' | 'changing' = 'unknown',
   holdMs = 1_000,
 ): boolean => waits.wait(source, awaiting, holdMs, () => (again += 1))
 
@@ -21,9 +21,9 @@ afterEach(() => void vi.useRealTimers())
 
 test('a question waits until it is known who asks', () => {
   expect(ask()).toBe(true)
-  waits.look(() => 'unknown')
+  waits.endSettled(() => 'unknown')
   expect(again).toBe(0)
-  waits.look(() => 'nobody')
+  waits.endSettled(() => 'settled')
   expect(again).toBe(1)
   vi.advanceTimersByTime(5_000)
   expect(again).toBe(1)
@@ -36,12 +36,12 @@ test('or until the time is up, and then the same source waits no more for a whil
   expect(ask()).toBe(false)
   // Its address is about to be somebody else's.
   expect(ask(SOURCE, 'changing')).toBe(true)
-  waits.look(() => 'nobody')
+  waits.endSettled(() => 'settled')
   expect(ask()).toBe(true)
 })
 
 test('nobody waits who is known, or where nothing is held', () => {
-  expect([ask(SOURCE, 'nobody'), ask(SOURCE, 'unknown', 0)]).toEqual([false, false])
+  expect([ask(SOURCE, 'settled'), ask(SOURCE, 'unknown', 0)]).toEqual([false, false])
 })
 
 test('a source has 8 questions that wait, and all have 256', () => {

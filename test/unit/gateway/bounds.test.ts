@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { Cache, type Said } from '../../../src/gateway/cache.ts'
+import { Cache, type UpstreamAnswer } from '../../../src/gateway/cache.ts'
 import { restoreCache, snapshotOf } from '../../../src/gateway/cache-snapshot.ts'
 import { LearnedNames } from '../../../src/gateway/learned.ts'
 import { QueryRates } from '../../../src/gateway/rate.ts'
 import { readReply } from '../../../src/gateway/reply.ts'
-import { TYPE } from '../../../src/gateway/types.ts'
+import { TYPE } from '../../../src/dns/codes.ts'
 import type { Hostname } from '../../../src/net/types.ts'
 import type { Grant } from '../../../src/policy/name-table.ts'
 import { a } from '../../support/dns-server.ts'
@@ -13,7 +13,7 @@ import { reply, soa, wire } from './messages.ts'
 const DAY_MS = 86_400_000
 const NAME = 'a.example.com'
 
-const said = (message: Buffer, type: number = TYPE.A, name = NAME): Said => ({
+const said = (message: Buffer, type: number = TYPE.A, name = NAME): UpstreamAnswer => ({
   message,
   reply: readReply(message, wire(name), type),
 })

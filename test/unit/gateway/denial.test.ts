@@ -2,7 +2,7 @@ import { decode } from 'dns-packet'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { a } from '../../support/dns-server.ts'
 import { answering, asker, namesOf, TestGateway, turns, WEB } from './gateways.ts'
-import type { Answering, Asker } from '../../../src/gateway/model.ts'
+import type { AnswerPolicy, Asker } from '../../../src/gateway/model.ts'
 import { question, type Asking } from './messages.ts'
 
 const ALLOWED = ['api.example.com', '**.deep.example.net']
@@ -144,7 +144,7 @@ describe('where the answer is an address that leads nowhere', () => {
       looks++
       return match(name)
     }
-    world.gateway.setAnswering(answering({ config: { denied: 'zero' }, names }))
+    world.gateway.setPolicy(answering({ config: { denied: 'zero' }, names }))
     world.send(WEB, question({ name: Array.from({ length: 120 }, () => 'x').join('.') }))
     expect(looks).toBe(9)
   })
@@ -156,10 +156,10 @@ describe('a source that no known container holds', () => {
   const NAME = 'own.example.com'
   const unknown = asker('unknown', ['common'])
   const names = namesOf({ common: ['api.example.com'], web: [NAME] })
-  const by = (who: Asker): Answering => ({
+  const by = (who: Asker): AnswerPolicy => ({
     ...answering({ config: { denied: 'nxdomain' }, names, askers: { [WEB]: who } }),
-    awaiting: () => (who === unknown ? 'unknown' : 'nobody'),
-    holdNewMs: 1_000,
+    askerState: () => (who === unknown ? 'unknown' : 'settled'),
+    askerWaitMs: 1_000,
   })
 
   function start(): TestGateway {
@@ -174,7 +174,7 @@ describe('a source that no known container holds', () => {
     const answered = await world.ask(WEB, { name: NAME })
     await vi.advanceTimersByTimeAsync(500)
     expect(answered.messages).toEqual([])
-    world.gateway.setAnswering(by(asker('web', ['common', 'web'])))
+    world.gateway.setPolicy(by(asker('web', ['common', 'web'])))
     await turns()
     expect(answered.addresses).toEqual(['192.0.2.1'])
     expect(world.outcomes).toEqual(['answered'])

@@ -2,7 +2,7 @@ import { decode, type Answer } from 'dns-packet'
 import { describe, expect, test } from 'vitest'
 import { encodeBad, encodeError, encodeReply, EMPTY, NXDOMAIN, REFUSED } from '../../../src/gateway/encode.ts'
 import { readReply } from '../../../src/gateway/reply.ts'
-import { RCODE, TYPE } from '../../../src/gateway/types.ts'
+import { RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { a, aaaa, cname } from '../../support/dns-server.ts'
 import { queryOf, question, reply, soa, unknownRecord, wire, type Asking, type Telling } from './messages.ts'
 

@@ -38,7 +38,7 @@ describe('an allowed name', () => {
       { as: [NAME], addresses: ['192.0.2.1', '192.0.2.2'], ttlsMs: [60_000, 90_000] },
     ])
     expect(world.reports).toMatchObject([
-      { outcome: 'answered', policy: 'web', name: NAME, held: true, asker: 'web' },
+      { outcome: 'answered', policy: 'web', name: NAME, waitedForKernel: true, asker: 'web' },
     ])
   })
 
@@ -46,7 +46,7 @@ describe('an allowed name', () => {
     const world = new TestGateway()
     world.says([ADDRESS])
     expect((await world.ask(WEB)).addresses).toEqual(['192.0.2.1'])
-    expect(world.reports).toMatchObject([{ held: false }])
+    expect(world.reports).toMatchObject([{ waitedForKernel: false }])
   })
 
   test('is admitted at the end of its aliases under the name that was asked', async () => {
@@ -169,7 +169,7 @@ describe('an answer that the kernel does not hold', () => {
     held.resolve()
     await turns()
     expect(answered.messages).toHaveLength(1)
-    expect(world.reports).toMatchObject([{ outcome: 'withheld', held: true }])
+    expect(world.reports).toMatchObject([{ outcome: 'withheld', waitedForKernel: true }])
   })
 
   test('because of a fault of our own costs one answer and no more', async () => {
@@ -554,19 +554,19 @@ describe('a name to which an answer led', () => {
 
   test('is forgotten with a change of policy', async () => {
     const { world, askTarget } = await led()
-    world.gateway.setAnswering(answering({ names: namesOf({ web: [NAME] }) }))
+    world.gateway.setPolicy(answering({ names: namesOf({ web: [NAME] }) }))
     expect((await askTarget()).rcode).toBe('REFUSED')
   })
 
   test('stays known when somebody else comes or goes', async () => {
     const { world, askTarget } = await led()
-    world.gateway.setAnswering(answering())
+    world.gateway.setPolicy(answering())
     expect((await askTarget()).addresses).toEqual(['192.0.2.7'])
   })
 
   test('is not known to the next container at that address, which has other rights', async () => {
     const { world, askTarget } = await led()
-    world.gateway.setAnswering(answering({ askers: { [WEB]: asker('next', ['shop']) } }))
+    world.gateway.setPolicy(answering({ askers: { [WEB]: asker('next', ['shop']) } }))
     expect((await askTarget()).rcode).toBe('REFUSED')
   })
 
@@ -575,7 +575,7 @@ describe('a name to which an answer led', () => {
     const said = deferred<Buffer>()
     world.upstream = () => said.promise
     await world.ask(WEB, { type: 'SRV' })
-    world.gateway.setAnswering(answering({ names: namesOf({ web: ['other.example.com'] }) }))
+    world.gateway.setPolicy(answering({ names: namesOf({ web: ['other.example.com'] }) }))
     said.resolve(reply([LEADS.SRV], { type: 'SRV' }))
     await turns()
     expect((await world.ask(WEB, { name: TARGET })).rcode).toBe('REFUSED')
@@ -627,7 +627,7 @@ describe('too many questions', () => {
 
 test('another way to deny holds from the next question on', async () => {
   const world = new TestGateway()
-  world.gateway.setAnswering(answering({ config: { denied: 'nxdomain' }, names: NAMES }))
+  world.gateway.setPolicy(answering({ config: { denied: 'nxdomain' }, names: NAMES }))
   expect((await world.ask(WEB, { name: 'evil.example.org' })).rcode).toBe('NXDOMAIN')
 })
 

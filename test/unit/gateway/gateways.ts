@@ -1,6 +1,7 @@
 import { decode, type Answer } from 'dns-packet'
-import { Gateway, type Upstream } from '../../../src/gateway/gateway.ts'
-import type { Admission, Answering, Asker, GivenAddress, QueryReport } from '../../../src/gateway/model.ts'
+import { Gateway } from '../../../src/gateway/gateway.ts'
+import type { Upstream } from '../../../src/gateway/resolve.ts'
+import type { Admission, AnswerPolicy, Asker, GivenAddress, QueryReport } from '../../../src/gateway/model.ts'
 import { parsePorts } from '../../../src/net/ports.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { Policy } from '../../../src/policy/model.ts'
@@ -31,7 +32,7 @@ export const NAMES = namesOf({
   shop: ['*.example.com'],
 })
 
-const CONFIG: Answering['config'] = {
+const CONFIG: AnswerPolicy['config'] = {
   gateway: true,
   upstreams: [],
   denied: 'refused',
@@ -55,16 +56,16 @@ export function answering({
   names = NAMES,
   askers = { [WEB]: asker('web', ['web']), [SHOP]: asker('shop', ['shop']) },
 }: {
-  readonly config?: Partial<Answering['config']>
+  readonly config?: Partial<AnswerPolicy['config']>
   readonly names?: NameTable
   readonly askers?: Readonly<Record<string, Asker>>
-} = {}): Answering {
+} = {}): AnswerPolicy {
   return {
     config: { ...CONFIG, ...config },
     names,
     askerOf: (source) => askers[source],
-    awaiting: () => 'nobody',
-    holdNewMs: 0,
+    askerState: () => 'settled',
+    askerWaitMs: 0,
   }
 }
 
@@ -92,7 +93,7 @@ export class TestGateway {
   upstream: (asked: Asked) => Buffer | Promise<Buffer> = () => reply([])
   kernel: Admission['admit'] = () => ({ refused: new Set(), done: undefined })
 
-  constructor(by: Answering = answering()) {
+  constructor(by: AnswerPolicy = answering()) {
     this.gateway = new Gateway({
       upstream: {
         ask: (asked, tell) => {
@@ -111,7 +112,7 @@ export class TestGateway {
           return this.kernel(as, addresses, asker)
         },
       },
-      answering: by,
+      policy: by,
       onQuery: (report) => this.reports.push(report),
       onFault: (error) => this.onFault(error),
       nowMs: () => this.nowMs,

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Listener, type ListenerOptions } from '../../../src/gateway/listener.ts'
-import { Frames } from '../../../src/resolve/frames.ts'
+import { Frames } from '../../../src/dns/frames.ts'
 import { uint16 } from './messages.ts'
 
 const ends: (() => Promise<void> | void)[] = []

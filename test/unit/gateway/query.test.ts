@@ -1,7 +1,8 @@
 import { encode } from 'dns-packet'
 import { describe, expect, test } from 'vitest'
-import { dotted, readQuery } from '../../../src/gateway/query.ts'
-import { RCODE, TYPE } from '../../../src/gateway/types.ts'
+import { dotted } from '../../../src/dns/name.ts'
+import { readQuery } from '../../../src/gateway/query.ts'
+import { RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { queryOf, question, uint16, wire } from './messages.ts'
 
 const head = (flags: number, counts: readonly number[] = [1, 0, 0, 0]) => uint16(7, flags, ...counts)

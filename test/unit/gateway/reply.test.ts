@@ -1,8 +1,8 @@
 import { encode } from 'dns-packet'
 import { describe, expect, test } from 'vitest'
 import { readReply } from '../../../src/gateway/reply.ts'
-import { RCODE, TYPE } from '../../../src/gateway/types.ts'
-import { MalformedMessage } from '../../../src/resolve/message-reader.ts'
+import { RCODE, TYPE } from '../../../src/dns/codes.ts'
+import { MalformedMessage } from '../../../src/dns/message-reader.ts'
 import { a, aaaa, cname } from '../../support/dns-server.ts'
 import { record, reply, replyOf, soa, TO_QUESTION, uint16, unknownRecord, wire } from './messages.ts'
 

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import type { Answering, Awaiting } from '../../../src/gateway/model.ts'
+import type { AnswerPolicy, AskerState } from '../../../src/gateway/model.ts'
 import { answering, asker, STRANGER, TestGateway, WEB } from './gateways.ts'
 
 const A = { name: 'a.example.com', type: 'A' } as const
-const waiting = (awaiting: Awaiting, more: Parameters<typeof answering>[0] = {}): Answering => ({
+const waiting = (awaiting: AskerState, more: Parameters<typeof answering>[0] = {}): AnswerPolicy => ({
   ...answering(more),
-  awaiting: () => awaiting,
-  holdNewMs: 50,
+  askerState: () => awaiting,
+  askerWaitMs: 50,
 })
 const UNKNOWN = { [STRANGER]: asker('unknown', ['common']) }
 
@@ -18,7 +18,7 @@ test.each([
   host.says([{ name: 'a.example.com', type: 'A', ttl: 60, data: '198.51.100.1' }])
   const answered = await host.ask(STRANGER, A)
   expect(answered.messages).toHaveLength(0)
-  host.gateway.setAnswering(answering({ askers: { [STRANGER]: asker('web', ['web']) } }))
+  host.gateway.setPolicy(answering({ askers: { [STRANGER]: asker('web', ['web']) } }))
   await expect.poll(() => answered.addresses).toEqual(['198.51.100.1'])
   expect(host.outcomes).toEqual(['answered'])
 })
@@ -42,6 +42,6 @@ test('whose address is about to be somebody else’s has nothing denied in the n
   const host = new TestGateway(waiting('changing', { askers: { [WEB]: asker('shop', ['shop', 'none']) } }))
   const answered = await host.ask(WEB, { name: 'b.example.org', type: 'A' })
   expect(answered.messages).toHaveLength(0)
-  host.gateway.setAnswering(answering())
+  host.gateway.setPolicy(answering())
   await expect.poll(() => answered.rcode).toBe('REFUSED')
 })

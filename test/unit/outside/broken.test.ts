@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseFlows } from '../../../src/targets/conntrack/driver.ts'
@@ -11,7 +12,6 @@ import { marksByAddress } from '../../../src/targets/bindings/elements.ts'
 import { parseBindings } from '../../../src/targets/bindings/driver.ts'
 import { parseHostNetwork } from '../../../src/targets/host-network/driver.ts'
 import { nameServersIn } from '../../../src/resolve/host-servers.ts'
-import { parseServerAddress } from '../../../src/resolve/server-address.ts'
 import { interfacesOf, parseLinks } from '../../../src/system/host.ts'
 import { dnsOfDaemonJson, withDns } from '../../../src/workloads/daemon-json.ts'
 import { engineResolvConf } from '../../../src/workloads/engine-resolv-conf.ts'
@@ -58,7 +58,7 @@ const SAMPLES: readonly [string, readonly string[], (text: string) => unknown][]
     'resolv.conf',
     ['# Generated\nsearch lan\nnameserver 198.51.100.1\nnameserver fe80::1%eth0\noptions edns0\n'],
     (text) => {
-      for (const server of nameServersIn(text)) expect(parseServerAddress(server)?.host).toBe(server)
+      for (const server of nameServersIn(text)) expect(isIP(server)).not.toBe(0)
     },
   ],
   [

@@ -4,6 +4,7 @@ import { parseEntry } from '../../../src/config/parse-entry.ts'
 import { readList } from '../../../src/config/list-file.ts'
 import { makeSource } from '../../../src/config/source.ts'
 import { readYaml } from '../../../src/config/yaml.ts'
+import { parseNameServer } from '../../../src/config/values.ts'
 import { parseFlows } from '../../../src/targets/conntrack/driver.ts'
 import { parseElements, parseHeaders } from '../../../src/targets/ipset/parse.ts'
 import { parseSave } from '../../../src/targets/iptables/parse.ts'
@@ -15,7 +16,6 @@ import { concernsUs, partOf } from '../../../src/targets/nftables/monitor.ts'
 import { prettyLine } from '../../../src/observe/pretty.ts'
 import { sanitise, sanitiseJson } from '../../../src/observe/sanitise.ts'
 import { nameServersIn } from '../../../src/resolve/host-servers.ts'
-import { parseServerAddress } from '../../../src/resolve/server-address.ts'
 import { parseLinks } from '../../../src/system/host.ts'
 import { dnsOfDaemonJson, withDns } from '../../../src/workloads/daemon-json.ts'
 import { engineResolvConf } from '../../../src/workloads/engine-resolv-conf.ts'
@@ -38,7 +38,7 @@ test.each<[string, readonly string[], (text: string) => unknown]>([
     (text) => engineResolvConf('/x', async (path) => (path.endsWith('.hash') ? 'sha256:0' : text)),
   ],
   ['resolv.conf', ['nameserver ', 'nameserver', '#', ';', '198.51.100.1', 'fe80::1%eth0'], nameServersIn],
-  ['a server', ['[', ']', ':', '::', '.', '%', '198.51.100.1'], parseServerAddress],
+  ['a server', ['[', ']', ':', '::', '.', '%', '198.51.100.1', 'tls://', '#'], parseNameServer],
   [
     'events',
     ['{"Type":"', '","Action":"', '{', '}', ':', 'exec_start:'],

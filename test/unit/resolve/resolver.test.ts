@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Hostname } from '../../../src/net/types.ts'
 import { Resolver } from '../../../src/resolve/resolver.ts'
 import {
@@ -13,6 +13,8 @@ import {
   zone,
   type Script,
 } from '../../support/dns-server.ts'
+import { certificateFor } from '../../support/certificate.ts'
+import { RawDnsServer } from '../../support/raw-dns-server.ts'
 
 const name = 'api.example.com' as Hostname
 const opened: { stop(): Promise<void> }[] = []
@@ -24,13 +26,14 @@ async function server(script: Script): Promise<DnsServer> {
 }
 
 function resolverOf(servers: readonly DnsServer[], timeoutMs = 400): Resolver {
-  return new Resolver({ servers: servers.map(({ address }) => address), timeoutMs })
+  return new Resolver({ servers: servers.map(({ place }) => place), timeoutMs })
 }
 
 const ask = async (script: Script, timeoutMs = 400) =>
   resolverOf([await server(script)], timeoutMs).lookup(name, 4)
 
 afterEach(async () => {
+  vi.restoreAllMocks()
   await Promise.all(opened.splice(0).map((one) => one.stop()))
 })
 
@@ -141,7 +144,10 @@ describe('a failure', () => {
   })
 
   test('a server that the kernel sends nothing to is an error', async () => {
-    const resolver = new Resolver({ servers: ['255.255.255.255'], timeoutMs: 400 })
+    const resolver = new Resolver({
+      servers: [{ kind: 'plain', host: '255.255.255.255', port: 53 }],
+      timeoutMs: 400,
+    })
     expect(await resolver.lookup(name, 4)).toMatchObject({ kind: 'error' })
   })
 
@@ -225,32 +231,98 @@ describe('several servers', () => {
     expect(second.asked).toHaveLength(0)
   })
 
-  test('a silent one stands behind for half a minute, is then tried once, and leads again when it answers', async () => {
-    let now = 1000
-    let firstReply = silence
-    const first = await server(() => firstReply)
+  test('a silent one stands behind for half a minute, is then tried beside another, and leads again when it answers', async () => {
+    let nowMs = 1000
+    const first = await server(() => silence)
     const second = await server(() => good)
     const resolver = new Resolver({
-      servers: [first.address, second.address],
+      servers: [first.place, second.place],
       timeoutMs: 300,
-      nowMs: () => now,
+      nowMs: () => nowMs,
     })
-    await resolver.lookup(name, 4)
+    const lookup = resolver.lookup(name, 4)
+    await expect.poll(() => first.asked.length).toBe(1)
+    nowMs += 100
+    expect((await lookup).kind).toBe('addresses')
     await resolver.lookup(name, 4)
     expect([first.asked.length, second.asked.length]).toEqual([1, 2])
-    now += 31_000
-    firstReply = good
+    nowMs += 31_000
+    first.script = () => good
     await resolver.lookup(name, 4)
+    await expect.poll(() => first.asked.length).toBe(2)
+    await expect
+      .poll(async () => {
+        await resolver.lookup(name, 4)
+        return first.asked.length
+      })
+      .toBeGreaterThan(2)
+    const { length } = second.asked
     await resolver.lookup(name, 4)
-    expect([first.asked.length, second.asked.length]).toEqual([3, 2])
+    expect(second.asked.length).toBe(length)
   })
 
   test('new servers count from the next look-up on', async () => {
     const resolver = resolverOf([await server(() => rcode('NXDOMAIN'))])
-    resolver.setServers([(await server(() => good)).address])
+    resolver.setServers([(await server(() => good)).place])
     expect((await resolver.lookup(name, 4)).kind).toBe('addresses')
-    expect(() => resolver.setServers(['dns.example.com'])).toThrow(/not a name server/)
   })
+})
+
+test('a server over TLS is asked where its certificate bears the name', async () => {
+  const { key, cert } = await certificateFor('DNS:dns.example')
+  const secure = await RawDnsServer.start(
+    ({ query, send }) => {
+      const bytes = Buffer.from(query)
+      bytes.writeUInt16BE(0x8183, 2)
+      send(bytes)
+    },
+    { tls: { key, cert } },
+  )
+  opened.push(secure)
+  const of = (certified: string): Resolver =>
+    new Resolver({
+      servers: [{ kind: 'tls', host: '127.0.0.1', port: secure.port, name: certified }],
+      timeoutMs: 1000,
+      ca: cert,
+    })
+  expect((await of('dns.example').lookup(name, 4)).kind).toBe('nxdomain')
+  expect(await of('other.example').lookup(name, 4)).toMatchObject({
+    kind: 'error',
+    detail: expect.stringContaining('other.example'),
+  })
+  expect(secure.asked).toHaveLength(1)
+})
+
+test('names are asked for in letters of random case, and an answer in other letters by UDP is not taken', async () => {
+  const asked: string[] = []
+  const server = await RawDnsServer.start(({ transport, query, send }) => {
+    asked.push(`${transport} ${query.toString('latin1', 12, 29)}`)
+    const answer = Buffer.from(query)
+    answer.writeUInt16BE(transport === 'udp' ? 0x8183 : 0x8182, 2)
+    // Every letter in the other case: what a forger that guesses is sure to miss.
+    if (transport === 'udp')
+      for (let at = 13; at < 28; at++)
+        answer[at]! ^= /[a-z]/i.test(String.fromCharCode(answer[at]!)) ? 0x20 : 0
+    send(answer)
+  })
+  opened.push(server)
+  const resolver = new Resolver({
+    servers: [{ kind: 'plain', host: '127.0.0.1', port: server.port }],
+    timeoutMs: 400,
+  })
+  expect((await resolver.lookup(name, 4)).kind).toBe('servfail')
+  expect(asked.map((one) => one.split(' ')[0])).toEqual(['udp', 'stream'])
+  await resolver.lookup(name, 4)
+  expect(new Set(asked.map((one) => one.split(' ')[1])).size).toBeGreaterThan(2)
+})
+
+test('nothing runs between look-ups: a process that asks now and then is idle', async () => {
+  const ticks = vi.spyOn(globalThis, 'setInterval')
+  const stopped = vi.spyOn(globalThis, 'clearInterval')
+  const resolver = resolverOf([await server(() => good)])
+  await resolver.lookup(name, 4)
+  expect(ticks).toHaveBeenCalledTimes(1)
+  await vi.waitFor(() => expect(stopped).toHaveBeenCalledWith(ticks.mock.results[0]?.value))
 })
 
 test('a server that refuses extended DNS gets plain questions from then on', async () => {
@@ -271,7 +343,7 @@ test('ids and ports differ from question to question', async () => {
 
 test('two hundred names at a time all come back, though only eight may be on the way', async () => {
   const dns = await server(({ name: asked }) => answer(a(asked, '198.51.100.7')))
-  const resolver = new Resolver({ servers: [dns.address], timeoutMs: 2000, concurrency: 8 })
+  const resolver = new Resolver({ servers: [dns.place], timeoutMs: 2000, concurrency: 8 })
   const names = Array.from({ length: 200 }, (_, i) => `n${i}.example.com` as Hostname)
   const lookups = await Promise.all(names.map((one) => resolver.lookup(one, 4)))
   expect(lookups.every(({ kind }) => kind === 'addresses')).toBe(true)

@@ -1,21 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { engineNameServers, hostNameServers } from '../../../src/resolve/host-servers.ts'
-import { parseServerAddress } from '../../../src/resolve/server-address.ts'
-
-test.each([
-  ['192.0.2.1', { host: '192.0.2.1', port: 53 }],
-  ['192.0.2.1:5353', { host: '192.0.2.1', port: 5353 }],
-  ['2001:db8::1', { host: '2001:db8::1', port: 53 }],
-  ['[2001:db8::1]', { host: '2001:db8::1', port: 53 }],
-  ['[2001:db8::1]:5353', { host: '2001:db8::1', port: 5353 }],
-  ['fe80::1%eth0', { host: 'fe80::1%eth0', port: 53 }],
-  ['dns.example.com', undefined],
-  ['192.0.2.1:0', undefined],
-  ['192.0.2.1:65536', undefined],
-  ['[192.0.2.1]:53', undefined],
-  ['010.0.0.1', undefined],
-  ['', undefined],
-])('the server %j is %j', (text, address) => expect(parseServerAddress(text)).toEqual(address))
 
 describe("the host's name servers", () => {
   const of = (files: Record<string, string>) => hostNameServers(async (path) => files[path])

@@ -1,18 +1,18 @@
 /** Called once, with whether the kernel had it in time. Must not throw. */
-type End = (isDone: boolean) => void
+type WaitEnd = (isDone: boolean) => void
 
-/** Answers that wait for the kernel, each for a bounded time. Those that are written together have one timer together. */
-export class Holds {
-  #last: { readonly done: Promise<void>; readonly ends: End[] } | undefined
+/** Answers that wait until the kernel has their addresses, each for a bounded time. Those whose addresses are written together share a timer. */
+export class KernelWaits {
+  #last: { readonly done: Promise<void>; readonly ends: WaitEnd[] } | undefined
 
-  wait(done: Promise<void>, ms: number, end: End): void {
+  wait(done: Promise<void>, ms: number, end: WaitEnd): void {
     if (this.#last?.done === done) {
       this.#last.ends.push(end)
       return
     }
     const ends = [end]
     this.#last = { done, ends }
-    // Whoever comes later for the same has as much time from then on.
+    // An answer that comes in a later turn for the same writing has as much time from then on.
     queueMicrotask(() => {
       if (this.#last?.ends === ends) this.#last = undefined
     })

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
-import { Upstreams } from '../../../src/gateway/upstreams.ts'
+import { DnsClient, MANY_QUESTIONS } from '../../../src/dns/client.ts'
 import type { ConnectOptions } from '../../../src/system/datagrams/model.ts'
-import { wire } from './messages.ts'
+import { wire } from '../gateway/messages.ts'
 
 const sent: boolean[] = []
 
@@ -22,7 +22,7 @@ vi.mock('../../../src/system/datagrams/datagrams.ts', () => ({
 
 test('a server that is silent to questions that share a packet is asked one by one', async () => {
   const servers = [{ kind: 'plain', host: '192.0.2.1', port: 53, name: undefined }] as const
-  const upstreams = new Upstreams({ servers, timeoutMs: 900 })
+  const upstreams = new DnsClient({ servers, timeoutMs: 900, ports: MANY_QUESTIONS })
   const ask = () =>
     new Promise((resolve) =>
       upstreams.ask({ name: wire('a.example'), type: 1, dnssecOk: false, checkingDisabled: false }, resolve),

@@ -1,4 +1,4 @@
-/** Record types that the gateway knows more of than their number. */
+/** Record types by name; of the others only the number is known. */
 export const TYPE = {
   A: 1,
   NS: 2,
@@ -23,20 +23,13 @@ export const TYPE = {
   CAA: 257,
 } as const
 
+export const CLASS_IN = 1
+
+export const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const
+
 const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(TYPE).map(([name, number]) => [number, name]),
 )
 
-/** For people and labels: a container can ask for 65,536 types. */
+/** For logs and metric labels. A container can ask for 65,536 types, so unknown ones share one word. */
 export const typeName = (type: number): string => NAMES.get(type) ?? 'other'
-
-export const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const
-
-/** Extended DNS Errors (RFC 8914) say why an answer is what it is. */
-export const EXTENDED_ERROR = {
-  option: 15,
-  other: 0,
-  forgedAnswer: 4,
-  blocked: 15,
-  notSupported: 21,
-} as const
