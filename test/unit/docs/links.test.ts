@@ -9,9 +9,25 @@ function localTargets(text: string): string[] {
   return links.filter((target) => !/^https?:/.test(target))
 }
 
-test.each(PAGES)('every link of $path leads to a file', ({ path, text }) => {
-  const dead = localTargets(text).filter((target) => !existsSync(join(ROOT, dirname(path), target)))
-  expect(dead).toEqual([])
+/** As code hosts make anchors of headings. */
+const anchorsOf = (text: string): string[] =>
+  [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  )
+
+function leads(from: string, target: string): boolean {
+  const [file = '', anchor] = target.split('#')
+  const path = file === '' ? from : join(dirname(from), file)
+  if (anchor === undefined) return existsSync(join(ROOT, path))
+  const page = PAGES.find((one) => one.path === path)
+  return page !== undefined && anchorsOf(page.text).includes(anchor)
+}
+
+test.each(PAGES)('every link of $path leads to a file or a heading', ({ path, text }) => {
+  expect(localTargets(text).filter((target) => !leads(path, target))).toEqual([])
 })
 
 test('every page of docs can be reached from the README', () => {
@@ -21,7 +37,8 @@ test('every page of docs can be reached from the README', () => {
     if (reached.has(path)) continue
     reached.add(path)
     const page = PAGES.find((one) => one.path === path)
-    queue.push(...localTargets(page?.text ?? '').map((target) => join(dirname(path), target)))
+    const targets = localTargets(page?.text ?? '').map((target) => target.split('#')[0] ?? '')
+    queue.push(...targets.map((target) => join(dirname(path), target)))
   }
   expect(PAGES.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
 })
