@@ -15,7 +15,24 @@ export interface PackageFacts {
 }
 
 const SCRIPTS = ['postinst', 'prerm', 'postrm'] as const
-const DOCS = ['commands.md', 'config.md', 'metrics.md', 'systemd.md', 'package.md']
+/** For operators; pages about the tests and the inside are not among them. */
+const DOCS = [
+  'commands.md',
+  'compatibility.md',
+  'config.md',
+  'configure.md',
+  'debugging.md',
+  'gateway.md',
+  'glossary.md',
+  'limits.md',
+  'marks.md',
+  'metrics.md',
+  'operate.md',
+  'package.md',
+  'policies.md',
+  'systemd.md',
+  'troubleshooting.md',
+]
 
 /** Lays out what the package installs, all but the executable, and how dpkg is told about it. */
 export async function layOut(

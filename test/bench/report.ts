@@ -24,7 +24,7 @@ export function asMarkdown(
     '# Benchmarks',
     '',
     `Made by \`${command}\`: a real engine and kernel, contestants in turns, one ratio a round.`,
-    'Numbers are medians; in brackets the tenth and the ninetieth percentile.',
+    'Numbers are medians; in brackets the tenth and the ninetieth percentile. *Reach* is the goal of a figure, followed by whether it is met.',
     '',
     table(['machine', ''], facts),
     ...measured.flatMap(({ figure, findings }) => [

@@ -27,7 +27,7 @@ export function asMarkdown(
   return [
     '# Attacks',
     '',
-    `Made by \`${command}\`. Each attack is played twice on a real engine and kernel: without the guard, where it has to work, and under it, where`,
+    `Made by \`${command}\`. Each attack is played twice on a real engine and kernel: without the guard, where it has to work, and with it, where`,
     'nothing may arrive. The packets carry a secret and are counted where they would arrive: at the far end of the uplink, at a service of the host, or',
     'at an interface of the attacker. The seats are those of [threat-model.md](threat-model.md).',
     '',

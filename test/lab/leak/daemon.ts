@@ -60,7 +60,7 @@ export const DAEMON: readonly Disturbance[] = [
     name: 'daemon-paused-jump-deleted',
     words: 'daemon paused, our jump deleted meanwhile',
     ofOurs: true,
-    cuts: 'nobody judges new connections until the daemon goes on',
+    cuts: 'new connections are not judged until the daemon goes on',
     run: (host) =>
       paused(host, async () => {
         for (const tool of TOOLS)

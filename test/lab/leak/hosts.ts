@@ -25,7 +25,7 @@ export const HOSTS: readonly Disturbance[] = [
   {
     name: 'rival',
     words: 'a second tool that insists on the first place with an `ACCEPT`',
-    cuts: 'while its rule stands first nobody approves new connections',
+    cuts: 'while its rule stands first, new connections are not approved',
     run: withRival,
   },
   firewalld('nftables'),

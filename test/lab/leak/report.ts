@@ -11,7 +11,7 @@ const HEAD = [
   'of',
   'whole again',
   'a script leaks',
-  'nobody leaks',
+  'no guard leaks',
 ]
 
 /** The table for a terminal, and below it what is wrong. */
@@ -42,11 +42,11 @@ export function asMarkdown(
     '',
     `Made by \`${command}\`. On a real engine and kernel, containers on the default bridge, on a network of its own and on one with a`,
     'bridge of a custom name flood what is forbidden, in IPv4 and IPv6: UDP and SYN, each packet from a fresh source port, and every odd packet',
-    'of the packet test. Others fetch an allowed name, 20 times a second on each of two networks in each family. Meanwhile somebody disturbs',
-    'the host. *Leaked* is counted where the packets would arrive; *of* is what was sent. *Failed* are allowed requests without an answer',
+    'of the packet test. Others fetch an allowed name, 20 times a second on each of two networks in each family. Meanwhile the host is',
+    'disturbed. *Leaked* is counted where the packets would arrive; *of* is what was sent. *Failed* are allowed requests without an answer',
     'after 3 s, or refused, and connections that stayed and were cut; *late* are those answered after a second, on the second SYN. *Whole again* is how long after the disturbance our rules, sets and backstop were seen to stand as before:',
-    'looking alone takes some 50 ms, and more on a busy machine. The last columns are the same again for comparison, at 2,500 and 2,000',
-    'packets a second: *a script* is the same policy written by hand into DOCKER-USER, *nobody* a host where no network is guarded.',
+    'looking alone takes some 50 ms, and more on a busy machine. The last two columns repeat the disturbance for comparison, at 2,500 and 2,000',
+    'packets a second: *a script* is the same policy written by hand into DOCKER-USER, *no guard* is a host where no network is guarded.',
     '',
     row(['machine', '']),
     row(['---', '---']),

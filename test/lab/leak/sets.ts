@@ -1,7 +1,7 @@
 import type { Lab } from '../lab.ts'
 import type { Disturbance } from './disturbance.ts'
 
-const TAKEN_AWAY = 'the kernel tells nobody of a change in a set; it is found at the next look, within 5 s'
+const TAKEN_AWAY = 'the kernel reports no change in a set; it is found at the next look, within 5 s'
 
 /** What people do to the sets of allowed addresses. */
 export const SETS: readonly Disturbance[] = [
