@@ -1,5 +1,7 @@
 import type { Membership } from '../../dataplane/membership.ts'
-import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from './sync.ts'
+import { elementOf } from './elements.ts'
+import { placeOf, type Leaving } from './diff.ts'
+import type { KnownElement, KnownSet } from './known.ts'
 import type { Additions, ElementWrite } from './render.ts'
 import { hasOtherTimeout } from './time-left.ts'
 import { LatelyWritten, type Written } from './lately-written.ts'

@@ -3,7 +3,8 @@ import type { IpsetDriver } from './driver.ts'
 import { FastPath } from './fast-path.ts'
 import type { SetHeader } from './parse.ts'
 import { renderAdditions, type Additions } from './render.ts'
-import { diffSets, knownFrom, type KnownSet, type SetsDiff } from './sync.ts'
+import { diffSets, type SetsDiff } from './diff.ts'
+import { knownFrom, type KnownSet } from './known.ts'
 
 export interface SetsChange extends TargetChange, SetsDiff {}
 

@@ -1,4 +1,4 @@
-import type { KnownElement } from './sync.ts'
+import type { KnownElement } from './known.ts'
 
 /** One element that the fast path brings into a set, or brought lately. */
 export interface Written {

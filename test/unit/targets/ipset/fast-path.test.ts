@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Membership } from '../../../../src/dataplane/membership.ts'
 import { renderAdditions } from '../../../../src/targets/ipset/render.ts'
-import type { KnownSet } from '../../../../src/targets/ipset/sync.ts'
+import type { KnownSet } from '../../../../src/targets/ipset/known.ts'
 import { FastPath } from '../../../../src/targets/ipset/fast-path.ts'
 
 const NOW_MS = 1_000_000

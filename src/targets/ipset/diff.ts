@@ -1,22 +1,10 @@
 import type { SetSpec } from '../../dataplane/model.ts'
 import type { Dirty, Membership } from '../../dataplane/membership.ts'
 import { shortHash } from '../../dataplane/names.ts'
-import type { SavedElement, SetHeader } from './parse.ts'
-import { renderAdd, renderCreate, renderDelete, safeComment, type ElementWrite } from './render.ts'
-import { hasOtherTimeout, secondsToKeep } from './time-left.ts'
-
-/** What the kernel is known to hold, element by element. */
-export interface KnownElement {
-  readonly expiresAtMs: number
-  readonly comment: string
-  readonly packets: number
-  readonly bytes: number
-}
-
-export interface KnownSet {
-  readonly header: SetHeader
-  readonly elements: Map<string, KnownElement>
-}
+import { changeElements, createSet, type ElementWork } from './elements.ts'
+import { remember, type KnownSet } from './known.ts'
+import type { SetHeader } from './parse.ts'
+import { renderAdd, renderCreate, renderDelete, type ElementWrite } from './render.ts'
 
 /** What is taken away. */
 export interface Leaving {
@@ -39,9 +27,6 @@ export interface SetsDiff {
   /** What to remember once it is done. */
   readonly remember: () => void
 }
-
-/** The temporary name of a set that takes another's place. Stays within 31 characters, and no two sets share one. */
-const successor = (name: string): string => `${name.slice(0, 20)}-${shortHash(name, 6)}-new`
 
 /**
  * The difference between what sets must hold and what they are known to hold.
@@ -105,35 +90,6 @@ export function diffSets(
   return { before, after, summary, touched, leaving, remember: () => memory.forEach((step) => step()) }
 }
 
-/**
- * Undefined: the set must not hold it, or no longer.
- * @param timeoutSeconds the set's own
- */
-export function elementOf(
-  membership: Membership,
-  set: string,
-  element: string,
-  timeoutSeconds: number,
-  nowMs: number,
-): ElementWrite | undefined {
-  const comment = wantedComment(membership, set, element)
-  const seconds = secondsToKeep(membership.endOf(set, element), timeoutSeconds, nowMs)
-  return comment === undefined || seconds === undefined
-    ? undefined
-    : { element, timeoutSeconds: seconds, comment }
-}
-
-/** As the kernel will give it back. */
-function wantedComment(membership: Membership, set: string, element: string): string | undefined {
-  const comment = membership.commentOf(set, element)
-  return comment === undefined ? undefined : safeComment(comment)
-}
-
-interface ElementWork {
-  readonly adds: ElementWrite[]
-  readonly deletes: string[]
-}
-
 /** For what is new: an element that stands is only renewed. */
 function hasRoom({ elements, header }: KnownSet, adds: readonly ElementWrite[]): boolean {
   if (elements.size + adds.length <= header.maxelem) return true
@@ -151,69 +107,8 @@ function fits(spec: SetSpec, header: SetHeader): boolean {
   )
 }
 
-function createSet(
-  spec: SetSpec,
-  membership: Membership,
-  current: KnownSet | undefined,
-  nowMs: number,
-): ElementWork {
-  const sameKind = current?.header.type === spec.type && current.header.hasCounters
-  const adds: ElementWrite[] = []
-  for (const element of membership.elementsOf(spec.name)) {
-    const counters = sameKind ? current.elements.get(element) : undefined
-    const write = elementOf(membership, spec.name, element, spec.timeout, nowMs)
-    if (!write) continue
-    adds.push(counters ? { ...write, packets: counters.packets, bytes: counters.bytes } : write)
-  }
-  if (sameKind && !isMembershipSet(spec)) adds.push(...carriedOver(current, nowMs))
-  return { adds, deletes: [] }
-}
-
-/** Flows that the daemon put in by hand: nobody could make them anew. */
-function carriedOver(current: KnownSet, nowMs: number): ElementWrite[] {
-  return [...current.elements].map(([element, { expiresAtMs, comment }]) => ({
-    element,
-    timeoutSeconds: (expiresAtMs - nowMs) / 1000,
-    comment,
-  }))
-}
-
-/** Sets of flows are filled when a right is revoked and empty themselves. */
-const isMembershipSet = (spec: SetSpec): boolean => spec.type !== 'hash:ip,port,ip'
-
-function changeElements(
-  spec: SetSpec,
-  membership: Membership,
-  current: KnownSet,
-  dirty: Dirty,
-  nowMs: number,
-): ElementWork {
-  const work: ElementWork = { adds: [], deletes: [] }
-  if (!isMembershipSet(spec)) return work
-  const check = (element: string): void => {
-    const comment = wantedComment(membership, spec.name, element)
-    if (comment === undefined) {
-      // Present or not: of a write that failed nobody knows what landed.
-      work.deletes.push(element)
-      return
-    }
-    const present = current.elements.get(element)
-    const endMs = membership.endOf(spec.name, element)
-    if (present?.comment === comment && !hasOtherTimeout(present.expiresAtMs, endMs, spec.timeout, nowMs))
-      return
-    // One whose right has just ended runs out by itself, until the policy without it takes it out.
-    const timeoutSeconds = secondsToKeep(endMs, spec.timeout, nowMs)
-    if (timeoutSeconds !== undefined) work.adds.push({ element, timeoutSeconds, comment })
-  }
-  if (!dirty.all) {
-    for (const element of dirty.elements.get(spec.name) ?? []) check(element)
-    return work
-  }
-  for (const element of membership.elementsOf(spec.name)) check(element)
-  for (const element of current.elements.keys())
-    if (!membership.has(spec.name, element)) work.deletes.push(element)
-  return work
-}
+/** The temporary name of a set that takes another's place. Stays within 31 characters, and no two sets share one. */
+const successor = (name: string): string => `${name.slice(0, 20)}-${shortHash(name, 6)}-new`
 
 /** A new set in place of one that cannot serve (too small, of another kind): filled beside it, then swapped under the rules. */
 function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readonly ElementWrite[]): string[] {
@@ -233,39 +128,6 @@ function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readon
 const swappable = (spec: SetSpec, current: KnownSet): boolean =>
   current.header.type === spec.type && (current.header.family ?? spec.family) === spec.family
 
-function remember(
-  known: Map<string, KnownSet>,
-  spec: SetSpec,
-  current: KnownSet | undefined,
-  work: ElementWork,
-  nowMs: number,
-): void {
-  const set = current ?? { header: headerOf(spec), elements: new Map<string, KnownElement>() }
-  known.set(spec.name, set)
-  for (const write of work.adds) {
-    const before = set.elements.get(write.element)
-    set.elements.set(write.element, {
-      expiresAtMs: nowMs + write.timeoutSeconds * 1000,
-      comment: write.comment,
-      packets: write.packets ?? before?.packets ?? 0,
-      bytes: write.bytes ?? before?.bytes ?? 0,
-    })
-  }
-  for (const element of work.deletes) set.elements.delete(element)
-}
-
-const headerOf = (spec: SetSpec): SetHeader => ({
-  name: spec.name,
-  type: spec.type,
-  family: spec.family,
-  maxelem: spec.maxelem,
-  hasTimeout: true,
-  hasCounters: true,
-  hasComment: true,
-  references: 0,
-  entries: 0,
-})
-
 function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean, work: ElementWork): string {
   const verb = usable ? 'change' : current ? 'replace' : 'create'
   const sample =
@@ -273,18 +135,4 @@ function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean,
       ? `: ${[...work.adds.map((write) => `+${write.element}`), ...work.deletes.map((element) => `-${element}`)].join(' ')}`
       : ''
   return `${verb} set ${spec.name} (${work.adds.length} added, ${work.deletes.length} removed)${sample}`
-}
-
-/** What was read from the kernel, to be believed until the next read. */
-export function knownFrom(header: SetHeader, elements: readonly SavedElement[], nowMs: number): KnownSet {
-  return {
-    header,
-    elements: new Map(
-      elements.map(({ element, timeoutSeconds, packets, bytes, comment }) => [
-        element,
-        // 0 stands for ever, which we never write: as good as expired, so that it is written again.
-        { expiresAtMs: nowMs + timeoutSeconds * 1000, comment, packets, bytes },
-      ]),
-    ),
-  }
 }
