@@ -10,7 +10,7 @@ import { PARTS, type DesiredState, type DriftKind, type Scope } from '../targets
 import type { Desired } from './desired.ts'
 import { Fights, type Fight } from './fight.ts'
 import type { Generation } from './generation.ts'
-import { Generations } from './generations.ts'
+import { GenerationChange } from './generations.ts'
 import { judgementOf } from './judgement.ts'
 import { createKeepers, type Changes, type Drivers, type Keepers } from './keepers.ts'
 import { LiveConnections } from './live-connections.ts'
@@ -78,7 +78,7 @@ export class Firewall {
   readonly keepers: Keepers
   readonly #options: FirewallOptions
   readonly #reconciler: Reconciler
-  readonly #generations: Generations
+  readonly #generations: GenerationChange
   readonly #connections: LiveConnections
   readonly #readmission: Readmission
   readonly #fights = new Fights()
@@ -92,7 +92,7 @@ export class Firewall {
     this.#options = options
     this.keepers = createKeepers(options.drivers, options.onBound)
     this.#reconciler = new Reconciler(this.keepers)
-    this.#generations = new Generations(options.generation, options.keepGeneration)
+    this.#generations = new GenerationChange(options.generation, options.keepGeneration)
     const { conntrack, desired, onUnforgotten } = options
     this.#connections = new LiveConnections({
       conntrack,

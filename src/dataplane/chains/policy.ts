@@ -3,7 +3,7 @@ import type { Family, PortList } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { matchesOfPorts } from '../ports.ts'
@@ -67,7 +67,7 @@ export function allowRules(
 }
 
 /** A rule has no time-out in the kernel, so one that is to end by itself asks a set that has. */
-const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): Match[] =>
+const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): RuleMatch[] =>
   internetEnds?.has(ports.text)
     ? [{ kind: 'set', set: names.internetSet(id, ports, family), fields: 'dst' }]
     : []

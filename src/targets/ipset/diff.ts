@@ -7,7 +7,7 @@ import type { SetHeader } from './parse.ts'
 import { renderAdd, renderCreate, renderDelete, type ElementWrite } from './render.ts'
 
 /** What is taken away. */
-export interface Leaving {
+export interface LeavingElements {
   /** Sets that are made anew, with what they are to hold by now. */
   readonly sets: ReadonlySet<string>
   /** By {@link placeOf}. */
@@ -23,7 +23,7 @@ export interface SetsDiff {
   readonly summary: readonly string[]
   /** Sets that have to be made anew or read again when writing fails. */
   readonly touched: ReadonlySet<string>
-  readonly leaving: Leaving
+  readonly leaving: LeavingElements
   /** What to remember once it is done. */
   readonly remember: () => void
 }

@@ -1,6 +1,6 @@
 import type { Membership } from '../../dataplane/membership.ts'
 import { elementOf } from './elements.ts'
-import { placeOf, type Leaving } from './diff.ts'
+import { placeOf, type LeavingElements } from './diff.ts'
 import type { KnownElement, KnownSet } from './known.ts'
 import type { Additions, ElementWrite } from './render.ts'
 import { hasOtherTimeout } from './time-left.ts'
@@ -12,18 +12,18 @@ export interface FastPathOptions {
   readonly write: (additions: readonly Additions[]) => Promise<void>
 }
 
-interface Place {
+interface ElementPlace {
   readonly set: string
   readonly element: string
 }
 
 /** A place where something is missing, and what is known of it. */
-interface Missing extends Place {
+interface MissingElement extends ElementPlace {
   readonly known: KnownSet | undefined
   readonly before: KnownElement | undefined
 }
 
-interface Wanted {
+interface WantedElement {
   readonly set: string
   readonly known: KnownSet
   readonly before: KnownElement | undefined
@@ -31,7 +31,7 @@ interface Wanted {
 }
 
 /** Elements that are written together, by set. */
-interface Batch {
+interface ElementBatch {
   readonly writes: Map<string, ElementWrite[]>
   readonly written: Written[]
   readonly writing: Promise<void>
@@ -54,12 +54,12 @@ const NEVER = Number.NEGATIVE_INFINITY
 export class FastPath {
   readonly #options: FastPathOptions
   readonly #lately = new LatelyWritten()
-  readonly #onTheWay = new Set<Batch>()
+  readonly #onTheWay = new Set<ElementBatch>()
   /** What is on its way, by set and element. */
   readonly #arriving = new Map<string, Map<string, Promise<void>>>()
   /** What is written next. */
-  #batch: Batch | undefined
-  #leaving: Leaving | undefined
+  #batch: ElementBatch | undefined
+  #leaving: LeavingElements | undefined
   #settled: Promise<void> = Promise.resolve()
   #settle: () => void = () => undefined
   #isBlind = false
@@ -78,12 +78,12 @@ export class FastPath {
    * @param timeoutSeconds how long the kernel keeps what does not end sooner
    */
   bring(
-    places: readonly Place[],
+    places: readonly ElementPlace[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> | undefined {
-    let missing: Missing[] | undefined
+    let missing: MissingElement[] | undefined
     for (const { set, element } of places) {
       const known = this.#options.known.get(set)
       const before = known?.elements.get(element)
@@ -101,7 +101,7 @@ export class FastPath {
   }
 
   /** A pass decided what it will take away: until it is done, nobody relies on that. */
-  leaving(leaving: Leaving): void {
+  leaving(leaving: LeavingElements): void {
     this.done()
     this.#leaving = leaving
     this.#settled = new Promise((resolve) => (this.#settle = resolve))
@@ -147,13 +147,13 @@ export class FastPath {
 
   /** What is on its way already is waited for. */
   #write(
-    missing: readonly Missing[],
+    missing: readonly MissingElement[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
     const waits = new Set<Promise<void>>()
-    const wanted: Wanted[] = []
+    const wanted: WantedElement[] = []
     for (const { set, element, known, before } of missing) {
       // What is on its way is known.
       const arriving = before && this.#arriving.get(set)?.get(element)
@@ -168,7 +168,7 @@ export class FastPath {
   }
 
   /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
-  #add({ set, known, before, write }: Wanted, nowMs: number): Promise<void> {
+  #add({ set, known, before, write }: WantedElement, nowMs: number): Promise<void> {
     const { element } = write
     // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
     const fresh = {
@@ -192,8 +192,8 @@ export class FastPath {
     return writing
   }
 
-  #begin(): Batch {
-    const writes: Batch['writes'] = new Map()
+  #begin(): ElementBatch {
+    const writes: ElementBatch['writes'] = new Map()
     const written: Written[] = []
     const writing = Promise.resolve().then(async () => {
       this.#batch = undefined
@@ -212,7 +212,7 @@ export class FastPath {
           for (const { element } of ofSet) this.#arriving.get(set)?.delete(element)
       }
     })
-    const batch: Batch = { written, writes, writing }
+    const batch: ElementBatch = { written, writes, writing }
     this.#onTheWay.add(batch)
     return batch
   }
