@@ -193,7 +193,7 @@ export class Firewall {
       membership.touchAll()
       throw error
     } finally {
-      this.keepers.sets.fastPath.done()
+      this.keepers.sets.fastPath.endRemoval()
       this.#readmission.forgetDestinations()
     }
   }

@@ -11,7 +11,7 @@ import { PRIVATE_RANGES } from '../private-ranges.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 
-export interface AllowOptions {
+export interface AllowRulesOptions {
   /** In the words of rules and metrics. */
   readonly whose: string
   readonly policies: readonly Policy[]
@@ -21,7 +21,7 @@ export interface AllowOptions {
 /** What these policies allow together, and nothing else: the chain ends in a denial. */
 export function allowRules(
   input: BuildInput,
-  { whose, policies, denyChain }: AllowOptions,
+  { whose, policies, denyChain }: AllowRulesOptions,
   family: Family,
 ): Rule[] {
   const allow = policies.flatMap(({ id, groups }) =>

@@ -7,7 +7,7 @@ import type { SetHeader } from './parse.ts'
 import { renderAdd, renderCreate, renderDelete, type ElementWrite } from './render.ts'
 
 /** What is taken away. */
-export interface LeavingElements {
+export interface Removal {
   /** Sets that are made anew, with what they are to hold by now. */
   readonly sets: ReadonlySet<string>
   /** By {@link placeOf}. */
@@ -23,7 +23,7 @@ export interface SetsDiff {
   readonly summary: readonly string[]
   /** Sets that have to be made anew or read again when writing fails. */
   readonly touched: ReadonlySet<string>
-  readonly leaving: LeavingElements
+  readonly removal: Removal
   /** What to remember once it is done. */
   readonly remember: () => void
 }
@@ -44,7 +44,7 @@ export function diffSets(
   const summary: string[] = []
   const touched = new Set<string>()
   const memory: (() => void)[] = []
-  const leaving = { sets: new Set<string>(), elements: new Set<string>() }
+  const removal = { sets: new Set<string>(), elements: new Set<string>() }
   /** Not to be destroyed twice: older kernels refuse it. */
   const gone = new Set<string>()
   for (const spec of specs) {
@@ -55,8 +55,8 @@ export function diffSets(
       : createSet(spec, membership, current, nowMs)
     if (work.adds.length === 0 && work.deletes.length === 0 && usable) continue
     touched.add(spec.name)
-    if (!usable) leaving.sets.add(spec.name)
-    for (const element of work.deletes) leaving.elements.add(placeOf(spec.name, element))
+    if (!usable) removal.sets.add(spec.name)
+    for (const element of work.deletes) removal.elements.add(placeOf(spec.name, element))
     // What an earlier process left half done.
     if (!usable && known.has(successor(spec.name))) {
       before.push(`destroy ${successor(spec.name)}`)
@@ -82,12 +82,12 @@ export function diffSets(
       if (wanted.has(name) || gone.has(name)) continue
       after.push(`destroy ${name}`)
       touched.add(name)
-      leaving.sets.add(name)
+      removal.sets.add(name)
       summary.push(`destroy set ${name}`)
       memory.push(() => known.delete(name))
     }
   }
-  return { before, after, summary, touched, leaving, remember: () => memory.forEach((step) => step()) }
+  return { before, after, summary, touched, removal, remember: () => memory.forEach((step) => step()) }
 }
 
 /** For what is new: an element that stands is only renewed. */
