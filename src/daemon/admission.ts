@@ -61,7 +61,7 @@ export class KernelAdmission implements Admission {
     }
     const refused = refusedOf(addresses, (address) => !accepted.has(address))
     const keptSeconds = Math.floor(desired.config.resolver.maxStaleMs / 1000)
-    const done = fastPath.bring(places, desired.membership, keptSeconds, nowMs)
+    const done = fastPath.ensure(places, desired.membership, keptSeconds, nowMs)
     done?.catch(() => {
       for (const { set, element } of places) desired.membership.touch(set, element)
       onFailure()

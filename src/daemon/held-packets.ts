@@ -1,5 +1,5 @@
 import { portOfMark } from '../dataplane/names.ts'
-import type { QueuedPacket, Verdict } from '../targets/start-hold/queue-message.ts'
+import type { QueuedPacket, QueueVerdict } from '../targets/start-hold/queue-message.ts'
 import type { SenderStatus } from '../targets/bindings/senders.ts'
 
 /** How a packet that was held went on. */
@@ -8,7 +8,7 @@ export type HoldOutcome = (typeof HOLD_OUTCOMES)[number]
 
 export interface HeldPacketsOptions {
   readonly statusOf: (port: number, packet: QueuedPacket) => SenderStatus
-  readonly decide: (id: number, verdict: Verdict) => void
+  readonly decide: (id: number, verdict: QueueVerdict) => void
   /** What comes from this port is not to be held any more. */
   readonly settle: (port: number) => void
   readonly onEnd: (outcome: HoldOutcome, heldMs: number) => void

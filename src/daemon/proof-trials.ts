@@ -3,7 +3,7 @@ import { trace, type TraceRule } from '../dataplane/trace.ts'
 import type { HostView } from '../host/host-view.ts'
 import { cidrContains } from '../net/cidr.ts'
 import { familyOf, type Address, type Family } from '../net/types.ts'
-import type { ProofPlace, Trial } from '../proof/model.ts'
+import type { ProofPlace, ProofTrial } from '../proof/model.ts'
 import { allowedTarget, forbiddenTarget, type Judge } from '../proof/targets.ts'
 import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { World } from './compose.ts'
@@ -14,7 +14,7 @@ export async function trialsNow({
   desired,
   host,
   telemetry,
-}: Pick<World, 'desired' | 'host' | 'telemetry'>): Promise<readonly Trial[] | undefined> {
+}: Pick<World, 'desired' | 'host' | 'telemetry'>): Promise<readonly ProofTrial[] | undefined> {
   const { interfaces, inventory } = host
   if (!inventory || !telemetry.dockerConnected) return undefined
   const { guarded } = desired.hostFacts.plan
@@ -27,12 +27,12 @@ export async function desiredTrials(
   desired: Desired,
   host: Pick<HostView, 'isHostAddress' | 'inventory'>,
   places: readonly ProofPlace[],
-): Promise<Trial[]> {
+): Promise<ProofTrial[]> {
   const networks = host.inventory?.networks ?? []
   const leaves = (address: Address): boolean =>
     !host.isHostAddress(address) &&
     !networks.some(({ subnets }) => subnets.some((subnet) => cidrContains(subnet, address)))
-  const trials: Trial[] = []
+  const trials: ProofTrial[] = []
   for (const place of places) {
     for (const source of place.sources) {
       const family = familyOf(source)

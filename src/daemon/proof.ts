@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MarkLayout } from '../config/marks.ts'
-import type { Trial } from '../proof/model.ts'
+import type { ProofTrial } from '../proof/model.ts'
 import { prove } from '../proof/prove.ts'
 import { BACKSTOP_MISSING, lastingResults, resultsOf, type NetworkResult } from '../proof/results.ts'
 import type { Run } from '../system/exec.ts'
@@ -21,7 +21,7 @@ export interface ProofOptions {
   /** Undefined: never. */
   readonly everyMs: () => number | undefined
   /** What to try now; undefined: nothing can be tried, since the engine is away or has no network. */
-  readonly trials: () => Promise<readonly Trial[] | undefined>
+  readonly trials: () => Promise<readonly ProofTrial[] | undefined>
   readonly marks: () => MarkLayout
   readonly backstopStands: () => Promise<boolean>
   readonly isPassing: () => boolean

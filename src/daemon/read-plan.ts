@@ -1,5 +1,5 @@
 import type { Trigger } from '../reconcile/loop.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 import type { Flavour } from '../targets/iptables/diff.ts'
 import { PARTS, type Part, type Scope } from '../targets/keeper.ts'
 

@@ -38,21 +38,21 @@ export interface Rule {
   readonly key: string
   /** The policy it belongs to, or `host` for what holds for all. */
   readonly policy: string
-  readonly matches: readonly Match[]
+  readonly matches: readonly RuleMatch[]
   /** Undefined: the rule only counts. */
-  readonly target: Target | undefined
+  readonly target: RuleTarget | undefined
   /** For operators, in the listing of the kernel's own tools. */
   readonly words: string
   /** What becomes of the packet, for metrics and listings. */
-  readonly action: Action
+  readonly action: RuleAction
 }
 
-export type Action =
+export type RuleAction =
   'allow' | 'drop' | 'reject' | 'return' | 'redirect' | 'hold' | 'log' | 'count' | 'continue'
 
 export type ConntrackState = 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED' | 'DNAT'
 
-export type Match =
+export type RuleMatch =
   /** A trailing `+` stands for any ending. */
   | { readonly kind: 'in' | 'out'; readonly name: string }
   | { readonly kind: 'destination'; readonly cidr: MaskedAddress }
@@ -67,7 +67,7 @@ export type Match =
   /** The destination port before any DNAT. */
   | { readonly kind: 'originalPort'; readonly port: number }
   /** Destination ports of TCP or UDP; at most 15 slots, a range takes two. */
-  | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortRange[] }
+  | { readonly kind: 'ports'; readonly protocol: 'tcp' | 'udp'; readonly ranges: readonly PortsFromTo[] }
   | { readonly kind: 'set'; readonly set: string; readonly fields: string; readonly negate?: boolean }
   | { readonly kind: 'state'; readonly states: readonly ConntrackState[]; readonly negate?: boolean }
   | { readonly kind: 'direction'; readonly direction: 'ORIGINAL' | 'REPLY' }
@@ -87,7 +87,7 @@ export type Match =
   | { readonly kind: 'quotesOwn' }
   | { readonly kind: 'hashlimit'; readonly limit: Hashlimit }
 
-export interface PortRange {
+export interface PortsFromTo {
   readonly from: number
   readonly to: number
 }
@@ -104,7 +104,7 @@ export interface Hashlimit {
   readonly expireMs?: number
 }
 
-export type Target =
+export type RuleTarget =
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   /** `accept` is for what ends at a service of our own: nobody else has a say in it. */
   | { readonly kind: 'return' | 'drop' | 'accept' }

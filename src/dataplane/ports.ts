@@ -1,12 +1,12 @@
 import type { Family, PortList } from '../net/types.ts'
-import type { Match, PortRange } from './model.ts'
+import type { RuleMatch, PortsFromTo } from './model.ts'
 
 /** iptables' multiport takes 15 slots; a range fills two. */
 const SLOTS = 15
 
 /** A port list as the rules it needs: one for every 15 slots of TCP and of UDP, one for each other protocol. */
-export function matchesOfPorts(ports: PortList, family: Family): { key: string; matches: Match[] }[] {
-  const rules: { key: string; matches: Match[] }[] = []
+export function matchesOfPorts(ports: PortList, family: Family): { key: string; matches: RuleMatch[] }[] {
+  const rules: { key: string; matches: RuleMatch[] }[] = []
   for (const protocol of ['tcp', 'udp'] as const) {
     const ranges = ports.specs.flatMap((spec) =>
       spec.protocol === protocol && 'from' in spec ? [{ from: spec.from, to: spec.to }] : [],
@@ -32,8 +32,8 @@ export function matchesOfPorts(ports: PortList, family: Family): { key: string; 
   return rules
 }
 
-function chunk(ranges: readonly PortRange[]): PortRange[][] {
-  const chunks: PortRange[][] = []
+function chunk(ranges: readonly PortsFromTo[]): PortsFromTo[][] {
+  const chunks: PortsFromTo[][] = []
   let room = 0
   for (const range of ranges) {
     const slots = range.from === range.to ? 1 : 2

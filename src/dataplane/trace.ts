@@ -2,7 +2,7 @@ import { bytesOf } from '../net/address.ts'
 import { cidrTest } from '../net/cidr.ts'
 import { familyOf, type Address, type Protocol } from '../net/types.ts'
 import { ECHO_REQUEST } from './icmp.ts'
-import type { Match, Target } from './model.ts'
+import type { RuleMatch, RuleTarget } from './model.ts'
 
 /** The first packet of a connection, as the firewall sees it. */
 export interface Packet {
@@ -18,8 +18,8 @@ export interface Packet {
 }
 
 export interface TraceRule {
-  readonly matches: readonly Match[]
-  readonly target: Target | undefined
+  readonly matches: readonly RuleMatch[]
+  readonly target: RuleTarget | undefined
   readonly unknown: readonly string[]
   /** What stands in its comment, or the rule itself where it is somebody else's. */
   readonly words: string
@@ -118,7 +118,7 @@ function walk(
   return undefined
 }
 
-function matches(match: Match, packet: Packet, input: TraceInput, state: Walk): boolean {
+function matches(match: RuleMatch, packet: Packet, input: TraceInput, state: Walk): boolean {
   switch (match.kind) {
     case 'in':
       return match.name.endsWith('+')

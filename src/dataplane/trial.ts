@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../net/types.ts'
-import type { Chain, Dataplane, Hook, Match, Rule, Ruleset } from './model.ts'
+import type { Chain, Dataplane, Hook, RuleMatch, Rule, Ruleset } from './model.ts'
 import { beforeTrialChain, trialSet } from './names.ts'
 import { rule } from './rule.ts'
 
@@ -58,7 +58,7 @@ function withBefore(tried: Ruleset, before: Ruleset, family: Family): Ruleset {
 
 const isSame = (one: Chain, other: Chain): boolean => one.table === other.table && one.name === other.name
 
-const onTrial = (family: Family, isOver: boolean): Match => ({
+const onTrial = (family: Family, isOver: boolean): RuleMatch => ({
   kind: 'set',
   set: trialSet(family),
   fields: 'dst',

@@ -1,8 +1,8 @@
 import { CHAIN, denyChain, type DenyReason } from './names.ts'
-import type { Match, Rule } from './model.ts'
+import type { RuleMatch, Rule } from './model.ts'
 import { rule } from './rule.ts'
 
-export function approved(key: string, text: string, matches: readonly Match[], policy = 'host'): Rule {
+export function approved(key: string, text: string, matches: readonly RuleMatch[], policy = 'host'): Rule {
   return rule({
     key,
     policy,
@@ -14,7 +14,7 @@ export function approved(key: string, text: string, matches: readonly Match[], p
 }
 
 /** This packet may pass, which says nothing of the rest of its connection. */
-export function passed(key: string, text: string, matches: readonly Match[]): Rule {
+export function passed(key: string, text: string, matches: readonly RuleMatch[]): Rule {
   return rule({
     key,
     matches,
@@ -26,7 +26,7 @@ export function passed(key: string, text: string, matches: readonly Match[]): Ru
 
 export function denied(
   reason: DenyReason,
-  matches: readonly Match[],
+  matches: readonly RuleMatch[],
   text: string,
   key: string = reason,
   policy = 'host',

@@ -1,5 +1,5 @@
 import type { Binding } from '../dataplane/model.ts'
-import type { Assignment, Member } from '../policy/classes.ts'
+import type { Assignment, ClassMember } from '../policy/classes.ts'
 import type { HostInterface } from '../system/host.ts'
 import type { AskNamespaces } from '../system/net-namespaces.ts'
 import type { Network } from '../workloads/model.ts'
@@ -168,5 +168,5 @@ export class ContainerPorts {
   }
 }
 
-const bindingsOf = ({ mac, addresses, class: id }: Member, port: string): Binding[] =>
+const bindingsOf = ({ mac, addresses, class: id }: ClassMember, port: string): Binding[] =>
   mac === undefined || id === undefined ? [] : addresses.map((address) => ({ port, mac, address, class: id }))

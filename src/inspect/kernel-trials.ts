@@ -1,7 +1,7 @@
 import type { HostView } from '../host/host-view.ts'
 import { cidrContains } from '../net/cidr.ts'
 import { FAMILIES, familyOf, type Address } from '../net/types.ts'
-import type { ProofPlace, Trial } from '../proof/model.ts'
+import type { ProofPlace, ProofTrial } from '../proof/model.ts'
 import { allowedTarget, forbiddenTarget, nobodysTarget, type Judge } from '../proof/targets.ts'
 import type { Inventory } from '../workloads/model.ts'
 import { judge, type KernelView } from './judge.ts'
@@ -17,7 +17,7 @@ export interface Setting {
 }
 
 /** What is to be tried on a network, by what the kernel holds now. */
-export async function trialOf(setting: Setting, place: ProofPlace, source: Address): Promise<Trial> {
+export async function trialOf(setting: Setting, place: ProofPlace, source: Address): Promise<ProofTrial> {
   const { inventory, host, kernel, sets } = setting
   const family = familyOf(source)
   const verdictOf = judgeFrom(setting, place)

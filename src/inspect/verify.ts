@@ -11,10 +11,10 @@ import { HostView } from '../host/host-view.ts'
 import { dockerSocketOf } from './look-up.ts'
 import { FAMILIES } from '../net/types.ts'
 import { sanitise } from '../observe/sanitise.ts'
-import type { Finding, Trial } from '../proof/model.ts'
+import type { ProofFinding, ProofTrial } from '../proof/model.ts'
 import { placesUpTo, surveyPlaces, type Untried } from '../proof/places.ts'
 import { prove } from '../proof/prove.ts'
-import { BACKSTOP_MISSING, outcomeOf, resultsOf, WHOLE_HOST, type Outcome } from '../proof/results.ts'
+import { BACKSTOP_MISSING, outcomeOf, resultsOf, WHOLE_HOST, type ProofOutcome } from '../proof/results.ts'
 import { bridgedFramesAreJudged, WAYS } from '../proof/ways.ts'
 import type { Run } from '../system/exec.ts'
 import { decideInterfaces, type GuardChoice } from '../workloads/guarded.ts'
@@ -29,7 +29,7 @@ export const verifyAction =
   (daemon: CallDaemon, run: Run): Action<ConfigArgs> =>
   async ({ config }, io) => {
     const asking = askUnlessSilent(daemon, io.stderr)
-    const findings = await proveHost(asking, run, config).catch((error: unknown): Finding[] => [
+    const findings = await proveHost(asking, run, config).catch((error: unknown): ProofFinding[] => [
       failure(`could not be made: ${errorMessage(error)}`),
     ])
     const outcome = outcomeOf(findings)
@@ -44,7 +44,7 @@ export const verifyAction =
     return outcome === 'proven' ? EXIT.ok : EXIT.unproven
   }
 
-const failure = (detail: string): Finding => ({
+const failure = (detail: string): ProofFinding => ({
   network: WHOLE_HOST,
   what: 'the proof',
   passed: false,
@@ -59,7 +59,7 @@ const MOST_NETWORKS = 32
 const AT_A_TIME = 8
 
 /** What the kernel holds decides what is tried, so that this needs neither a daemon nor a config that is accepted. */
-async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string): Promise<Finding[]> {
+async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string): Promise<ProofFinding[]> {
   const engine = await askEngine(await dockerSocketOf(ask, configFile))
   const drivers = createDrivers(run)
   const kernel = {
@@ -101,7 +101,7 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
   }
   const setting = { inventory, host, kernel, sets: rememberSets(drivers.ipset) }
   for (let first = 0; first < tried.length; first += AT_A_TIME) {
-    const trials: Trial[] = []
+    const trials: ProofTrial[] = []
     for (const place of tried.slice(first, first + AT_A_TIME))
       for (const source of place.sources) trials.push(await trialOf(setting, place, source))
     // One that is silent may have been stopped in the middle of its own proof.
@@ -111,13 +111,13 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
   return findings
 }
 
-const nothingTried = (why: string): Finding => skip(WHOLE_HOST, 'the proof', why)
+const nothingTried = (why: string): ProofFinding => skip(WHOLE_HOST, 'the proof', why)
 
 /** Both guards stand in both families, whatever networks there are. */
-async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]> {
+async function guardsInPlace({ rules, backstop }: KernelView): Promise<ProofFinding[]> {
   const judged = await bridgedFramesAreJudged()
   return [
-    ...FAMILIES.map((family): Finding => {
+    ...FAMILIES.map((family): ProofFinding => {
       const hook = hookOf(rules[family])
       return {
         network: WHOLE_HOST,
@@ -144,10 +144,10 @@ async function guardsInPlace({ rules, backstop }: KernelView): Promise<Finding[]
   ]
 }
 
-const skippedNetwork = ({ network, family, why }: Untried): Finding =>
+const skippedNetwork = ({ network, family, why }: Untried): ProofFinding =>
   skip(network, `${family === undefined ? '' : `IPv${family}, `}network ${network}`, why)
 
-const skip = (network: string, what: string, why: string): Finding => ({
+const skip = (network: string, what: string, why: string): ProofFinding => ({
   network,
   what,
   passed: true,
@@ -156,13 +156,13 @@ const skip = (network: string, what: string, why: string): Finding => ({
   problem: undefined,
 })
 
-const WORDS: Readonly<Record<Outcome, string>> = {
+const WORDS: Readonly<Record<ProofOutcome, string>> = {
   proven: 'proven',
   failed: 'NOT PROVEN',
   skipped: 'NOT PROVEN: skipped, since nothing could be tried',
 }
 
-function tell(io: Io, findings: readonly Finding[], outcome: Outcome): void {
+function tell(io: Io, findings: readonly ProofFinding[], outcome: ProofOutcome): void {
   const paint = (code: number, text: string): string => (io.color ? `\u001B[${code}m${text}\u001B[0m` : text)
   for (const { what, passed: ok, detail, skipped } of findings) {
     const word = skipped ? paint(33, 'skip') : ok ? paint(32, 'ok  ') : paint(31, 'FAIL')

@@ -1,6 +1,8 @@
 /** Canonical forms of what comes from outside. Each is made by exactly one parser in this folder; a value of the type is always valid. */
 
 export type Family = 4 | 6
+/** As metrics and status name it. */
+export type IpFamily = 'ipv4' | 'ipv6'
 export const FAMILIES: readonly Family[] = [4, 6]
 
 /** An address as the kernel prints it: dotted quad, or RFC 5952 text (`2001:db8::1`). Never v4-mapped. */

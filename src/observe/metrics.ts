@@ -1,11 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { IpFamily } from '../net/types.ts'
 import type { Lookup } from '../resolve/model.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { CATALOGUE, UNPROTECTED_REASONS } from './catalogue.ts'
 import { eventLabels } from './docker-events.ts'
 import { sanitise } from './sanitise.ts'
-
-type IpFamily = 'ipv4' | 'ipv6'
 
 export interface RuleRow {
   readonly family: IpFamily

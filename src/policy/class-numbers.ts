@@ -19,7 +19,7 @@ export interface SavedClasses {
   readonly classes: readonly Omit<RightsClass, 'key'>[]
 }
 
-type Policies = Config['policies']
+type PolicyConfigs = Config['policies']
 
 /** The numbers of rights: the same ones for as long as somebody has them, since connections bear them too. */
 export class ClassNumbers {
@@ -29,13 +29,13 @@ export class ClassNumbers {
   /** Nobody has them any more, though packets may bear them until the bindings are written. */
   readonly #leaving = new Set<string>()
   #last: number
-  #policies: Policies | undefined
+  #policies: PolicyConfigs | undefined
 
   /**
    * @param saved what an earlier process left
    * @param policies those in force, if they are what it left these numbers under: then its chains stay ready
    */
-  constructor(saved: SavedClasses = { last: 0, classes: [] }, policies?: Policies) {
+  constructor(saved: SavedClasses = { last: 0, classes: [] }, policies?: PolicyConfigs) {
     for (const { id, ...rights } of saved.classes) this.#number(id, rightsOf(rights))
     this.#last = saved.last
     this.#policies = policies
@@ -106,7 +106,7 @@ export class ClassNumbers {
    * Forgets what nobody has any more, when the policies are others than before, or numbers get scarce. Chains stay until the next time: rules are
    * written before the bindings that name them.
    */
-  tidy(policies: Policies, keys: ReadonlySet<string>): void {
+  tidy(policies: PolicyConfigs, keys: ReadonlySet<string>): void {
     for (const key of this.#leaving) if (!keys.has(key)) this.#forget(key)
     this.#leaving.clear()
     if (policies === this.#policies && this.#numbered.size <= SCARCE) return

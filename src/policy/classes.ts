@@ -6,7 +6,7 @@ import type { ClassNumbers, RightsClass } from './class-numbers.ts'
 import { Matching, type Matched, type RightsConfig } from './rights.ts'
 
 /** An interface of a container, with what it may do. */
-export interface Member {
+export interface ClassMember {
   readonly container: Pick<Container, 'id' | 'name' | 'pid'>
   readonly networkId: string
   readonly network: string
@@ -25,7 +25,7 @@ export interface Assignment {
   readonly unknown: 'common' | 'deny'
   /** In order of their numbers. */
   readonly classes: readonly RightsClass[]
-  readonly members: readonly Member[]
+  readonly members: readonly ClassMember[]
   /** Labels that would have matched a policy, had not an image brought them. */
   readonly ignoredLabels: number
 }
@@ -52,7 +52,7 @@ export function assign(
     numbers.tidy(config.policies, new Set(keys))
   }
   const members = judged.flatMap(({ container, standings }) =>
-    standings.map(({ endpoint, matched, rights }): Member => ({
+    standings.map(({ endpoint, matched, rights }): ClassMember => ({
       container: { id: container.id, name: container.name, pid: container.pid },
       networkId: endpoint.networkId,
       network: endpoint.networkName,

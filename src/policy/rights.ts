@@ -33,7 +33,7 @@ export interface Standing {
   readonly rights: Rights
 }
 
-export interface Judged {
+export interface JudgedContainer {
   readonly standings: readonly Standing[]
   /** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
   readonly ignoredLabels: number
@@ -43,7 +43,10 @@ export interface Judged {
 export class Matching {
   readonly #tests: readonly PolicyTest[]
   readonly #asked: readonly (readonly [key: string, value: string])[]
-  readonly #known = { own: new WeakMap<Container, Judged>(), host: new WeakMap<Container, Judged>() }
+  readonly #known = {
+    own: new WeakMap<Container, JudgedContainer>(),
+    host: new WeakMap<Container, JudgedContainer>(),
+  }
 
   constructor(private readonly config: RightsConfig) {
     const honours = config.guard.labels === 'honour'
@@ -62,7 +65,7 @@ export class Matching {
   }
 
   /** @param onHostNetwork by itself, or by a container that it joined */
-  of(container: Container, onHostNetwork: boolean): Judged {
+  of(container: Container, onHostNetwork: boolean): JudgedContainer {
     const isHeldThere = onHostNetwork && this.config.guard.hostNetwork
     const known = isHeldThere ? this.#known.host : this.#known.own
     const judged = known.get(container) ?? this.#judge(container, isHeldThere)
@@ -70,12 +73,12 @@ export class Matching {
     return judged
   }
 
-  #judge(container: Container, isHeldThere: boolean): Judged {
+  #judge(container: Container, isHeldThere: boolean): JudgedContainer {
     const labels = ownLabels(container)
     const endpoints = isHeldThere
       ? [container.endpoints.find(({ networkName }) => networkName === HOST_NETWORK) ?? ON_THE_HOST]
       : container.endpoints.filter(({ networkName }) => isGuarded(networkName, this.config.guard))
-    const matchedBy = (endpoint: Endpoint, counted: Subject['labels']): Match[] =>
+    const matchedBy = (endpoint: Endpoint, counted: Subject['labels']): AppliedPolicy[] =>
       this.#matched({
         name: container.name,
         networks: [endpoint.networkName, ...(endpoint.overlays ?? [])],
@@ -101,8 +104,8 @@ export class Matching {
     }
   }
 
-  #matched(subject: Subject): Match[] {
-    return this.#tests.flatMap(({ policy, conditions, attaching }): Match[] => {
+  #matched(subject: Subject): AppliedPolicy[] {
+    return this.#tests.flatMap(({ policy, conditions, attaching }): AppliedPolicy[] => {
       const whys = conditions.filter(({ holds }) => holds(subject)).map(({ why }) => why)
       if (attaching && subject.labels[POLICY_LABEL] === policy.id)
         whys.push(`label ${POLICY_LABEL}=${policy.id}`)
@@ -117,7 +120,7 @@ export class Matching {
    * Allow lists unite; `inherit: false` of any policy on any network takes the common list away on all of them, `metadata: allow` of any opens
    * metadata. Of several mail limits or ways to deny the first in the file counts.
    */
-  #rights(here: readonly Match[], anywhere: readonly Match[], inherits: boolean): Rights {
+  #rights(here: readonly AppliedPolicy[], anywhere: readonly AppliedPolicy[], inherits: boolean): Rights {
     const local = here.map(({ policy }) => policy)
     return rightsOf({
       policies: [...(inherits ? [COMMON] : []), ...local.map(({ id }) => id)],
@@ -158,7 +161,7 @@ interface PolicyTest {
   readonly attaching: boolean
 }
 
-interface Match {
+interface AppliedPolicy {
   readonly policy: PolicyConfig
   /** The first of its conditions that holds. */
   readonly why: string

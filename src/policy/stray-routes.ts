@@ -1,7 +1,7 @@
 import { cidrContains } from '../net/cidr.ts'
 import type { Address } from '../net/types.ts'
 import type { Network } from '../workloads/model.ts'
-import type { Assignment, Member } from './classes.ts'
+import type { Assignment, ClassMember } from './classes.ts'
 
 /**
  * A container that leaves by a network on which it has fewer rights than on another one: what is allowed to it there it never gets, and its
@@ -33,7 +33,7 @@ export function findStrayRoutes(
   networks: readonly Network[],
   gateways: ReadonlyMap<string, readonly Address[]>,
 ): StrayRoute[] {
-  const policiesOf = ({ class: id }: Member): readonly string[] =>
+  const policiesOf = ({ class: id }: ClassMember): readonly string[] =>
     classes.find((one) => one.id === id)?.policies ?? []
   return [...gateways].flatMap(([id, addresses]) => {
     const own = members.filter(({ container }) => container.id === id)
@@ -51,7 +51,7 @@ export function findStrayRoutes(
   })
 }
 
-const isOn = ({ networkId }: Member, gateway: Address, networks: readonly Network[]): boolean =>
+const isOn = ({ networkId }: ClassMember, gateway: Address, networks: readonly Network[]): boolean =>
   networks.some(
     ({ id, subnets }) => id === networkId && subnets.some((subnet) => cidrContains(subnet, gateway)),
   )

@@ -1,5 +1,5 @@
 import type { RightsClass } from './class-numbers.ts'
-import type { Assignment, Member } from './classes.ts'
+import type { Assignment, ClassMember } from './classes.ts'
 
 /**
  * What the classes of a config on trial meant under the config before it: packets bear the numbers of the one on trial, also when its time
@@ -25,4 +25,4 @@ export function rightsBefore(
   return { unknown: before.unknown, classes: classes.toSorted((one, other) => one.id - other.id) }
 }
 
-const placeOf = ({ container, networkId }: Member): string => `${container.id} ${networkId}`
+const placeOf = ({ container, networkId }: ClassMember): string => `${container.id} ${networkId}`

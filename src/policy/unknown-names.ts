@@ -53,7 +53,7 @@ export function unknownNames(config: NamingConfig, inventory: Inventory): Unknow
     })
 }
 
-interface Facts {
+interface NamesInUse {
   readonly guardable: ReadonlySet<string>
   readonly networks: ReadonlySet<string>
   readonly containers: ReadonlySet<string>
@@ -61,7 +61,7 @@ interface Facts {
   readonly projects: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-function factsOf({ networks, containers }: Inventory): Facts {
+function factsOf({ networks, containers }: Inventory): NamesInUse {
   const projects = new Map<string, Set<string>>()
   for (const { labels } of containers) {
     const project = labels[COMPOSE_PROJECT]
@@ -77,7 +77,7 @@ function factsOf({ networks, containers }: Inventory): Facts {
   }
 }
 
-function* mentions({ guard, policies }: NamingConfig, facts: Facts): Generator<Mention> {
+function* mentions({ guard, policies }: NamingConfig, facts: NamesInUse): Generator<Mention> {
   const { networks, except } = guard
   for (const [i, name] of (networks === 'all' ? [] : networks).entries())
     yield among(['guard', 'networks', i], 'network', name, facts.guardable)
@@ -101,7 +101,7 @@ const among = (path: Path, what: string, name: string, known: ReadonlySet<string
   others: [...known],
 })
 
-function containerMention(path: Path, name: string, { containers }: Facts): Mention {
+function containerMention(path: Path, name: string, { containers }: NamesInUse): Mention {
   const mention = among(path, 'container', name, containers)
   if (!/[*?]/.test(name)) return mention
   return { ...mention, isThere: [...containers].some(globTest(name)), others: [] }
@@ -110,7 +110,7 @@ function containerMention(path: Path, name: string, { containers }: Facts): Ment
 function composeMention(
   path: Path,
   { project, service }: { readonly project: string; readonly service: string | undefined },
-  { projects }: Facts,
+  { projects }: NamesInUse,
 ): Mention {
   const services = projects.get(project)
   if (services === undefined || service === undefined)

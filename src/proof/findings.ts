@@ -1,12 +1,12 @@
 import type { Run } from '../system/exec.ts'
-import type { Finding, Target, Trial } from './model.ts'
+import type { ProofFinding, ProbeTarget, ProofTrial } from './model.ts'
 import type { Probe, Sighting } from './table.ts'
 import { isWay, WAYS, type Role } from './ways.ts'
 
 const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, admitted: 0, atUplink: 0 }
 
 /** What is sent to a bridge that is being removed is lost, and says nothing about the rules. */
-export const bridgeWent = ({ place: { network, bridge }, family }: Trial): Finding => ({
+export const bridgeWent = ({ place: { network, bridge }, family }: ProofTrial): ProofFinding => ({
   network,
   what: `IPv${family}, network ${network}`,
   passed: true,
@@ -18,23 +18,23 @@ export const bridgeWent = ({ place: { network, bridge }, family }: Trial): Findi
 /** What came of the packets of one trial, and what is wrong with that. */
 export async function judgeTrial(
   run: Run,
-  trial: Trial,
+  trial: ProofTrial,
   sent: readonly { readonly role: Role; readonly probe: Pick<Probe, 'id'> }[],
   seen: ReadonlyMap<string, Sighting>,
-): Promise<Finding[]> {
+): Promise<ProofFinding[]> {
   const { network } = trial.place
   const { forbidden, allowed, family } = trial
-  const finding = (what: string, detail: string, problem?: string): Finding => ({
+  const finding = (what: string, detail: string, problem?: string): ProofFinding => ({
     network,
     what: `IPv${family}, network ${network}: ${what}`,
     passed: problem === undefined,
     detail,
     problem: problem === undefined ? undefined : `${problem} (IPv${family})`,
   })
-  const skip = (what: string, why: string): Finding => ({ ...finding(what, why), skipped: true })
+  const skip = (what: string, why: string): ProofFinding => ({ ...finding(what, why), skipped: true })
   const sightingOf = (role: Role): Sighting =>
     seen.get(sent.find((one) => one.role === role)?.probe.id ?? '') ?? NOTHING
-  const findings: Finding[] = []
+  const findings: ProofFinding[] = []
   if (forbidden) {
     const sighting = sightingOf('forbidden')
     findings.push(
@@ -107,14 +107,19 @@ function wrongWithDisapproved({ sent, behindRules, atUplink }: Sighting): string
 }
 
 /** Where a network has a family and the host does not, nothing is ever forwarded, whatever the rules say. */
-async function hasRoute(run: Run, { source, place }: Trial, { destination }: Target): Promise<boolean> {
+async function hasRoute(
+  run: Run,
+  { source, place }: ProofTrial,
+  { destination }: ProbeTarget,
+): Promise<boolean> {
   const { exitCode } = await run(['ip', 'route', 'get', destination, 'from', source, 'iif', place.bridge], {
     okExitCodes: [1, 2],
   })
   return exitCode === 0
 }
 
-const say = ({ destination, port, protocol }: Target): string => `${destination} port ${port}/${protocol}`
+const say = ({ destination, port, protocol }: ProbeTarget): string =>
+  `${destination} port ${port}/${protocol}`
 
 const tell = ({ sent, behindRules, approved, atUplink }: Sighting): string =>
   sent === 0

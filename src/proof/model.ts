@@ -1,7 +1,7 @@
 import type { Address, Family } from '../net/types.ts'
 
 /** What a probe goes to. */
-export interface Target {
+export interface ProbeTarget {
   readonly destination: Address
   readonly protocol: 'tcp' | 'udp'
   readonly port: number
@@ -23,18 +23,18 @@ export interface ProofPlace {
 export type PlaceKind = 'default' | 'generated' | 'named'
 
 /** What is tried on one network in one family. */
-export interface Trial {
+export interface ProofTrial {
   readonly place: ProofPlace
   readonly family: Family
   readonly source: Address
   /** Undefined: nothing is forbidden there. */
-  readonly forbidden: Target | undefined
+  readonly forbidden: ProbeTarget | undefined
   /** Undefined: nothing is allowed there. */
-  readonly allowed: Target | undefined
+  readonly allowed: ProbeTarget | undefined
 }
 
 /** What came of one thing that was tried. */
-export interface Finding {
+export interface ProofFinding {
   readonly network: string
   readonly what: string
   readonly passed: boolean

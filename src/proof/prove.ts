@@ -6,7 +6,7 @@ import { openCarrier, type Carrier } from './carriers.ts'
 import { familyOf, type Address } from '../net/types.ts'
 import { bridgeWent, judgeTrial } from './findings.ts'
 import { untilQueueIsEmpty } from './queue.ts'
-import type { Finding, Target, Trial } from './model.ts'
+import type { ProofFinding, ProbeTarget, ProofTrial } from './model.ts'
 import { closePorts, openPorts, stillStanding } from './ports.ts'
 import { nobodysTarget } from './targets.ts'
 import {
@@ -26,9 +26,9 @@ const FIRST_SOURCE_PORT = 61_001
 const PATIENCE_MS = [20, 200, 800, 2_000, 4_000]
 
 interface Sent {
-  readonly trial: Trial
+  readonly trial: ProofTrial
   readonly role: Role
-  readonly target: Target
+  readonly target: ProbeTarget
   readonly probe: Probe
   readonly carrier: Carrier
 }
@@ -41,10 +41,10 @@ interface Sent {
  */
 export async function prove(
   run: Run,
-  trials: readonly Trial[],
+  trials: readonly ProofTrial[],
   marks: MarkLayout,
   turnMs = TURN_MS,
-): Promise<Finding[]> {
+): Promise<ProofFinding[]> {
   if (trials.length === 0) return []
   const lock = await waitForTurn(turnMs)
   try {
@@ -63,7 +63,7 @@ export async function prove(
       }
       const seen = sent.length > 0 ? await send(run, sent, marks) : new Map<string, Sighting>()
       const standing = await stillStanding(run, ports)
-      const findings: Finding[] = []
+      const findings: ProofFinding[] = []
       for (const trial of trials)
         if (standing.has(trial.place.bridge)) {
           const own = sent.filter((one) => one.trial === trial)
@@ -102,10 +102,13 @@ async function waitForTurn(turnMs: number): Promise<Lock> {
   }
 }
 
-function packetsOf(trial: Trial, bridgedIsJudged: boolean): { trial: Trial; role: Role; target: Target }[] {
+function packetsOf(
+  trial: ProofTrial,
+  bridgedIsJudged: boolean,
+): { trial: ProofTrial; role: Role; target: ProbeTarget }[] {
   const host = hostAddressOf(trial)
-  const nobodys: Target = { ...nobodysTarget(trial.family), protocol: 'udp' }
-  const targets: Readonly<Record<Role, Target | undefined>> = {
+  const nobodys: ProbeTarget = { ...nobodysTarget(trial.family), protocol: 'udp' }
+  const targets: Readonly<Record<Role, ProbeTarget | undefined>> = {
     forbidden: trial.forbidden,
     allowed: trial.allowed,
     disapproved: trial.allowed,
@@ -121,7 +124,7 @@ function packetsOf(trial: Trial, bridgedIsJudged: boolean): { trial: Trial; role
 }
 
 /** By which the host itself could have a connection. */
-const hostAddressOf = ({ place, family }: Trial): Address | undefined =>
+const hostAddressOf = ({ place, family }: ProofTrial): Address | undefined =>
   place.gateways.find((one) => familyOf(one) === family)
 
 async function prepare(

@@ -1,4 +1,4 @@
-import type { Finding } from './model.ts'
+import type { ProofFinding } from './model.ts'
 
 /** How a proof ended on one network. */
 export interface NetworkResult {
@@ -14,9 +14,9 @@ export const WHOLE_HOST = ''
 export const BACKSTOP_MISSING = 'the backstop is missing'
 
 /** `skipped`: nothing is wrong, and no packet was tried, so nothing is proven either. */
-export type Outcome = 'proven' | 'failed' | 'skipped'
+export type ProofOutcome = 'proven' | 'failed' | 'skipped'
 
-export function outcomeOf(findings: readonly Finding[]): Outcome {
+export function outcomeOf(findings: readonly ProofFinding[]): ProofOutcome {
   if (findings.some(({ passed }) => !passed)) return 'failed'
   // That a guard is in its place was read and not tried.
   const isTried = findings.some(({ network, skipped }) => network !== WHOLE_HOST && !skipped)
@@ -27,7 +27,7 @@ export function outcomeOf(findings: readonly Finding[]): Outcome {
  * Findings by network; what is wrong with the whole host is wrong on each, and stands by itself where no network was tried. Where all was skipped
  * nothing is proven.
  */
-export function resultsOf(findings: readonly Finding[]): NetworkResult[] {
+export function resultsOf(findings: readonly ProofFinding[]): NetworkResult[] {
   const general = findings.find(({ network, passed }) => network === WHOLE_HOST && !passed)?.problem
   const results = new Map<string, string | undefined>()
   for (const { network, problem, skipped } of findings)

@@ -2,9 +2,9 @@ import { BRIDGED, generationMark, type MarkLayout } from '../config/marks.ts'
 import { familyOf } from '../net/types.ts'
 import type { Address } from '../net/types.ts'
 import type { Run } from '../system/exec.ts'
-import type { Target } from './model.ts'
+import type { ProbeTarget } from './model.ts'
 import type { ProbePort } from './ports.ts'
-import { RESERVED_MAC, type Way } from './ways.ts'
+import { RESERVED_MAC, type ProbeWay } from './ways.ts'
 
 const TABLE = 'embargod-verify'
 /** A redirection outlives a proof that was killed by no more than this. */
@@ -16,8 +16,8 @@ export interface Probe {
   readonly port: ProbePort
   readonly source: Address
   readonly sourcePort: number
-  readonly target: Target
-  readonly way: Way
+  readonly target: ProbeTarget
+  readonly way: ProbeWay
   /** The approval of the rules is taken off, so only the backstop can stop it. */
   readonly disapproved: boolean
   /**

@@ -1,10 +1,10 @@
 import { CHAIN } from '../dataplane/names.ts'
-import type { Match } from '../dataplane/model.ts'
+import type { RuleMatch } from '../dataplane/model.ts'
 import type { TraceRule } from '../dataplane/trace.ts'
 import { parseAddress, bytesOf, formatAddress } from '../net/address.ts'
 import { cidrContains, prefixOf } from '../net/cidr.ts'
 import { familyOf, type Address, type Cidr, type Family } from '../net/types.ts'
-import type { Target } from './model.ts'
+import type { ProbeTarget } from './model.ts'
 
 /** Addresses that are set aside for documentation (RFC 5737, RFC 3849): nobody's, so nobody has a reason to allow one by itself. */
 const NOBODYS: Readonly<Record<Family, Address>> = {
@@ -19,23 +19,23 @@ const METADATA: Readonly<Record<Family, Address>> = {
 const PORTS = [9, 7, 1, 65_535, 4_444]
 
 /** Where the rules let everything through, sending here shows it. */
-export const nobodysTarget = (family: Family): Target => ({
+export const nobodysTarget = (family: Family): ProbeTarget => ({
   destination: NOBODYS[family],
   protocol: 'tcp',
   port: 9,
 })
 
-export interface Verdict {
+export interface ProbeVerdict {
   readonly allowed: boolean
   /** On what else it depends, such as a budget. */
   readonly provisos: readonly string[]
 }
-export type Judge = (target: Target) => Promise<Verdict> | Verdict
+export type Judge = (target: ProbeTarget) => Promise<ProbeVerdict> | ProbeVerdict
 
 /** What the rules ought to deny; undefined: whatever was tried is allowed. */
-export async function forbiddenTarget(family: Family, judge: Judge): Promise<Target | undefined> {
-  const tries: Target[] = [
-    ...PORTS.map((port): Target => ({ destination: NOBODYS[family], protocol: 'tcp', port })),
+export async function forbiddenTarget(family: Family, judge: Judge): Promise<ProbeTarget | undefined> {
+  const tries: ProbeTarget[] = [
+    ...PORTS.map((port): ProbeTarget => ({ destination: NOBODYS[family], protocol: 'tcp', port })),
     { destination: METADATA[family], protocol: 'tcp', port: 80 },
   ]
   for (const target of tries) if (!(await judge(target)).allowed) return target
@@ -57,8 +57,8 @@ export async function allowedTarget(
   family: Family,
   view: RulesView,
   judge: Judge,
-): Promise<Target | undefined> {
-  let second: Target | undefined
+): Promise<ProbeTarget | undefined> {
+  let second: ProbeTarget | undefined
   for (const target of await candidates(family, view)) {
     const { allowed, provisos } = await judge(target)
     if (allowed && provisos.length === 0) return target
@@ -67,8 +67,8 @@ export async function allowedTarget(
   return second
 }
 
-async function candidates(family: Family, view: RulesView): Promise<Target[]> {
-  const found: Target[] = []
+async function candidates(family: Family, view: RulesView): Promise<ProbeTarget[]> {
+  const found: ProbeTarget[] = []
   const counts = new Map<string, number>()
   for (const { matches, chain } of approvals(view)) {
     // Of each way to an approval some: where nobody may do anything but ask for names, that is what is left.
@@ -87,7 +87,7 @@ async function candidates(family: Family, view: RulesView): Promise<Target[]> {
 }
 
 /** Rules that lead to an approval; those with a budget, which somebody may have used up, last. */
-function approvals({ chains }: RulesView): { matches: readonly Match[]; chain: string }[] {
+function approvals({ chains }: RulesView): { matches: readonly RuleMatch[]; chain: string }[] {
   const rules = [...chains.values()].flat()
   return [CHAIN.ok, CHAIN.internet, CHAIN.dns].flatMap((chain) =>
     rules.flatMap(({ matches, target }) =>
@@ -96,7 +96,7 @@ function approvals({ chains }: RulesView): { matches: readonly Match[]; chain: s
   )
 }
 
-const portOf = (match: Match): Pick<Target, 'protocol' | 'port'> | undefined =>
+const portOf = (match: RuleMatch): Pick<ProbeTarget, 'protocol' | 'port'> | undefined =>
   match.kind === 'ports' && match.ranges[0]
     ? { protocol: match.protocol, port: match.ranges[0].from }
     : match.kind === 'protocol' && (match.protocol === 'tcp' || match.protocol === 'udp')
@@ -106,7 +106,7 @@ const portOf = (match: Match): Pick<Target, 'protocol' | 'port'> | undefined =>
 const EACH_SET = 4
 
 /** The networks and addresses that a rule is about. */
-async function goals(matches: readonly Match[], view: RulesView): Promise<string[]> {
+async function goals(matches: readonly RuleMatch[], view: RulesView): Promise<string[]> {
   const found: string[] = []
   for (const match of matches) {
     if (match.kind === 'destination') found.push(match.cidr)

@@ -8,14 +8,14 @@ import type { Sighting } from './table.ts'
  * How a probe comes to the host. `gateway`: as packets do that are routed. The others are ways past a verdict about the destination: a frame to an
  * address that bridges hand to the host by themselves, a frame to another port of the bridge, an ICMP error about a connection of the host.
  */
-export type Way = 'gateway' | 'reserved' | 'bridged' | 'error'
+export type ProbeWay = 'gateway' | 'reserved' | 'bridged' | 'error'
 
 export const RESERVED_MAC = '01:80:c2:00:00:0e'
 
 /** The words of a finding, and what is wrong with what was seen. Undefined: nothing is. */
 export const WAYS: Readonly<
   Record<
-    Exclude<Way, 'gateway'>,
+    Exclude<ProbeWay, 'gateway'>,
     { readonly words: string; readonly wrong: (seen: Sighting) => string | undefined }
   >
 > = {

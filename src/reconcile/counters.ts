@@ -2,9 +2,9 @@ import * as z from 'zod'
 import type { Dataplane } from '../dataplane/model.ts'
 import { allowSet, deniedSet, DENY_REASONS, type DenyReason } from '../dataplane/names.ts'
 import type { Membership } from '../dataplane/membership.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 import type { SomeFamilies } from '../targets/iptables/driver.ts'
-import { FAMILIES, type Hostname } from '../net/types.ts'
+import { FAMILIES, type Hostname, type IpFamily } from '../net/types.ts'
 import type { Policies } from '../policy/model.ts'
 import { Totals, totalsSnapshot } from './totals.ts'
 
@@ -18,8 +18,6 @@ export const countersSnapshot = z.object({
   lastRepairMs: z.number().optional(),
 })
 export type CountersSnapshot = z.output<typeof countersSnapshot>
-
-type IpFamily = 'ipv4' | 'ipv6'
 
 export interface RuleCount {
   readonly family: IpFamily

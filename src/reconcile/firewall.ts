@@ -5,12 +5,12 @@ import type { RevokeInput } from '../dataplane/revoke.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
 import type { SetsChange } from '../targets/ipset/keeper.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 import { PARTS, type DesiredState, type DriftKind, type Scope } from '../targets/keeper.ts'
 import type { Desired } from './desired.ts'
 import { Fights, type Fight } from './fight.ts'
 import type { Generation } from './generation.ts'
-import { Generations } from './generations.ts'
+import { GenerationChange } from './generations.ts'
 import { judgementOf } from './judgement.ts'
 import { createKeepers, type Changes, type Drivers, type Keepers } from './keepers.ts'
 import { LiveConnections } from './live-connections.ts'
@@ -78,7 +78,7 @@ export class Firewall {
   readonly keepers: Keepers
   readonly #options: FirewallOptions
   readonly #reconciler: Reconciler
-  readonly #generations: Generations
+  readonly #generations: GenerationChange
   readonly #connections: LiveConnections
   readonly #readmission: Readmission
   readonly #fights = new Fights()
@@ -92,7 +92,7 @@ export class Firewall {
     this.#options = options
     this.keepers = createKeepers(options.drivers, options.onBound)
     this.#reconciler = new Reconciler(this.keepers)
-    this.#generations = new Generations(options.generation, options.keepGeneration)
+    this.#generations = new GenerationChange(options.generation, options.keepGeneration)
     const { conntrack, desired, onUnforgotten } = options
     this.#connections = new LiveConnections({
       conntrack,
@@ -193,7 +193,7 @@ export class Firewall {
       membership.touchAll()
       throw error
     } finally {
-      this.keepers.sets.fastPath.done()
+      this.keepers.sets.fastPath.endRemoval()
       this.#readmission.forgetDestinations()
     }
   }

@@ -2,7 +2,7 @@ import type { MarkLayout } from '../config/marks.ts'
 import { bearingsOf, nextGeneration, type Bearing, type Generation } from './generation.ts'
 
 /** The generation in force, and the next one while its rules are being written. */
-export class Generations {
+export class GenerationChange {
   #current: Generation
   /** It has begun, and its rules were perhaps written. Then its number is in use, and those rules judged the connections that bear it. */
   #begun: Generation | undefined

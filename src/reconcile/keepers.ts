@@ -41,16 +41,16 @@ export const createKeepers = (drivers: Drivers, onBound?: () => void) => ({
 })
 
 export type Keepers = ReturnType<typeof createKeepers>
-export type Target = keyof Keepers
+export type TargetName = keyof Keepers
 
 /** What each keeper would write. */
-export type Changes = { readonly [Name in Target]: ReturnType<Keepers[Name]['plan']> }
+export type Changes = { readonly [Name in TargetName]: ReturnType<Keepers[Name]['plan']> }
 
 /**
  * The order in which a change is written. A write that fails ends the pass there (those of the backstop and, after the rules, of the bindings and
  * the host's network do not reject), so at each step the host must be as closed as before the pass or as after it.
  */
-export const ORDER: readonly (readonly [Target, Phase])[] = [
+export const ORDER: readonly (readonly [TargetName, Phase])[] = [
   // Where there is no backstop yet it comes first: should the rest fail, the host is closed and not open. While the generation changes
   // it first takes the old and the new one, or flows of one of them would stall until the last step.
   ['backstop', 'before rules'],

@@ -4,7 +4,7 @@ import { FAMILIES } from '../net/types.ts'
 import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
 import type { Desired } from './desired.ts'
 import { misread, type Generation } from './generation.ts'
-import type { Generations } from './generations.ts'
+import type { GenerationChange } from './generations.ts'
 import { hostAddressesOf } from './judgement.ts'
 
 /** In one pass: each is a process of its own. */
@@ -14,7 +14,7 @@ const MOST_FORGOTTEN = 500
 export class LiveConnections {
   readonly #conntrack: ConntrackDriver
   readonly #desired: Desired
-  readonly #generations: Generations
+  readonly #generations: GenerationChange
   readonly #onUnforgotten: (why: unknown) => void
   /** Revoked flows between containers. The kernel forgets them once the rules are in force; where it refuses, the next pass tries again. */
   #revokedBetween: readonly Flow[] = []
@@ -22,7 +22,7 @@ export class LiveConnections {
   constructor(options: {
     readonly conntrack: ConntrackDriver
     readonly desired: Desired
-    readonly generations: Generations
+    readonly generations: GenerationChange
     readonly onUnforgotten: (why: unknown) => void
   }) {
     this.#conntrack = options.conntrack

@@ -7,7 +7,7 @@ export type Trigger =
 /** The kernel, or what stands around it, is no longer what a pass failed on. */
 const NEWS: ReadonlySet<Trigger> = new Set(['docker', 'link', 'drift'])
 
-interface Backoff {
+interface RetryDelays {
   readonly firstMs: number
   /** Each wait is twice the one before, up to this. */
   readonly mostMs: number
@@ -45,7 +45,7 @@ export type Pass = (triggers: ReadonlySet<Trigger>) => Promise<void>
  */
 export class Loop {
   #pass: Pass | undefined
-  readonly #backoff: Backoff
+  readonly #backoff: RetryDelays
   #wanted = new Set<Trigger>()
   #jobs: Job[] = []
   /** Those who wait for a pass that has not begun. */

@@ -1,7 +1,7 @@
 import { admittedSet } from '../dataplane/names.ts'
 import { FAMILIES } from '../net/types.ts'
 import { renderAdd } from '../targets/ipset/render.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 
 /** As long as listing connections may take, and some. */
 const JUDGING_SECONDS = 20

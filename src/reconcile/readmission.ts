@@ -2,7 +2,7 @@ import type { RevokeInput } from '../dataplane/revoke.ts'
 import type { Address } from '../net/types.ts'
 import type { SetsChange } from '../targets/ipset/keeper.ts'
 import { renderDelete } from '../targets/ipset/render.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 import { allowedAgain, revokedDestinations } from './rejudge.ts'
 
 /** Takes flows out of the revoked set when their right comes back: an answer may name the address of a flow that was revoked before it came. */

@@ -1,7 +1,7 @@
 import type { SavedBackstop } from '../targets/backstop/parse.ts'
 import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import type { DesiredState, DriftKind, Keeper, Part, Phase, Scope, TargetChange } from '../targets/keeper.ts'
-import { ORDER, type Changes, type Keepers, type Target } from './keepers.ts'
+import { ORDER, type Changes, type Keepers, type TargetName } from './keepers.ts'
 
 /** What the kernel held when the pass looked, for counters and reports. What it did not look at is absent. */
 export interface Observed {
@@ -56,15 +56,19 @@ export class Reconciler {
     }
   }
 
-  async #write(target: Target, change: TargetChange | undefined, phases: readonly Phase[]): Promise<void> {
+  async #write(
+    target: TargetName,
+    change: TargetChange | undefined,
+    phases: readonly Phase[],
+  ): Promise<void> {
     const keeper: Keeper = this.#keepers[target]
     if (change) await keeper.apply(change, phases)
   }
 }
 
 /** The steps that have something to write. Where nothing lies between two steps of one keeper they are one. */
-function stepsOf(changes: Changes): (readonly [Target, readonly Phase[]])[] {
-  const steps: [Target, Phase[]][] = []
+function stepsOf(changes: Changes): (readonly [TargetName, readonly Phase[]])[] {
+  const steps: [TargetName, Phase[]][] = []
   for (const [target, phase] of ORDER) {
     if (changes[target] === undefined) continue
     const last = steps.at(-1)

@@ -3,7 +3,7 @@ import { REVOKED_SECONDS } from '../dataplane/build.ts'
 import type { Flow } from '../dataplane/flow.ts'
 import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
 import { lingerSet, revokedSet } from '../dataplane/names.ts'
-import type { KnownSet } from '../targets/ipset/sync.ts'
+import type { KnownSet } from '../targets/ipset/known.ts'
 import { secondsToKeep } from '../targets/ipset/time-left.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
 

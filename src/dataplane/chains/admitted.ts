@@ -1,7 +1,7 @@
 import { generationMark } from '../../config/marks.ts'
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
@@ -15,10 +15,10 @@ import { approved } from '../verdict.ts'
  */
 export function admittedRules(input: BuildInput, family: Family): Rule[] {
   const { rights, config } = input
-  const established: Match = { kind: 'state', states: ['ESTABLISHED'] }
-  const matches: readonly Match[] = [established, ...admittedConnection(input)]
+  const established: RuleMatch = { kind: 'state', states: ['ESTABLISHED'] }
+  const matches: readonly RuleMatch[] = [established, ...admittedConnection(input)]
   const words = 'connection admitted under the rules in force'
-  const passes = (more: readonly Match[]): Rule =>
+  const passes = (more: readonly RuleMatch[]): Rule =>
     rule({
       key: 'admitted',
       matches: [...matches, ...more, ...untilEnd(input, family)],
@@ -43,7 +43,7 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
  * Where marks are mixed nothing is asked that can change between two rules: another packet of the connection may be given the generation meanwhile,
  * on another processor, and an element of a set may run out. The mark would stay mixed, and would be somebody else's rights.
  */
-const begun: readonly Match[] = [
+const begun: readonly RuleMatch[] = [
   { kind: 'state', states: ['ESTABLISHED'] },
   { kind: 'direction', direction: 'ORIGINAL' },
 ]
@@ -54,7 +54,7 @@ const begun: readonly Match[] = [
  */
 export function toLinger(input: BuildInput, family: Family): Rule[] {
   const words = 'connection to an address that has expired since'
-  const lingers: readonly Match[] = [
+  const lingers: readonly RuleMatch[] = [
     ...begun,
     { kind: 'set', set: names.lingerSet(family), fields: 'src,dst,dst' },
   ]
@@ -82,13 +82,13 @@ export const lingerRules = (input: BuildInput): Rule[] => [
  * The daemon begins a new generation when a right ends. Should it be gone by then, the set runs empty, and connections are judged again by what the
  * sets still hold. Never asked where marks are mixed: it may run empty between two rules, and they must not stay so.
  */
-export const untilEnd = ({ policies }: BuildInput, family: Family): readonly Match[] =>
+export const untilEnd = ({ policies }: BuildInput, family: Family): readonly RuleMatch[] =>
   policies.admittedUntilMs === undefined
     ? []
     : [{ kind: 'set', set: names.admittedSet(family), fields: 'dst' }]
 
 /** Of a connection that the container began and that was admitted in this generation. */
-export const admittedConnection = ({ config, generation }: BuildInput): readonly Match[] => [
+export const admittedConnection = ({ config, generation }: BuildInput): readonly RuleMatch[] => [
   { kind: 'direction', direction: 'ORIGINAL' },
   {
     kind: 'connmark',
@@ -101,7 +101,7 @@ export const mixRights = (
   { config }: BuildInput,
   key: string,
   text: string,
-  matches: readonly Match[],
+  matches: readonly RuleMatch[],
 ): Rule =>
   rule({
     key,

@@ -1,7 +1,7 @@
 import { RATE_UNIT_MS } from '../../config/mail-budget.ts'
 import type { Rate } from '../../config/model.ts'
 import type { Family } from '../../net/types.ts'
-import type { Hashlimit, Match } from '../model.ts'
+import type { Hashlimit, RuleMatch } from '../model.ts'
 import { containersSet } from '../names.ts'
 
 /** What the kernel takes is 32 bits wide. */
@@ -10,7 +10,7 @@ const LONGEST_MS = 2 ** 32 - 1
 /** `name` must hold every setting: the kernel keeps the old ones of a table that it already knows by name. */
 export function budget(
   options: Pick<Hashlimit, 'name' | 'side' | 'burst' | 'bySource'> & { readonly rate: Rate },
-): Match {
+): RuleMatch {
   const { rate, ...rest } = options
   // Forgotten before it is full again, a budget would be whole too soon.
   const expireMs = Math.min(
@@ -24,12 +24,12 @@ export function budget(
  * Sources that the engine knows as containers, and all others. A container can send in the name of every address of its subnet that is
  * nobody's: a budget for each of those would be no limit at all, and would fill the kernel's table, so they have one together.
  */
-export const container = (family: Family): Match => ({
+export const container = (family: Family): RuleMatch => ({
   kind: 'set',
   set: containersSet(family),
   fields: 'src',
 })
-export const noContainer = (family: Family): Match => ({
+export const noContainer = (family: Family): RuleMatch => ({
   kind: 'set',
   set: containersSet(family),
   fields: 'src',

@@ -1,6 +1,6 @@
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Chain, Match, Rule, Target } from '../model.ts'
+import type { Chain, RuleMatch, Rule, RuleTarget } from '../model.ts'
 import * as names from '../names.ts'
 import type { DenyReason } from '../names.ts'
 import { rule } from '../rule.ts'
@@ -14,7 +14,7 @@ export function denyRules(
 ): Rule[] {
   const prefix = `embargod deny ${reason}`
   const rejects = reason === 'metadata' || (reason !== 'forged' && reason !== 'smtp' && how === 'reject')
-  const last = (key: string, target: Target, matches: readonly Match[] = []): Rule =>
+  const last = (key: string, target: RuleTarget, matches: readonly RuleMatch[] = []): Rule =>
     rule({
       key: `deny.${reason}.${key}`,
       matches,

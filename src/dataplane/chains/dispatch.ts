@@ -1,7 +1,7 @@
 import { classMark } from '../../config/marks.ts'
 import type { GuardConfig } from '../../config/model.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Hook, Match, Rule } from '../model.ts'
+import type { Hook, RuleMatch, Rule } from '../model.ts'
 import { CHAIN, denyChain } from '../names.ts'
 import { rule } from '../rule.ts'
 
@@ -32,7 +32,7 @@ export function hook(
   parents: readonly string[],
   chain: string,
   text: string,
-  matches: readonly Match[] = [],
+  matches: readonly RuleMatch[] = [],
 ): Hook {
   return {
     table,

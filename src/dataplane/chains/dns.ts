@@ -1,6 +1,6 @@
 import type { Address, Cidr, Family } from '../../net/types.ts'
 import type { Rate } from '../../config/model.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
@@ -35,7 +35,7 @@ export function dnsBudgetRules(rate: Rate, family: Family): Rule[] {
   ]
 }
 
-export const dnsBudget = (key: string, rate: Rate, bySource: boolean): Match =>
+export const dnsBudget = (key: string, rate: Rate, bySource: boolean): RuleMatch =>
   budget({
     name: `embargod-dns-${key}-${rate.count}-${rate.per}`,
     side: 'upto',
@@ -44,14 +44,16 @@ export const dnsBudget = (key: string, rate: Rate, bySource: boolean): Match =>
     rate,
   })
 
-export function dnsMatches(resolvers: readonly Address[]): { key: string; matches: Match[]; text: string }[] {
+export function dnsMatches(
+  resolvers: readonly Address[],
+): { key: string; matches: RuleMatch[]; text: string }[] {
   return resolvers.flatMap((address) =>
     (['udp', 'tcp'] as const).map((protocol) => ({
       key: `dns.${address}.${protocol}`,
       matches: [
         { kind: 'destination', cidr: address as string as Cidr },
         { kind: 'ports', protocol, ranges: [{ from: 53, to: 53 }] },
-      ] satisfies Match[],
+      ] satisfies RuleMatch[],
       text: `DNS to ${address} over ${protocol}`,
     })),
   )

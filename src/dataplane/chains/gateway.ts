@@ -1,6 +1,6 @@
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Chain, Hook, Match, Rule } from '../model.ts'
+import type { Chain, Hook, RuleMatch, Rule } from '../model.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
 import { denied } from '../verdict.ts'
@@ -52,7 +52,7 @@ const redirectRules = (port: number): Rule[] =>
 function budgetRules({ config }: BuildInput, family: Family): Rule[] {
   const { ratePerContainer: rate } = config.dns
   const words = `DNS, up to ${rate.count}/${rate.per}`
-  const accepted = (key: string, text: string, matches: readonly Match[]): Rule =>
+  const accepted = (key: string, text: string, matches: readonly RuleMatch[]): Rule =>
     rule({ key: `gateway.${key}`, matches, target: { kind: 'accept' }, action: 'allow', words: text })
   return [
     accepted('known', 'connection to the gateway', [
@@ -125,7 +125,7 @@ export const pastGateway = ({ config }: BuildInput): Rule[] =>
       )
     : []
 
-const toPort = (protocol: 'udp' | 'tcp', port: number): Match => ({
+const toPort = (protocol: 'udp' | 'tcp', port: number): RuleMatch => ({
   kind: 'ports',
   protocol,
   ranges: [{ from: port, to: port }],

@@ -7,7 +7,7 @@ import { familyOf, type Cidr, type Family } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { BuildInput } from '../build-input.ts'
 import { ECHO_REQUEST } from '../icmp.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { matchesOfPorts } from '../ports.ts'
@@ -44,7 +44,7 @@ export function hostRules(input: BuildInput, family: Family): Rule[] {
   ]
 }
 
-const passes = (key: string, text: string, matches: readonly Match[]): Rule =>
+const passes = (key: string, text: string, matches: readonly RuleMatch[]): Rule =>
   rule({ key: `host.${key}`, matches, target: { kind: 'return' }, action: 'return', words: text })
 
 /** Multicast listeners tell what they hear, and neighbours find each other. A router is nobody in there: advertisements stay out. */

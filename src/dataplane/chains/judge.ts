@@ -5,7 +5,7 @@ import { familyOf, type Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
 import { CLASS_OF_CONNECTION, classMark } from '../../config/marks.ts'
 import { COMMON } from '../../policy/compile.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
@@ -128,7 +128,7 @@ const ownHost = (family: Family): Rule[] => [
   }),
 ]
 
-const TO_LOOPBACK: Match = { kind: 'out', name: 'lo' }
+const TO_LOOPBACK: RuleMatch = { kind: 'out', name: 'lo' }
 
 const toCommon = rule({
   key: `policy.${COMMON}`,

@@ -3,7 +3,7 @@ import type { Family, PortList } from '../../net/types.ts'
 import { COMMON } from '../../policy/compile.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { matchesOfPorts } from '../ports.ts'
@@ -11,7 +11,7 @@ import { PRIVATE_RANGES } from '../private-ranges.ts'
 import { rule } from '../rule.ts'
 import { approved, denied } from '../verdict.ts'
 
-export interface AllowOptions {
+export interface AllowRulesOptions {
   /** In the words of rules and metrics. */
   readonly whose: string
   readonly policies: readonly Policy[]
@@ -21,7 +21,7 @@ export interface AllowOptions {
 /** What these policies allow together, and nothing else: the chain ends in a denial. */
 export function allowRules(
   input: BuildInput,
-  { whose, policies, denyChain }: AllowOptions,
+  { whose, policies, denyChain }: AllowRulesOptions,
   family: Family,
 ): Rule[] {
   const allow = policies.flatMap(({ id, groups }) =>
@@ -67,7 +67,7 @@ export function allowRules(
 }
 
 /** A rule has no time-out in the kernel, so one that is to end by itself asks a set that has. */
-const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): Match[] =>
+const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): RuleMatch[] =>
   internetEnds?.has(ports.text)
     ? [{ kind: 'set', set: names.internetSet(id, ports, family), fields: 'dst' }]
     : []

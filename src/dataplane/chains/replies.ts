@@ -1,7 +1,7 @@
 import { BRIDGED, generationMark } from '../../config/marks.ts'
 import type { Family } from '../../net/types.ts'
 import type { BuildInput } from '../build-input.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import * as names from '../names.ts'
 import { CHAIN } from '../names.ts'
 import { rule } from '../rule.ts'
@@ -10,7 +10,7 @@ import { admittedConnection, mixRights, untilEnd } from './admitted.ts'
 
 /** What answers a connection that somebody else began, or tells of one. */
 
-const isReply: readonly Match[] = [
+const isReply: readonly RuleMatch[] = [
   { kind: 'state', states: ['ESTABLISHED'] },
   { kind: 'direction', direction: 'REPLY' },
 ]
@@ -91,12 +91,12 @@ export const toError = rule({
 export function errorRules(input: BuildInput, family: Family): Rule[] {
   const { rights, config } = input
   const whileAdmitted = untilEnd(input, family)
-  const about = (key: string, text: string, matches: readonly Match[]): Rule =>
+  const about = (key: string, text: string, matches: readonly RuleMatch[]): Rule =>
     passed(`error.${key}`, `ICMP error ${text}`, [...matches, { kind: 'quotesOwn' }])
   const own = admittedConnection(input)
   const admitted = 'about an admitted connection of its own'
-  const isReply: Match = { kind: 'direction', direction: 'REPLY' }
-  const isOwn: Match = { kind: 'direction', direction: 'ORIGINAL' }
+  const isReply: RuleMatch = { kind: 'direction', direction: 'REPLY' }
+  const isOwn: RuleMatch = { kind: 'direction', direction: 'ORIGINAL' }
   return [
     // The bridge holds those to their senders where it knows them.
     passed('error.bridged', 'ICMP error between containers of one network', [
@@ -129,7 +129,7 @@ export function errorRules(input: BuildInput, family: Family): Rule[] {
 }
 
 /** In any generation: that of a live connection changes with its next packet. */
-const wasAdmitted = ({ config: { guard } }: BuildInput): readonly Match[] =>
+const wasAdmitted = ({ config: { guard } }: BuildInput): readonly RuleMatch[] =>
   [0, BRIDGED].map((generation) => ({
     kind: 'connmark',
     value: generationMark(guard.marks, generation),

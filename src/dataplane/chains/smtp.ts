@@ -1,6 +1,6 @@
 import type { Config } from '../../config/model.ts'
 import type { Family } from '../../net/types.ts'
-import type { Match, Rule } from '../model.ts'
+import type { RuleMatch, Rule } from '../model.ts'
 import { approved, denied } from '../verdict.ts'
 import { budget, container, noContainer } from './budget.ts'
 
@@ -9,12 +9,12 @@ type Smtp = NonNullable<Config['smtp']>
 /** New connections over the budget end here. */
 export function smtpRules(smtp: Smtp, family: Family): Rule[] {
   const { per, rate, burst } = smtp
-  const ports: Match = {
+  const ports: RuleMatch = {
     kind: 'ports',
     protocol: 'tcp',
     ranges: smtp.ports.map((port) => ({ from: port, to: port })),
   }
-  const over = (key: string, whose: string, bySource: boolean, ...source: Match[]): Rule =>
+  const over = (key: string, whose: string, bySource: boolean, ...source: RuleMatch[]): Rule =>
     denied(
       'smtp',
       [

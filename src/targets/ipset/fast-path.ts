@@ -1,8 +1,10 @@
 import type { Membership } from '../../dataplane/membership.ts'
-import { elementOf, placeOf, type KnownElement, type KnownSet, type Leaving } from './sync.ts'
+import { elementOf } from './elements.ts'
+import { placeOf, type Removal } from './diff.ts'
+import type { KnownElement, KnownSet } from './known.ts'
 import type { Additions, ElementWrite } from './render.ts'
 import { hasOtherTimeout } from './time-left.ts'
-import { LatelyWritten, type Written } from './lately-written.ts'
+import { RecentWrites, type RecentWrite } from './recent-writes.ts'
 
 export interface FastPathOptions {
   readonly known: ReadonlyMap<string, KnownSet>
@@ -10,18 +12,18 @@ export interface FastPathOptions {
   readonly write: (additions: readonly Additions[]) => Promise<void>
 }
 
-interface Place {
+interface ElementPlace {
   readonly set: string
   readonly element: string
 }
 
 /** A place where something is missing, and what is known of it. */
-interface Missing extends Place {
+interface MissingElement extends ElementPlace {
   readonly known: KnownSet | undefined
   readonly before: KnownElement | undefined
 }
 
-interface Wanted {
+interface WantedElement {
   readonly set: string
   readonly known: KnownSet
   readonly before: KnownElement | undefined
@@ -29,134 +31,137 @@ interface Wanted {
 }
 
 /** Elements that are written together, by set. */
-interface Batch {
+interface ElementBatch {
   readonly writes: Map<string, ElementWrite[]>
-  readonly written: Written[]
+  readonly written: RecentWrite[]
   readonly writing: Promise<void>
 }
 
-/** Rejects as one of them did, and not before all are settled: whoever hears of it looks at the places of all. */
+/** Rejects when one of them did, but only after all have settled: the caller then looks at every place. */
 async function allDone(waits: Iterable<Promise<void>>): Promise<void> {
   const results = await Promise.allSettled(waits)
   const failure = results.find((result) => result.status === 'rejected')
   if (failure) throw failure.reason
 }
 
-/** Of what did not land: no reading began before. */
+/** For a write that failed: every reading began after it. */
 const NEVER = Number.NEGATIVE_INFINITY
 
 /**
- * Brings single elements into the kernel at once, beside the passes: somebody waits for them. A pass that reads the sets meanwhile, or takes something
- * out of them, is told what was written since it looked.
+ * Writes single elements into the kernel's sets at once, beside the passes, because a container waits for the answer of the gateway. A pass that
+ * reads the sets or removes something in the meantime asks here what was written since it looked.
  */
 export class FastPath {
   readonly #options: FastPathOptions
-  readonly #lately = new LatelyWritten()
-  readonly #onTheWay = new Set<Batch>()
-  /** What is on its way, by set and element. */
-  readonly #arriving = new Map<string, Map<string, Promise<void>>>()
-  /** What is written next. */
-  #batch: Batch | undefined
-  #leaving: Leaving | undefined
-  #settled: Promise<void> = Promise.resolve()
-  #settle: () => void = () => undefined
-  #isBlind = false
+  readonly #recent = new RecentWrites()
+  readonly #inFlight = new Set<ElementBatch>()
+  /** The write of each element that the kernel does not have yet, by set and element. */
+  readonly #inFlightElements = new Map<string, Map<string, Promise<void>>>()
+  /** The batch that is still being filled. */
+  #batch: ElementBatch | undefined
+  #removal: Removal | undefined
+  /** Resolves when the pass has removed what it planned to remove. */
+  #removalEnded: Promise<void> = Promise.resolve()
+  #endWait: () => void = () => undefined
+  #distrustsKnown = false
 
   constructor(options: FastPathOptions) {
     this.#options = options
   }
 
-  /** The sets are not believed to be what is known: everything is written, whether it stands or not. */
-  set blind(isBlind: boolean) {
-    this.#isBlind = isBlind
+  /** While true, the sets may hold something else than is known, so every element is written, known or not. */
+  set distrustsKnown(distrusts: boolean) {
+    this.#distrustsKnown = distrusts
   }
 
   /**
-   * Undefined: the kernel holds all of them. Rejects when one could not be written.
-   * @param timeoutSeconds how long the kernel keeps what does not end sooner
+   * Makes the kernel hold all of these elements. Undefined: it does already. Rejects when one could not be written.
+   * @param timeoutSeconds how long the kernel keeps an element whose right does not end sooner
    */
-  bring(
-    places: readonly Place[],
+  ensure(
+    places: readonly ElementPlace[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> | undefined {
-    let missing: Missing[] | undefined
+    let missing: MissingElement[] | undefined
     for (const { set, element } of places) {
       const known = this.#options.known.get(set)
       const before = known?.elements.get(element)
       const endMs = membership.endOf(set, element)
       if (
-        !this.#stands(set, element, before, nowMs) ||
+        !this.#isInKernel(set, element, before, nowMs) ||
         hasOtherTimeout(before.expiresAtMs, endMs, timeoutSeconds, nowMs)
       )
         (missing ??= []).push({ set, element, known, before })
     }
     if (!missing) return undefined
-    if (missing.some(({ set, element }) => this.#isLeaving(set, element)))
-      return this.#settled.then(() => this.bring(places, membership, timeoutSeconds, nowMs))
+    if (missing.some(({ set, element }) => this.#isBeingRemoved(set, element)))
+      return this.#removalEnded.then(() => this.ensure(places, membership, timeoutSeconds, nowMs))
     return this.#write(missing, membership, timeoutSeconds, nowMs)
   }
 
-  /** A pass decided what it will take away: until it is done, nobody relies on that. */
-  leaving(leaving: Leaving): void {
-    this.done()
-    this.#leaving = leaving
-    this.#settled = new Promise((resolve) => (this.#settle = resolve))
+  /** A pass has decided what it will remove. Until {@link endRemoval}, those elements do not count as being in the kernel. */
+  beginRemoval(removal: Removal): void {
+    this.endRemoval()
+    this.#removal = removal
+    this.#removalEnded = new Promise((resolve) => (this.#endWait = resolve))
   }
 
-  /** Resolves when nothing is on its way into what a pass takes away: it would come after that, and stay, with nobody who knows of it. */
-  async landed(): Promise<void> {
-    const leaving = [...this.#onTheWay].filter(({ writes }) =>
-      Array.from(writes).some(([set, ofSet]) => ofSet.some(({ element }) => this.#isLeaving(set, element))),
+  /** Resolves when no write is in flight to what the pass removes. Such a write could arrive after the removal, and its element would stay unknown. */
+  async writesSettled(): Promise<void> {
+    const affected = [...this.#inFlight].filter(({ writes }) =>
+      Array.from(writes).some(([set, ofSet]) =>
+        ofSet.some(({ element }) => this.#isBeingRemoved(set, element)),
+      ),
     )
-    await Promise.allSettled(leaving.map(({ writing }) => writing))
+    await Promise.allSettled(affected.map(({ writing }) => writing))
   }
 
-  done(): void {
-    this.#leaving = undefined
-    this.#settle()
+  endRemoval(): void {
+    this.#removal = undefined
+    this.#endWait()
   }
 
-  /** What landed in a set since a reading of it began, or is still on its way: the reading may or may not have seen it. */
-  since(set: string, startMs: number): (readonly [string, KnownElement])[] {
+  /** Elements of a set that were written since a reading of it began, or are in flight: the reading may or may not have seen them. */
+  writtenSince(set: string, startMs: number): (readonly [string, KnownElement])[] {
     const since: (readonly [string, KnownElement])[] = []
-    for (const { element, known, landedMs = startMs } of this.#lately.of(set))
-      if (landedMs >= startMs) since.push([element, known])
+    for (const { element, known, writtenAtMs = startMs } of this.#recent.of(set))
+      if (writtenAtMs >= startMs) since.push([element, known])
     return since
   }
 
-  #stands(
+  #isInKernel(
     set: string,
     element: string,
     known: KnownElement | undefined,
     nowMs: number,
   ): known is KnownElement {
-    if (known === undefined || known.expiresAtMs <= nowMs || this.#isBlind) return false
-    return !this.#isLeaving(set, element) && !this.#arriving.get(set)?.has(element)
+    if (known === undefined || known.expiresAtMs <= nowMs || this.#distrustsKnown) return false
+    return !this.#isBeingRemoved(set, element) && !this.#inFlightElements.get(set)?.has(element)
   }
 
-  #isLeaving(set: string, element: string): boolean {
+  #isBeingRemoved(set: string, element: string): boolean {
     return (
-      this.#leaving !== undefined &&
-      (this.#leaving.sets.has(set) || this.#leaving.elements.has(placeOf(set, element)))
+      this.#removal !== undefined &&
+      (this.#removal.sets.has(set) || this.#removal.elements.has(placeOf(set, element)))
     )
   }
 
-  /** What is on its way already is waited for. */
+  /** Elements that are in flight already are only waited for. */
   #write(
-    missing: readonly Missing[],
+    missing: readonly MissingElement[],
     membership: Membership,
     timeoutSeconds: number,
     nowMs: number,
   ): Promise<void> {
     const waits = new Set<Promise<void>>()
-    const wanted: Wanted[] = []
+    const wanted: WantedElement[] = []
     for (const { set, element, known, before } of missing) {
-      // What is on its way is known.
-      const arriving = before && this.#arriving.get(set)?.get(element)
-      const write = arriving ? undefined : elementOf(membership, set, element, timeoutSeconds, nowMs)
-      if (arriving) waits.add(arriving)
+      // An element in flight is among the known ones.
+      const inFlight = before && this.#inFlightElements.get(set)?.get(element)
+      const write = inFlight ? undefined : elementOf(membership, set, element, timeoutSeconds, nowMs)
+      if (inFlight) waits.add(inFlight)
       else if (known && write) wanted.push({ set, known, before, write })
       else return Promise.reject(new Error(`the set ${set} is not there yet`))
     }
@@ -165,10 +170,10 @@ export class FastPath {
     return others.length === 0 ? (first ?? Promise.resolve()) : allDone(waits)
   }
 
-  /** Resolves with all that is written in the same turn of microtasks: what arrived together is written together. */
-  #add({ set, known, before, write }: Wanted, nowMs: number): Promise<void> {
+  /** Resolves together with all elements that are added in the same turn of microtasks: they are one write. */
+  #add({ set, known, before, write }: WantedElement, nowMs: number): Promise<void> {
     const { element } = write
-    // Known before it is written: a reading of the set that comes in between must not take it for somebody else's.
+    // Known before it is written, so that a reading of the set in between does not take it for an element that somebody else added.
     const fresh = {
       packets: before?.packets ?? 0,
       bytes: before?.bytes ?? 0,
@@ -178,40 +183,40 @@ export class FastPath {
     known.elements.set(element, fresh)
     const batch = (this.#batch ??= this.#begin())
     const { writing } = batch
-    const written: Written = { element, known: fresh, landedMs: undefined }
+    const written: RecentWrite = { element, known: fresh, writtenAtMs: undefined }
     batch.written.push(written)
-    this.#lately.put(set, written)
+    this.#recent.put(set, written)
     const writes = batch.writes.get(set)
     if (writes) writes.push(write)
     else batch.writes.set(set, [write])
-    const arriving = this.#arriving.get(set)
-    if (arriving) arriving.set(element, writing)
-    else this.#arriving.set(set, new Map([[element, writing]]))
+    const inFlight = this.#inFlightElements.get(set)
+    if (inFlight) inFlight.set(element, writing)
+    else this.#inFlightElements.set(set, new Map([[element, writing]]))
     return writing
   }
 
-  #begin(): Batch {
-    const writes: Batch['writes'] = new Map()
-    const written: Written[] = []
+  #begin(): ElementBatch {
+    const writes: ElementBatch['writes'] = new Map()
+    const written: RecentWrite[] = []
     const writing = Promise.resolve().then(async () => {
       this.#batch = undefined
       try {
         await this.#options.write(Array.from(writes, ([set, ofSet]) => ({ set, writes: ofSet })))
-        const landedMs = performance.now()
-        for (const one of written) one.landedMs = landedMs
+        const writtenAtMs = performance.now()
+        for (const one of written) one.writtenAtMs = writtenAtMs
       } catch (error) {
         for (const [set, ofSet] of writes)
           for (const { element } of ofSet) this.#options.known.get(set)?.elements.delete(element)
-        for (const one of written) one.landedMs = NEVER
+        for (const one of written) one.writtenAtMs = NEVER
         throw error
       } finally {
-        this.#onTheWay.delete(batch)
+        this.#inFlight.delete(batch)
         for (const [set, ofSet] of writes)
-          for (const { element } of ofSet) this.#arriving.get(set)?.delete(element)
+          for (const { element } of ofSet) this.#inFlightElements.get(set)?.delete(element)
       }
     })
-    const batch: Batch = { written, writes, writing }
-    this.#onTheWay.add(batch)
+    const batch: ElementBatch = { written, writes, writing }
+    this.#inFlight.add(batch)
     return batch
   }
 }

@@ -3,7 +3,8 @@ import type { IpsetDriver } from './driver.ts'
 import { FastPath } from './fast-path.ts'
 import type { SetHeader } from './parse.ts'
 import { renderAdditions, type Additions } from './render.ts'
-import { diffSets, knownFrom, type KnownSet, type SetsDiff } from './sync.ts'
+import { diffSets, type SetsDiff } from './diff.ts'
+import { knownFrom, type KnownSet } from './known.ts'
 
 export interface SetsChange extends TargetChange, SetsDiff {}
 
@@ -39,7 +40,7 @@ export class SetsKeeper implements Keeper<SetsChange> {
   /** Nothing that was known is believed any more: the next look reads every set. */
   forget(): void {
     this.#isComplete = false
-    this.fastPath.blind = true
+    this.fastPath.distrustsKnown = true
   }
 
   /** Reads every set of ours, whole. */
@@ -54,7 +55,7 @@ export class SetsKeeper implements Keeper<SetsChange> {
       this.known.set(header.name, this.#withFastPath(knownFrom(header, found, nowMs), startMs))
     }
     this.#isComplete = true
-    this.fastPath.blind = false
+    this.fastPath.distrustsKnown = false
   }
 
   /** Reads these sets again, as far as they exist. */
@@ -87,13 +88,13 @@ export class SetsKeeper implements Keeper<SetsChange> {
     const dirty = membership.takeDirty()
     const wanted = this.#compareAll ? { ...dirty, all: true } : dirty
     const diff = diffSets(dataplane.sets, membership, this.known, wanted, nowMs)
-    this.fastPath.leaving(diff.leaving)
+    this.fastPath.beginRemoval(diff.removal)
     return { ...diff, drift: this.#surprises.length > 0 ? ['set'] : [] }
   }
 
   /** Both phases are one process, where no rules are written between them. */
   async apply({ before, after, remember }: SetsChange, phases: readonly Phase[]): Promise<void> {
-    await this.fastPath.landed()
+    await this.fastPath.writesSettled()
     const isLast = phases.includes('after rules')
     await this.driver.write([...(phases.includes('before rules') ? before : []), ...(isLast ? after : [])])
     if (isLast) remember()
@@ -115,7 +116,7 @@ export class SetsKeeper implements Keeper<SetsChange> {
       } else if (isManaged(set) && header.entries !== set.elements.size) {
         // Those that were written while we looked may be counted or not.
         const missing = set.elements.size - header.entries
-        if (missing < 0 || missing > this.fastPath.since(name, startMs).length) suspects.push(name)
+        if (missing < 0 || missing > this.fastPath.writtenSince(name, startMs).length) suspects.push(name)
       }
     }
     return suspects
@@ -145,7 +146,7 @@ export class SetsKeeper implements Keeper<SetsChange> {
 
   /** What the fast path wrote since the reading began: the reading may or may not have seen it. */
   #withFastPath(read: KnownSet, startMs: number): KnownSet {
-    for (const [element, known] of this.fastPath.since(read.header.name, startMs)) {
+    for (const [element, known] of this.fastPath.writtenSince(read.header.name, startMs)) {
       const counted = read.elements.get(element)
       read.elements.set(element, counted ? { ...counted, comment: known.comment } : known)
     }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { LineSession } from '../../system/line-session.ts'
 
-interface Waiting {
+interface WaitingWrite {
   readonly lines: readonly string[]
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -20,7 +20,7 @@ export class IpsetSession {
     timeoutMs: ANSWER_MS,
     restartMs: 100,
   })
-  #waiting: Waiting[] = []
+  #waiting: WaitingWrite[] = []
   #writing = false
 
   /** Resolves when the kernel has all lines. Rejects when it refused one of those that were written together: which, is not known. */

@@ -92,9 +92,9 @@ function describe(current: readonly SavedRule[] | undefined, rendered: readonly 
   return `${added} rules added, ${removed} removed`
 }
 
-type Counters = ReadonlyMap<string, string>
+type CountersByRule = ReadonlyMap<string, string>
 
-function countersByKey(saved: SavedTable): Counters {
+function countersByKey(saved: SavedTable): CountersByRule {
   const counters = new Map<string, string>()
   for (const [name, chain] of saved.chains) {
     for (const rule of chain.rules) {
@@ -104,7 +104,7 @@ function countersByKey(saved: SavedTable): Counters {
   return counters
 }
 
-const counted = (counters: Counters, chain: string, rule: Rule | undefined): string =>
+const counted = (counters: CountersByRule, chain: string, rule: Rule | undefined): string =>
   counters.get(`${chain} ${rule?.key}`) ?? '[0:0]'
 
 interface Moves {
@@ -114,7 +114,12 @@ interface Moves {
 }
 
 /** Puts each hook into its places and takes every other jump of ours away, in the same transaction. */
-function hookMoves(hooks: readonly Hook[], saved: SavedTable, family: Family, counters: Counters): Moves {
+function hookMoves(
+  hooks: readonly Hook[],
+  saved: SavedTable,
+  family: Family,
+  counters: CountersByRule,
+): Moves {
   const moves: Moves = { deletions: [], insertions: [], summary: [] }
   const wanted = new Map(
     hooks.flatMap((hook) => hookPlaces(hook, saved).map((place) => [place.parent, place])),

@@ -1,11 +1,11 @@
 import type { Cidr, Protocol } from '../../net/types.ts'
-import type { ConntrackState, Hashlimit, Match, Target } from '../../dataplane/model.ts'
+import type { ConntrackState, Hashlimit, RuleMatch, RuleTarget } from '../../dataplane/model.ts'
 import { QUOTES_OWN, RESERVED_FRAME } from './bytecode.ts'
 
 /** A rule as the kernel's tool printed it, understood as far as our own vocabulary goes. */
 export interface ReadRule {
-  readonly matches: readonly Match[]
-  readonly target: Target | undefined
+  readonly matches: readonly RuleMatch[]
+  readonly target: RuleTarget | undefined
   /** Words that are not of our vocabulary: what the rule does is then not known. */
   readonly unknown: readonly string[]
 }
@@ -13,9 +13,9 @@ export interface ReadRule {
 /** Reads what follows `-A CHAIN`. The tool reorders and renames on the way through the kernel, so this is no mere inverse of writing. */
 export function readRule(text: string): ReadRule {
   const words = tokenize(text)
-  const matches: Match[] = []
+  const matches: RuleMatch[] = []
   const unknown: string[] = []
-  let target: Target | undefined
+  let target: RuleTarget | undefined
   let negate = false
   let protocol: Protocol | undefined
   const limit: { -readonly [K in keyof Hashlimit]?: Hashlimit[K] } = {}
@@ -161,7 +161,7 @@ export function readRule(text: string): ReadRule {
 const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged', '--match-set', '--mark'])
 
 /** Programs of ours that a rule can hold. */
-const PROGRAMS: ReadonlyMap<string, Match> = new Map<string, Match>([
+const PROGRAMS: ReadonlyMap<string, RuleMatch> = new Map<string, RuleMatch>([
   [RESERVED_FRAME, { kind: 'reservedFrame' }],
   [QUOTES_OWN[4], { kind: 'quotesOwn' }],
   [QUOTES_OWN[6], { kind: 'quotesOwn' }],
@@ -174,7 +174,7 @@ const UNITS: Readonly<Record<string, Hashlimit['per']>> = {
   day: 'day',
 }
 
-function readTarget(name: string, options: readonly string[]): Target {
+function readTarget(name: string, options: readonly string[]): RuleTarget {
   const option = (flag: string): string => options[options.indexOf(flag) + 1] ?? ''
   const [value = '0', mask = '0'] = option('--set-xmark').split('/')
   switch (name) {

@@ -1,6 +1,6 @@
 import type { Family } from '../../net/types.ts'
 import { shortHash } from '../../dataplane/names.ts'
-import type { Match, Rule, Target } from '../../dataplane/model.ts'
+import type { RuleMatch, Rule, RuleTarget } from '../../dataplane/model.ts'
 import { QUOTES_OWN, RESERVED_FRAME } from './bytecode.ts'
 
 /** What follows `-A CHAIN` in the restore format, the comment with its fingerprint included. */
@@ -19,7 +19,7 @@ export function fingerprintOf(text: string): { key: string; fingerprint: string 
 }
 
 /** Neighbours that ask connection tracking share one match: the kernel calls each for every packet. One match takes no option twice. */
-function renderMatches(matches: readonly Match[], family: Family): string[] {
+function renderMatches(matches: readonly RuleMatch[], family: Family): string[] {
   const asked = new Set<string>()
   return matches.map((match) => {
     const text = renderMatch(match, family)
@@ -37,7 +37,7 @@ function renderMatches(matches: readonly Match[], family: Family): string[] {
 
 const CONNTRACK = '-m conntrack '
 
-function renderMatch(match: Match, family: Family): string {
+function renderMatch(match: RuleMatch, family: Family): string {
   switch (match.kind) {
     case 'in':
       return `-i ${match.name}`
@@ -100,7 +100,7 @@ function renderTarget(rule: Rule, family: Family): string {
   return target ? renderTargetOf(target, family) : ''
 }
 
-function renderTargetOf(target: Target, family: Family): string {
+function renderTargetOf(target: RuleTarget, family: Family): string {
   switch (target.kind) {
     case 'jump':
       return `-j ${target.chain}`

@@ -2,7 +2,13 @@ import { closeSync } from 'node:fs'
 import { HOLD_QUEUE } from '../../dataplane/names.ts'
 import { errorOf, type Libc } from '../../system/libc.ts'
 import { createHoldTable, settlePorts } from './hold-table.ts'
-import { bindQueue, readPackets, verdictMessage, type QueuedPacket, type Verdict } from './queue-message.ts'
+import {
+  bindQueue,
+  readPackets,
+  verdictMessage,
+  type QueuedPacket,
+  type QueueVerdict,
+} from './queue-message.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
@@ -84,7 +90,7 @@ export class PacketQueue {
   }
 
   /** A packet that is gone meanwhile has no use for it. */
-  decide(id: number, verdict: Verdict): void {
+  decide(id: number, verdict: QueueVerdict): void {
     if (this.#closed) return
     const message = verdictMessage(HOLD_QUEUE, id, verdict)
     this.#libc.send(this.#queue, message, message.length, 0)

@@ -22,7 +22,7 @@ export interface QueuedPacket {
 }
 
 /** What becomes of a packet: it is judged from the beginning, without any mark, or it is gone. */
-export type Verdict = 'repeat' | 'drop'
+export type QueueVerdict = 'repeat' | 'drop'
 
 /** Makes the queue ours, with room for so many packets. */
 export const bindQueue = (queue: number, most: number, sequence: number): Buffer =>
@@ -35,7 +35,7 @@ export const bindQueue = (queue: number, most: number, sequence: number): Buffer
     attribute(5, bigEndian(KEEP_WHOLE)),
   )
 
-export function verdictMessage(queue: number, id: number, verdict: Verdict): Buffer {
+export function verdictMessage(queue: number, id: number, verdict: QueueVerdict): Buffer {
   const isDrop = verdict === 'drop'
   return netfilterMessage(
     { type: VERDICT, sequence: 0, resource: queue },

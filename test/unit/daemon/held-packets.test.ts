@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HeldPackets } from '../../../src/daemon/held-packets.ts'
 import { HELD_PACKET, PORT_BITS } from '../../../src/dataplane/names.ts'
-import type { QueuedPacket, Verdict } from '../../../src/targets/start-hold/queue-message.ts'
+import type { QueuedPacket, QueueVerdict } from '../../../src/targets/start-hold/queue-message.ts'
 import type { Address } from '../../../src/net/types.ts'
 import type { SenderStatus } from '../../../src/targets/bindings/senders.ts'
 
 const HOLD_MS = 1_000
 
 let standing: Map<number, SenderStatus>
-let verdicts: Map<number, Verdict>
+let verdicts: Map<number, QueueVerdict>
 let settled: number[]
 let ends: string[]
 let held: HeldPackets

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ReadPlan } from '../../../src/daemon/read-plan.ts'
-import type { KnownSet } from '../../../src/targets/ipset/sync.ts'
+import type { KnownSet } from '../../../src/targets/ipset/known.ts'
 import { PARTS, type Part } from '../../../src/targets/keeper.ts'
 import type { Trigger } from '../../../src/reconcile/loop.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ContainerPorts } from '../../../src/host/container-ports.ts'
 import type { Address } from '../../../src/net/types.ts'
-import type { Assignment, Member } from '../../../src/policy/classes.ts'
+import type { Assignment, ClassMember } from '../../../src/policy/classes.ts'
 import type { HostInterface } from '../../../src/system/host.ts'
 import type { Network } from '../../../src/workloads/model.ts'
 
@@ -16,7 +16,7 @@ const network: Network = {
   internal: false,
   ipv6: false,
 }
-const member = (more: Partial<Member> = {}): Member => ({
+const member = (more: Partial<ClassMember> = {}): ClassMember => ({
   container: { id: ID, name: 'web', pid: 4242 },
   networkId: 'n1',
   network: 'shop',
@@ -27,7 +27,7 @@ const member = (more: Partial<Member> = {}): Member => ({
   class: 3,
   ...more,
 })
-const assignment = (...members: Member[]): Assignment => ({
+const assignment = (...members: ClassMember[]): Assignment => ({
   unknown: 'deny',
   classes: [],
   members,
@@ -102,7 +102,7 @@ test('what was made sure is not asked again while the port is there, and is when
 })
 
 test('who runs and has no port is told of, who is being started is not', async () => {
-  const lacks = async (one: Member, here: HostInterface[]) => {
+  const lacks = async (one: ClassMember, here: HostInterface[]) => {
     const all = ports({ 4242: 7 })
     await all.bindings(assignment(one), [network], here)
     return all.lacksSome

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest'
-import { classesByNetwork, mixedNetworks, type Assignment, type Member } from '../../../src/policy/classes.ts'
+import {
+  classesByNetwork,
+  mixedNetworks,
+  type Assignment,
+  type ClassMember,
+} from '../../../src/policy/classes.ts'
 
-const member = (networkId: string, id: number | undefined, more: Partial<Member> = {}): Member => ({
+const member = (networkId: string, id: number | undefined, more: Partial<ClassMember> = {}): ClassMember => ({
   container: { id: `${networkId}-${id}`, name: 'one', pid: 1 },
   networkId,
   network: networkId,
@@ -12,7 +17,7 @@ const member = (networkId: string, id: number | undefined, more: Partial<Member>
   class: id,
   ...more,
 })
-const of = (...members: Member[]): Assignment => ({
+const of = (...members: ClassMember[]): Assignment => ({
   unknown: 'common',
   classes: [],
   members,

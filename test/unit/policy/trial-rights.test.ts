@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Assignment, Member } from '../../../src/policy/classes.ts'
+import type { Assignment, ClassMember } from '../../../src/policy/classes.ts'
 import { rightsOf } from '../../../src/policy/rights.ts'
 import { rightsBefore } from '../../../src/policy/trial-rights.ts'
 
-const member = (name: string, id: number): Member => ({
+const member = (name: string, id: number): ClassMember => ({
   container: { id: name, name, pid: 1 },
   networkId: 'net',
   network: 'net',
@@ -18,7 +18,7 @@ const rights = (policies: readonly string[], metadata = false) =>
 
 const assignment = (
   classes: Readonly<Record<number, ReturnType<typeof rights>>>,
-  members: readonly Member[],
+  members: readonly ClassMember[],
 ): Assignment => ({
   unknown: 'deny',
   classes: Object.entries(classes).map(([id, one]) => ({ ...one, id: Number(id) })),

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Address } from '../../../src/net/types.ts'
 import { judgeTrial } from '../../../src/proof/findings.ts'
-import type { Target, Trial } from '../../../src/proof/model.ts'
+import type { ProbeTarget, ProofTrial } from '../../../src/proof/model.ts'
 import type { Sighting } from '../../../src/proof/table.ts'
 import type { Role } from '../../../src/proof/ways.ts'
 
-const target: Target = { destination: '2001:db8::1' as Address, protocol: 'tcp', port: 443 }
+const target: ProbeTarget = { destination: '2001:db8::1' as Address, protocol: 'tcp', port: 443 }
 const source = 'fd00::fffe' as Address
-const trial: Trial = {
+const trial: ProofTrial = {
   place: { network: 'shop', bridge: 'br-shop', kind: 'named', sources: [source], gateways: [] },
   family: 6,
   source,
@@ -25,7 +25,7 @@ const FAR = {
 
 async function judged(
   seen: Partial<Record<Role, keyof typeof FAR>>,
-  options: { readonly allowed?: Target; readonly hasRoute?: boolean } = {},
+  options: { readonly allowed?: ProbeTarget; readonly hasRoute?: boolean } = {},
 ): Promise<string[]> {
   const roles = Object.keys(seen) as Role[]
   const findings = await judgeTrial(

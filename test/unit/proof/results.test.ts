@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { Proofs } from '../../../src/daemon/proofs.ts'
-import type { Finding } from '../../../src/proof/model.ts'
+import type { ProofFinding } from '../../../src/proof/model.ts'
 import { lastingResults, outcomeOf, resultsOf } from '../../../src/proof/results.ts'
 
-const finding = (network: string, problem?: string): Finding => ({
+const finding = (network: string, problem?: string): ProofFinding => ({
   network,
   what: 'it holds',
   passed: problem === undefined,
@@ -20,7 +20,7 @@ test('what is wrong with the host is wrong on each network', () => {
 })
 
 test('where all was skipped nothing is proven', () => {
-  const skipped = (network: string): Finding => ({ ...finding(network), skipped: true })
+  const skipped = (network: string): ProofFinding => ({ ...finding(network), skipped: true })
   expect(resultsOf([skipped('inner'), skipped('a'), finding('a'), finding('', 'no backstop')])).toEqual([
     { network: 'a', problem: 'no backstop' },
   ])

@@ -67,7 +67,7 @@ allow:
       } as const
       const sets = membership.include(name as Parameters<typeof membership.include>[0], held)
       const places = sets.map((set) => ({ set, element: held.address }))
-      await one.firewall.keepers.sets.fastPath.bring(places, membership, 86_400, kernel.nowMs)
+      await one.firewall.keepers.sets.fastPath.ensure(places, membership, 86_400, kernel.nowMs)
     }
     await bring('a.example.com')
     kernel.nowMs = endMs - 1

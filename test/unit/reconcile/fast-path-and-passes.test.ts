@@ -23,7 +23,7 @@ async function setUp() {
     const places = desired.membership
       .include(name as Hostname, held)
       .map((set) => ({ set, element: address }))
-    const brought = firewall.firewall.keepers.sets.fastPath.bring(
+    const brought = firewall.firewall.keepers.sets.fastPath.ensure(
       places,
       desired.membership,
       600,

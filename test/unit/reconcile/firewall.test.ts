@@ -300,7 +300,7 @@ describe('a change of rights', () => {
       const places = desired.membership
         .include('late.example.com' as Hostname, heldAddress('203.0.113.77', kernel.nowMs))
         .map((set) => ({ set, element: '203.0.113.77' }))
-      await firewall.keepers.sets.fastPath.bring(places, desired.membership, 600, kernel.nowMs)
+      await firewall.keepers.sets.fastPath.ensure(places, desired.membership, 600, kernel.nowMs)
       expect(firewall.noteAdded('203.0.113.78' as Address)).toBe(false)
       await host.pass()
       expect(kernel.sets.set(revokedSet(4)).elements.size).toBe(1)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Changes, Keepers, Target } from '../../../src/reconcile/keepers.ts'
+import type { Changes, Keepers, TargetName } from '../../../src/reconcile/keepers.ts'
 import { driftOf, Reconciler, summaryOf } from '../../../src/reconcile/reconciler.ts'
 import {
   PARTS,
@@ -10,14 +10,14 @@ import {
   type TargetChange,
 } from '../../../src/targets/keeper.ts'
 
-const TARGETS: readonly Target[] = ['sets', 'rules', 'backstop', 'bindings', 'hostNetwork', 'bridges']
+const TARGETS: readonly TargetName[] = ['sets', 'rules', 'backstop', 'bindings', 'hostNetwork', 'bridges']
 const SCOPE = { parts: new Set(PARTS), headers: true, read: [], everything: false }
 const DESIRED = {} as DesiredState
 
 /** Keepers that write down what is asked of them. Those named have something to write. */
-function recorded(busy: readonly Target[], failsAt?: string) {
+function recorded(busy: readonly TargetName[], failsAt?: string) {
   const calls: string[] = []
-  const keeperOf = (target: Target): Keeper => ({
+  const keeperOf = (target: TargetName): Keeper => ({
     look: async () => {
       await Promise.resolve()
       calls.push(`look ${target}`)
@@ -37,7 +37,7 @@ function recorded(busy: readonly Target[], failsAt?: string) {
   return { calls, reconciler: new Reconciler(keepers as unknown as Keepers) }
 }
 
-async function written(busy: readonly Target[], failsAt?: string): Promise<string[]> {
+async function written(busy: readonly TargetName[], failsAt?: string): Promise<string[]> {
   const { calls, reconciler } = recorded(busy, failsAt)
   const { changes } = await reconciler.plan(DESIRED, SCOPE, 0)
   calls.length = 0

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Membership } from '../../../../src/dataplane/membership.ts'
 import { renderAdditions } from '../../../../src/targets/ipset/render.ts'
-import type { KnownSet } from '../../../../src/targets/ipset/sync.ts'
+import type { KnownSet } from '../../../../src/targets/ipset/known.ts'
 import { FastPath } from '../../../../src/targets/ipset/fast-path.ts'
 
 const NOW_MS = 1_000_000
@@ -28,7 +28,7 @@ function setUp() {
       new Promise((resolve, reject) => writes.push({ lines: renderAdditions(additions), resolve, reject })),
   })
   const bring = (places: readonly (typeof A)[], nowMs = NOW_MS) =>
-    fastPath.bring(places, membership, 60, nowMs)
+    fastPath.ensure(places, membership, 60, nowMs)
   return { known, fastPath, writes, bring }
 }
 
@@ -135,12 +135,12 @@ describe('an element', () => {
     await turns()
     writes[0]?.resolve()
     await brought
-    fastPath.blind = true
+    fastPath.distrustsKnown = true
     expect(await stateOf(bring([A]))).toBe('waits')
     expect(writes).toHaveLength(2)
     writes[1]?.resolve()
     await turns()
-    fastPath.blind = false
+    fastPath.distrustsKnown = false
     expect(bring([A])).toBeUndefined()
   })
 })
@@ -153,7 +153,7 @@ describe('a write that fails', () => {
     writes[0]?.reject(new Error('refused'))
     expect(await Promise.all([stateOf(first), stateOf(second)])).toEqual(['refused', 'refused'])
     expect(known.get('one')?.elements.size).toBe(0)
-    expect(fastPath.since('one', 0)).toEqual([])
+    expect(fastPath.writtenSince('one', 0)).toEqual([])
     expect(await stateOf(bring([A]))).toBe('waits')
     expect(writes).toHaveLength(2)
   })
@@ -166,7 +166,7 @@ describe('a write that fails', () => {
     expect(await stateOf(bring([A, bad]))).toBe(`the set ${bad.set} is not there yet`)
     expect(writes).toEqual([])
     expect(known.get('one')?.elements.size).toBe(0)
-    expect(fastPath.since('one', 0)).toEqual([])
+    expect(fastPath.writtenSince('one', 0)).toEqual([])
     expect(await stateOf(bring([A]))).toBe('waits')
   })
 })
@@ -184,12 +184,12 @@ describe('what a pass takes away', () => {
     await turns()
     writes[0]?.resolve()
     await first
-    fastPath.leaving(leaving)
+    fastPath.beginRemoval(leaving)
     const second = bring([A])
     expect(await stateOf(second)).toBe('waits')
     expect(writes).toHaveLength(1)
     known.get('one')?.elements.clear()
-    fastPath.done()
+    fastPath.endRemoval()
     await turns()
     expect(writes).toHaveLength(2)
     writes[1]?.resolve()
@@ -202,16 +202,16 @@ describe('what a pass takes away', () => {
     await turns()
     writes[0]?.resolve()
     await first
-    fastPath.leaving(leavingA)
+    fastPath.beginRemoval(leavingA)
     const second = bring([A])
-    fastPath.done()
+    fastPath.endRemoval()
     expect(await stateOf(second)).toBe('done')
     expect(writes).toHaveLength(1)
   })
 
   test('holds up nothing else', async () => {
     const { fastPath, writes, bring } = setUp()
-    fastPath.leaving(leavingA)
+    fastPath.beginRemoval(leavingA)
     const brought = bring([B])
     await turns()
     expect(writes).toHaveLength(1)
@@ -221,12 +221,12 @@ describe('what a pass takes away', () => {
 
   test('by the next pass is waited for too', async () => {
     const { fastPath, writes, bring } = setUp()
-    fastPath.leaving(leavingA)
+    fastPath.beginRemoval(leavingA)
     const brought = bring([A])
-    fastPath.leaving(leavingSet)
+    fastPath.beginRemoval(leavingSet)
     expect(await stateOf(brought)).toBe('waits')
     expect(writes).toEqual([])
-    fastPath.done()
+    fastPath.endRemoval()
     await turns()
     expect(writes).toHaveLength(1)
   })
@@ -237,11 +237,11 @@ test('a pass is told what was written since it looked', async () => {
   const startMs = performance.now()
   void bring([A, OTHER])
   await turns()
-  expect(fastPath.since('one', startMs).map(([element]) => element)).toEqual([A.element])
+  expect(fastPath.writtenSince('one', startMs).map(([element]) => element)).toEqual([A.element])
   writes[0]?.resolve()
   await turns()
-  expect(fastPath.since('one', startMs).map(([element]) => element)).toEqual([A.element])
+  expect(fastPath.writtenSince('one', startMs).map(([element]) => element)).toEqual([A.element])
   await new Promise((resolve) => setTimeout(resolve, 2))
-  expect(fastPath.since('one', performance.now())).toEqual([])
-  expect(fastPath.since('two', startMs)).toHaveLength(1)
+  expect(fastPath.writtenSince('one', performance.now())).toEqual([])
+  expect(fastPath.writtenSince('two', startMs)).toHaveLength(1)
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Match, Rule, Ruleset, Target } from '../../../../src/dataplane/model.ts'
+import type { RuleMatch, Rule, Ruleset, RuleTarget } from '../../../../src/dataplane/model.ts'
 import { rule } from '../../../../src/dataplane/rule.ts'
 import { diffRules, removeRules } from '../../../../src/targets/iptables/diff.ts'
 import { isOurs } from '../../../../src/targets/iptables/hook-places.ts'
@@ -23,17 +23,17 @@ const range = fc
 const bit = fc.integer({ min: 0, max: 31 }).map((shift) => (1 << shift) >>> 0)
 
 /** At most one match of each kind, as in our rules. */
-const matchesFor = (of: Family): fc.Arbitrary<Match[]> =>
+const matchesFor = (of: Family): fc.Arbitrary<RuleMatch[]> =>
   fc
     .record({
       in: fc.option(
-        fc.constantFrom('docker0', 'br-+', 'a.b_c-1').map((name): Match => ({ kind: 'in', name })),
+        fc.constantFrom('docker0', 'br-+', 'a.b_c-1').map((name): RuleMatch => ({ kind: 'in', name })),
       ),
-      to: fc.option(cidrOf(of).map((cidr): Match => ({ kind: 'destination', cidr }))),
-      was: fc.option(cidrOf(of).map((cidr): Match => ({ kind: 'originalDestination', cidr }))),
+      to: fc.option(cidrOf(of).map((cidr): RuleMatch => ({ kind: 'destination', cidr }))),
+      was: fc.option(cidrOf(of).map((cidr): RuleMatch => ({ kind: 'originalDestination', cidr }))),
       transport: fc.option(
         fc.oneof(
-          fc.constantFrom<Match>(
+          fc.constantFrom<RuleMatch>(
             { kind: 'protocol', protocol: 'icmp' },
             { kind: 'protocol', protocol: 'igmp' },
             { kind: 'protocol', protocol: 'gre' },
@@ -47,20 +47,20 @@ const matchesFor = (of: Family): fc.Arbitrary<Match[]> =>
         ),
       ),
       set: fc.option(
-        fc.constantFrom<Match>(
+        fc.constantFrom<RuleMatch>(
           { kind: 'set', set: 'embargod-x-4', fields: 'dst' },
           { kind: 'set', set: 'embargod-y', fields: 'src,dst,dst' },
           { kind: 'set', set: 'embargod-z', fields: 'src', negate: true },
         ),
       ),
       state: fc.option(
-        fc.constantFrom<Match>(
+        fc.constantFrom<RuleMatch>(
           { kind: 'state', states: ['ESTABLISHED'] },
           { kind: 'state', states: ['RELATED', 'DNAT'], negate: true },
         ),
       ),
       direction: fc.option(
-        fc.constantFrom<Match>(
+        fc.constantFrom<RuleMatch>(
           { kind: 'direction', direction: 'REPLY' },
           { kind: 'direction', direction: 'ORIGINAL' },
         ),
@@ -68,16 +68,16 @@ const matchesFor = (of: Family): fc.Arbitrary<Match[]> =>
       mark: fc.option(
         fc
           .tuple(fc.constantFrom('mark' as const, 'connmark' as const), bit)
-          .map(([kind, value]): Match => ({ kind, value, mask: value })),
+          .map(([kind, value]): RuleMatch => ({ kind, value, mask: value })),
       ),
       bridged: fc.option(
-        fc.constantFrom<Match>(
+        fc.constantFrom<RuleMatch>(
           { kind: 'bridged' },
           { kind: 'bridged', negate: true },
           { kind: 'bridged', out: 'veth+' },
         ),
       ),
-      forged: fc.option(fc.constant<Match>({ kind: 'forgedSource' })),
+      forged: fc.option(fc.constant<RuleMatch>({ kind: 'forgedSource' })),
       limit: fc.option(
         fc
           .record({
@@ -87,13 +87,13 @@ const matchesFor = (of: Family): fc.Arbitrary<Match[]> =>
             burst: fc.integer({ min: 1, max: 99 }),
             bySource: fc.boolean(),
           })
-          .map((limit): Match => ({ kind: 'hashlimit', limit: { name: 'embargod-l', ...limit } })),
+          .map((limit): RuleMatch => ({ kind: 'hashlimit', limit: { name: 'embargod-l', ...limit } })),
       ),
     })
-    .map((all) => Object.values(all).filter((one): one is Match => one !== null))
+    .map((all) => Object.values(all).filter((one): one is RuleMatch => one !== null))
 
-const target: fc.Arbitrary<Target | undefined> = fc.oneof(
-  fc.constantFrom<Target | undefined>(
+const target: fc.Arbitrary<RuleTarget | undefined> = fc.oneof(
+  fc.constantFrom<RuleTarget | undefined>(
     undefined,
     { kind: 'return' },
     { kind: 'drop' },
@@ -103,9 +103,9 @@ const target: fc.Arbitrary<Target | undefined> = fc.oneof(
     { kind: 'reject', how: 'prohibited' },
     { kind: 'log', prefix: 'embargod deny policy', group: 61 },
   ),
-  bit.map((value): Target => ({ kind: 'setMark', bit: value })),
-  bit.map((value): Target => ({ kind: 'clearMark', bit: value })),
-  bit.map((value): Target => ({ kind: 'setConnmark', value, mask: 0xff000000 })),
+  bit.map((value): RuleTarget => ({ kind: 'setMark', bit: value })),
+  bit.map((value): RuleTarget => ({ kind: 'clearMark', bit: value })),
+  bit.map((value): RuleTarget => ({ kind: 'setConnmark', value, mask: 0xff000000 })),
 )
 
 const anyRule = (of: Family): fc.Arbitrary<Rule> =>
@@ -120,9 +120,9 @@ const anyRule = (of: Family): fc.Arbitrary<Rule> =>
       rule({ matches, target: to, key, words, action: 'continue' }),
     )
 
-const sorted = (matches: readonly Match[]) =>
+const sorted = (matches: readonly RuleMatch[]) =>
   matches.map((match) => JSON.stringify(match, Object.keys(flat(match)).toSorted())).toSorted()
-const flat = (match: Match): Record<string, unknown> =>
+const flat = (match: RuleMatch): Record<string, unknown> =>
   Object.fromEntries(
     JSON.stringify(match)
       .match(/"(\w+)":/g)
