@@ -7,9 +7,9 @@ import { findPorts, isConnected, portKey, type ConnectedPort } from '../workload
 import { ControlGroups } from './control-groups.ts'
 import { errorMessage } from '../system/errors.ts'
 
-/** A container that has an address, by its id. */
+/** A container that has an address. */
 interface Resident {
-  /** Undefined: it is being started, and the engine has not told its process. */
+  /** Undefined: it is being started, and its process is not known yet. */
   readonly pid: number | undefined
   readonly bridges: string[]
 }
@@ -17,16 +17,16 @@ interface Resident {
 interface Sure {
   readonly pid: number
   readonly namespace: number
-  /** Its ports, as {@link endOf} names them. */
+  /** The keys of its ports, as {@link endOf} makes them. */
   readonly ends: readonly string[]
 }
 
-/** For as long as this port is there, that namespace is the same one: it holds the other end. */
+/** Names a port with the namespace of its other end. As long as this port exists, the number of the namespace belongs to the same namespace. */
 const endOf = ({ index, peer }: ConnectedPort): string => `${index} ${peer.namespace}`
 
 /** Which port of which bridge is whose. */
 export class ContainerPorts {
-  /** By container: what was made sure to be its own. */
+  /** By container: the process, namespace and ports that were checked to be its own. */
   readonly #sure = new Map<string, Sure>()
   readonly #groups: ControlGroups
   #problem: string | undefined
@@ -45,12 +45,12 @@ export class ContainerPorts {
     return this.#problem
   }
 
-  /** Did somebody that runs have no port, when they were looked for last? */
+  /** Did a running container have no port when ports were looked up last? */
   get lacksSome(): boolean {
     return this.#lacksSome
   }
 
-  /** What containers may send from. Those whose port is not found have none: they are held for unknown. */
+  /** The ports from which containers may send. A container whose port is not found has none, and counts as an unknown source. */
   async bindings(
     { members }: Assignment,
     networks: readonly Network[],
@@ -85,8 +85,8 @@ export class ContainerPorts {
   }
 
   /**
-   * By container. Both a process's number and a namespace's go to somebody else when they are free, so they are asked anew but of containers
-   * whose port is still the one of which it was made sure.
+   * Namespaces by container. The kernel gives the number of a process, and of a namespace, to another one when it is free. So they are asked for
+   * anew, except for containers whose checked port is still there.
    */
   async #namespaces(
     residents: ReadonlyMap<string, Resident>,
@@ -114,7 +114,7 @@ export class ContainerPorts {
     return found
   }
 
-  /** Those being started on a bridge that has a port which is nobody's yet: to look for the others is in vain. */
+  /** Containers that are being started on a bridge with a port that no container has yet. The others cannot have a port yet. */
   #fresh(
     residents: ReadonlyMap<string, Resident>,
     taken: ReadonlySet<number>,
@@ -130,7 +130,7 @@ export class ContainerPorts {
     )
   }
 
-  /** A container whose processes are in several namespaces has none. */
+  /** Namespaces by container. One whose processes are in several namespaces is left out. */
   async #ask(
     containers: readonly { readonly id: string; readonly pids: readonly number[] }[],
   ): Promise<Map<string, number>> {
@@ -143,7 +143,7 @@ export class ContainerPorts {
     )
   }
 
-  /** Containers whose process has ended and given its number to one of somebody else. */
+  /** Containers whose process has ended, and whose process number now belongs to another program. */
   async #strangers(
     residents: ReadonlyMap<string, Resident>,
     ports: ReadonlyMap<string, ConnectedPort>,
@@ -154,7 +154,7 @@ export class ContainerPorts {
       [...residents].map(async ([id, { pid, bridges }]) => {
         const own = bridges.flatMap((bridge) => ports.get(portKey(id, bridge)) ?? [])
         const namespace = own[0]?.peer.namespace
-        // Found by its control group, or not at all.
+        // It was found by its control group, or it has no port at all.
         if (pid === undefined || namespace === undefined) return
         const ends = own.map(endOf)
         const sure = this.#sure.get(id)

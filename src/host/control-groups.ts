@@ -1,4 +1,4 @@
-/** Where the engine puts its containers if nobody says otherwise, on hosts of either tree and with either driver. */
+/** Where the engine puts containers by default: with cgroup v1 and v2, with the systemd driver and its own. */
 const USUAL = (id: string): readonly string[] => [
   `0::/system.slice/docker-${id}.scope`,
   `0::/docker/${id}`,
@@ -6,21 +6,21 @@ const USUAL = (id: string): readonly string[] => [
   `2:pids:/system.slice/docker-${id}.scope`,
 ]
 
-/** Parents of containers' groups that are kept in mind. */
+/** How many kinds of places are remembered. */
 const MOST_KINDS = 32
 
 /**
- * The processes of containers that the engine has not told yet. It names a container's control group by the container's id and puts its first
- * process there before that runs anything.
+ * Finds the processes of containers before the engine tells them. The engine names the control group of a container by the container's id, and puts
+ * the first process into it before that process runs anything.
  */
 export class ControlGroups {
-  /** A line of a container's `/proc/PID/cgroup`, by the same without its id. */
+  /** Lines of `/proc/PID/cgroup` as functions of the container's id, by the line without the id. */
   readonly #kinds = new Map<string, (id: string) => string>()
 
   /** @param readText undefined: there is no such file */
   constructor(private readonly readText: (path: string) => Promise<string | undefined>) {}
 
-  /** Is this the place of a container's process? It is kept in mind for the containers that follow. */
+  /** Are these control groups the container's own? If so, the kind of place is remembered for later containers. */
   isPlaceOf(id: string, groups: string): boolean {
     const line = groups.split('\n').find((one) => one.includes(id))
     if (line === undefined) return false
@@ -29,7 +29,7 @@ export class ControlGroups {
     return true
   }
 
-  /** None where it cannot be told. */
+  /** Empty where the group is not found. */
   async processesOf(id: string): Promise<number[]> {
     const lines = [...Array.from(this.#kinds.values(), (kind) => kind(id)), ...USUAL(id)]
     for (const path of new Set(lines.flatMap(pathsOf))) {
@@ -40,10 +40,10 @@ export class ControlGroups {
   }
 }
 
-/** A line of `/proc/PID/cgroup` → where that group may be found. */
+/** A line of `/proc/PID/cgroup` → the paths at which that group may be mounted. */
 function pathsOf(line: string): string[] {
   const [, , controllers, path] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? []
-  // Above the root of our own view nothing can be found.
+  // Groups above the root of our own cgroup namespace cannot be reached.
   if (controllers === undefined || path === undefined || path.startsWith('/..')) return []
   return controllers === ''
     ? [`/sys/fs/cgroup${path}`, `/sys/fs/cgroup/unified${path}`]

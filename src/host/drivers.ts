@@ -14,11 +14,11 @@ export interface HostDrivers {
   readonly bindings: BindingsDriver
   readonly hostNetwork: HostNetworkDriver
   readonly conntrack: ConntrackDriver
-  /** The daemon's alone. */
+  /** Only the daemon has one. */
   readonly ownedTable?: OwnedTable
 }
 
-/** One of each tool of this host. */
+/** A driver for each target in the kernel. */
 export const createDrivers = (run: Run): HostDrivers => ({
   ipset: new IpsetDriver(run),
   iptables: new IptablesDriver(run),

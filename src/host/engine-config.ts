@@ -32,12 +32,12 @@ export class EngineConfig {
 
   constructor(private readonly docker: EngineInventory) {}
 
-  /** Whom containers may ask, each with who named it first. */
+  /** The resolvers that containers may ask, each with the source that named it first. */
   get resolvers(): readonly ResolverInUse[] {
     return this.#found.resolvers
   }
 
-  /** Names of networks whose containers have the engine ask for them, from the host's own network: past the gateway. */
+  /** Names of networks for whose containers the engine asks, from the host's own network. The gateway does not see such questions. */
   get askedByEngine(): readonly string[] {
     return this.#found.askedByEngine
   }
@@ -57,7 +57,7 @@ export class EngineConfig {
   }
 
   /**
-   * Never rejects. Resolves to whether they are others than before; what a later call found is kept.
+   * Never rejects. Resolves to whether the resolvers differ from those before. When a later call finishes first, its result is kept.
    * @param anew looks for the engine among all processes again
    */
   async read(config: Config, anew: boolean): Promise<boolean> {
@@ -100,7 +100,7 @@ export class EngineConfig {
     return servers.length > 0 ? { ...found, resolvers } : found
   }
 
-  /** To look through thousands of processes takes its time. An engine that is another one, or was told to read its config again, is listed anew, so it is looked for once a listing. */
+  /** Searching thousands of processes takes long, so the engine is searched for once in each listing. An engine that was restarted or reloaded is listed anew. */
   #findEngines(socket: string): Promise<readonly DockerdProcess[]> {
     const { listedAtMs } = this.docker
     if (this.#engines?.listedAtMs !== listedAtMs) this.#engines = { listedAtMs, found: findEngines(socket) }

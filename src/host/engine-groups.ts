@@ -6,16 +6,16 @@ export type ListDirectories = (path: string) => Promise<readonly string[]>
 /** What the engine calls a container's group: with the systemd driver, and with its own. */
 const SCOPE = /^docker-([0-9a-f]{64})\.scope$/
 const PLAIN = /^([0-9a-f]{64})$/
-/** Where the engine's own driver makes groups if nobody says otherwise. Elsewhere a bare number may be another runtime's. */
+/** Where the engine's own driver makes groups by default. Elsewhere a bare id may be another runtime's. */
 const PLAIN_PARENT = 'docker'
-/** Groups of people and of machines inside this one, who may have engines of their own. */
+/** Groups of users and of virtual machines. They may have engines of their own. */
 const NOT_OURS = new Set(['user.slice', 'machine.slice'])
-/** Slices lie in slices, as deep as somebody names them. */
+/** Slices are nested as deep as their names say. */
 const DEEPEST = 5
 
 /**
- * The groups that bear the names of containers, by the container's id: known before the engine tells of the container, and where it tells
- * too little of it. Looks into slices only, so that its cost does not grow with the services of the host.
+ * Control groups that are named after containers, by the container's id. They are there before the engine sends an event about the container, and
+ * where the engine does not tell the container's process. Looks into slices only, so that the cost does not grow with the services of the host.
  */
 export async function findEngineGroups(
   root: string,

@@ -8,7 +8,7 @@ export class EngineInventory {
   #listedAtMs = 0
   readonly #seenNetworks = new Set<string>()
 
-  /** Undefined: the engine was never heard. */
+  /** Undefined: the engine never answered. */
   get inventory(): Inventory | undefined {
     return this.#inventory
   }
@@ -38,7 +38,7 @@ export class EngineInventory {
 
   /** A network ahead of the inventory that holds it. */
   addNetwork(network: Network): void {
-    // Half a list would open the bridges that are not on it.
+    // A part of the list would have the bridges of all other networks opened.
     if (!this.#inventory) return
     const others = this.#inventory.networks.filter((one) => one.id !== network.id)
     this.#inventory = { ...this.#inventory, networks: [...others, network] }

@@ -11,7 +11,7 @@ import { serversOf, type ResolverInUse } from '../workloads/resolvers.ts'
 
 /** What was read of this host at one moment. */
 export interface HostSnapshot {
-  /** Undefined: the engine was never heard. */
+  /** Undefined: the engine never answered. */
   readonly inventory: Inventory | undefined
   readonly interfaces: readonly HostInterface[]
   readonly plan: InterfacePlan
@@ -62,7 +62,7 @@ const containerAddresses = (containers: readonly Container[]): ReadonlyMap<Addre
     ),
   )
 
-/** While Docker was never heard, no container counts as removed: the bindings in the kernel stay. */
+/** While Docker never answered, no container counts as removed: the bindings in the kernel stay. */
 function bindingsOf({ inventory, interfaces, plan, ports }: HostSnapshot): Bindings | 'kept' {
   if (!inventory) return 'kept'
   const bridges = new Set(inventory.networks.map(({ bridge }) => bridge))

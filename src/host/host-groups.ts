@@ -5,7 +5,7 @@ import { containersOnHostNetwork, HOST_NETWORK } from '../workloads/host-network
 import type { Container, Inventory } from '../workloads/model.ts'
 import { findEngineGroups, type ListDirectories } from './engine-groups.ts'
 
-/** What is asked of the host. Undefined: there is no such file or directory. */
+/** Reads of the host's files. Undefined: there is no such file or directory. */
 export interface GroupFiles {
   readonly readText: (path: string) => Promise<string | undefined>
   readonly inodeOf: (path: string) => Promise<number | undefined>
@@ -13,15 +13,15 @@ export interface GroupFiles {
 }
 
 const ROOT = '/sys/fs/cgroup'
-/** With the cgroupfs driver the engine makes all groups in here, and nobody else makes any. */
+/** With the cgroupfs driver the engine makes all groups in here, and no other program does. */
 const COMMON_PARENT = 'docker'
-/** The engine's list tells of no process, which is all that there is where an inspection was not answered. */
+/** Where an inspection was not answered there is only the engine's list, which does not tell processes. */
 const NOT_KNOWN = 'the engine has not told its process'
 
 /**
- * Looks up where the processes of each are. Whose group bears the name of a container that is not known is held for unknown, and so is who is below
- * the engine's own group. A container is held by the group of its name, too, when its first process is elsewhere or not known. The container in
- * which this process itself runs is left alone: its questions are not those of a container.
+ * Looks up the control groups of containers on the host's network. A group that is named after an unknown container counts as an unknown source, and so
+ * does everything else below the engine's own group. A container also gets the rules of the group that is named after it, when its first process
+ * is elsewhere or not known. The container in which embargod itself runs is left alone: its DNS questions are embargod's own.
  */
 export async function findHostGroups(
   inventory: Inventory | undefined,
@@ -46,7 +46,7 @@ export async function findHostGroups(
   const unheld = new Map<string, string>()
   const groups = new Map<string, HostGroup>()
   const classFor = (id: string): number | undefined =>
-    // Its own questions are not a container's.
+    // embargod's own questions are not those of a container.
     ownGroups.includes(id) ? undefined : classOf(id, rights)
   for (const { container, place } of found) {
     const { id } = container
@@ -57,7 +57,7 @@ export async function findHostGroups(
   }
   const known = new Set(inventory.containers.map(({ id }) => id))
   for (const [id, paths] of await findEngineGroups(ROOT, files.list)) {
-    // Of the others the sockets are in networks of their own, which none of this sees.
+    // Other containers have network namespaces of their own, in which these rules see no socket.
     if (known.has(id) && !onHostNetwork.has(id)) continue
     for (const path of paths.filter((one) => !groups.has(one))) {
       const inode = await files.inodeOf(`${ROOT}/${path}`)
@@ -87,7 +87,7 @@ async function placeOf(
   return inode === undefined ? ended : { path: place.path, inode }
 }
 
-/** Where all have the same rights there are no numbers: those of unknown sources are everybody's. */
+/** Where all containers have the same rights there are no classes: all have the number of unknown sources. */
 const classOf = (id: string, rights: Assignment | undefined): number =>
   rights?.members.find(({ container, network }) => container.id === id && network === HOST_NETWORK)?.class ??
   0

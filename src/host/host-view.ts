@@ -31,7 +31,7 @@ export class HostView {
   readonly links: HostLinks
   /** What the engine was told in its config. */
   readonly engineConfig = new EngineConfig(this.docker)
-  /** Which port of which bridge is whose. */
+  /** Which port of which bridge belongs to which container. */
   readonly ports: ContainerPorts
   #tellsApart = false
   #strayRoutes: readonly StrayRoute[] = []
@@ -55,7 +55,7 @@ export class HostView {
 
   readonly isHostAddress = (address: Address): boolean => this.links.addresses.has(address)
 
-  /** Are there policies, so that it matters whose port is whose? As of the latest {@link hostFacts}. */
+  /** Are there policies, so that it matters which port belongs to which container? As of the latest {@link hostFacts}. */
   get tellsApart(): boolean {
     return this.#tellsApart
   }

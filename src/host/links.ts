@@ -6,7 +6,7 @@ import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
 import { isContainersEnd } from '../workloads/unprotected.ts'
 
-/** How long after its birth a bridge that the engine does not list is taken for somebody else's. Closed until then. */
+/** A new bridge that the engine does not list is taken for somebody else's after this time. Until then it is closed. */
 const SETTLE_MS = 1_000
 
 /** The interfaces of this host and its own addresses, as they were read last and changed since. */
@@ -28,7 +28,7 @@ export class HostLinks {
     return this.#addresses.all
   }
 
-  /** Bridges that are too young to be called somebody else's. */
+  /** New bridges that the engine may not have listed yet. */
   get settling(): ReadonlySet<string> {
     return this.#settling.names()
   }
@@ -44,7 +44,7 @@ export class HostLinks {
     for (const name of bridges) this.#table.stoppedLearning(name)
   }
 
-  /** A bridge changed or came up. A new one is nobody's until the engine had time to claim it. */
+  /** A bridge changed or came up. A new one stays closed until the engine had time to list its network. */
   bridgeSeen(name: string, nowMs: number): void {
     if (this.interfaces.some((one) => one.name === name)) return
     this.#settling.appeared(name, nowMs)
@@ -70,13 +70,13 @@ export class HostLinks {
     else this.#table.put(change)
   }
 
-  /** Is it what is known already? The kernel also tells of states that decide nothing here. */
+  /** Is it known already? The kernel also reports states that do not matter here. */
   knows({ index, name, kind, master, deleted }: LinkChange): boolean {
     const known = this.#table.get(index)
     return !deleted && known?.name === name && known.kind === kind && known.master === master
   }
 
-  /** Takes over an address of the host's end of a container's pair. Returns false when another address makes all interfaces to be read again. */
+  /** Takes over an address of the host's end of a container's pair. Returns false for a change of another interface's addresses: all interfaces have to be read again then. */
   addressChanged({ index, address, deleted }: AddressChange): boolean {
     const link = this.#table.get(index)
     if (link && isContainersEnd(link)) {

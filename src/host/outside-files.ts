@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { inTime, isOfKernel, isTimeout } from '../system/file-deadline.ts'
 import { readIfThere } from '../system/read-file.ts'
 
-/** Files of others that are read again and again, each with the limits of its kind. Undefined: there is no such file. */
+/** Reads files that other programs write, with a limit for each kind. Undefined: there is no such file. */
 
 const KIB = 1024
 /** The kernel's own list of the processes of a control group can be the longest of them. */
@@ -10,7 +10,7 @@ const MAX_KERNEL_BYTES = 1024 * KIB
 const MAX_RESOLV_CONF_BYTES = 64 * KIB
 const MAX_DAEMON_JSON_BYTES = 1024 * KIB
 
-/** In /proc and /sys. */
+/** A file in /proc or /sys. */
 export const readKernelFile = (path: string): Promise<string | undefined> =>
   readIfThere(path, { maxBytes: MAX_KERNEL_BYTES })
 
@@ -18,15 +18,15 @@ export const readKernelFile = (path: string): Promise<string | undefined> =>
 export const readHostResolvConf = (path: string): Promise<string | undefined> =>
   readIfThere(path, { maxBytes: MAX_RESOLV_CONF_BYTES })
 
-/** The engine's own configuration: whom it names, containers may ask. */
+/** The engine's config file. Containers may ask the name servers in it, so root alone may have written it. */
 export const readEngineConfig = (path: string): Promise<string | undefined> =>
   readIfThere(path, { maxBytes: MAX_DAEMON_JSON_BYTES, byRootAlone: true })
 
-/** What the engine wrote for a container, in which the container can write. */
+/** A file that the engine wrote for a container, and that the container can write to. */
 export const readContainerFile = (path: string): Promise<string | undefined> =>
   readIfThere(path, { maxBytes: MAX_RESOLV_CONF_BYTES, follow: false })
 
-/** Undefined: there is no such file. Rejects when the file system does not answer in time, since that says nothing. */
+/** Undefined: there is no such file. Rejects when the file system does not answer in time, since the file may exist then. */
 export const inodeOf = (path: string): Promise<number | undefined> =>
   inTime(`looking at ${path}`, () => stat(path), undefined, isOfKernel(path)).then(
     ({ ino }) => ino,

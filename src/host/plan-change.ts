@@ -13,7 +13,7 @@ import type { HostDrivers } from './drivers.ts'
 import type { HostView } from './host-view.ts'
 import { libcOrWhyNot } from '../system/libc.ts'
 
-/** What a first pass with this config would write, a line each. Reads the kernel whole and writes nothing. */
+/** What a first pass with this config would write, one line for each change. Reads everything from the kernel and writes nothing. */
 export async function planChange(
   {
     config,

@@ -9,11 +9,11 @@ export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
 }
 
 export interface LastAccepted extends Required<Pick<Loaded, 'config' | 'sources'>> {
-  /** Where it was kept. */
+  /** The state directory in which it lies. */
   readonly directory: string
 }
 
-/** The config that was accepted last for this file, by today's rules. Undefined: none was, or it would be refused today. */
+/** The config that was accepted last for this file, read by today's rules. Undefined: there is none, or today's rules refuse it. */
 export async function lastAccepted(
   file: string,
   directories: readonly string[],
@@ -21,7 +21,7 @@ export async function lastAccepted(
 ): Promise<LastAccepted | undefined> {
   for (const directory of directories) {
     const accepted = await load(directory)
-    // What was accepted for another file is another policy.
+    // A config that was accepted for another file is another policy.
     if (accepted?.file !== file) continue
     const { config, sources } = await reloadAccepted(accepted)
     if (config) return { config, sources, directory }
@@ -29,14 +29,14 @@ export async function lastAccepted(
   return undefined
 }
 
-/** What an empty file says: every network is guarded, and nothing is allowed. */
+/** The config of an empty file: every network is guarded, and nothing is allowed. */
 export async function closedConfig(file: string): Promise<Config> {
   const { config } = await reloadAccepted({ file, sources: [{ file, text: '{}' }] })
   if (!config) throw new Error('an empty config is refused')
   return config
 }
 
-/** The files as they were. Who may write them was checked when they were read. */
+/** Gives the remembered texts in place of the files. Who may write the files was checked when they were read. */
 function remembered({ sources }: AcceptedConfig): ConfigEnv {
   const texts = new Map(sources.map(({ file, text }) => [file, text]))
   const textOf = (path: string): string => {

@@ -6,7 +6,7 @@ import { writeAtomically } from '../system/atomic-file.ts'
 
 export const CLOSED_GUARD_FILE = 'closed-guard.nft'
 
-/** The backstop as a file that `nft -f` loads at boot: the host's bridges are closed, also beside rules of ours that somebody saved and loads again. */
+/** Writes the backstop as a file that `nft -f` loads at boot. It closes the host's bridges, even where rules of ours that somebody saved are loaded again. */
 export async function writeClosedGuard(directory: string, backstop: Backstop): Promise<void> {
   await writeAtomically(join(directory, CLOSED_GUARD_FILE), renderBackstop(closedGuard(backstop)), {
     makeDirectory: true,

@@ -4,9 +4,9 @@ import { countersSnapshot } from '../reconcile/counters.ts'
 import { cacheSnapshot } from '../gateway/cache-snapshot.ts'
 import type { StateFormat } from './state-store.ts'
 
-/** Files of the state directory: each with its shape and version. */
+/** The files of the state directory, each with its shape and version. */
 
-/** The texts of the last accepted config: read again by today's rules when the file on disk is bad. */
+/** The texts of the config that was accepted last. They are read again, by today's rules, when the config file is refused. */
 export const acceptedConfig = {
   version: 1,
   schema: z.strictObject({
@@ -16,7 +16,7 @@ export const acceptedConfig = {
 } satisfies StateFormat<unknown>
 export type AcceptedConfig = z.output<typeof acceptedConfig.schema>
 
-/** What was put on trial last and is not confirmed: a hash of its texts; empty: there is none. */
+/** The config that was put on trial last and is not confirmed, as a hash of its texts. */
 export const unconfirmedConfig = {
   version: 1,
   schema: z.strictObject({ file: z.string(), hash: z.string() }),
@@ -29,7 +29,7 @@ const markLayout = z.strictObject({
   hostNetwork: z.number(),
 })
 
-/** The generation that live connections bear. */
+/** The generation in the marks of live connections. */
 export const savedGeneration = {
   version: 1,
   schema: z.strictObject({
@@ -56,7 +56,7 @@ const numbered = z.strictObject({
   denyWith: z.enum(['drop', 'reject']),
 })
 
-/** Rights with their numbers, which live connections bear. */
+/** Classes of rights with their numbers, which are in the marks of live connections. */
 export const savedClasses: StateFormat<SavedClasses> = {
   version: 1,
   schema: z.strictObject({
@@ -67,10 +67,10 @@ export const savedClasses: StateFormat<SavedClasses> = {
 
 export const savedCounters = { version: 1, schema: countersSnapshot } satisfies StateFormat<unknown>
 
-/** Addresses of names. Checked by the address store itself. */
+/** Addresses of names. The address store checks the shape itself. */
 export const savedAddresses: StateFormat<unknown> = { version: 1, schema: z.unknown() }
 
-/** What the DNS gateway was told by its upstreams. */
+/** Answers of the DNS gateway's upstreams. */
 export const savedDnsCache = { version: 1, schema: cacheSnapshot } satisfies StateFormat<unknown>
 
 /** Break-glass entries, as they were typed. */

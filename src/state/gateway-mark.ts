@@ -5,7 +5,7 @@ import { writeAtomically } from '../system/atomic-file.ts'
 
 const FILE = 'dns-gateway'
 
-/** Leaves word for the service manager, which holds the sockets of the DNS gateway while there is this file. */
+/** Writes or removes the file by which the service manager decides whether to open the sockets of the DNS gateway. */
 export async function markGateway(stateDirectory: string, isWanted: boolean): Promise<void> {
   const path = join(stateDirectory, FILE)
   if (isWanted)

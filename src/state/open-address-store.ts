@@ -5,7 +5,7 @@ import type { Policies } from '../policy/model.ts'
 import { AddressStore } from '../resolve/address-store.ts'
 import type { AddressLimits } from '../resolve/model.ts'
 
-/** A address store that knows the names and patterns of a policy, and no address yet. */
+/** An address store with the names and patterns of these policies, and no address yet. */
 export function openAddressStore(config: Config, policies: Policies): AddressStore {
   const addressStore = new AddressStore({ limits: limitsOf(config), classify, parseAddress })
   addressStore.configure(new Map([...policies.names, ...policies.patterns]))

@@ -12,12 +12,12 @@ import { TemporaryAllows } from './temporary.ts'
 
 export interface RestoreOptions {
   readonly config: Config
-  /** The daemon's moves a damaged file aside and reports it; that of a command which only looks leaves every file where it is. */
+  /** The daemon gives one that moves a damaged file aside and reports it. A command that only looks gives one that leaves every file where it is. */
   readonly read: ReadState
   readonly nowMs: number
   /** A saved address that the host itself has now is not restored. */
   readonly isHostAddress?: IsHostAddress
-  /** Gets the saved entries. */
+  /** The saved entries are added to it. Default: a new one. */
   readonly temporary?: TemporaryAllows
 }
 

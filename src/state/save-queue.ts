@@ -1,7 +1,7 @@
 export interface SaveQueueOptions {
-  /** Takes the state as it is when called. */
+  /** Saves the state as it is when it is called. */
   readonly save: () => Promise<void>
-  /** From the first request to the save: what comes in between is saved with it. */
+  /** From the first request to the save. Requests in between are served by the same save. */
   readonly delayMs: number
   /** A save that failed. It is tried again after half a minute. */
   readonly onError: (error: unknown) => void
@@ -11,11 +11,11 @@ export interface SaveQueueOptions {
   readonly now?: () => number
 }
 
-/** Between the starts of two saves lie at least this many times the duration of the last: saving costs 5 % of the time at most. */
+/** The next save starts at least this many times the duration of the last one later, so that saving takes 5 % of the time at most. */
 const REST_FACTOR = 20
 const RETRY_MS = 30_000
 
-/** Turns many wishes to save into few saves, one at a time. */
+/** Turns many requests to save into few saves, one at a time. */
 export class SaveQueue {
   readonly #options: SaveQueueOptions
   readonly #now: () => number
@@ -35,7 +35,7 @@ export class SaveQueue {
     this.#arm()
   }
 
-  /** Saves at once what is wanted; resolves when nothing is, or when the save failed. */
+  /** Saves at once if a save was requested. Resolves when no request is left, or when the save failed. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined

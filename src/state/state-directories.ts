@@ -2,19 +2,19 @@ import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import { MAX_CONFIG_BYTES } from '../config/load.ts'
 import { readTrusted } from '../config/read-file.ts'
 
-/** Where the state lies, by the file's own word, the service manager's and the default: told without parsing, for speed. */
+/** Where the state may lie: as the config file says, then as the service manager says or by default. The file is not parsed, for speed. */
 export async function stateDirectories(
   configFile: string,
   fromService: string | undefined,
   env: ConfigEnv = hostConfigEnv,
 ): Promise<string[]> {
-  // Whoever could name a directory here could put rights into it.
+  // A directory that is named here can give rights, so the file must be root's.
   const found = await readTrusted(env, configFile, MAX_CONFIG_BYTES)
   return [...namedState('text' in found ? found.text : ''), fromService ?? DEFAULT_STATE]
 }
 
 const DEFAULT_STATE = '/var/lib/embargod'
 
-/** What stands behind `state:` in a text that may be no good config. */
+/** The values of `state:` in a text that may not be a valid config. */
 export const namedState = (text: string): string[] =>
   [...text.matchAll(/^state:\s*["']?(\/[^\s"'#]+)/gm)].map(([, directory]) => directory ?? '')

@@ -8,7 +8,7 @@ import { readOwn } from '../system/own-file.ts'
 /** The shape of a file's body. Raise `version` when an older program would misread it. */
 export interface StateFormat<T> {
   readonly version: number
-  /** Also reads what older versions wrote, or that is treated as corrupt. */
+  /** Also accepts what older versions wrote. Whatever it refuses is treated as corrupt. */
   readonly schema: z.ZodType<T>
 }
 
@@ -18,9 +18,9 @@ export type ReadState = <T>(name: string, format: StateFormat<T>) => Promise<T |
 export type Loaded<T> =
   | { readonly kind: 'loaded'; readonly value: T; readonly writtenAtMs: number }
   | { readonly kind: 'absent' }
-  /** Not readable as what it should be; it was moved to `movedTo` and nothing is lost. */
+  /** The file does not have the right shape. It was moved to `movedTo`, so nothing is lost. */
   | { readonly kind: 'corrupt'; readonly movedTo: string; readonly detail: string }
-  /** Written by a later embargod: left alone, and not overwritten by this one. */
+  /** A later embargod wrote the file. This one leaves it alone and does not overwrite it. */
   | { readonly kind: 'newer'; readonly version: number }
 
 /** `full`: no space or quota left; `unwritable`: no permission or read-only; `newer`: the file on disk is of a later version. */
@@ -40,7 +40,7 @@ const header = z.object({ version: z.int().min(1) })
 
 /** A directory of small JSON files, `<name>.json`, that outlive the process. */
 export class StateStore {
-  /** Versions found on disk, so that a later one's file is never overwritten. */
+  /** The versions of the files on disk, so that the file of a later embargod is never overwritten. */
   readonly #versions = new Map<string, number>()
 
   constructor(
@@ -48,7 +48,7 @@ export class StateStore {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** Rejects with {@link StateError} when the file is there and cannot be read: that is not absence. */
+  /** Moves a damaged file aside. Rejects with {@link StateError} when the file exists and cannot be read. */
   async load<T>(name: string, format: StateFormat<T>): Promise<Loaded<T>> {
     const text = await this.#read(name)
     if (text === undefined) return { kind: 'absent' }
@@ -63,14 +63,14 @@ export class StateStore {
     return { kind: 'loaded', value: inner.data, writtenAtMs: outer.data.writtenAtMs }
   }
 
-  /** What the file holds, for whoever only looks: undefined where it is absent or no use, and it stays where it is. */
+  /** As {@link load}, but leaves the file where it is, and gives undefined where it is absent or of no use. */
   async peek<T>(name: string, format: StateFormat<T>): Promise<T | undefined> {
     const outer = envelope.safeParse(parse((await this.#read(name)) ?? ''))
     if (!outer.success || outer.data.version > format.version) return undefined
     return format.schema.safeParse(outer.data.body).data
   }
 
-  /** Rejects with {@link StateError}; the file is then as it was. */
+  /** Rejects with {@link StateError}. The file is then as it was. */
   async save<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     const found = this.#versions.get(name) ?? (await this.#versionOnDisk(name))
     if (found > format.version) {
@@ -88,7 +88,7 @@ export class StateStore {
     this.#versions.set(name, format.version)
   }
 
-  /** Nothing is left of it. Rejects with {@link StateError}; an absent file is none. */
+  /** Removes the file, if there is one. Rejects with {@link StateError}. */
   async remove(name: string): Promise<void> {
     try {
       await inTime(`removing ${this.#path(name)}`, async () => {

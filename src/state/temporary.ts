@@ -19,14 +19,14 @@ const CLOCK_STEP_MS = 2_000
 
 const HOST_CLOCKS: Clocks = { epochMs: () => Date.now(), monotonicMs: () => performance.now() }
 
-/** Break glass: entries that are allowed for a while and end by themselves, though somebody set the host's clock back meanwhile. */
+/** Entries that are allowed for a while (break glass). They end by themselves, even when the host's clock is set back meanwhile. */
 export class TemporaryAllows {
   readonly #entries = new Map<string, Temporary>()
 
   constructor(private readonly clocks = HOST_CLOCKS) {}
 
   /**
-   * @param gateway is there a DNS gateway, which wildcards take?
+   * @param gateway is there a DNS gateway? Wildcards need one.
    * @throws ControlError (2) when the text is no entry.
    */
   add(entry: string, untilMs: number, gateway: boolean): void {
@@ -44,12 +44,12 @@ export class TemporaryAllows {
     }
   }
 
-  /** Drops what has ended. */
+  /** Removes the entries that have ended. */
   expire(): void {
     for (const [key, one] of this.#entries) if (this.#leftMs(one) <= 0) this.#entries.delete(key)
   }
 
-  /** Until the next one ends; Infinity: there is none. */
+  /** The time until the next entry ends; Infinity: there is no entry. */
   get nextEndInMs(): number {
     return Math.min(...Array.from(this.#entries.values(), (one) => this.#leftMs(one)))
   }
@@ -62,16 +62,16 @@ export class TemporaryAllows {
     return [...this.#entries.values()].map(({ entry, untilMs }) => ({ entry, untilMs }))
   }
 
-  /** What this text allows. */
+  /** What this entry allows; nothing where there is no such entry. */
   parsedOf(entry: string): readonly AllowEntry[] {
     return this.#entries.get(entry)?.parsed ?? []
   }
 
-  /** With the ends that they have on the host's clock as it is now. */
+  /** What all entries allow, with their ends by the host's clock as it is now. */
   entries(): AllowEntry[] {
     return [...this.#entries.values()].flatMap((one) => {
       const endMs = Math.floor(this.clocks.epochMs() + this.#leftMs(one))
-      // The two clocks differ by a little at any time; that is no other end.
+      // The two clocks always differ by a little. That is not taken for another end.
       if (endMs > one.untilMs - CLOCK_STEP_MS) return one.parsed
       return one.parsed.map((entry) => ({ ...entry, untilMs: Math.min(endMs, entry.untilMs ?? endMs) }))
     })

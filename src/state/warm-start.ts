@@ -22,19 +22,19 @@ import type { IptablesDriver } from '../targets/iptables/driver.ts'
 import type { BackstopDriver } from '../targets/backstop/driver.ts'
 
 /**
- * What the kernel held last, ready to be written again before anything is parsed: with 100,000 addresses a boot is then as
- * fast as the tools. It is good for one version and one config only, and a first pass checks everything after it.
+ * What the kernel held last, ready to be written again before the config is parsed. With 100,000 addresses a boot is then as fast as the tools
+ * are. It can be used by the same version with the same config only, and the first pass checks everything after it.
  */
 export interface WarmStart {
   readonly program: string
-  /** Digest of the policy: the saved generation bears the same unless a right was taken away since. */
+  /** Digest of the policy. The saved generation has the same digest unless a right was taken away since. */
   readonly digest: string
   /** Every file of the config with the hash of its text. */
   readonly files: readonly { readonly file: string; readonly hash: string }[]
-  /** Epoch ms from which some right has ended. */
+  /** The moment when the first right ends, epoch ms. */
   readonly validUntilMs: number | undefined
   readonly dataplane: Dataplane
-  /** Elements whose rights end by themselves. They are not in the file, since what they have left is known at the boot alone. */
+  /** Elements whose rights end by themselves. They are not in {@link ELEMENTS_FILE}, since the time that they have left depends on when the host boots. */
   readonly ending: readonly EndingElement[]
   /** Hash of {@link ELEMENTS_FILE}, which is written first. */
   readonly elements: string
@@ -53,12 +53,12 @@ interface WarmStartDrivers {
   readonly backstop: Pick<BackstopDriver, 'write'>
 }
 
-/** The lines that fill the sets, for ipset to read by itself: a hundred thousand of them would keep our own loop busy. */
+/** The lines that fill the sets. ipset reads the file by itself, since a hundred thousand lines would keep our event loop busy. */
 export const ELEMENTS_FILE = 'warm-start.ipset'
 
 export const WARM_START = 'warm-start'
 
-/** Our own words in our own directory: only the shape that decides whether it may be used is checked. */
+/** Only embargod writes this file, in its own directory. So only those fields are checked that decide whether it may be used. */
 export const savedWarmStart: StateFormat<WarmStart> = {
   version: 1,
   schema: z.custom<WarmStart>(
@@ -79,7 +79,7 @@ export const savedWarmStart: StateFormat<WarmStart> = {
   ),
 }
 
-/** Writes the elements beside and returns what goes into the state. */
+/** Writes {@link ELEMENTS_FILE} and returns what belongs into the state file. */
 export async function makeWarmStart(
   directory: string,
   dataplane: Dataplane,
@@ -91,7 +91,7 @@ export async function makeWarmStart(
   const ending: EndingElement[] = []
   for (const set of dataplane.sets) {
     const { name, timeout } = set
-    // They exist by then, but for a set that it did not make itself the tool asks the kernel what it is at every line: twice the time.
+    // The sets exist by then. But for a set that was not created in the same input, ipset asks the kernel at every line, which takes twice the time.
     if (membership.sizeOf(name) > 0) lines.push(renderCreate(set))
     for (const element of membership.elementsOf(name)) {
       const comment = membership.commentOf(name, element) ?? ''
@@ -114,7 +114,7 @@ export async function makeWarmStart(
   }
 }
 
-/** Is it of this program and of the config as it lies there now? */
+/** Was it written by this version, for the config as its files are now? */
 export async function isCurrent(warm: WarmStart, configFile: string, nowMs: number): Promise<boolean> {
   if (warm.program !== VERSION || warm.files[0]?.file !== configFile) return false
   if (warm.validUntilMs !== undefined && warm.validUntilMs <= nowMs) return false
@@ -131,8 +131,8 @@ export async function isCurrent(warm: WarmStart, configFile: string, nowMs: numb
 }
 
 /**
- * Writes it to a kernel that holds nothing of ours, in the order of any pass: the guard, sets, then rules. Resolves when the
- * rules stand; the sets are still filling then, which makes the host narrower and not wider, until `filled` resolves.
+ * Writes it to a kernel that holds nothing of ours, in the order of every pass: the backstop, the sets, then the rules. Resolves when the rules
+ * stand. The sets are being filled until `filled` resolves; until then the host allows less, not more.
  */
 export async function applyWarmStart(
   directory: string,
@@ -147,7 +147,7 @@ export async function applyWarmStart(
     if (text === undefined || hashOf(text) !== elements)
       throw new Error(`${file} is not of the same moment as the rest`)
     const filled = drivers.ipset.writeFile(file).then(() => drivers.ipset.write(endingLines(warm, now())))
-    // Whoever waits for it hears of it.
+    // The caller gets the error from `filled`.
     filled.catch(() => undefined)
     return { filled }
   }
@@ -162,7 +162,7 @@ export async function applyWarmStart(
     await Promise.all(changes.map((change) => drivers.iptables.write(change)))
     return await creating
   } catch (error) {
-    // The first pass must not compare sets that somebody still fills.
+    // The first pass must not compare sets that are still being filled.
     await creating.then(({ filled }) => filled).catch(() => undefined)
     throw error
   }

@@ -7,9 +7,9 @@ import type { Inventory } from '../workloads/model.ts'
 type Guard = Pick<Config['guard'], 'networks' | 'except'>
 
 /**
- * Why not all is guarded that was meant to be, as far as names tell; undefined: nothing speaks for it. That a network is not there is no such reason
- * by itself, since networks come and go.
- * @param seen networks that were there before
+ * Why `guard.networks` probably leaves a network open that was meant to be guarded; undefined: there is no sign of it. A name that no network has
+ * is no such sign by itself, since networks come and go.
+ * @param seen names of networks that existed before
  */
 export function guardProblem(
   guard: Guard,
@@ -33,7 +33,7 @@ export function guardProblem(
 
 const MOST_NOTES = 20
 
-/** Names in the config that nothing on this host bears now: worth a look, and no fault by themselves. */
+/** Names in the config that nothing on this host has now. They are worth a look, and no fault by themselves. */
 export function nameNotes(
   config: Pick<Config, 'policies'> & { readonly guard: Guard },
   inventory: Inventory | undefined,
@@ -45,7 +45,7 @@ export function nameNotes(
   return more > 0 ? [...notes, `${more} more names in the config that nothing bears`] : notes
 }
 
-/** Without the numbers of items, which nobody counts. */
+/** The path without the numbers of list items. */
 const keyOf = (path: UnknownName['path']): string => path.filter((step) => typeof step === 'string').join('.')
 
 const SHOWN = 3

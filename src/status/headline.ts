@@ -1,10 +1,10 @@
 import type { StatusReport } from '../control/status.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 
-/** What decides what the first line of `status` says. */
+/** What the first line of `status` depends on. */
 export interface Facts {
   readonly daemon: StatusReport['daemon']
-  /** In which families the kernel asks our rules. */
+  /** The families in which the kernel's chains lead to our rules. */
   readonly rules: readonly Family[]
   readonly backstop: boolean
   /** `earlier`: the file is refused, and one was accepted before; `none`: none ever was. */
@@ -15,7 +15,7 @@ export interface Facts {
   readonly problems: readonly string[]
 }
 
-/** The worst that is true of this host, and what to do about it, in one line. */
+/** The worst problem of this host and what to do about it, in one line. */
 export function headlineOf(facts: Facts): string {
   const { daemon, problems, rules, backstop, guardsNone } = facts
   if (daemon === 'running') {

@@ -9,7 +9,7 @@ interface OpenEntries {
   readonly entries: readonly string[]
 }
 
-/** As long as the policies are in force: a list may name 100,000 networks. */
+/** Kept for as long as the policies are in force, since a list may name 100,000 networks. */
 const known = new WeakMap<Policies, readonly OpenEntries[]>()
 
 /** The policies that are open to nearly every address, each with its widest entries and the places where they stand. */

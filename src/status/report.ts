@@ -18,21 +18,21 @@ import { findUnprotected } from '../workloads/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
 
-/** What the daemon knows, for those who ask. Nothing in here reads the kernel. */
+/** Everything that the status report is made of. Making the report reads nothing from the kernel. */
 export interface View {
   readonly desired: Desired
   readonly addressStore: AddressStore
   readonly counters: Counters
   readonly host: HostView
   readonly guards: Guards
-  /** Did the proof pass on each network where it was made last, and on one at least? */
+  /** Did the latest proof of each network pass, and was at least one network tried? */
   readonly proven: boolean
   readonly flavour: Flavour | undefined
-  /** Frames that were no container's own, by kind. */
+  /** Frames that were dropped because they were not the container's own, by kind. */
   readonly forgedFrames: Dropped
   /** Undefined: there is no DNS gateway. */
   readonly dns: StatusReport['dns']
-  /** Why nobody on the host's network is held there, though it is wanted. */
+  /** Why containers on the host's network are not guarded there, though `guard.hostNetwork` asks for it. */
   readonly hostNetworkProblem: string | undefined
 }
 
@@ -56,7 +56,7 @@ export type DaemonFacts = Pick<
   | 'lastVerified'
 >
 
-/** Everything that this host does not hold. */
+/** Everything on this host that is not guarded. */
 export function unprotectedOf({ desired, host, guards, proven, hostNetworkProblem }: View): Unprotected[] {
   return findUnprotected({
     inventory: host.inventory,
@@ -82,7 +82,7 @@ export const guardsNone = ({ desired, host }: Pick<View, 'desired' | 'host'>): b
   host.inventory?.networks.some(isGuardable) === true &&
   desired.hostFacts.plan.guarded.every(({ networkName }) => networkName === undefined)
 
-/** Behind the gateway it does not matter whom a container names. */
+/** With the DNS gateway it does not matter which name servers a container has. */
 export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>
   dns ? [] : findStrayDns(host.inventory, guardedSubnets(desired), desired.hostFacts.resolvers)
 

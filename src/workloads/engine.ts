@@ -7,13 +7,9 @@ export const parseEngine = (json: { readonly info: unknown; readonly version: un
   const version = objectOf(json.version)
   return {
     version: textOf(version['Version']) || textOf(info['ServerVersion']) || 'unknown',
-    apiVersion: textOf(version['ApiVersion']) || 'unknown',
     firewallBackend: textOf(objectOf(info['FirewallBackend'])['Driver']) || undefined,
     // `name=rootless`, in some engines with more after a comma.
     rootless: textsOf(info['SecurityOptions']).some((option) => option.split(',').includes('name=rootless')),
-    swarm: ['active', 'pending', 'locked', 'error'].includes(
-      textOf(objectOf(info['Swarm'])['LocalNodeState']),
-    ),
   }
 }
 

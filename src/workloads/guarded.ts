@@ -4,17 +4,17 @@ import { isContainersEnd } from './unprotected.ts'
 import { isGeneratedBridgeName, isUsableInterfaceName } from './bridge-name.ts'
 import type { Inventory, Network } from './model.ts'
 
-/** Which interfaces the firewall holds and which it lets through. A bridge in neither list is closed by the backstop. */
+/** Which interfaces are guarded and which are left open. A bridge in neither list is closed by the backstop. */
 export interface InterfacePlan {
   readonly guarded: readonly GuardedInterface[]
   readonly open: readonly OpenInterface[]
-  /** Interfaces on top of guarded bridges, such as their VLANs: by them too containers reach the host. */
+  /** Interfaces on top of guarded bridges, such as VLANs. Containers reach the host through them, too. */
   readonly stacked: readonly string[]
-  /** `br-…` bridges that nobody vouches for: open as `not a Docker bridge`, and worth a line to the operator. */
+  /** `br-…` bridges that the engine does not list. They are open as `not a Docker bridge`, and `status` names them. */
   readonly foreign: readonly string[]
 }
 
-/** The part of the config that chooses: names of networks, and patterns of bridges that are nobody's business here. */
+/** The part of the config that chooses: names of networks, and patterns of bridges that are left alone. */
 export interface GuardChoice {
   readonly networks: 'all' | readonly string[]
   readonly except: readonly string[]
@@ -24,7 +24,7 @@ export interface GuardChoice {
 
 export interface GuardedInterface {
   readonly bridge: string
-  /** Undefined while the engine has not told whose it is. Hostile text. */
+  /** Undefined while the engine has not listed its network. Hostile text. */
   readonly networkName: string | undefined
   readonly networkId: string | undefined
   readonly subnets: readonly Cidr[]
@@ -43,13 +43,13 @@ const WELL_KNOWN = ['docker0', 'docker_gwbridge'] as const
 
 const NONE: ReadonlySet<string> = new Set()
 
-/** Has the network a bridge on this host, by which its packets come? */
+/** Do the packets of this network come by a bridge of this host? */
 export const isGuardable = ({ bridge }: Pick<Network, 'bridge'>): boolean => bridge !== undefined
 
 /**
- * Does the list of networks to guard name none that is there? It is misspelt then, or what it names is not made yet: in neither case was it meant
- * that nothing is guarded. An empty list names none either, and says so.
- * @param seen networks that were there before, so the list is right
+ * Does the list of networks to guard name none that exists? Then it is misspelt, or its networks are not made yet, and in both cases the operator
+ * did not mean that nothing is guarded. An empty list does mean that.
+ * @param seen names of networks that existed before: a list that names one of them is not misspelt
  */
 export const namesNoNetwork = (
   { networks }: Pick<GuardChoice, 'networks'>,

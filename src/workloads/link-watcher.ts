@@ -5,7 +5,7 @@ import { LineProcess } from '../system/line-process.ts'
 
 /** A change of an interface, as the kernel tells it. */
 export interface LinkChange extends Link {
-  /** Its other end, in another namespace than ours, is up. */
+  /** It is a pair whose other end is in another namespace, and up. */
   readonly isConnected: boolean
   readonly deleted: boolean
 }
@@ -25,12 +25,12 @@ export interface LinkListener {
   onEnd(error: Error): void
 }
 
-/** A burst of changes must not overflow it: what is lost there nobody tells. */
+/** A burst of changes has to fit in: the kernel drops what does not, and does not say what it was. */
 const BUFFER_BYTES = 8 * 1024 * 1024
 
 /**
- * Tells of interfaces and their addresses as they come, change and go. A Docker network's bridge shows here 50-80 ms before the engine tells of
- * the network. It sees the network namespace that this process is in.
+ * Reports interfaces and their addresses as they come, change and go, in the network namespace of this process. The bridge of a Docker network is
+ * reported here 50-80 ms before the engine sends an event about the network.
  */
 export const watchLinks = (
   listener: LinkListener,
@@ -59,8 +59,8 @@ export const watchLinks = (
 
 /**
  * `[Deleted ]7: veth0@if6: <FLAGS> mtu 1500 qdisc noqueue master br0 state UP … \    link/ether … \    veth \    bridge_slave …`
- * Undefined for what is none, and for the shorter lines (without a qdisc) in which the bridge code tells of its ports:
- * there a `Deleted` means that the port left the bridge.
+ * Undefined for other lines. The bridge code reports its ports in shorter lines (without a qdisc), in which `Deleted` means that the port left
+ * the bridge.
  */
 export const parseLinkLine = (line: string): LinkChange | undefined => {
   const [head = '', , ...details] = line.split('\\').map((part) => part.trim())

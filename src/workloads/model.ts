@@ -80,11 +80,9 @@ export interface Endpoint {
 /** Facts of the engine that decide what can be guarded. */
 export interface Engine {
   readonly version: string
-  readonly apiVersion: string
   /** `FirewallBackend.Driver` of /info, from API 1.49; undefined on older engines (then it is iptables). */
   readonly firewallBackend: string | undefined
   readonly rootless: boolean
-  readonly swarm: boolean
 }
 
 export type UnprotectedReason =

@@ -9,7 +9,7 @@ const COMPOSE_MARK = 'com.docker.compose.config-hash'
 
 /**
  * The labels that somebody gave to the container itself. The engine shows those of its image among them, and an image could name itself into
- * a policy: what stands in the image with the same value counts for nothing. An image that nobody could look at makes every label doubtful.
+ * a policy: what stands in the image with the same value counts for nothing. While the labels of the image are not known, no label of its containers counts.
  */
 export function ownLabels({
   labels,

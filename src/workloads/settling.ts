@@ -1,7 +1,7 @@
 /**
- * Bridges too young to be called somebody else's. The kernel shows a Docker network's bridge before the engine lists the network (50-80 ms, longer on
- * a busy host), and whoever trusted the list in between would open the bridge. It has settled once a listing was begun a while after it appeared;
- * while the engine is away, none settles.
+ * Bridges that are too young to be opened as somebody else's. The kernel shows the bridge of a Docker network before the engine lists the network
+ * (50-80 ms, longer on a busy host), and the list in between would have the bridge opened. A bridge has settled when a listing began a while after it
+ * appeared. While the engine is away, no bridge settles.
  */
 export class SettlingBridges {
   readonly #appearedAtMs = new Map<string, number>()
@@ -20,14 +20,14 @@ export class SettlingBridges {
     this.#appearedAtMs.delete(name)
   }
 
-  /** The engine listed everything; `beganAtMs` is what `onInventory` says. */
+  /** To be called when the engine has listed everything, in a listing that began then. */
   listed(beganAtMs: number): void {
     for (const [name, atMs] of this.#appearedAtMs) {
       if (atMs + this.#settleMs <= beganAtMs) this.#appearedAtMs.delete(name)
     }
   }
 
-  /** For `decideInterfaces`. */
+  /** The bridges that have not settled. */
   names(): ReadonlySet<string> {
     return new Set(this.#appearedAtMs.keys())
   }

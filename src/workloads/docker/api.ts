@@ -6,7 +6,7 @@ import { listOf, objectOf, textOf } from '../json.ts'
 import { BoundedAgent, TerseAgent } from './bounded-agent.ts'
 import { DockerError, orAbsent } from './docker-error.ts'
 
-/** The questions that this product asks the engine. Answers are foreign JSON; every one but `events` rejects within the time limit, and at once when it is too long. */
+/** The questions that embargod asks the engine. Answers are foreign JSON. Every question but `events` rejects when the answer takes longer than the time limit, or is too long. */
 export interface DockerApi {
   version(): Promise<unknown>
   info(): Promise<unknown>
@@ -15,12 +15,12 @@ export interface DockerApi {
   network(id: string): Promise<unknown>
   containerIds(): Promise<readonly string[]>
   /**
-   * Undefined when there is no such container (any more). The engine lets who inspects a container wait until nobody starts, stops or removes
-   * it, for ever where it has lost track of it: after the time limit what the list says has to do, as it has where the inspection fails or
-   * cannot be read or is too long.
+   * An inspection; undefined when there is no such container (any more). The engine answers only when the container is not being started, stopped
+   * or removed, and never where it has lost track of it. So after the time limit, and where the inspection fails, cannot be read or is too long,
+   * the container is read from the list instead.
    */
   container(id: string): Promise<unknown>
-  /** What the list says of it, which waits for nobody, in the shape of an inspection; undefined as above. */
+  /** What the list says of the container, in the shape of an inspection. The list never waits. Undefined as above. */
   containerInList(id: string): Promise<unknown>
   /** Undefined when there is no such image (any more). */
   image(id: string): Promise<unknown>
@@ -33,7 +33,7 @@ const TIMEOUT_MS = 10_000
 const MIB = 1024 * 1024
 /** A thousand containers take 5 MiB. */
 const LIST_BYTES = 64 * MIB
-/** Of one network, container or image. Eight are asked for at once. */
+/** For the answer about one network, container or image. Eight are asked for at once. */
 const ONE_BYTES = 8 * MIB
 
 /** Only what changes networks, containers or the engine: a busy host emits far more (exec, health checks, attach). */
@@ -71,7 +71,7 @@ export const connectDocker = (socketPath: string, timeoutMs = TIMEOUT_MS): Docke
     const agent = new BoundedAgent(mostBytes)
     agents.add(agent)
     try {
-      // Our time limit comes first: it tells an answer that is late from a connection that broke.
+      // Our own time limit ends first, so that a late answer is told from a connection that broke.
       const answer = question(dockerBy(agent, timeoutMs + 1_000))
       return await inTime(Promise.race([answer, agent.tooLong]), timeoutMs)
     } catch (cause) {
@@ -147,7 +147,7 @@ const inTime = async <T>(answer: Promise<T>, timeoutMs: number): Promise<T> => {
   })
   try {
     const json = await Promise.race([answer, deadline])
-    // What is no JSON, or too long for a text, comes as its bytes. Taken for an answer it would hold nothing.
+    // dockerode returns bytes for what is no JSON, or too long for a text. Taken for an answer, they would read as an empty object.
     if (typeof json !== 'object' || json === null || json instanceof Uint8Array)
       throw new Error('the answer cannot be read')
     return json

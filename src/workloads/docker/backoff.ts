@@ -1,4 +1,4 @@
-/** Waits that double from `firstMs` to `lastMs`, each cut by up to a quarter at random so that many hosts do not knock in step. */
+/** Waits that double from `firstMs` to `lastMs`, each shortened by up to a quarter at random, so that many hosts do not try at the same moments. */
 export class Backoff {
   readonly #firstMs: number
   readonly #lastMs: number

@@ -2,8 +2,9 @@ import { Agent } from 'node:http'
 import { inspect } from 'node:util'
 
 /**
- * docker-modem prints its options, agent and open sockets included, before every request, for a debug log that nobody sees: 15 ms of a core.
- * A connection each: a kept one may be dead when dockerd was restarted, and a new one costs a tenth of a millisecond.
+ * docker-modem formats its options for a debug log before every request, the agent with its open sockets among them, which takes 15 ms of a core.
+ * This agent prints as one word. Every question gets a connection of its own: a kept one may be dead after a restart of dockerd, and a new one costs a
+ * tenth of a millisecond.
  */
 export class TerseAgent extends Agent {
   constructor() {
@@ -15,9 +16,9 @@ export class TerseAgent extends Agent {
   }
 }
 
-/** Of one question. dockerode gathers whole answers, and an image can bring labels that make one as long as it likes. */
+/** The agent of one question, which limits the answer. dockerode gathers whole answers, and the labels of an image can make one arbitrarily long. */
 export class BoundedAgent extends TerseAgent {
-  /** Rejects when more came than that; the connection is closed then. */
+  /** Rejects when the answer is longer than the limit. The connection is then closed. */
   readonly tooLong: Promise<never>
   readonly #mostBytes: number
   #refuse!: (error: Error) => void

@@ -1,13 +1,13 @@
 import { TooLongError } from './bounded-agent.ts'
 
-/** What the engine says in an error may be of any length, and goes into the log and into `status`. */
+/** An error text of the engine may be of any length, and it goes into the log and into `status`. */
 const MOST_WORDS = 300
 
 /** A question that the engine did not answer; `statusCode` when it answered with an error of its own. */
 export class DockerError extends Error {
   override readonly name = 'DockerError'
   readonly statusCode: number | undefined
-  /** There is an answer, and more of it than is read. */
+  /** The engine answered, but the answer is longer than the limit. */
   readonly isTooLong: boolean
 
   constructor(what: string, options: { readonly cause: unknown }) {

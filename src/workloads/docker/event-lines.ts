@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import { isObject, objectOf, textOf } from '../json.ts'
 
-/** An event of the engine, reduced to what decides where to look. */
+/** An event of the engine, reduced to what decides what is read again. */
 export interface DockerEvent {
   readonly type: string
   /** Without what some actions carry after a colon (`exec_start: sh -c …`, `health_status: healthy`). */
@@ -13,18 +13,18 @@ export interface DockerEvent {
   readonly name: string | undefined
 }
 
-/** Without a limit a stream that never ends a line would fill the memory. An image can bring labels that make a line longer. */
+/** A longer line is not read to its end, so that a stream without line ends cannot fill the memory. Labels of an image can make a line that long. */
 const MAX_LINE_LENGTH = 1024 * 1024
-/** What a line says of whom it is about stands at its beginning, ahead of all labels. */
+/** Type, action and id stand at the beginning of a line, ahead of all labels. */
 const HEAD_LENGTH = 4096
 
 /**
- * The raw event stream, cut wherever the socket cut it, → events. What cannot be read is counted: the reader has to look at the engine then. Of
- * a line that is too long its beginning still tells what happened to whom.
+ * The raw event stream, cut wherever the socket cut it, → events. Lines that cannot be read are counted, since the engine has to be listed again
+ * after one. A line that is too long still gives an event, from its beginning.
  */
 export class EventLines {
   readonly #decoder = new StringDecoder('utf8')
-  /** The line that has not ended, in the pieces in which it came: to join them at each would cost more with each. */
+  /** The line that has not ended, in the pieces in which it came. Joining them with each new piece would take quadratic time. */
   #pieces: string[] = []
   #length = 0
   #skipsLine = false
@@ -98,7 +98,7 @@ const parseEvent = (line: string): DockerEvent | undefined => {
   }
 }
 
-/** As the engine writes it. No text that others choose can hold a quotation mark that is not escaped, so nothing of it looks like this. */
+/** The beginning of a line as the engine writes it. In a text that somebody else chose every quotation mark is escaped, so none can look like this. */
 const HEAD = /"Type":"(\w+)","Action":"([\w ]+)[^"]*","Actor":\{"ID":"([^"\\]+)"/
 
 const parseHead = (head: string): DockerEvent | undefined => {

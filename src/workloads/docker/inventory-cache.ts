@@ -11,22 +11,22 @@ import type { Container, Endpoint, Inventory, Network } from '../model.ts'
 /** The bridge network by which containers of overlay networks reach the outside. */
 export const GATEWAY_NETWORK = 'docker_gwbridge'
 
-/** The engine's networks and containers as last heard, with what could not be understood about each. */
+/** The engine's networks and containers as they were read last. */
 export class InventoryCache {
   #networks = new Map<string, Network>()
   #containers = new Map<string, Container>()
   /** By image id, which is the digest of what is in it. */
   readonly #imageLabels = new Map<string, Readonly<Record<string, string>>>()
 
-  /** Containers whose place on {@link GATEWAY_NETWORK} was found since they were last looked at. */
+  /** Containers whose place on {@link GATEWAY_NETWORK} was found since they were read last. */
   readonly #gatewaysAsked = new Set<string>()
 
-  /** With what is told elsewhere than in the container. */
+  /** Containers completed by what their networks and images tell. */
   readonly #wholes = new WeakMap<Container, { readonly whole: Container; readonly places: string }>()
 
   /**
    * Returns problems.
-   * @param newer networks and containers of which something was learned while the list was made: what is known of them stays
+   * @param newer ids of networks and containers that were read while the list was made: what is known of them stays
    */
   replaceAll(
     json: { readonly networks: unknown; readonly containers: readonly unknown[] },
@@ -35,7 +35,7 @@ export class InventoryCache {
     const { value, problems } = parseInventory(json)
     const containers = value.containers.map((container) => this.#merged(container))
     this.#networks = replaced(this.#networks, value.networks, newer)
-    // An inspection knows more than what was learned of a container that is being started.
+    // An inspection tells more than what was read of a container while it was being started.
     const started = new Set(containers.flatMap(({ id, pid }) => (pid === undefined ? [] : [id])))
     const kept = [...newer].filter((id) => this.#containers.get(id)?.pid !== undefined || !started.has(id))
     this.#containers = replaced(this.#containers, containers, new Set(kept))
@@ -63,8 +63,9 @@ export class InventoryCache {
   }
 
   /**
-   * A list tells less than an inspection, the process not at all: who runs and is known keeps the rest, or he would lose what holds him. That the
-   * process is still his is seen in its control group. Neither tells the way out of overlay networks: it is kept until it is asked for again.
+   * A list tells less than an inspection, and never the process. So a running container that is known keeps the rest: without its process it would
+   * lose its port and its rights. Whether the process is still the container's is checked by its control group. Neither list nor inspection
+   * tells the way out of overlay networks, so that stays until it is read again.
    */
   #merged(container: Container): Container {
     const { id, name, running, pid, labels } = container
@@ -89,19 +90,19 @@ export class InventoryCache {
     return this.#containers.get(id)
   }
 
-  /** @param network what the engine says of the network that the container was connected to; undefined: it has none such */
+  /** @param network what the engine says of the network that the container was connected to; undefined: there is no such network */
   putAttachment(id: string, network: unknown): void {
     const known = this.#containers.get(id)
     const endpoint = parseAttachment(network, id)
     if (!known || !endpoint) return
     const isHere = ({ networkId }: Endpoint): boolean => networkId === endpoint.networkId
     const others = known.endpoints.filter((one) => !isHere(one))
-    // The network tells no route.
+    // The network does not tell the container's gateways.
     const gateways = known.endpoints.find(isHere)?.gateways ?? []
     this.#containers.set(id, { ...known, endpoints: [...others, { ...endpoint, gateways }] })
   }
 
-  /** Of containers that do not run yet. Returns those that were not known to be there. */
+  /** Puts the places of containers that do not run yet. Returns the ids of those whose place was not known. */
   putAttachments(networkId: string, network: unknown): readonly string[] {
     const fresh = attachedTo(network).filter((id) => {
       const known = this.#containers.get(id)
@@ -112,12 +113,12 @@ export class InventoryCache {
     return fresh
   }
 
-  /** Are there running containers on overlay networks whose way out is not known? Neither they nor any event tell of it. */
+  /** Are there running containers on overlay networks whose way out is not known? No inspection and no event tells it. */
   get lacksGateways(): boolean {
     return this.#unaskedGateways().length > 0
   }
 
-  /** @param gateway what the engine says of {@link GATEWAY_NETWORK}; undefined: it has none */
+  /** @param gateway what the engine says of {@link GATEWAY_NETWORK}; undefined: there is no such network */
   putGateways(gateway: unknown): void {
     for (const known of this.#unaskedGateways()) {
       const endpoint = parseAttachment(gateway, known.id)
@@ -144,7 +145,7 @@ export class InventoryCache {
     return this.#networks.get(networkId)?.driver === 'overlay'
   }
 
-  /** Images whose containers are known, and which nobody has looked at. */
+  /** Images of known containers that were not read yet. */
   unseenImages(): string[] {
     const ids = new Set(Array.from(this.#containers.values(), ({ imageId }) => imageId))
     for (const id of this.#imageLabels.keys()) if (!ids.has(id)) this.#imageLabels.delete(id)
@@ -156,7 +157,7 @@ export class InventoryCache {
     if (json !== undefined) this.#imageLabels.set(id, parseImageLabels(json))
   }
 
-  /** Sorted by id: equal facts give equal values, and a container of which nothing was heard since is the same object. */
+  /** Sorted by id: equal facts give equal values, and a container that has not changed is the same object as in the snapshot before. */
   snapshot(): Inventory {
     const containers = byId(this.#containers).map((container) => this.#whole(container))
     return { networks: byId(this.#networks), containers }
@@ -173,7 +174,7 @@ export class InventoryCache {
     return whole
   }
 
-  /** The endpoints with what their networks are. */
+  /** The endpoints with what their networks tell: labels, and the overlay networks behind a gateway. */
   #placesOf(container: Container): Endpoint[] {
     const labelsOf = ({ networkId }: Endpoint): readonly string[] => {
       const label = this.#networks.get(networkId)?.policyLabel
@@ -193,7 +194,7 @@ export class InventoryCache {
 
 const isGateway = ({ networkName }: Endpoint): boolean => networkName === GATEWAY_NETWORK
 
-/** What is newer than the list stays, also where the list lacks it. */
+/** The listed items, but for those that are newer than the list: these stay as they are known, even where the list lacks them. */
 const replaced = <T extends { readonly id: string }>(
   known: ReadonlyMap<string, T>,
   listed: readonly T[],

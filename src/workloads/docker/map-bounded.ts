@@ -1,4 +1,4 @@
-/** `Promise.all(items.map(work))` with at most `limit` at a time. After a rejection nothing new is begun. */
+/** `Promise.all(items.map(work))` with at most `limit` at a time. After a rejection no further item is begun. */
 export const mapBounded = async <T, R>(
   items: readonly T[],
   limit: number,
@@ -7,7 +7,7 @@ export const mapBounded = async <T, R>(
   const results: R[] = []
   const queue = items.entries()
   let failed = false
-  const lane = async () => {
+  const worker = async () => {
     for (const [index, item] of queue) {
       if (failed) return
       try {
@@ -18,6 +18,6 @@ export const mapBounded = async <T, R>(
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane))
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
   return results
 }

@@ -1,6 +1,6 @@
 /**
- * `work` at once, then at most once in each pause. What is requested during a pause is done at its end, so that no request is lost and a flood
- * of them costs no more than one piece of work a pause.
+ * Does `work` at once, then at most once in each pause. A request during a pause is done at the pause's end: no request is lost, and a flood of them
+ * causes one piece of work in each pause.
  */
 export class Paced {
   #timer: NodeJS.Timeout | undefined

@@ -50,7 +50,7 @@ export class DockerWatcher {
     this.#session?.relist()
   }
 
-  /** A port of this network was connected, as the kernel tells. */
+  /** To be called when the kernel tells that a port of this network was connected. */
   lookAtPorts(network: string): void {
     void this.#session?.lookAtPorts(network)
   }
@@ -75,7 +75,7 @@ export class DockerWatcher {
     const timing = { coalesceMs, relistMs, nowMs: this.#nowMs }
     const session = new DockerSession(connect(), (update) => this.#relay(update), timing)
     this.#session = session
-    // The engine counts whole seconds; a second back, because a repeated event does no harm and a missed one does.
+    // The engine counts whole seconds. One second earlier, since a repeated event does no harm and a missed one does.
     const sinceSeconds = Math.floor(this.#nowMs() / 1000) - 1
     await session.run(sinceSeconds, signal)
   }

@@ -13,7 +13,7 @@ test.each([
   [
     '20.10',
     ENGINE_20,
-    { version: '20.10.24+dfsg1', apiVersion: '1.41', firewallBackend: undefined, rootless: false },
+    { version: '20.10.24+dfsg1', firewallBackend: undefined, rootless: false },
     true,
   ],
   ['26.1', ENGINE_26, { version: '26.1.5+dfsg1', firewallBackend: undefined, rootless: false }, true],
@@ -27,21 +27,10 @@ test.each([
   expect(usesIptables(engine)).toBe(iptables)
 })
 
-test('a node of a swarm', () => {
-  const parsed = parseEngine({
-    info: { ...ENGINE_28.info, Swarm: { LocalNodeState: 'active' } },
-    version: ENGINE_28.version,
-  })
-  expect(parsed.swarm).toBe(true)
-  expect(parseEngine(ENGINE_28).swarm).toBe(false)
-})
-
 test('an answer of another shape gives unknowns', () => {
   expect(parseEngine({ info: 'x', version: null })).toEqual({
     version: 'unknown',
-    apiVersion: 'unknown',
     firewallBackend: undefined,
     rootless: false,
-    swarm: false,
   })
 })
