@@ -8,6 +8,11 @@ export default defineConfig({
     // A busy machine is no failure.
     testTimeout: 60_000,
     maxWorkers: 2,
+    // Files share the modules that they import: to load the whole tree again for each of them takes longer than the tests do.
+    // So a test puts back what it changes of a module or of the process; `vi.mock` is not for us.
+    isolate: false,
+    restoreMocks: true,
+    unstubEnvs: true,
     coverage: { provider: 'v8', include: ['src/**/*.ts'] },
   },
 })
