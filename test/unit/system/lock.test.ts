@@ -6,6 +6,7 @@ import { libcOrWhyNot } from '../../../src/system/libc.ts'
 import { acquireLock } from '../../../src/system/lock.ts'
 import { listenerOf } from '../../../src/system/socket-listener.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
+import { turns } from '../../support/turns.ts'
 
 const native = libcOrWhyNot()
 /** Another one for each run, since several may go on in one network namespace. */
@@ -65,7 +66,7 @@ describe('who listens on a socket', () => {
     const deaf = spawn(process.execPath, ['-e', script])
     await new Promise((resolve) => deaf.stdout.once('data', resolve))
     const waiting = Array.from({ length: 4 }, () => connect(path).on('error', () => undefined))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await turns()
     const startedMs = performance.now()
     expect(listenerOf(path)).toBeUndefined()
     expect(performance.now() - startedMs).toBeLessThan(100)
