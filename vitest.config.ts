@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/unit/**/*.test.ts'],
+    setupFiles: ['test/support/setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     // A busy machine is no failure.
     testTimeout: 60_000,

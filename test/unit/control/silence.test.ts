@@ -7,6 +7,7 @@ import { ControlError, SilentDaemonError } from '../../../src/control/error.ts'
 import { socketPath } from '../../../src/control/place.ts'
 import { ControlServer } from '../../../src/control/server.ts'
 import { askUnlessSilent, isSilent } from '../../../src/control/silence.ts'
+import { needsTool } from '../../support/needs-tool.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { turns } from '../../support/turns.ts'
 
@@ -78,7 +79,8 @@ describe('a daemon that is silent', () => {
     await calling
   })
 
-  it('is given up where so many wait for it that the kernel takes no more', async () => {
+  it('is given up where so many wait for it that the kernel takes no more', async (context) => {
+    needsTool('perl')(context)
     const directory = await scratchDirectory()
     const listening = spawn('perl', ['-e', LISTENS_AND_STOPS, await socketPath(directory)])
     closers.push(() => listening.kill('SIGKILL'))

@@ -32,7 +32,7 @@ async function watched(script: (asked: RawAsked) => void) {
   const told: (string | undefined)[] = []
   const watch = new UpstreamWatch({ everyMs: EVERY_MS, onState: (problem) => told.push(problem) })
   watch.watch(upstreams)
-  const looks = vi.spyOn(upstreams, 'inVain', 'get')
+  const looks = vi.spyOn(upstreams, 'failuresInARow', 'get')
   /** The watch looks some times more. */
   const looksOn = () => {
     const before = looks.mock.calls.length

@@ -1,9 +1,10 @@
 import { createSocket } from 'node:dgram'
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DnsClient, MANY_QUESTIONS, type DnsClientOptions } from '../../../src/dns/client.ts'
 import type { NameServer } from '../../../src/dns/name-server.ts'
 import { NoAnswer } from '../../../src/dns/no-answer.ts'
 import type { Question } from '../../../src/dns/question.ts'
+import { hasTool, needsTool } from '../../support/needs-tool.ts'
 import { RawDnsServer, type RawAsked, type RawServerOptions } from '../../support/raw-dns-server.ts'
 import { certificateFor } from '../../support/certificate.ts'
 import { turns } from '../../support/turns.ts'
@@ -111,7 +112,7 @@ const silence: Script = () => {}
 const lowerCase: Script = ({ query, send }) =>
   send(answerTo(query, { alter: (message) => message.write(nameIn(query).toLowerCase(), 12, 'latin1') }))
 
-/** The timer of an `Upstreams` that is made from now on goes when told. */
+/** The timer of a client that is made from now on goes when told. */
 const useFakeTicks = () => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
 async function tick(): Promise<void> {
   vi.advanceTimersByTime(150)
@@ -484,8 +485,10 @@ describe('TLS', () => {
   let key = ''
   let cert = ''
   beforeAll(async () => {
+    if (!hasTool('openssl')) return
     ;({ key, cert } = await certificateFor('DNS:dns.example,IP:127.0.0.1'))
   })
+  beforeEach(needsTool('openssl'))
 
   const secure = (script: Script): Promise<RawDnsServer> => start(script, { tls: { key, cert } })
   const tls = ({ port }: RawDnsServer, name?: string): NameServer => ({

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { CATALOGUE, renderMetricsReference, UNPROTECTED_REASONS } from '../../../src/observe/catalogue.ts'
 import { Metrics } from '../../../src/observe/metrics.ts'
+import { needsTool } from '../../support/needs-tool.ts'
 
 const rule = (packets: number, network = 'never') => ({
   family: 'ipv4' as const,
@@ -49,7 +50,8 @@ function filled(): Metrics {
 }
 
 describe('Metrics', () => {
-  it('passes promtool with every metric filled', async () => {
+  it('passes promtool with every metric filled', async (context) => {
+    needsTool('promtool')(context)
     const page = await filled().render()
     for (const { name } of Object.values(CATALOGUE)) expect(page).toContain(`# TYPE ${name} `)
     const verdict = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' })
