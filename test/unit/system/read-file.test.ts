@@ -116,7 +116,7 @@ describe('a file of somebody else', () => {
     // While two threads of four wait, nobody takes the others.
     await writeFile(at('a'), 'text')
     await expect(readBounded(at('a'), limits)).rejects.toEqual(late)
-    await expect.poll(() => readBounded(at('a'), limits).catch(() => '')).toBe('text')
+    await expect.poll(() => readBounded(at('a'), limits).catch(() => ''), { timeout: 30_000 }).toBe('text')
   })
 })
 
