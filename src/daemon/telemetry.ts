@@ -163,10 +163,18 @@ export class Telemetry {
   /** A question that embargod itself could not answer: nobody knows any more whose it was. */
   gatewayFaulted(): void {
     this.#queries.failed++
-    this.#countQuery({ policy: 'unknown', outcome: 'failed', type: 'other', durationMs: 0, waitedForKernel: false })
+    this.#countQuery({
+      policy: 'unknown',
+      outcome: 'failed',
+      type: 'other',
+      durationMs: 0,
+      waitedForKernel: false,
+    })
   }
 
-  #countQuery(query: Pick<QueryReport, 'policy' | 'outcome' | 'type' | 'durationMs' | 'waitedForKernel'>): void {
+  #countQuery(
+    query: Pick<QueryReport, 'policy' | 'outcome' | 'type' | 'durationMs' | 'waitedForKernel'>,
+  ): void {
     this.metrics.queries.add(query)
     this.metrics.observe('dnsDuration', query.durationMs / 1000)
     if (query.waitedForKernel) this.metrics.inc('dnsHeld', {})
