@@ -2,7 +2,8 @@
 # test.sh            unit tests, then lab tests on Debian 12's engine
 # test.sh lab        lab tests alone; EMBARGOD_LAB_ENGINE chooses the engine
 # test.sh engines    lab tests on the later engines
-# More arguments go to vitest. What failed is told again at the end, and the last line is the sum: "N passed, N failed".
+# More arguments go to vitest. At the end: what failed, once more; a line for each suite in which tests were skipped since a tool is missing
+# ("N skipped: nft is missing (N)"); and the sum as the last line: "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ case "${1:-}" in lab | engines) what=$1; shift ;; esac
 
 scripts/setup.sh || exit 1
 
-passed=0 failed=0 broken=0 failures=
+passed=0 failed=0 broken=0 failures= skipped=
 # Runs vitest, shows what it prints, and adds up its last line.
 suite() {
   local title=$1 line output
@@ -22,6 +23,7 @@ suite() {
   local code=${PIPESTATUS[0]}
   line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$output" | tail -n 1)
   failures+=$(grep -a '^failed: ' "$output" | sed 's/^failed/\nfailed/')
+  skipped+=$(grep -aE '^[0-9]+ skipped: ' "$output" | tail -n 1 | sed 's/^/\n/')
   rm -f "$output"
   if [ -z "$line" ]; then
     broken=1
@@ -50,5 +52,5 @@ engines)
   ;;
 esac
 
-printf '%s\n\n%d passed, %d failed\n' "$failures" "$passed" "$failed"
+printf '%s\n%s\n%d passed, %d failed\n' "$failures" "$skipped" "$passed" "$failed"
 [ "$failed" = 0 ] && [ "$broken" = 0 ]

@@ -2,7 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { keepRoom, SHORT_REQUESTS } from '../observe/connection-room.ts'
+import { keepRoom, REQUEST_LIMITS, type RequestLimits } from '../observe/connection-room.ts'
 import { ControlError } from './error.ts'
 import { preparePrivateDirectory, socketPath } from './place.ts'
 import { errorMessage } from '../system/errors.ts'
@@ -34,15 +34,16 @@ export class ControlServer {
   }
 
   /** Replaces the socket file of a daemon that is gone; rejects when one answers there. */
-  static async start(directory: string, handlers: ControlHandlers): Promise<ControlServer> {
+  static async start(
+    directory: string,
+    handlers: ControlHandlers,
+    limits: RequestLimits = REQUEST_LIMITS,
+  ): Promise<ControlServer> {
     await preparePrivateDirectory(directory)
     const path = await socketPath(directory)
     if (await someoneListens(path)) throw new ControlError(`another daemon answers on ${path}`, 1)
     await rm(path, { force: true })
-    const server = createServer(
-      SHORT_REQUESTS,
-      (request, response) => void converse(request, response, handlers),
-    )
+    const server = createServer(limits, (request, response) => void converse(request, response, handlers))
     keepRoom(server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

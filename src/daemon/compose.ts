@@ -15,6 +15,7 @@ import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { RestartableTimer } from '../system/restartable-timer.ts'
 import type { UndoStack } from '../system/undo-stack.ts'
 import { usesIptables } from '../workloads/engine.ts'
+import { eventLabels } from '../observe/docker-events.ts'
 import { ClockSteps } from './clock-steps.ts'
 import { composeGateway } from './compose-gateway.ts'
 import type { ConfigHolder } from './config-holder.ts'
@@ -80,7 +81,7 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
     beginnings
   const { log, health, loop, telemetry, suspect, readPlan } = core
   const { run, drivers, setWriter, view: host } = access
-  telemetry.metrics.setConfigReload(holder.lastLoadSuccessful)
+  telemetry.metrics.set('configReload', {}, Number(holder.lastLoadSuccessful))
   log.level = config.log.level
   await readInterfaces(core, host, stop)
   const restored = await restore(beginnings)
@@ -150,7 +151,7 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
     senders: () => firewall.keepers.bindings.senders,
     interfaces: () => host.interfaces,
     onReadable,
-    onEnd: (outcome, heldMs) => telemetry.metrics.countStartHold(outcome, heldMs),
+    onEnd: (outcome, heldMs) => telemetry.heldAtStart(outcome, heldMs),
     onState: (problem) => health.set('hold', problem),
   })
   undo.add(() => startHold.close())
@@ -196,7 +197,7 @@ export async function composeWorld(beginnings: Beginnings, undo: UndoStack): Pro
       proof.reconsider()
       readPlan.suspect(undefined)
     },
-    onDockerEvent: (type, action) => telemetry.metrics.countDockerEvent(type, action),
+    onDockerEvent: (type, action) => telemetry.metrics.inc('dockerEvents', eventLabels(type, action)),
     onDrift: suspect,
     onStale: (part) => refresher.markStale(part),
     onUnsteady: (what, why) => telemetry.setWatchProblem(what, why),

@@ -109,7 +109,7 @@ export class PolicySwitch {
     const { holder, store, log, telemetry, health, desired } = this.#world
     const wish = typeof kind === 'string' ? kind : 'trial'
     const { config, problems } = await holder.again(store, wish, (loaded) => this.#problemsOfHost(loaded))
-    telemetry.metrics.setConfigReload(config !== undefined)
+    telemetry.metrics.set('configReload', {}, Number(config !== undefined))
     if (!config) return { outcome: 'refused', problems }
     if (typeof kind === 'object') this.#startTrial(kind.confirmMs)
     // To take the file for good ends the trial of whatever is in force.
@@ -171,7 +171,7 @@ export class PolicySwitch {
       if (!this.#trial.isOver || this.#isStopped) return
       this.#trial.end()
       const config = holder.takeBack()
-      telemetry.metrics.setConfigReload(false)
+      telemetry.metrics.set('configReload', {}, 0)
       log.warn({}, 'the config was not confirmed in time: the one before comes back')
       if (config) await this.#putInForce(config)
       else this.#onNoWayBack()

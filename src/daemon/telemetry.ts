@@ -35,6 +35,7 @@ import type { NetworkResult } from '../proof/results.ts'
 import type { HostView } from '../host/host-view.ts'
 import { usesIptables } from '../workloads/engine.ts'
 import type { Health } from './health.ts'
+import type { HoldOutcome } from './held-packets.ts'
 import type { PassRecord } from './pass-record.ts'
 import { Proofs } from './proofs.ts'
 import { QueryLog } from './query-log.ts'
@@ -87,12 +88,13 @@ export class Telemetry {
   /** Goes on from what an earlier process counted. */
   restore(snapshot: CountersSnapshot): void {
     this.counters.restore(snapshot)
-    for (const [kind, count] of Object.entries(snapshot.repairs)) this.metrics.countDriftRepair(kind, count)
+    for (const [kind, count] of Object.entries(snapshot.repairs))
+      this.metrics.inc('driftRepairs', { kind }, count)
   }
 
   setDockerState(state: StatusReport['docker']): void {
     this.#docker = state
-    this.metrics.setDockerConnected(state.connected)
+    this.metrics.set('dockerConnected', {}, Number(state.connected))
     if (state.connected) {
       this.health.set('docker', undefined)
       this.#engineRules.forget()
@@ -145,28 +147,43 @@ export class Telemetry {
 
   lookedUp({ lookup, durationMs, refused }: LookupReport): void {
     const records = lookup.kind === 'addresses' ? lookup.records.length : 0
-    this.metrics.countLookup(records > 0 && refused.length >= records ? 'refused_range' : lookup.kind)
-    this.metrics.observeLookup(durationMs / 1000)
+    const outcome = records > 0 && refused.length >= records ? 'refused_range' : lookup.kind
+    this.metrics.inc('lookups', { outcome })
+    this.metrics.observe('lookupDuration', durationMs / 1000)
     const unanswered = this.#reachability.note(lookup, performance.now())
     this.health.set('resolver', unanswered)
   }
 
   queried(report: QueryReport, wish: 'denied' | 'all' | 'none'): void {
     this.#queries[report.outcome]++
-    this.metrics.countQuery(report)
+    this.#countQuery(report)
     this.#queryLog.tell(report, wish, performance.now())
   }
 
   /** A question that embargod itself could not answer: nobody knows any more whose it was. */
   gatewayFaulted(): void {
     this.#queries.failed++
-    this.metrics.countQuery({
+    this.#countQuery({
       policy: 'unknown',
       outcome: 'failed',
       type: 'other',
       durationMs: 0,
       waitedForKernel: false,
     })
+  }
+
+  #countQuery(
+    query: Pick<QueryReport, 'policy' | 'outcome' | 'type' | 'durationMs' | 'waitedForKernel'>,
+  ): void {
+    this.metrics.queries.add(query)
+    this.metrics.observe('dnsDuration', query.durationMs / 1000)
+    if (query.waitedForKernel) this.metrics.inc('dnsHeld', {})
+  }
+
+  /** A first packet of a container is held no longer. */
+  heldAtStart(outcome: HoldOutcome, heldMs: number): void {
+    this.metrics.inc('startHold', { outcome })
+    this.metrics.observe('startHoldDuration', heldMs / 1000)
   }
 
   /** What a person's `embargod verify` found. */
@@ -193,13 +210,14 @@ export class Telemetry {
   #bookProof(results: readonly NetworkResult[], atMs: number, passed: boolean): void {
     this.proofs.book(results, atMs)
     this.#lastVerified = { atMs, passed }
-    if (passed) this.metrics.setLastVerified(atMs / 1000)
+    if (passed) this.metrics.set('lastVerified', {}, atMs / 1000)
     this.#tellProofs()
   }
 
   #tellProofs(): void {
     const { rows, problem } = this.proofs
-    this.metrics.setProofs(rows)
+    const series = rows.map(({ network, passed }) => ({ labels: { network }, value: Number(passed) }))
+    this.metrics.replace('proof', series)
     this.health.set('proof', problem)
   }
 
@@ -249,7 +267,7 @@ export class Telemetry {
       this.log.info({ triggers: [...triggers], changes, count: summary.length }, 'kernel changed')
     }
     for (const kind of drift) {
-      this.metrics.countDriftRepair(kind)
+      this.metrics.inc('driftRepairs', { kind })
       this.counters.countRepair(kind, Date.now())
       this.log.warn({ kind }, 'drift repaired')
     }
@@ -286,9 +304,9 @@ export class Telemetry {
   ended(record: PassRecord): void {
     const { triggers, outcome, durationMs } = record
     this.#lastReconcile = { atMs: Date.now(), outcome }
-    for (const trigger of triggers) this.metrics.countReconcile(trigger, outcome)
-    this.metrics.observeReconcile(durationMs / 1000)
-    this.metrics.setLastReconcile(Date.now() / 1000)
+    for (const trigger of triggers) this.metrics.inc('reconciles', { trigger, outcome })
+    this.metrics.observe('reconcileDuration', durationMs / 1000)
+    this.metrics.set('lastReconcile', {}, Date.now() / 1000)
     this.log.debug(record.toLog(), 'pass')
   }
 

@@ -99,11 +99,11 @@ export function judgeFlows(flows: readonly Flow[], input: RevokeInput): FlowVerd
   return { linger, revoked, between }
 }
 
-/** Is a flow that was revoked earlier within the rules again? */
-export const isPermitted = (flow: Flow, input: RevokeInput): boolean => permission(input)(flow)
-
-/** In the order of the rules: DNS to a resolver that is a metadata address, metadata, never, and only then what is allowed. */
-function permission(input: RevokeInput): (flow: Flow) => boolean {
+/**
+ * Whether the rules in force allow a flow: made once, asked for many flows. It judges in the order of the rules: DNS to a resolver that is a
+ * metadata address, metadata, never, and only then what is allowed.
+ */
+export function permission(input: RevokeInput): (flow: Flow) => boolean {
   const isMetadata = anyOf(input.metadata)
   const isNever = anyOf(input.never)
   return (flow) => {

@@ -15,6 +15,8 @@ export interface ListenerOptions {
   readonly onMessage: (message: Buffer, from: string, isUdp: boolean, respond: Respond) => boolean
   /** A socket failed after it was open. */
   readonly onError: (error: Error) => void
+  /** How long a connection may last without a question. Default: 3 s, since who connects to ask does so at once. */
+  readonly firstQuestionMs?: number
 }
 
 const PLACES = [
@@ -25,7 +27,6 @@ const PLACES = [
 const RECEIVE_BYTES = 4 << 20
 const CONNECTIONS = { most: 1_000, perSource: 16 }
 const CONNECTION_IDLE_MS = 10_000
-/** Whoever connects to ask does so at once. */
 const FIRST_QUESTION_MS = 3_000
 /** Questions of one connection that may be on their way: more of them wait in the kernel. */
 const QUESTIONS_PER_CONNECTION = 64
@@ -161,7 +162,7 @@ export class Listener {
       })
       if (!isTaken) connection.destroy()
     }, isFull)
-    connection.setTimeout(FIRST_QUESTION_MS, () => connection.destroy())
+    connection.setTimeout(this.#options.firstQuestionMs ?? FIRST_QUESTION_MS, () => connection.destroy())
     connection.on('data', (chunk) => frames.push(chunk))
     connection.on('drain', regulate)
     connection.on('error', () => connection.destroy())

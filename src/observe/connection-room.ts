@@ -1,19 +1,31 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Limits of an HTTP server that local users can reach. Whoever sends nothing is noticed at once: the usual rhythm of looking is half a minute. */
-export const SHORT_REQUESTS = {
+/** What an HTTP server allows one request, times in milliseconds. The names are those of Node's `createServer`. */
+export interface RequestLimits {
+  readonly maxHeaderSize: number
+  /** From the first byte of a request to its last. */
+  readonly requestTimeout: number
+  /** From the first byte of a request, or from the connection on, to the end of the headers. */
+  readonly headersTimeout: number
+  /** How often the two limits above are checked. Node's default is half a minute, which would make the limits meaningless. */
+  readonly connectionsCheckingInterval: number
+}
+
+/** The limits of the servers that local users can reach: a request of ours is small and is sent at once. */
+export const REQUEST_LIMITS: RequestLimits = {
   maxHeaderSize: 8192,
   requestTimeout: 10_000,
   headersTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
-} as const
+}
 
 const MOST_CONNECTIONS = 256
 
 /**
- * Of too many connections the one that was idle the longest gives way: nobody keeps others out by connecting and saying nothing. Who asks again
- * before the answer came is cut off: no client of ours does, and a thousand questions fit into one packet.
+ * Keeps a server reachable whatever its clients do. When there are too many connections, the one that was idle the longest is closed, so that idle
+ * connections keep no one out. A client that sends another request before the answer to its first one is disconnected: no client of ours does
+ * that, and one packet holds a thousand requests.
  */
 export function keepRoom(server: Server): void {
   /** The longest idle first; those that are being answered last of all. */

@@ -1,5 +1,7 @@
-/** Types and actions that get a series of their own; the engine's lists are open, and `exec_create: <command>` holds free text. */
-const ACTIONS: Readonly<Record<string, readonly string[]>> = {
+/** Types of events that get a series of their own. The engine's list is open. */
+export const EVENT_TYPES = ['container', 'network', 'daemon', 'other'] as const
+
+const ACTIONS = {
   container: [
     'create',
     'start',
@@ -21,17 +23,21 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   network: ['create', 'connect', 'disconnect', 'destroy', 'remove', 'prune'],
   daemon: ['reload'],
-}
+  other: [],
+} as const satisfies Readonly<Record<EventType, readonly string[]>>
+
+/** Actions of events that get a series of their own. The engine's list is open, and `exec_create: <command>` holds free text. */
+export const EVENT_ACTIONS = [...Object.values(ACTIONS).flat(), 'other'] as const
+
+type EventType = (typeof EVENT_TYPES)[number]
+type EventAction = (typeof EVENT_ACTIONS)[number]
 
 /** Bounded label values for an event: anything unknown is `other`. */
 export function eventLabels(
   type: string,
   action: string,
-): { readonly type: string; readonly action: string } {
-  const actions = Object.hasOwn(ACTIONS, type) ? ACTIONS[type] : undefined
-  const verb = action.split(':', 1)[0] ?? ''
-  return {
-    type: actions === undefined ? 'other' : type,
-    action: actions?.includes(verb) ? verb : 'other',
-  }
+): { readonly type: EventType; readonly action: EventAction } {
+  const known = EVENT_TYPES.find((one) => one === type) ?? 'other'
+  const verb = action.split(':', 1)[0]
+  return { type: known, action: ACTIONS[known].find((one) => one === verb) ?? 'other' }
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { keepRoom, SHORT_REQUESTS } from './connection-room.ts'
+import { keepRoom, REQUEST_LIMITS, type RequestLimits } from './connection-room.ts'
 
 export interface HttpOptions {
   readonly host: string
@@ -11,6 +11,7 @@ export interface HttpOptions {
   readonly metrics: { readonly contentType: string; render(): Promise<string> }
   /** Why the host is not ready, in sentences; empty when it is. */
   readonly notReady: () => readonly string[]
+  readonly limits?: RequestLimits
 }
 
 export interface HttpServer {
@@ -37,7 +38,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     () => options.metrics.render(),
     () => answering > MANY_ANSWERS,
   )
-  const server = createServer(SHORT_REQUESTS, (request, response) => {
+  const server = createServer(options.limits ?? REQUEST_LIMITS, (request, response) => {
     // Of questions that came in one packet the rest is nobody's any more.
     if (request.socket.destroyed) return
     answering += 1

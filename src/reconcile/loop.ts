@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 /** Why a pass is asked for. */
 export type Trigger =
   'start' | 'answer' | 'docker' | 'link' | 'drift' | 'reload' | 'timer' | 'until' | 'retry'
@@ -207,10 +205,23 @@ export class Loop {
     this.#patience = new AbortController()
     this.#news = new AbortController()
     const ends = [this.#stopped.signal, this.#patience.signal]
-    const wait = (ms: number, signals: AbortSignal[]): Promise<unknown> =>
-      sleep(ms, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined)
-    await wait(Math.min(waitMs, newsMs), ends)
+    await waitUnless(Math.min(waitMs, newsMs), ends)
     if (waitMs > newsMs && !ends.some(({ aborted }) => aborted))
-      await wait(waitMs - newsMs, [...ends, this.#news.signal])
+      await waitUnless(waitMs - newsMs, [...ends, this.#news.signal])
   }
+}
+
+/** Resolves after the time, or as soon as one of the signals is given. */
+function waitUnless(ms: number, signals: AbortSignal[]): Promise<void> {
+  const ended = AbortSignal.any(signals)
+  return new Promise((resolve) => {
+    if (ended.aborted) return resolve()
+    const end = (): void => {
+      clearTimeout(timer)
+      ended.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    ended.addEventListener('abort', end)
+  })
 }

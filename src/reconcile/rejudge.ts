@@ -1,7 +1,7 @@
 import { renderAdd, renderDelete } from '../targets/ipset/render.ts'
 import { REVOKED_SECONDS } from '../dataplane/build.ts'
 import type { Flow } from '../dataplane/flow.ts'
-import { isPermitted, judgeFlows, type RevokeInput } from '../dataplane/revoke.ts'
+import { judgeFlows, permission, type RevokeInput } from '../dataplane/revoke.ts'
 import { lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { KnownSet } from '../targets/ipset/known.ts'
 import { secondsToKeep } from '../targets/ipset/time-left.ts'
@@ -71,8 +71,9 @@ export function allowedAgain(
   input: RevokeInput,
   destinations?: ReadonlySet<string>,
 ): { readonly set: string; readonly element: string }[] {
+  const isPermitted = permission(input)
   return revokedFlows(known).flatMap(({ set, element, flow }) =>
-    (destinations?.has(flow.destination) ?? true) && isPermitted(flow, input) ? [{ set, element }] : [],
+    (destinations?.has(flow.destination) ?? true) && isPermitted(flow) ? [{ set, element }] : [],
   )
 }
 

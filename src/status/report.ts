@@ -4,6 +4,7 @@ import type { HostView } from '../host/host-view.ts'
 import type { Flavour } from '../targets/iptables/diff.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import type { Dropped } from '../targets/bindings/render.ts'
+import { UNPROTECTED_REASONS } from '../observe/catalogue.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Counters } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
@@ -94,24 +95,41 @@ export function tellMetrics(
 ): void {
   const { desired, addressStore, counters, host, guards, flavour } = view
   const { plan } = desired.hostFacts
-  metrics.setEnforcing('rules', guards.rules)
-  metrics.setEnforcing('backstop', guards.backstop)
-  metrics.setRuleCounters(counters.ruleCounts(desired.dataplane()))
-  metrics.setDenied(counters.deniedCounts(networkNames(desired)))
-  metrics.setDomainConnections(counters.domainCounts(desired.policies))
-  metrics.setAddresses(addressCounts(desired))
-  metrics.setNetworks(plan.guarded.length, plan.open.length)
-  metrics.setNames(addressStore.counts(), staleNames(addressStore, nowMs))
-  metrics.setUnprotected(unprotected)
-  metrics.setForgedFrames(view.forgedFrames)
-  metrics.setIgnoredLabels(desired.hostFacts.rights?.ignoredLabels ?? 0)
-  metrics.setDnsGateway(view.dns?.cacheEntries ?? 0, view.dns?.upstreams ?? [])
-  metrics.setBuildInfo({
-    version: VERSION,
-    backend: `iptables-${flavour ?? 'unknown'}`,
-    engine: host.engine?.version ?? 'unknown',
-  })
+  metrics.set('enforcing', { guard: 'rules' }, Number(guards.rules))
+  metrics.set('enforcing', { guard: 'backstop' }, Number(guards.backstop))
+  const rules = counters.ruleCounts(desired.dataplane())
+  metrics.replace('rulePackets', seriesOf(rules, 'packets'))
+  metrics.replace('ruleBytes', seriesOf(rules, 'bytes'))
+  metrics.replace('denied', seriesOf(counters.deniedCounts(networkNames(desired)), 'packets'))
+  metrics.replace('domainConnections', seriesOf(counters.domainCounts(desired.policies), 'connections'))
+  metrics.replace('addresses', seriesOf(addressCounts(desired), 'count'))
+  metrics.set('networks', { guarded: 'true' }, plan.guarded.length)
+  metrics.set('networks', { guarded: 'false' }, plan.open.length)
+  const names = addressStore.counts()
+  for (const state of ['fresh', 'stale', 'failing'] as const) metrics.set('names', { state }, names[state])
+  metrics.replace('nameStale', seriesOf(staleNames(addressStore, nowMs), 'seconds'))
+  for (const reason of UNPROTECTED_REASONS)
+    metrics.set('unprotected', { reason }, unprotected.filter((item) => item.reason === reason).length)
+  const { forged, claimed } = view.forgedFrames
+  metrics.replace('forgedFrames', [
+    { labels: { kind: 'forged' }, value: forged },
+    { labels: { kind: 'claimed' }, value: claimed },
+  ])
+  metrics.set('ignoredLabels', {}, desired.hostFacts.rights?.ignoredLabels ?? 0)
+  metrics.set('dnsCacheEntries', {}, view.dns?.cacheEntries ?? 0)
+  const upstreams = view.dns?.upstreams ?? []
+  const upstreamSeries = upstreams.map(({ server, up }) => ({ labels: { server }, value: Number(up) }))
+  metrics.replace('dnsUpstream', upstreamSeries)
+  const backend = `iptables-${flavour ?? 'unknown'}`
+  const build = { version: VERSION, backend, engine: host.engine?.version ?? 'unknown' }
+  metrics.replace('buildInfo', [{ labels: build, value: 1 }])
 }
+
+/** Rows as series: one field is the value, and those that are labels of the metric are its labels. */
+const seriesOf = <Row, Field extends keyof Row>(
+  rows: readonly Row[],
+  field: Field,
+): { labels: Row; value: Row[Field] }[] => rows.map((row) => ({ labels: row, value: row[field] }))
 
 export function statusReport(
   view: View,

@@ -12,16 +12,20 @@ const ANSWER_MS = 2_000
 
 /** An `ipset` that stays: a line costs it a fiftieth of a process. What is asked while it writes is written together. */
 export class IpsetSession {
-  // Its output is meant for a file: without stdbuf an answer waits for the next four kilobytes.
-  readonly #session = new LineSession({
-    argv: ['stdbuf', '-o0', 'ipset', '-exist', '-'],
-    marker: { question: 'version', answer: /ipset v\S+, protocol version: \d+\n/ },
-    onEnd: () => undefined,
-    timeoutMs: ANSWER_MS,
-    restartMs: 100,
-  })
+  readonly #session: LineSession
   #waiting: WaitingWrite[] = []
   #writing = false
+
+  constructor(answerMs = ANSWER_MS) {
+    // Its output is meant for a file: without stdbuf an answer waits for the next four kilobytes.
+    this.#session = new LineSession({
+      argv: ['stdbuf', '-o0', 'ipset', '-exist', '-'],
+      marker: { question: 'version', answer: /ipset v\S+, protocol version: \d+\n/ },
+      onEnd: () => undefined,
+      timeoutMs: answerMs,
+      restartMs: 100,
+    })
+  }
 
   /** Resolves when the kernel has all lines. Rejects when it refused one of those that were written together: which, is not known. */
   write(lines: readonly string[]): Promise<void> {

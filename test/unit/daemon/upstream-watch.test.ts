@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { UpstreamWatch } from '../../../src/daemon/upstream-watch.ts'
 import { DnsClient, MANY_QUESTIONS } from '../../../src/dns/client.ts'
@@ -33,6 +32,12 @@ async function watched(script: (asked: RawAsked) => void) {
   const told: (string | undefined)[] = []
   const watch = new UpstreamWatch({ everyMs: EVERY_MS, onState: (problem) => told.push(problem) })
   watch.watch(upstreams)
+  const looks = vi.spyOn(upstreams, 'failuresInARow', 'get')
+  /** The watch looks some times more. */
+  const looksOn = () => {
+    const before = looks.mock.calls.length
+    return vi.waitFor(() => expect(looks.mock.calls.length).toBeGreaterThan(before + 4), 3_000)
+  }
   cleanUps.push(
     () => server.stop(),
     () => upstreams.close(),
@@ -42,7 +47,7 @@ async function watched(script: (asked: RawAsked) => void) {
     Promise.all(
       Array.from({ length: count }, () => new Promise<void>((done) => upstreams.ask(QUESTION, () => done()))),
     )
-  return { server, told, ask }
+  return { server, told, ask, looksOn }
 }
 
 test.each([
@@ -50,9 +55,9 @@ test.each([
   ['refuses', 5, /REFUSED by 127\.0\.0\.1/],
   ['fails', 2, /code 2 by/],
 ])('an only upstream that %s is told, until it answers', async (_what, code, words) => {
-  const { server, told, ask } = await watched(saying(code))
+  const { server, told, ask, looksOn } = await watched(saying(code))
   await ask(1)
-  await sleep(5 * EVERY_MS)
+  await looksOn()
   expect(told.every((problem) => problem === undefined)).toBe(true)
   await ask(1)
   await vi.waitFor(() => expect(told.at(-1)).toMatch(words), 3_000)
@@ -61,16 +66,16 @@ test.each([
 })
 
 test.each([undefined, 2])('names whose own servers are dead are no alarm (code %s)', async (code) => {
-  const { server, told, ask } = await watched(saying(code, 0))
+  const { server, told, ask, looksOn } = await watched(saying(code, 0))
   await ask(8)
   await vi.waitFor(() => expect(server.asked.some(({ query }) => query[12] === 0)).toBe(true), 3_000)
-  await sleep(5 * EVERY_MS)
+  await looksOn()
   expect(told.every((problem) => problem === undefined)).toBe(true)
 })
 
 test('nothing is asked while containers are answered', async () => {
-  const { server, ask } = await watched(saying(3))
+  const { server, ask, looksOn } = await watched(saying(3))
   await ask(8)
-  await sleep(5 * EVERY_MS)
+  await looksOn()
   expect(server.asked).toHaveLength(8)
 })

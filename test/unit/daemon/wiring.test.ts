@@ -25,7 +25,8 @@ const allowed = (): string[] =>
     .toSorted()
 const rules = (): string => scene.kernel.rules[4].save()
 const isHooked = (): boolean => /^\[.*\] -A FORWARD .* -j EMBARGOD$/m.test(rules())
-const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 5 })
+const until = (check: () => void | Promise<void>): Promise<void> =>
+  vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 describe('a start', () => {
   test('holds the policy before it says READY, and leaves it when it stops', async () => {
@@ -98,7 +99,10 @@ describe('a running daemon', () => {
     expect(allowed()).toEqual(['203.0.113.20'])
     expect(scene.told.filter((what) => what !== 'status')).toEqual([
       'ready',
-      ...['reloading', 'ready', 'reloading', 'ready'],
+      'reloading',
+      'ready',
+      'reloading',
+      'ready',
     ])
   })
 

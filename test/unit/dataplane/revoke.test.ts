@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Flow } from '../../../src/dataplane/flow.ts'
 import { Membership } from '../../../src/dataplane/membership.ts'
-import { isPermitted, judgeFlows, type RevokeInput } from '../../../src/dataplane/revoke.ts'
+import { judgeFlows, permission, type RevokeInput } from '../../../src/dataplane/revoke.ts'
 import { METADATA, wrappedMetadata } from '../../../src/net/metadata.ts'
 import type { Address, Cidr, Hostname } from '../../../src/net/types.ts'
 import { rejudge } from '../../../src/reconcile/rejudge.ts'
@@ -77,7 +77,7 @@ describe('a live connection, when rights change', () => {
     const { linger, revoked } = judgeFlows([one], await input())
     const verdict = linger.size > 0 ? 'lingers' : revoked.size > 0 ? 'revoked' : 'stays'
     expect(verdict).toBe(expected)
-    if (expected !== 'stays') expect(isPermitted(one, await input())).toBe(false)
+    if (expected !== 'stays') expect(permission(await input())(one)).toBe(false)
   })
 
   test('goes by the set of its family, as the kernel writes it', async () => {

@@ -1,11 +1,13 @@
 import { createSocket } from 'node:dgram'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DnsClient, MANY_QUESTIONS, type DnsClientOptions } from '../../../src/dns/client.ts'
 import type { NameServer } from '../../../src/dns/name-server.ts'
 import { NoAnswer } from '../../../src/dns/no-answer.ts'
 import type { Question } from '../../../src/dns/question.ts'
+import { hasTool, needsTool } from '../../support/needs-tool.ts'
 import { RawDnsServer, type RawAsked, type RawServerOptions } from '../../support/raw-dns-server.ts'
 import { certificateFor } from '../../support/certificate.ts'
+import { turns } from '../../support/turns.ts'
 
 type Script = (asked: RawAsked) => void
 
@@ -17,6 +19,7 @@ const REFUSED = 5
 
 const cleanUps: (() => Promise<void> | void)[] = []
 afterEach(async () => {
+  vi.useRealTimers()
   for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp()
 })
 
@@ -108,6 +111,13 @@ const saying =
 const silence: Script = () => {}
 const lowerCase: Script = ({ query, send }) =>
   send(answerTo(query, { alter: (message) => message.write(nameIn(query).toLowerCase(), 12, 'latin1') }))
+
+/** The timer of a client that is made from now on goes when told. */
+const useFakeTicks = () => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+async function tick(): Promise<void> {
+  vi.advanceTimersByTime(150)
+  await turns()
+}
 
 const transports = ({ asked }: RawDnsServer): string[] => asked.map(({ transport }) => transport)
 
@@ -227,7 +237,7 @@ describe('what does not answer the question is passed over:', () => {
       const other = createSocket('udp4')
       other.send(answerTo(query, { rcode: NXDOMAIN }), fromPort, '127.0.0.1', () => {
         other.close()
-        setTimeout(() => send(answerTo(query)), 20)
+        void turns().then(() => send(answerTo(query)))
       })
     })
     expect(rcodeOf(await clientOf([plain(server)]).promised(question()))).toBe(0)
@@ -279,12 +289,16 @@ describe('an answer that is cut off', () => {
   })
 
   test('in pieces is put together', async () => {
+    const inPieces = async (bytes: Buffer, send: (piece: Buffer) => void) => {
+      for (let at = 0; at < bytes.length; at += 5) {
+        send(bytes.subarray(at, at + 5))
+        await turns(3)
+      }
+    }
     const server = await start(({ transport, query, send, sendBytes }) => {
       if (transport === 'udp') return send(answerTo(query, { cut: true }))
       const answer = answerTo(query)
-      const framed = Buffer.concat([Buffer.from([0, answer.length]), answer])
-      for (let at = 0; at < framed.length; at += 5)
-        setTimeout(() => sendBytes(framed.subarray(at, at + 5)), at)
+      void inPieces(Buffer.concat([Buffer.from([0, answer.length]), answer]), sendBytes)
     })
     expect(rcodeOf(await clientOf([plain(server)]).promised(question()))).toBe(0)
   })
@@ -300,13 +314,15 @@ describe('an answer that is cut off', () => {
 
   test('leaves a connection that is closed when nobody needed it for ten seconds', async () => {
     let nowMs = 0
+    useFakeTicks()
     const server = await start(cutByUdp)
     const client = clientOf([plain(server)], { nowMs: () => nowMs })
     await client.promised(question())
     nowMs = 9_000
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await tick()
     expect(server.open).toBe(1)
     nowMs = 10_100
+    await tick()
     await expect.poll(() => server.open).toBe(0)
     await client.promised(question())
     expect(server.connections).toBe(2)
@@ -353,14 +369,16 @@ describe('of several servers', () => {
     [30_000, 1_000],
   ])('a silent one gets of %i ms no more than %i, then it comes last', async (timeoutMs, patienceMs) => {
     let nowMs = 0
+    useFakeTicks()
     const [first, second] = [await start(silence), await start(good)]
     const client = clientOf([plain(first), plain(second)], { timeoutMs, nowMs: () => nowMs })
     const asking = client.promised(question())
     await expect.poll(() => first.asked.length).toBe(1)
     nowMs = patienceMs - 1
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await tick()
     expect(second.asked).toEqual([])
     nowMs = patienceMs
+    await tick()
     await asking
     await client.promised(question())
     expect([first.asked.length, second.asked.length]).toEqual([1, 2])
@@ -467,8 +485,10 @@ describe('TLS', () => {
   let key = ''
   let cert = ''
   beforeAll(async () => {
+    if (!hasTool('openssl')) return
     ;({ key, cert } = await certificateFor('DNS:dns.example,IP:127.0.0.1'))
   })
+  beforeEach(needsTool('openssl'))
 
   const secure = (script: Script): Promise<RawDnsServer> => start(script, { tls: { key, cert } })
   const tls = ({ port }: RawDnsServer, name?: string): NameServer => ({
@@ -506,9 +526,8 @@ describe('TLS', () => {
 
   test('asks nothing where there is none', async () => {
     const server = await start(good)
-    await expect(clientOf([tls(server, 'dns.example')], { ca: cert }).promised(question())).rejects.toThrow(
-      NoAnswer,
-    )
+    const client = clientOf([tls(server, 'dns.example')], { ca: cert, timeoutMs: 300 })
+    await expect(client.promised(question())).rejects.toThrow(NoAnswer)
     expect(server.asked).toEqual([])
   })
 
@@ -540,15 +559,28 @@ describe('TLS', () => {
   })
 
   test('leaves a connection that went mute', async () => {
+    let nowMs = 0
+    useFakeTicks()
     const server = await secure(good)
-    const client = clientOf([tls(server, 'dns.example')], { ca: cert, timeoutMs: 900 })
+    const client = clientOf([tls(server, 'dns.example')], {
+      ca: cert,
+      timeoutMs: 900,
+      nowMs: () => nowMs,
+    })
     await client.promised(question())
     // A tick of the clock, so that the answer came before the next question.
-    await new Promise((resolve) => setTimeout(resolve, 120))
+    await tick()
+    nowMs = 100
     const mutePort = server.asked[0]!.fromPort
     server.script = (asked) => asked.fromPort !== mutePort && good(asked)
-    await client.promised(question())
+    const asking = client.promised(question())
+    await expect.poll(() => server.asked.length).toBe(2)
+    // The first of its two tries is over.
+    nowMs = 600
+    await tick()
+    await asking
     expect(server.connections).toBe(2)
+    await tick()
     await expect.poll(() => server.open).toBe(1)
   })
 })
@@ -596,6 +628,7 @@ describe('a client', () => {
   })
 
   test('asks new servers from the next question on, and lets the old ones finish', async () => {
+    useFakeTicks()
     const waiting: (() => void)[] = []
     const [old, fresh] = [await start((asked) => void waiting.push(() => good(asked))), await start(good)]
     const client = clientOf([plain(old)])
@@ -603,7 +636,7 @@ describe('a client', () => {
     await expect.poll(() => waiting.length).toBe(1)
     client.setServers([plain(fresh)])
     await client.promised(question('fresh.example'))
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await tick()
     waiting[0]!()
     expect(nameIn(await asking).toLowerCase()).toBe(wire('old.example'))
     expect([old.asked.length, fresh.asked.length]).toEqual([1, 1])

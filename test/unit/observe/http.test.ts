@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { REQUEST_LIMITS, type RequestLimits } from '../../../src/observe/connection-room.ts'
 import { ListenError, startHttpServer } from '../../../src/observe/http.ts'
 import type { HttpServer } from '../../../src/observe/http.ts'
 
@@ -9,12 +10,20 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close()
 })
 
-async function start(options: { reasons?: string[]; port?: number; render?: () => Promise<string> } = {}) {
+interface Wanted {
+  reasons?: string[]
+  port?: number
+  render?: () => Promise<string>
+  limits?: RequestLimits
+}
+
+async function start(options: Wanted = {}) {
   const server = await startHttpServer({
     host: '127.0.0.1',
     port: options.port ?? 0,
     metrics: { contentType: 'text/plain; version=0.0.4', render: options.render ?? (async () => 'up 1\n') },
     notReady: () => options.reasons ?? [],
+    ...(options.limits ? { limits: options.limits } : {}),
   })
   servers.push(server)
   return { server, url: (path: string) => `http://127.0.0.1:${server.port}${path}` }
@@ -55,7 +64,8 @@ describe('the HTTP server', () => {
   })
 
   it('answers who asks while others connect and say nothing, and ends those soon', async () => {
-    const { server, url } = await start()
+    const limits = { ...REQUEST_LIMITS, headersTimeout: 500, connectionsCheckingInterval: 100 }
+    const { server, url } = await start({ limits })
     const idle = await Promise.all(
       Array.from({ length: 400 }, async () => {
         const socket = connect(server.port, '127.0.0.1')

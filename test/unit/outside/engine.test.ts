@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { DockerApi } from '../../../src/workloads/docker/api.ts'
@@ -13,6 +12,7 @@ import {
 } from '../../../src/workloads/inventory.ts'
 import type { Inventory } from '../../../src/workloads/model.ts'
 import { containerJson, ENGINE_28, networkJson, SHOP_ID } from '../../support/docker-json.ts'
+import { turns } from '../../support/turns.ts'
 
 /** An engine that says anything: the session ends with an error or tells what makes sense, and a network that was listed is never left out. */
 
@@ -160,7 +160,7 @@ test('a session with it ends with an error or tells all networks that were liste
           () => undefined,
           (error: unknown) => error,
         )
-        await Promise.race([over, sleep(5)])
+        await Promise.race([over, turns()])
         stopping.abort()
         const failure = await over
         expect(failure === undefined || failure instanceof Error).toBe(true)
@@ -178,5 +178,5 @@ test('a session with it ends with an error or tells all networks that were liste
 /** The stream stays open behind its events. */
 async function* lasting(lines: readonly string[]): AsyncGenerator<Buffer> {
   for (const line of lines) yield Buffer.from(line)
-  await sleep(50)
+  await turns(100)
 }

@@ -4,12 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type Socket } from 'node:net'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { callDaemon } from '../../../src/control/client.ts'
 import { ControlServer } from '../../../src/control/server.ts'
+import { REQUEST_LIMITS, type RequestLimits } from '../../../src/observe/connection-room.ts'
 import { startHttpServer, type HttpServer } from '../../../src/observe/http.ts'
+import { turns } from '../../support/turns.ts'
 
 /** Clients that want too much of the two sockets that answer HTTP: each costs little, is gone soon, and keeps nobody else waiting. */
+
+/** A tenth of the real times, of which none is long. */
+const LIMITS: RequestLimits = {
+  ...REQUEST_LIMITS,
+  requestTimeout: REQUEST_LIMITS.requestTimeout / 10,
+  headersTimeout: REQUEST_LIMITS.headersTimeout / 10,
+  connectionsCheckingInterval: REQUEST_LIMITS.connectionsCheckingInterval / 10,
+}
 
 let directory: string
 let control: ControlServer
@@ -19,12 +29,11 @@ let pages = 0
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'embargod-'))
-  control = await ControlServer.start(directory, {
-    status: async (body) => {
-      bodies.push(body)
-      return 'fine'
-    },
-  })
+  const status = async (body: unknown) => {
+    bodies.push(body)
+    return 'fine'
+  }
+  control = await ControlServer.start(directory, { status }, LIMITS)
   http = await startHttpServer({
     host: '127.0.0.1',
     port: 0,
@@ -36,6 +45,7 @@ beforeAll(async () => {
       },
     },
     notReady: () => [],
+    limits: LIMITS,
   })
 })
 afterAll(async () => {
@@ -61,11 +71,18 @@ const DOORS: readonly [string, () => Socket, () => Promise<unknown>][] = [
   ],
 ]
 
+test('no request may take longer than ten seconds', () => {
+  const { requestTimeout, headersTimeout, connectionsCheckingInterval } = REQUEST_LIMITS
+  expect(Math.max(requestTimeout, headersTimeout) + connectionsCheckingInterval).toBeLessThanOrEqual(11_000)
+})
+
 test('clients that ask for a large page and do not read share one copy, and are cut off', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const page = 'x'.repeat(6_000_000)
   const large = await startHttpServer({
     host: '127.0.0.1',
     port: 0,
-    metrics: { contentType: 'text/plain', render: async () => 'x'.repeat(6_000_000) },
+    metrics: { contentType: 'text/plain', render: async () => page },
     notReady: () => [],
   })
   const before = process.memoryUsage().rss
@@ -81,14 +98,26 @@ test('clients that ask for a large page and do not read share one copy, and are 
       socket.write('GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n')
       sockets.push(socket)
     }
-    await new Promise((resolve) => setTimeout(resolve, 11_000))
-    for (const socket of sockets) if (!socket.closed) await once(socket.resume(), 'close')
+    // Each answer that is on its way has a timer.
+    while (vi.getTimerCount() < sockets.length) await turns(1)
+    await turns()
+    vi.advanceTimersByTime(11_000)
+    for (const socket of sockets) {
+      await closing(socket.resume())
+      expect(socket.bytesRead).toBeLessThan(page.length)
+    }
     expect((most - before) / 2 ** 20).toBeLessThan(500)
   } finally {
     clearInterval(watching)
+    vi.useRealTimers()
     await large.close()
   }
 }, 60_000)
+
+/** Not by `once`, which rejects when the connection is reset. */
+const closing = async (socket: Socket): Promise<void> => {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
+}
 
 describe.each(DOORS)('%s', (_, open, ask) => {
   const connected = async (): Promise<Socket> => {
@@ -96,9 +125,6 @@ describe.each(DOORS)('%s', (_, open, ask) => {
     socket.on('error', () => undefined)
     await once(socket, 'connect')
     return socket.resume()
-  }
-  const closed = async (socket: Socket): Promise<void> => {
-    if (!socket.closed) await once(socket, 'close')
   }
 
   test('any bytes are answered, or the connection is closed', () =>
@@ -128,7 +154,7 @@ describe.each(DOORS)('%s', (_, open, ask) => {
         async (parts) => {
           const socket = await connected()
           socket.end(parts.join(''))
-          await closed(socket)
+          await closing(socket)
         },
       ),
       { numRuns: 200, seed: 7 },
@@ -137,21 +163,21 @@ describe.each(DOORS)('%s', (_, open, ask) => {
   test('headers that are too long end it', async () => {
     const socket = await connected()
     socket.write(`POST /status HTTP/1.1\r\nx: ${'x'.repeat(20_000)}`)
-    await closed(socket)
+    await closing(socket)
     expect(await ask()).toBe('fine')
   })
 
-  test('who writes a letter a second is cut off, and meanwhile others are answered', async () => {
+  test('who writes a letter at a time is cut off, and meanwhile others are answered', async () => {
     const slow = await Promise.all(Array.from({ length: 300 }, connected))
     const text = 'POST /status HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n'
     let at = 0
     const writing = setInterval(() => {
       for (const socket of slow) if (!socket.destroyed) socket.write(text[at] ?? ' ')
       at += 1
-    }, 500)
+    }, 50)
     try {
       expect(await ask()).toBe('fine')
-      await Promise.all(slow.map(closed))
+      await Promise.all(slow.map(closing))
       expect(await ask()).toBe('fine')
     } finally {
       clearInterval(writing)
@@ -166,7 +192,7 @@ describe.each(DOORS)('%s', (_, open, ask) => {
       const socket = await connected()
       socket.write(text.repeat(1_000))
       socket.end()
-      await closed(socket)
+      await closing(socket)
     }
     expect(bodies.length + pages - before).toBeLessThanOrEqual(1)
     expect(await ask()).toBe('fine')

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { Hostname } from '../../../src/net/types.ts'
 import { heldAddress, NOTHING, TestFirewall } from '../../support/builders.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
+import { turns } from '../../support/turns.ts'
 
 /** What goes into the kernel beside the passes, and what they take out of it. */
 
@@ -52,7 +53,7 @@ test('a right that is taken away while its address is on its way leaves nothing 
   const brought = Promise.resolve(bring('a.example', LATE)).catch(() => undefined)
   await firewall.reload('allow: [b.example]')
   const passed = firewall.pass()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await turns()
   goOn()
   await Promise.all([brought, passed])
   expect(elements()).toEqual([KEPT])

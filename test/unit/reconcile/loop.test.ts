@@ -1,7 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Trigger } from '../../../src/reconcile/loop.ts'
 import { startedLoop } from '../../support/started-loop.ts'
+import { turns } from '../../support/turns.ts'
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+afterEach(() => void vi.useRealTimers())
+
+async function passTime(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms)
+  await turns()
+}
 
 /** A pass that ends when told. */
 function gate() {
@@ -19,7 +27,7 @@ function gate() {
     }
   }
   const run = async (index: number) => {
-    for (let tries = 0; tries < 500 && runs.length <= index; tries++) await sleep(5)
+    await turns()
     const found = runs[index]
     if (!found) throw new Error(`pass ${index} never began`)
     return found
@@ -34,12 +42,12 @@ test('passes run one at a time, and what comes during one is gathered into the n
   loop.request('docker')
   expect((await run(0)).triggers.toSorted()).toEqual(['docker', 'start'])
   for (const trigger of ['answer', 'link', 'answer', 'drift'] as const) loop.request(trigger)
-  await sleep(20)
+  await turns()
   expect(runs).toHaveLength(1)
   runs[0]?.end()
   expect((await run(1)).triggers.toSorted()).toEqual(['answer', 'drift', 'link'])
   runs[1]?.end()
-  await sleep(20)
+  await turns()
   expect(runs).toHaveLength(2)
   expect(most()).toBe(1)
   await loop.stop()
@@ -73,12 +81,10 @@ test('a pass that failed is tried again with its triggers, ever later, and tells
   )
   await loop.requestAndWait('reload')
   expect(started).toHaveLength(1)
-  for (let tries = 0; tries < 200 && started.length < 5; tries++) await sleep(10)
-  await sleep(60)
+  await passTime(1_000)
   expect(started).toHaveLength(5)
   const waits = started.slice(1).map((at, index) => at - (started[index] ?? 0))
-  expect(waits[0]).toBeGreaterThanOrEqual(15)
-  for (const wait of waits.slice(1)) expect(wait).toBeGreaterThanOrEqual(35)
+  expect(waits).toEqual([20, 40, 40, 40])
   for (const triggers of seen.slice(1)) expect(triggers).toEqual(['reload', 'retry'])
   await loop.stop()
 })
@@ -98,13 +104,13 @@ test('stopping ends the wait for another try, lets the pass in hand end, and tak
   const waiting = loop.requestAndWait('reload')
   let stopped = false
   const stopping = loop.stop().then(() => (stopped = true))
-  await sleep(20)
+  await turns()
   expect(stopped).toBe(false)
   runs[0]?.end()
   await Promise.all([stopping, waiting])
   loop.request('timer')
   await loop.requestAndWait('timer')
-  await sleep(20)
+  await turns()
   expect(runs).toHaveLength(1)
 })
 
@@ -117,11 +123,11 @@ test('other work runs between passes, never beside one, and its failure is its o
   const work = loop.exclusively('a plan', async () => {
     order.push('work begins')
     loop.request('answer')
-    await sleep(20)
+    await turns()
     order.push(`passes: ${runs.length}`)
     return 7
   })
-  await sleep(20)
+  await turns()
   expect(order).toEqual([])
   runs[0]?.end()
   expect(await work).toBe(7)
@@ -143,11 +149,11 @@ test('a loop that is stopped in the midst of a pass that fails does nothing more
   const stopping = loop.stop()
   first.end(new Error('refused'))
   await stopping
-  await sleep(20)
-  const turns = vi.spyOn(globalThis, 'setImmediate')
-  await sleep(50)
-  expect(turns).not.toHaveBeenCalled()
-  turns.mockRestore()
+  await turns()
+  const begun = vi.spyOn(globalThis, 'setImmediate')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(begun).not.toHaveBeenCalled()
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('other work does not wait for a loop that fails again and again, nor for its patience', async () => {
@@ -171,16 +177,16 @@ test.each(['docker', 'link', 'drift'] as const)(
     const loop = startedLoop(pass, { firstMs: 60_000, mostMs: 60_000, newsMs: 100 })
     loop.request('start')
     ;(await run(0)).end(new Error('no'))
-    const failedMs = performance.now()
-    await sleep(20)
+    await passTime(20)
     loop.request(trigger)
     loop.request(trigger)
-    const second = await run(1)
-    expect(performance.now() - failedMs).toBeGreaterThan(90)
-    second.end(new Error('no'))
-    await sleep(150)
+    await passTime(79)
+    expect(runs).toHaveLength(1)
+    await passTime(1)
+    ;(await run(1)).end(new Error('no'))
+    await passTime(150)
     loop.request('answer')
-    await sleep(50)
+    await passTime(50)
     expect(runs).toHaveLength(2)
     loop.request(trigger)
     ;(await run(2)).end()

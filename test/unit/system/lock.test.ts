@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { libcOrWhyNot } from '../../../src/system/libc.ts'
 import { acquireLock } from '../../../src/system/lock.ts'
 import { listenerOf } from '../../../src/system/socket-listener.ts'
+import { needsTool } from '../../support/needs-tool.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
+import { turns } from '../../support/turns.ts'
 
 const native = libcOrWhyNot()
 /** Another one for each run, since several may go on in one network namespace. */
@@ -16,6 +18,9 @@ describe.each([
   ['by this process', native],
   ['by one that reads from us', without],
 ])('the lock, held %s', (_how, libc) => {
+  // Without the C library it is perl that holds the lock.
+  beforeEach(needsTool('perl'))
+
   test('is held by one at a time, of whichever way', async () => {
     const first = await acquireLock(GROUP, libc)
     for (const other of [native, without])
@@ -65,7 +70,7 @@ describe('who listens on a socket', () => {
     const deaf = spawn(process.execPath, ['-e', script])
     await new Promise((resolve) => deaf.stdout.once('data', resolve))
     const waiting = Array.from({ length: 4 }, () => connect(path).on('error', () => undefined))
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await turns()
     const startedMs = performance.now()
     expect(listenerOf(path)).toBeUndefined()
     expect(performance.now() - startedMs).toBeLessThan(100)

@@ -1,8 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, chown, lchown, mkdir, open, rename, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  lchown,
+  lstat,
+  mkdir,
+  open,
+  rename,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { readBounded, readIfThere, readOnce } from '../../../src/system/read-file.ts'
 import { pathFaults } from '../../../src/system/trusted-path.ts'
 import { readOwn } from '../../../src/system/own-file.ts'
@@ -85,7 +96,7 @@ describe('a file of somebody else', () => {
         await rename(at('new'), at('link'))
       }
     })()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await vi.waitFor(() => lstat(at('link')))
     const seen = new Set<string>()
     for (let times = 0; times < 2000; times += 1) {
       const { facts, bytes } = await readOnce(at('link'), limits)
@@ -105,7 +116,7 @@ describe('a file of somebody else', () => {
     // While two threads of four wait, nobody takes the others.
     await writeFile(at('a'), 'text')
     await expect(readBounded(at('a'), limits)).rejects.toEqual(late)
-    await expect.poll(() => readBounded(at('a'), limits).catch(() => '')).toBe('text')
+    await expect.poll(() => readBounded(at('a'), limits).catch(() => ''), { timeout: 30_000 }).toBe('text')
   })
 })
 

@@ -10,12 +10,7 @@ import {
 } from '../../support/docker-json.ts'
 
 test.each([
-  [
-    '20.10',
-    ENGINE_20,
-    { version: '20.10.24+dfsg1', firewallBackend: undefined, rootless: false },
-    true,
-  ],
+  ['20.10', ENGINE_20, { version: '20.10.24+dfsg1', firewallBackend: undefined, rootless: false }, true],
   ['26.1', ENGINE_26, { version: '26.1.5+dfsg1', firewallBackend: undefined, rootless: false }, true],
   ['28.5', ENGINE_28, { version: '28.5.2', firewallBackend: 'iptables', rootless: false }, true],
   ['28.5 with firewalld', ENGINE_28_FIREWALLD, { firewallBackend: 'iptables+firewalld' }, true],

@@ -13,6 +13,7 @@ import {
   SHOP_ID,
 } from '../../../support/docker-json.ts'
 import { FakeDocker } from '../../../support/fake-docker.ts'
+import { turns } from '../../../support/turns.ts'
 
 let docker: FakeDocker
 let watcher: DockerWatcher
@@ -333,7 +334,7 @@ describe('events', () => {
     docker.networks.set('n2', networkJson({ Id: 'n2', Name: 'second' }))
     docker.emitRaw('no json\n[]\n"text"\n{"Type":"network"}\n\n')
     docker.emitRaw(line('n1').slice(0, 20))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await turns()
     docker.emitRaw(line('n1').slice(20) + line('n2'))
     // A listing may find them, too.
     await until(() => expect([...new Set(networks)].toSorted()).toEqual(['jürgen', 'second']))
@@ -368,7 +369,7 @@ describe('events', () => {
       const before = listings()
       for (let i = 0; i < 200; i += 1) {
         docker.emitRaw('no json\n')
-        await new Promise((resolve) => setTimeout(resolve, 1))
+        await turns(3)
       }
       docker.containers.set('late', containerJson({ id: 'late', name: 'late' }))
       docker.emitRaw('no json\n')
@@ -576,7 +577,7 @@ test('stopping ends it at once, while connected and while waiting', async () => 
   await listed()
   await watcher.stop()
   const before = docker.requests.length
-  await new Promise((resolve) => setTimeout(resolve, 60))
+  await turns()
   expect(docker.requests.length).toBe(before)
   expect(docker.listeners).toBe(0)
 })
