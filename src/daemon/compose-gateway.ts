@@ -93,14 +93,14 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
       )
     },
     onQuery: (report) => {
-      telemetry.queried(report, desired.config.dns.log)
+      telemetry.gateway.answered(report, desired.config.dns.log)
       if (report.outcome === 'answered') saves.request()
     },
     onState: (problem) => health.set('gateway', problem),
     onPort: (problem) => health.set('gateway-port', problem),
     onUpstreams: (problem) => health.set('gateway-upstreams', problem),
     onFault: (error) => {
-      telemetry.gatewayFaulted()
+      telemetry.gateway.faulted()
       if (performance.now() < faultsToldAgainMs) return
       faultsToldAgainMs = performance.now() + FAULT_AGAIN_MS
       log.error({ err: error }, 'a question could not be answered')

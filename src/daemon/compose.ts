@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { marksOf } from '../config/marks.ts'
 import type { Config } from '../config/model.ts'
 import type { HostView } from '../host/host-view.ts'
@@ -8,9 +7,7 @@ import { Desired } from '../reconcile/desired.ts'
 import { Firewall } from '../reconcile/firewall.ts'
 import { believable } from '../reconcile/generation.ts'
 import * as saved from '../state/formats.ts'
-import { restoreState, type LeftOut, type RestoredState } from '../state/restore-state.ts'
 import type { TemporaryAllows } from '../state/temporary.ts'
-import { errorMessage } from '../system/errors.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { RestartableTimer } from '../system/restartable-timer.ts'
 import type { UndoStack } from '../system/undo-stack.ts'
@@ -28,6 +25,7 @@ import { MarkWatch } from './mark-watch.ts'
 import type { MetricsPort } from './metrics-port.ts'
 import { NameResolution } from './name-resolution.ts'
 import { OwnServers } from './own-servers.ts'
+import { generationsInForce, readInterfaces, restore } from './prepare.ts'
 import { ContinuousProof } from './proof.ts'
 import { trialsNow } from './proof-trials.ts'
 import { StartHold } from './start-hold.ts'
@@ -248,47 +246,4 @@ export function publishRights({
 }: Pick<World, 'desired' | 'host' | 'gateway' | 'startHold'>): void {
   gateway.answerBy(desired, host.inventory)
   startHold.look()
-}
-
-/** Without the interfaces nothing can be decided, so a tool that fails is asked again. Until then the host stays as it is. */
-async function readInterfaces({ health }: Core, host: HostView, stop: AbortSignal): Promise<void> {
-  for (let waitMs = 100; !stop.aborted; waitMs = Math.min(2 * waitMs, 2_000)) {
-    try {
-      await host.links.read()
-      health.set('interfaces', undefined)
-      return
-    } catch (error) {
-      health.set('interfaces', errorMessage(error))
-      await sleep(waitMs, undefined, { signal: stop }).catch(() => undefined)
-    }
-  }
-}
-
-async function restore({ core, access, config, store }: Beginnings): Promise<RestoredState> {
-  const restored = await restoreState({
-    config,
-    read: (name, format) => store.load(name, format),
-    nowMs: Date.now(),
-    isHostAddress: access.view.isHostAddress,
-  })
-  for (const one of restored.leftOut) logLeftOut(core, one)
-  restored.addressStore.takeChanged()
-  if (restored.counters) core.telemetry.restore(restored.counters)
-  return restored
-}
-
-function logLeftOut({ log }: Core, one: LeftOut): void {
-  if (one.kind === 'temporary')
-    log.warn({ err: one.error, entry: one.entry }, 'a temporary entry is no longer valid')
-  else log.error({ err: one.error }, 'saved addresses could not be used')
-}
-
-/** Those that the second guard lets pass. None where it is missing or cannot be read: then the saved one is all that is known. */
-async function generationsInForce({ core, access }: Beginnings): Promise<readonly number[]> {
-  try {
-    return (await access.drivers.backstop.read())?.generations ?? []
-  } catch (error) {
-    core.log.warn({ err: error }, 'the generation of live connections could not be read from the kernel')
-    return []
-  }
 }

@@ -11,7 +11,7 @@ export class Proofs {
   readonly #known = new Map<string, Known>()
   #everPassed = false
 
-  book(results: readonly NetworkResult[], atMs: number): void {
+  record(results: readonly NetworkResult[], atMs: number): void {
     // What was wrong with the whole host is wrong on its networks, or is over.
     if (results.length > 0) this.#known.delete(WHOLE_HOST)
     for (const { network, problem } of results)

@@ -1,7 +1,3 @@
-import { marksOf, type MarkLayout } from '../config/marks.ts'
-import { RulesAhead } from './rules-ahead.ts'
-import { markWords } from '../dataplane/foreign-mark.ts'
-import { foreignMarks } from '../targets/iptables/foreign-marks.ts'
 import type { StatusReport } from '../control/status.ts'
 import {
   guardsNone,
@@ -16,49 +12,41 @@ import {
 import { guardProblem } from '../status/guard-names.ts'
 import { headlineOf } from '../status/headline.ts'
 import { FAMILIES } from '../net/types.ts'
-import { OUTCOMES, type Outcome, type QueryReport } from '../gateway/model.ts'
 import type { KnownSet } from '../targets/ipset/known.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { COMMON } from '../policy/compile.ts'
 import { Counters, type CountersSnapshot } from '../reconcile/counters.ts'
 import type { Desired } from '../reconcile/desired.ts'
-import { EngineRules } from '../reconcile/engine-rules.ts'
 import type { PassResult } from '../reconcile/firewall.ts'
 import type { Trigger } from '../reconcile/loop.ts'
-import { PARTS } from '../targets/keeper.ts'
 import type { NameState } from '../resolve/model.ts'
 import { Reachability } from '../resolve/reachability.ts'
 import type { LookupReport } from '../resolve/refresher.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import type { NetworkResult } from '../proof/results.ts'
 import type { HostView } from '../host/host-view.ts'
-import { usesIptables } from '../workloads/engine.ts'
+import { GatewayTelemetry } from './gateway-telemetry.ts'
 import type { Health } from './health.ts'
 import type { HoldOutcome } from './held-packets.ts'
 import type { PassRecord } from './pass-record.ts'
+import { PassProblems } from './pass-problems.ts'
 import { Proofs } from './proofs.ts'
-import { QueryLog } from './query-log.ts'
 import { ConditionLogs } from './condition-logs.ts'
 import { errorChain, errorMessage } from '../system/errors.ts'
 
-/** What is known of the engine. */
-type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineConfig'>
-
-/** What the daemon did and what stands, booked as it happens: for Prometheus, for `status`, for the log. Nothing here acts. */
+/** What the daemon did and what is in force, recorded as it happens for Prometheus, `status` and the log. Nothing here acts. */
 export class Telemetry {
   readonly metrics = new Metrics()
   readonly counters = new Counters()
   readonly proofs = new Proofs()
   readonly #reachability = new Reachability()
-  readonly #engineRules = new EngineRules()
-  readonly #rulesAhead = new RulesAhead()
+  readonly gateway: GatewayTelemetry
+  readonly #passProblems: PassProblems
   #guards: Guards = { rules: false, backstop: false }
   #docker: StatusReport['docker'] = { connected: false, error: 'not asked yet' }
   #unprotected: readonly Unprotected[] = []
-  readonly #standingLogs: ConditionLogs
-  readonly #queryLog: QueryLog
-  readonly #queries = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>
+  readonly #conditionLogs: ConditionLogs
   #lastReconcile: StatusReport['lastReconcile']
   #lastVerified: StatusReport['lastVerified']
   #unreadFlows: string | undefined
@@ -67,18 +55,14 @@ export class Telemetry {
     private readonly health: Health,
     private readonly log: Logger,
   ) {
-    this.#standingLogs = new ConditionLogs(log)
-    this.#queryLog = new QueryLog(log)
+    this.#conditionLogs = new ConditionLogs(log)
+    this.gateway = new GatewayTelemetry(this.metrics, log)
+    this.#passProblems = new PassProblems(health)
   }
 
-  /** Which guards are known to stand. */
+  /** Which guards are known to be in force. */
   get guards(): Guards {
     return this.#guards
-  }
-
-  /** Questions to the DNS gateway by what became of them. */
-  get queries(): Readonly<Record<Outcome, number>> {
-    return this.#queries
   }
 
   get dockerConnected(): boolean {
@@ -97,12 +81,12 @@ export class Telemetry {
     this.metrics.set('dockerConnected', {}, Number(state.connected))
     if (state.connected) {
       this.health.set('docker', undefined)
-      this.#engineRules.forget()
+      this.#passProblems.forgetEngine()
     } else
       this.health.set('docker', `the Docker engine cannot be reached: ${state.error ?? 'no reason given'}`)
   }
 
-  /** The backstop's twin is one table the more and never one the less: without it the host is guarded, so it is told and not degraded. */
+  /** Without the backstop's twin the host is guarded all the same, so this is a line of the log and no problem. */
   setOwnedTableState(why: string | undefined): void {
     if (why === undefined) this.log.info({}, 'the backstop is held: a flush of all rules passes it by')
     else
@@ -154,32 +138,6 @@ export class Telemetry {
     this.health.set('resolver', unanswered)
   }
 
-  queried(report: QueryReport, wish: 'denied' | 'all' | 'none'): void {
-    this.#queries[report.outcome]++
-    this.#countQuery(report)
-    this.#queryLog.tell(report, wish, performance.now())
-  }
-
-  /** A question that embargod itself could not answer: nobody knows any more whose it was. */
-  gatewayFaulted(): void {
-    this.#queries.failed++
-    this.#countQuery({
-      policy: 'unknown',
-      outcome: 'failed',
-      type: 'other',
-      durationMs: 0,
-      waitedForKernel: false,
-    })
-  }
-
-  #countQuery(
-    query: Pick<QueryReport, 'policy' | 'outcome' | 'type' | 'durationMs' | 'waitedForKernel'>,
-  ): void {
-    this.metrics.queries.add(query)
-    this.metrics.observe('dnsDuration', query.durationMs / 1000)
-    if (query.waitedForKernel) this.metrics.inc('dnsHeld', {})
-  }
-
   /** A first packet of a container is held no longer. */
   heldAtStart(outcome: HoldOutcome, heldMs: number): void {
     this.metrics.inc('startHold', { outcome })
@@ -193,71 +151,52 @@ export class Telemetry {
     readonly networks: readonly NetworkResult[]
   }): null {
     this.log[proof.passed ? 'info' : 'error']({ passed: proof.passed }, 'verified')
-    this.#bookProof(proof.networks, proof.atMs, proof.passed)
+    this.#recordProof(proof.networks, proof.atMs, proof.passed)
     return null
   }
 
-  /** What the daemon's own proof found: told of when it changes. */
+  /** What the daemon's own proof found. */
   proven(results: readonly NetworkResult[], atMs: number): void {
     if (results.length === 0) return
-    this.#bookProof(
+    this.#recordProof(
       results,
       atMs,
       results.every(({ problem }) => problem === undefined),
     )
   }
 
-  #bookProof(results: readonly NetworkResult[], atMs: number, passed: boolean): void {
-    this.proofs.book(results, atMs)
+  #recordProof(results: readonly NetworkResult[], atMs: number, passed: boolean): void {
+    this.proofs.record(results, atMs)
     this.#lastVerified = { atMs, passed }
     if (passed) this.metrics.set('lastVerified', {}, atMs / 1000)
-    this.#tellProofs()
+    this.#publishProofs()
   }
 
-  #tellProofs(): void {
+  #publishProofs(): void {
     const { rows, problem } = this.proofs
     const series = rows.map(({ network, passed }) => ({ labels: { network }, value: Number(passed) }))
     this.metrics.replace('proof', series)
     this.health.set('proof', problem)
   }
 
+  /** A pass went well. */
   passed(
-    { observed, summary, drift, backstopError, fight, bindingsProblem, hostNetworkProblem }: PassResult,
+    result: PassResult,
     triggers: ReadonlySet<Trigger>,
     desired: Desired,
     known: ReadonlyMap<string, KnownSet>,
-    host: EngineView,
+    host: HostView,
   ): void {
-    this.health.set('kernel', undefined)
-    const rules = fight?.waitMs === undefined
-    if (fight) this.health.set('fight', fight.words)
-    else if (observed.parts.size > 0) this.health.set('fight', undefined)
-    this.#lookAtEngine(observed.rules, host)
-    this.#lookAtMarks(observed.rules, marksOf(desired.config))
-    const ahead = this.#rulesAhead.look(desired.dataplane().rules, observed.rules, performance.now())
-    this.health.set('rules-ahead', ahead)
-    if (backstopError !== undefined) {
-      this.#guards = { rules, backstop: false }
-      this.health.set('backstop', `the second guard is missing: ${errorChain(backstopError)}`)
-    } else {
-      this.#guards = { rules, backstop: this.#guards.backstop || observed.parts.has('backstop') }
-      if (observed.parts.has('backstop')) this.health.set('backstop', undefined)
-    }
-    if (bindingsProblem === undefined) this.health.set('bindings', undefined)
-    else {
-      const meanwhile = desired.hostFacts.classOfBridge
-        ? 'are told apart by their networks alone'
-        : 'cannot be bound to their ports, and who was not bound before is held for unknown'
-      this.health.set('bindings', `containers ${meanwhile}: ${bindingsProblem}`)
-    }
-    if (hostNetworkProblem === undefined) this.health.set('host-network', undefined)
-    else
-      this.health.set(
-        'host-network',
-        `containers on the network of the host are not held to policy: ${hostNetworkProblem}`,
-      )
-    if (observed.leftoverProblem !== undefined) this.health.set('leftovers', observed.leftoverProblem)
-    else if (observed.parts.size === PARTS.length) this.health.set('leftovers', undefined)
+    const { observed, summary, drift, backstopError, fight } = result
+    const { inventory, engine, engineConfig } = host
+    this.#passProblems.update(result, desired, {
+      inventory,
+      engine,
+      engineConfig,
+      isConnected: this.#docker.connected,
+    })
+    const backstop = backstopError === undefined && (this.#guards.backstop || observed.parts.has('backstop'))
+    this.#guards = { rules: fight?.waitMs === undefined, backstop }
     this.counters.readRules(desired.dataplane(), observed.rules)
     const { rights } = desired.hostFacts
     this.counters.readSets(known, observed.sets, desired, rights?.unknown === 'deny' ? 'unknown' : COMMON)
@@ -271,28 +210,6 @@ export class Telemetry {
       this.counters.countRepair(kind, Date.now())
       this.log.warn({ kind }, 'drift repaired')
     }
-  }
-
-  /** Without its NAT and its isolation the engine's networks do not work, and it is the only one who can put them back. */
-  #lookAtEngine(
-    rules: PassResult['observed']['rules'],
-    { inventory, engine, engineConfig }: EngineView,
-  ): void {
-    // What an engine has that is away is not known. Rules in nftables, or in a namespace of its own, are not seen here.
-    const isJudged = this.#docker.connected && inventory && engine && usesIptables(engine) && !engine.rootless
-    const gone = isJudged
-      ? this.#engineRules.look(rules, { networks: inventory.networks, switches: engineConfig.switches })
-      : undefined
-    if (gone !== undefined) this.health.set('engine-rules', gone)
-    else this.health.set('engine-rules', undefined)
-  }
-
-  #lookAtMarks(rules: PassResult['observed']['rules'], marks: MarkLayout): void {
-    // Both families are told at once, or the words would change with whichever was read.
-    if (FAMILIES.some((family) => rules[family] === undefined)) return
-    const found = foreignMarks(rules, marks)
-    if (found.length === 0) this.health.set('marks', undefined)
-    else this.health.set('marks', markWords(found, marks))
   }
 
   failed(error: unknown, triggers: ReadonlySet<Trigger>): void {
@@ -314,26 +231,25 @@ export class Telemetry {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
     const nowMs = Date.now()
-    this.#standingLogs.unprotected.tell(this.#unprotected, nowMs)
-    this.#standingLogs.strayRoutes.tell(view.host.strayRoutes, nowMs)
-    this.#standingLogs.strayDns.tell(strayDnsOf(view), nowMs)
+    this.#conditionLogs.unprotected.tell(this.#unprotected, nowMs)
+    this.#conditionLogs.strayRoutes.tell(view.host.strayRoutes, nowMs)
+    this.#conditionLogs.strayDns.tell(strayDnsOf(view), nowMs)
     this.proofs.retain(
       new Set(view.desired.hostFacts.plan.guarded.flatMap(({ networkName }) => networkName ?? [])),
     )
-    this.#tellProofs()
-    this.#tellNames(view.addressStore.counts())
+    this.#publishProofs()
+    this.#checkNames(view.addressStore.counts())
     const { config } = view.desired
     const unguarded = guardProblem(config.guard, view.host.inventory, view.host.docker.seenNetworks)
     this.health.set('guard', unguarded)
     // An engine that does not ask DOCKER-USER is held by the backstop alone.
     for (const reason of ['engine-backend', 'rootless'] as const) {
       const found = this.#unprotected.find((one) => one.reason === reason)
-      if (found) this.health.set(reason, found.advice)
-      else this.health.set(reason, undefined)
+      this.health.set(reason, found?.advice)
     }
   }
 
-  #tellNames(counts: Readonly<Record<NameState, number>>): void {
+  #checkNames(counts: Readonly<Record<NameState, number>>): void {
     const unresolved = this.health.has('resolver') ? undefined : this.#reachability.noneResolves(counts)
     this.health.set('names', unresolved)
   }

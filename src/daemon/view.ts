@@ -3,7 +3,7 @@ import type { World } from './compose.ts'
 
 /** What the daemon knows now, for `status` and metrics. Reads nothing. */
 export function viewOf({ desired, names, telemetry, host, drivers, firewall, gateway }: World): View {
-  const { counters, guards, proofs, queries } = telemetry
+  const { counters, guards, proofs, gateway: gatewayTelemetry } = telemetry
   const { bindings, hostNetwork } = firewall.keepers
   const { dns } = desired.config
   return {
@@ -21,7 +21,7 @@ export function viewOf({ desired, names, telemetry, host, drivers, firewall, gat
           port: dns.port,
           cacheEntries: gateway.cacheEntries,
           upstreams: gateway.upstreamHealth,
-          outcomes: queries,
+          outcomes: gatewayTelemetry.outcomes,
         }
       : undefined,
   }

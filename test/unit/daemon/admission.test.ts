@@ -43,7 +43,7 @@ function setUp(
       config: { resolver: { maxStaleMs: 90_500 } },
     } as unknown as Desired,
     fastPath: {
-      bring: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
+      ensure: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
         brought.push({ places, seconds })
         return bringing
       },

@@ -52,23 +52,23 @@ test.each([
 
 test('the sentence is the same as long as the same is wrong, in whatever order it is found', () => {
   const [one, other] = [new Proofs(), new Proofs()]
-  one.book([{ network: 'a', problem: 'open' }, { network: 'b', problem: 'open' }, { network: 'c' }], 1)
-  other.book([{ network: 'b', problem: 'open' }], 1)
-  other.book([{ network: 'a', problem: 'open' }], 2)
+  one.record([{ network: 'a', problem: 'open' }, { network: 'b', problem: 'open' }, { network: 'c' }], 1)
+  other.record([{ network: 'b', problem: 'open' }], 1)
+  other.record([{ network: 'a', problem: 'open' }], 2)
   expect(one.problem).toMatch(/^not proven: open on a, b: `embargod verify` shows/)
   expect(other.problem).toBe(one.problem)
 })
 
 test('a network that passes or is gone is not complained of', () => {
   const proofs = new Proofs()
-  proofs.book(
+  proofs.record(
     [
       { network: 'a', problem: 'open' },
       { network: 'b', problem: 'open' },
     ],
     1,
   )
-  proofs.book([{ network: 'a' }], 2)
+  proofs.record([{ network: 'a' }], 2)
   expect(proofs.problem).toContain('not proven: open on b:')
   proofs.retain(new Set(['a']))
   expect(proofs.problem).toBeUndefined()
@@ -77,20 +77,20 @@ test('a network that passes or is gone is not complained of', () => {
 
 test('what is wrong with the whole host keeps its series until a proof says otherwise', () => {
   const proofs = new Proofs()
-  proofs.book([{ network: '', problem: 'could not be made' }], 1)
+  proofs.record([{ network: '', problem: 'could not be made' }], 1)
   proofs.retain(new Set())
   expect(proofs.rows).toEqual([{ network: '', passed: false }])
   expect(proofs.problem).toContain('could not be made on this host')
-  proofs.book([], 2)
+  proofs.record([], 2)
   expect(proofs.rows).toHaveLength(1)
-  proofs.book([{ network: 'a' }], 3)
+  proofs.record([{ network: 'a' }], 3)
   expect(proofs.rows).toEqual([{ network: 'a', passed: true }])
 })
 
 test('names of networks are hostile text, and not all are named', () => {
   const proofs = new Proofs()
   const names = ['a', 'b', 'c', 'd', '\u001B[2Je']
-  proofs.book(
+  proofs.record(
     names.map((network) => ({ network, problem: 'open' })),
     1,
   )
