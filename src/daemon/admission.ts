@@ -14,7 +14,7 @@ export interface KernelAdmissionOptions {
   readonly onChange: () => void
   /** A name has no room for what somebody asked for. */
   readonly onFull: (name: Hostname, asker: string) => void
-  /** It is held anew. */
+  /** This address was not live for some name before. */
   readonly onIncluded: (address: Address) => void
   /** The kernel did not take an address: a set is gone, or full. */
   readonly onFailure: () => void
@@ -22,7 +22,7 @@ export interface KernelAdmissionOptions {
 
 const NOTHING: ReadonlySet<Address> = new Set()
 
-/** Books what containers are told in the address store, and has the kernel hold it before they are. */
+/** Puts the addresses of an answer into the address store and the kernel's sets before a container gets the answer. */
 export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
@@ -34,7 +34,7 @@ export class KernelAdmission implements Admission {
     const { addressStore, isHostAddress, desired, fastPath, onChange, onFull, onIncluded, onFailure } =
       this.options
     const nowMs = Date.now()
-    // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
+    // An asker that may reach all of the internet needs no entry for a public address, and gets no other address.
     if (as.length === 0) {
       const isRefused = (address: Address): boolean =>
         isHostAddress(address) || classify(address) !== 'public'
@@ -50,7 +50,7 @@ export class KernelAdmission implements Admission {
       isFull ||= full
       for (const one of held) {
         accepted.add(one.address)
-        // What a look-up brought meanwhile is the membership's only at the next pass.
+        // Addresses that a look-up found meanwhile become members of the sets only with the next pass.
         const isNews = changed || addressStore.isChanged(name)
         const sets = isNews
           ? desired.membership.include(name, one)
@@ -70,7 +70,6 @@ export class KernelAdmission implements Admission {
   }
 }
 
-/** Mostly none. */
 function refusedOf(
   addresses: readonly GivenAddress[],
   isRefused: (address: Address) => boolean,

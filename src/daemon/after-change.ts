@@ -6,7 +6,7 @@ import type { NameStatus } from '../resolve/model.ts'
 const MOST_NAMES = 5
 const MOST_REASONS = 3
 
-/** What of these names does not work now, in sentences: a person who has just changed the config is there to read it. */
+/** Which of these names do not work now, in sentences for the person who has just changed the config. */
 export function namesThatFail(addressStore: AddressStore, names: ReadonlySet<Hostname>): string[] {
   const { failing, stale } = addressStore.counts()
   if (failing + stale === 0) return []
@@ -33,7 +33,7 @@ function sentence(found: readonly NameStatus[], all: number, several: string, on
   return [`${found.length} of ${all} names ${found.length === 1 ? one : several} (${said.join('; ')})`]
 }
 
-/** What both families say is said once. */
+/** What the look-ups of both families report is listed once. */
 function reasonOf({ lastError, refused }: NameStatus): string {
   if (refused.length > 0) return `${listed(refused, MOST_NAMES)} refused because of the range`
   if (lastError === undefined) return 'no answer yet'

@@ -12,7 +12,7 @@ import { namespaceChain } from '../workloads/namespace-chain.ts'
 /** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
 const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2'])
 
-/** Who asks, as far as the address from which they ask tells: the bridges let through no other. */
+/** Finds out who asks by the source address. It can be relied on, since bridges let through no address that is not the sender's own. */
 export function answeringOf(
   { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
@@ -21,7 +21,7 @@ export function answeringOf(
   const askers = new Map<Address, Asker>()
   const sharedOpen = mailsAnyone(config.smtp) || opensInternet(policies, [COMMON])
   const sharing = sharingKernel(inventory)
-  /** Of several that claim an address all have to. */
+  /** Of several containers that claim an address, all have to. */
   const shares = (id: string, address: Address): boolean =>
     sharing.has(id) && (askers.get(address)?.sharesKernel ?? true)
   const common = (name: string, shares = false): Asker => ({
@@ -37,7 +37,7 @@ export function answeringOf(
     for (const { container, addresses, class: id } of rights.members) {
       const own = id === undefined ? undefined : classes.get(id)
       for (const address of addresses) {
-        // An address that two claim is nobody's, unless both have the same rights.
+        // An address that two containers claim belongs to neither, unless both have the same rights.
         if (claims.has(address) && claims.get(address) !== id) disputed.add(address)
         if (disputed.has(address)) askers.delete(address)
         else if (own)
@@ -63,13 +63,13 @@ export function answeringOf(
     askerWaitMs: holdNewMs,
     askerState: (source) =>
       holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'settled',
-    // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
+    // Until the engine has answered, no subnets are known. The rules only redirect questions from guarded bridges to us.
     askerOf: (source) =>
       askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
   }
 }
 
-/** Containers in whose network namespaces nobody reads packets but this host's kernel: neither they themselves nor others that joined them there. */
+/** Containers in whose network namespaces only this host's kernel reads packets: neither they nor containers that joined them have a network stack of their own. */
 function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
   const containers = inventory?.containers ?? []
   const sharing = new Set(containers.filter(({ runtime }) => KERNEL_SHARING.has(runtime)).map(({ id }) => id))
@@ -79,7 +79,7 @@ function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
   return sharing
 }
 
-/** The same table for as long as the policies are the same: what containers learned counts as long. */
+/** The table is the same as long as the policies are, and with it what containers learned from answers. */
 function namesOf(policies: Policies): NameTable {
   const table = tables.get(policies) ?? new NameTable(policies.policies)
   tables.set(policies, table)

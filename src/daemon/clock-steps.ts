@@ -1,11 +1,11 @@
-/** A clock that is disciplined drifts by less between two looks. */
+/** A clock that NTP adjusts drifts by less between two questions. */
 const STEP_MS = 1_000
 
 /** Notices that somebody set the host's clock. */
 export class ClockSteps {
   #offsetMs = offsetMs()
 
-  /** True once for each time that the clock was set since the last question. */
+  /** True once after the clock was set. */
   get happened(): boolean {
     const now = offsetMs()
     if (Math.abs(now - this.#offsetMs) < STEP_MS) return false

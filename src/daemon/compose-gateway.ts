@@ -29,17 +29,17 @@ export interface GatewayParts {
   readonly ownServers: OwnServers
   readonly setWriter: Pick<SetWriter, 'open'>
   readonly store: Store
-  /** Beside the passes the kernel gets an address that it did not hold for some name. */
+  /** The fast path writes an address that was not live for some name before. */
   readonly onIncluded: (address: Address) => void
-  /** The kernel did not take an address: a pass looks why. */
+  /** The kernel did not take an address: a pass has to find out why. */
   readonly onUnadmitted: () => void
 }
 
 const SAVE_CACHE_MS = 60_000
-/** Whoever found a question that brings a fault can ask it for ever. */
+/** A container that found a question which causes a fault can ask it again and again, so the log is limited. */
 const FAULT_AGAIN_MS = 60_000
 
-/** The gateway between the address store, the kernel, the telemetry and the disk. */
+/** Connects the gateway with the address store, the kernel, the telemetry and the disk. */
 export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
   const {
     telemetry,
@@ -74,7 +74,7 @@ export async function composeGateway(parts: GatewayParts): Promise<DnsGateway> {
     inherited,
     savedCache: await store.load('dns-cache', saved.savedDnsCache),
     onWanted: async (isWanted) => {
-      // Ahead of the first question, which may not have the time to wait for a process.
+      // Before the first question, since starting a process may take longer than a question can wait.
       if (isWanted) {
         void setWriter.open()
         const libc = libcOrWhyNot()

@@ -3,19 +3,19 @@ import type { Logger } from '../observe/logger.ts'
 import type { Unprotected } from '../workloads/model.ts'
 import type { StrayDns } from '../workloads/stray-dns.ts'
 
-/** Who is restarted again and again is told of no more often than this. */
+/** A condition that comes and goes, as with a container that restarts, is logged no more often than this. */
 const AGAIN_MS = 3_600_000
 
 /** Something that `status` lists for as long as it is so. */
 interface Words<T> {
-  /** The same for what is the same. */
+  /** Two rows with the same key are the same condition. */
   readonly keyOf: (one: T) => string
   readonly fieldsOf: (one: T) => Readonly<Record<string, unknown>>
   readonly begins: string
   readonly ends: string
 }
 
-/** Says of what stands for a while when it begins and, for whoever looks closely, when it is over. */
+/** Logs when a condition begins and, at level debug, when it ends. */
 class StandingLog<T> {
   #standing: ReadonlyMap<string, T> = new Map()
   readonly #saidAtMs = new Map<string, number>()
@@ -25,7 +25,7 @@ class StandingLog<T> {
     private readonly words: Words<T>,
   ) {}
 
-  /** @param found all that stands now */
+  /** @param found all conditions of this kind that hold now */
   tell(found: readonly T[], nowMs: number): void {
     const { keyOf, fieldsOf, begins, ends } = this.words
     const now = new Map(found.map((one) => [keyOf(one), one]))
@@ -44,7 +44,7 @@ class StandingLog<T> {
   }
 }
 
-/** What `status` lists that an operator would look for the reason of, and may never look at `status` for. */
+/** Conditions that `status` lists and that an operator who only reads the log should know of. */
 export class ConditionLogs {
   readonly unprotected: StandingLog<Unprotected>
   readonly strayRoutes: StandingLog<StrayRoute>

@@ -11,7 +11,7 @@ import type { Health } from './health.ts'
 import { Store } from './store.ts'
 import { errorMessage } from '../system/errors.ts'
 
-/** No config is to be had: neither the file nor one that was accepted earlier. */
+/** There is no config to enforce: the file is refused, and none was accepted earlier. */
 export class NoConfigError extends Error {
   override readonly name = 'NoConfigError'
   constructor(readonly problems: readonly Problem[]) {
@@ -19,7 +19,7 @@ export class NoConfigError extends Error {
   }
 }
 
-/** There is something to go back to, and it is not known: silence would have to open the host, or to keep what is on trial. */
+/** Rules of an earlier process are in force, but its config is unknown: at the end of a trial there would be nothing to go back to. */
 export class NoWayBackError extends Error {
   override readonly name = 'NoWayBackError'
   constructor() {
@@ -30,7 +30,7 @@ export class NoWayBackError extends Error {
   }
 }
 
-/** A trial ends with a restart as well, which only the disk can remember. */
+/** A restart ends a trial too, which works only when the trial is recorded on the disk. */
 export class NoTrialError extends Error {
   override readonly name = 'NoTrialError'
   constructor(cause: unknown) {
@@ -54,10 +54,10 @@ interface Known {
   readonly sources: Loaded['sources']
 }
 
-/** The config in force: the file's as long as it is good and not refused by silence, else the last one that was. */
+/** Decides which config is in force: that of the file, or the last accepted one while the file is refused or was not confirmed. */
 export class ConfigHolder {
   loadedAtMs: number | undefined
-  /** The texts of the config in force; empty when it is not to be taken for good after a boot. */
+  /** The texts of the config in force; empty when a boot must not start with them, as on trial. */
   sources: Loaded['sources'] = []
   lastLoadSuccessful = true
   /** In force, or waiting to come back. */
@@ -76,13 +76,13 @@ export class ConfigHolder {
     private readonly env: ConfigEnv = hostConfigEnv,
   ) {}
 
-  /** To which the config on trial gives way; undefined: nothing is on trial, or there was none before it. */
+  /** The config that comes back when the one on trial is not confirmed; undefined: nothing is on trial, or there was none before. */
   get before(): Config | undefined {
     return this.#onTrial && this.#accepted?.config
   }
 
   /**
-   * @param trial given when the file is not accepted yet, with whether anything of ours stands on the host
+   * @param trial given when the file is not accepted yet, with whether anything of ours is in force on the host
    * @throws NoConfigError
    * @throws NoWayBackError when a trial could only end in a host that is wider than it was
    * @throws NoTrialError when a restart would not know of the trial
@@ -91,7 +91,7 @@ export class ConfigHolder {
     const { config, sources, problems } = await this.#read()
     const store = config && this.#storeOf(config)
     const unconfirmed = store !== undefined && !trial && (await this.#isUnconfirmed(sources, store))
-    // Read and parsed only where it may be needed: a start is to be short.
+    // Only read where it may be needed, since a start is to be short.
     if (!store || trial || unconfirmed) this.#accepted = await this.#lastAccepted()
     const before = this.#accepted?.config
     if (trial && !before && (await trial.isGuarded())) throw new NoWayBackError()
@@ -110,14 +110,14 @@ export class ConfigHolder {
     return this.#storeIn(state)
   }
 
-  /** One for each directory, so that what one of them says of a file no other one takes back. */
+  /** One store for each directory: two would contradict each other about the health of the same file. */
   #storeIn(directory: string): Store {
     const store = this.#stores.get(directory) ?? new Store(directory, this.health, this.log)
     this.#stores.set(directory, store)
     return store
   }
 
-  /** Looked for where the refused file, the service manager or the default say that the state lies. */
+  /** Looks in the state directories that the refused file, the service manager and the default name. */
   async #lastAccepted(): Promise<Known | undefined> {
     const directories = await stateDirectories(this.file, this.stateDirectory, this.env)
     const last = await lastAccepted(this.file, directories, (directory) =>
@@ -128,8 +128,8 @@ export class ConfigHolder {
   }
 
   /**
-   * The config is absent when the file is refused: then all stays as it was. A `signal` goes on with a trial, and takes nothing that
-   * nobody confirmed.
+   * Reads the file again. Without a config in the result the file is refused, and what is in force stays. A `signal` continues a trial, and never
+   * takes a config that was on trial and not confirmed.
    * @param problemsOfHost what a config says of this host that is not so. A start takes what a reload refuses here: the engine may not be there yet.
    * @throws NoTrialError when a restart would not know of the trial
    */
@@ -153,7 +153,7 @@ export class ConfigHolder {
     return loaded
   }
 
-  /** What is on trial stays. False: nothing is. */
+  /** Accepts the config on trial. False: none is. */
   async confirm(store: Store): Promise<boolean> {
     const { loadedAtMs } = this
     if (!this.#onTrial) return false
@@ -162,7 +162,7 @@ export class ConfigHolder {
     return true
   }
 
-  /** What is on trial goes; undefined: there was none before it. */
+  /** Ends the trial and returns the config before it; undefined: there was none. */
   takeBack(): Config | undefined {
     this.#onTrial = undefined
     this.loadedAtMs = Date.now()
@@ -192,9 +192,9 @@ export class ConfigHolder {
     this.#accepted = loaded
     this.#acceptedAtMs = Date.now()
     this.#inForce(loaded.sources)
-    // An older one must not come back after a restart with a bad file: rather none, which leaves the host as the kernel holds it and says so.
+    // A restart with a bad file must not bring back an older config. Without any, the host stays as the kernel holds it, and status says so.
     await store.replace(ACCEPTED, { file: this.file, sources: [...loaded.sources] }, acceptedConfig)
-    // What was refused by silence once may be taken later.
+    // A config that once was not confirmed may be accepted later.
     if (await store.load(UNCONFIRMED, unconfirmedConfig)) await store.remove(UNCONFIRMED)
   }
 
@@ -203,7 +203,7 @@ export class ConfigHolder {
     return store.problemOf(ACCEPTED) ?? store.problemOf(UNCONFIRMED)
   }
 
-  /** The one accepted before stays the one to which a restart comes back. */
+  /** A restart still goes back to the config that was accepted before. */
   async #try(loaded: Known, store: Store): Promise<void> {
     const hash = hashOf(loaded.sources)
     try {

@@ -9,7 +9,7 @@ import { ServiceStatus } from './service-status.ts'
 import { StallWatch } from './stall-watch.ts'
 import { Telemetry } from './telemetry.ts'
 
-/** What depends on nothing else: everybody reports to it or asks it for passes. */
+/** The parts that depend on no other: all others report to them or request passes. */
 export interface Core {
   readonly startedAtMs: number
   readonly log: Logger

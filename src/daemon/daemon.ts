@@ -45,7 +45,7 @@ export interface DaemonOptions {
 export interface Daemon {
   /** Resolves when the kernel holds the policy for the first time, or when the daemon is told to stop. */
   readonly enforced: Promise<void>
-  /** Does the gateway answer containers? That takes speed. */
+  /** Does the gateway answer containers? Then the process is tuned for speed. */
   readonly answersDns: () => boolean
   readonly stateDirectory: string
   /** What SIGHUP does. */
@@ -101,7 +101,7 @@ export async function startDaemon(options: DaemonOptions, undo: UndoStack): Prom
   return { ...daemon, enforced: untilEnforced(world, stop, undo) }
 }
 
-/** Enforces what was enforced last as long as the rest of the daemon is not there yet, and reads the config. */
+/** Enforces what was enforced last, before the rest of the daemon is built, and reads the config. */
 async function firstConfig(
   { configFile, stateDirectory, confirmMs, log }: DaemonOptions,
   { drivers }: HostAccess,
@@ -109,7 +109,7 @@ async function firstConfig(
 ): Promise<FirstConfig> {
   const directories = await stateDirectories(configFile, stateDirectory)
   const last = await enforceLast(configFile, directories, drivers, log)
-  // To read and build the rest would take the processor from it. The first pass corrects what went wrong.
+  // Building the rest meanwhile would take the processor from it. The first pass corrects what went wrong.
   await last?.filled.catch((error: unknown) =>
     log.warn({ err: error }, 'restoring the saved ipsets failed: the first pass fills them'),
   )
@@ -127,7 +127,7 @@ async function learnNames({ names, drivers, desired }: World): Promise<void> {
   await names.firstAnswers(desired.policies.names, FIRST_ANSWERS_MS)
 }
 
-/** What cannot be read counts as in force. */
+/** If the kernel cannot be read, something counts as in force. */
 async function isAnythingInForce({ backstop, ipset }: HostAccess['drivers']): Promise<boolean> {
   try {
     return (await backstop.read()) !== undefined || (await ipset.headers()).length > 0
@@ -136,7 +136,7 @@ async function isAnythingInForce({ backstop, ipset }: HostAccess['drivers']): Pr
   }
 }
 
-/** What tells of changes, or looks for them, once the first pass was tried. */
+/** Starts everything that reports changes or looks for them. */
 function startWatching(world: World, undo: UndoStack): void {
   const { watchers, names, gateway, refresher, ownServers, markWatch, desired, loop } = world
   watchers.watchKernel()

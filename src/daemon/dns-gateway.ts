@@ -28,23 +28,23 @@ export interface DnsGatewayOptions {
   readonly onFault: (error: unknown) => void
   /** Sockets that the service manager holds open for us. */
   readonly inherited: readonly InheritedSocket[]
-  /** It answers containers from now on, or no longer does: a later start of the service is told. Never rejects. */
+  /** Called when it begins or ends to answer containers, so that the next start of the service knows. Never rejects. */
   readonly onWanted: (isWanted: boolean) => Promise<void>
-  /** What an earlier process was told by its upstreams. */
+  /** The cache of an earlier process. */
   readonly savedCache: CacheSnapshot | undefined
   /** The host's own name servers, asked where the config names no upstreams. */
   readonly ownServers: (config: Config) => Promise<readonly NameServer[]>
 }
 
-/** How soon what failed is tried again. */
+/** How long until something that failed is tried again. */
 const RETRY_MS = 2_000
 
-/** The gateway as a part of the daemon: there while the config asks for it, with the sockets that it listens and asks by. */
+/** The gateway within the daemon: opened and closed with the config, with its listening sockets and its upstreams. */
 export class DnsGateway {
   readonly #options: DnsGatewayOptions
   readonly #portWatch: PortWatch
   readonly #upstreamWatch: UpstreamWatch
-  /** Also after its end, for what it has in its cache. */
+  /** Kept after its end, for its cache. */
   #gateway: Gateway | undefined
   #upstreams: DnsClient | undefined
   #listener: { readonly port: number; readonly socket: Listener } | undefined
@@ -68,12 +68,15 @@ export class DnsGateway {
     return this.#gateway?.cache.size ?? 0
   }
 
-  /** What a later process may answer from. */
+  /** The cache, for a later process. */
   snapshot(): CacheSnapshot {
     return this.#gateway ? snapshotOf(this.#gateway.cache) : { answers: [] }
   }
 
-  /** What is about to be answered by: until then those whose rights change are not denied, since the kernel may have the new ones before us. */
+  /**
+   * Announces the rights of the pass that is running. Until {@link answerBy} takes them over, an asker whose rights change waits instead of being denied, since
+   * the kernel may have the new rights before we do.
+   */
   expect(desired: Desired, inventory: Inventory | undefined): void {
     const by = inputsOf(desired, inventory)
     const current = this.#answering
@@ -89,7 +92,7 @@ export class DnsGateway {
     })
   }
 
-  /** From the next question on. Called when the kernel holds what is desired; most passes change nothing of it. */
+  /** Answers by these rights from the next question on. Called when the kernel holds them; most passes change nothing. */
   answerBy(desired: Desired, inventory: Inventory | undefined): void {
     const { config } = desired
     const by = inputsOf(desired, inventory)
@@ -104,7 +107,7 @@ export class DnsGateway {
     if (isOther) void this.#serve()
   }
 
-  /** Where the config names no upstreams, they are others now. */
+  /** The host's name servers changed, which are the upstreams where the config names none. */
   upstreamsChanged(): void {
     if (this.#config) void this.#serve()
   }
@@ -115,7 +118,7 @@ export class DnsGateway {
     await this.#serve()
   }
 
-  /** Opens and closes what the config says, one change after the other. */
+  /** Opens and closes sockets as the config says, one change after the other. */
   readonly #serve = oneAtATime(async () => {
     clearTimeout(this.#retry)
     const config = this.#config
@@ -127,12 +130,12 @@ export class DnsGateway {
     if (config) await this.#options.onWanted(config.dns.gateway)
   })
 
-  /** Resolves to what is wrong though it answers. */
+  /** Resolves to a problem with which it answers all the same. */
   async #open(config: Config): Promise<string | undefined> {
     const { upstreams } = config.dns
     const servers = upstreams.length > 0 ? upstreams : await this.#options.ownServers(config)
     if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
-    // Who may ask what may have changed during the wait: read only now.
+    // Read after the wait, since the rights may have changed during it.
     else if (this.#answering) {
       this.#upstreams = new DnsClient({
         servers,
@@ -142,7 +145,7 @@ export class DnsGateway {
       this.#gateway = this.#create(this.#upstreams, this.#answering)
     }
     if (this.#upstreams) this.#upstreamWatch.watch(this.#upstreams)
-    // Set for a daemon that has only passes to make, where it keeps code from being compiled for speed.
+    // Takes back what is set for a daemon without a gateway, where less memory matters more than speed.
     setFlagsFromString('--no-optimize-for-size')
     await this.#listen(config.dns.port)
     await this.#portWatch.watch(config.dns.port)
@@ -189,7 +192,7 @@ export class DnsGateway {
     await before?.socket.close()
   }
 
-  /** A socket that failed is opened anew, with its siblings. */
+  /** After a failure of one socket all are opened again. */
   #lost(port: number, error: Error): void {
     const lost = this.#listener
     if (lost?.port !== port) return

@@ -1,11 +1,11 @@
 import type { TemporaryAllows } from '../state/temporary.ts'
 
-/** An entry that ends by a clock that was set forward ends so much late at most. */
+/** After somebody sets the clock forward, an entry expires this late at most. */
 const CLOCK_LOOK_MS = 60_000
-/** Past the moment, so that the look finds it past. */
+/** Added to the wait, so that the entry has expired when it is over. */
 const AFTER_MS = 50
 
-/** Tells of the moment at which an `until` or a temporary entry ends without anybody's doing. */
+/** Calls back when an entry with `until` or a temporary entry expires. */
 export class EntryExpiry {
   #timer: NodeJS.Timeout | undefined
 
@@ -14,7 +14,7 @@ export class EntryExpiry {
     private readonly onEnd: () => void,
   ) {}
 
-  /** `nextEndMs`: when the next one ends, epoch ms; undefined: none does. Looks at the clock now and then, because somebody may set it. */
+  /** @param nextEndMs when the next entry expires, epoch ms; undefined: none does. The clock is read now and then, because somebody may set it. */
   arm(nextEndMs: number | undefined): void {
     this.stop()
     if (nextEndMs === undefined) return

@@ -1,6 +1,6 @@
 import type { Hostname } from '../net/types.ts'
 
-/** No longer told of when nobody was turned away for so long. */
+/** The problem is over when no answer was withheld for this long. */
 const KEPT_MS = 60_000
 const MOST_NAMED = 3
 

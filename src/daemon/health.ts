@@ -1,4 +1,4 @@
-/** By these something may get out that should not, or it is not known that nothing does: they are told ahead of all others. */
+/** With these problems a packet may get out, or it is unknown whether one does. They are listed first. */
 const WORST = [
   'kernel',
   'stalled',
@@ -11,12 +11,12 @@ const WORST = [
   'host-network',
 ]
 
-/** What is wrong at present, by what it concerns. Empty: healthy. */
+/** The problems that exist now, by what they concern. None: healthy. */
 export class Health {
   readonly #problems = new Map<string, string>()
   readonly #onChange: (concern: string, problem: string | undefined, problems: readonly string[]) => void
 
-  /** @param onChange called for transitions only, with all that is wrong now */
+  /** @param onChange called for each change, with all problems that exist then */
   constructor(
     onChange: (concern: string, problem: string | undefined, problems: readonly string[]) => void = () =>
       undefined,
@@ -36,7 +36,7 @@ export class Health {
     return this.#problems.has(concern)
   }
 
-  /** The worst first, the others as they came up. */
+  /** The worst first, the others in the order in which they came up. */
   get problems(): readonly string[] {
     const rankOf = (key: string): number => (WORST.includes(key) ? WORST.indexOf(key) : WORST.length)
     return [...this.#problems]

@@ -2,22 +2,22 @@ import { portOfMark } from '../dataplane/names.ts'
 import type { QueuedPacket, QueueVerdict } from '../targets/start-hold/queue-message.ts'
 import type { SenderStatus } from '../targets/bindings/senders.ts'
 
-/** How a packet that was held went on. */
+/** Why a packet is held no longer. */
 export const HOLD_OUTCOMES = ['known', 'unknown', 'overflow'] as const
 export type HoldOutcome = (typeof HOLD_OUTCOMES)[number]
 
 export interface HeldPacketsOptions {
   readonly statusOf: (port: number, packet: QueuedPacket) => SenderStatus
   readonly decide: (id: number, verdict: QueueVerdict) => void
-  /** What comes from this port is not to be held any more. */
+  /** Packets from this port are not held any more. */
   readonly settle: (port: number) => void
   readonly onEnd: (outcome: HoldOutcome, heldMs: number) => void
 }
 
-/** What a container sends in its first moment: a few connections, and a few questions for names. */
+/** Enough for the first packets of a container: a few connections and a few DNS questions. */
 const MOST_OF_A_PORT = 64
 const MOST = 512
-/** How long a port counts for settled here, should the kernel not know of it. */
+/** How long a port counts as settled here if the kernel did not take the setting. */
 const SETTLED_MS = 60_000
 
 interface HeldPort {
@@ -26,13 +26,13 @@ interface HeldPort {
 }
 
 /**
- * The packets of ports that nobody is known to be behind. They wait until the kernel has the rights of their sender, at most `holdMs` after the
- * first one of the port, and are judged then. A port is held once: whoever is unknown after that goes on without any wait.
+ * Packets from ports whose container is not known yet. They wait until the kernel has the rights of their sender, at most `holdMs` after the first packet of
+ * the port, and are judged then. A port is held once: later packets of a sender that is still unknown do not wait.
  */
 export class HeldPackets {
   readonly #options: HeldPacketsOptions
   readonly #ports = new Map<number, HeldPort>()
-  /** With the time of it. */
+  /** With the time at which it was settled. */
   readonly #settled = new Map<number, number>()
   #count = 0
 
@@ -59,7 +59,7 @@ export class HeldPackets {
     const held = this.#ports.get(port) ?? { sinceMs: nowMs, packets: [] }
     const isFull = held.packets.length >= MOST_OF_A_PORT
     if (isFull || this.#count >= MOST) {
-      // The rest of a flood is none of the daemon's work.
+      // The daemon does not work through the rest of a flood.
       if (isFull) this.#settle(port, nowMs)
       return this.#end(port, packet, 0, 'overflow')
     }
@@ -68,7 +68,7 @@ export class HeldPackets {
     this.#count++
   }
 
-  /** Rights may be known now, or it is too late for them. */
+  /** Releases packets whose sender is known now, or whose time is over. */
   look(nowMs: number, holdMs: number): void {
     for (const [port, { sinceMs, packets }] of this.#ports) {
       const isOver = nowMs - sinceMs >= holdMs
@@ -90,12 +90,12 @@ export class HeldPackets {
 
   #end(port: number, packet: QueuedPacket, heldMs: number, outcome: HoldOutcome): void {
     const status = this.#options.statusOf(port, packet)
-    // Whose it is the rules look up themselves.
+    // The rules look up the sender themselves.
     this.#options.decide(packet.id, status === 'forged' ? 'drop' : 'repeat')
     this.#options.onEnd(outcome, heldMs)
   }
 
-  /** The number of a port is a part of it, which another one may have later. */
+  /** A port is known by a part of its number, which a later port may share. */
   #isSettled(port: number, nowMs: number): boolean {
     const atMs = this.#settled.get(port)
     return atMs !== undefined && nowMs - atMs < SETTLED_MS

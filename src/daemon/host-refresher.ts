@@ -9,7 +9,7 @@ import type { Health } from './health.ts'
 import type { Store } from './store.ts'
 
 export interface HostRefresherOptions {
-  /** As an earlier process gave them out. */
+  /** The numbers that an earlier process gave to classes of rights. */
   readonly classNumbers: ClassNumbers
   readonly host: HostView
   readonly health: Health
@@ -19,10 +19,10 @@ export interface HostRefresherOptions {
   readonly onStep: (step: string) => void
 }
 
-/** The engine's list or the config; containers' ports; the interfaces. */
+/** `hostFacts`: the engine's lists or the config changed; `ports`: ports of containers; `interfaces`: those of the host. */
 export type StalePart = 'hostFacts' | 'ports' | 'interfaces'
 
-/** What may have changed around us: looked at again before the next pass, and nothing else. */
+/** Reads again what may have changed on the host, at the beginning of a pass, and no more than that. */
 export class HostRefresher {
   readonly classNumbers: ClassNumbers
   readonly #options: HostRefresherOptions
@@ -40,7 +40,7 @@ export class HostRefresher {
     this.#stale[news] = true
   }
 
-  /** Where containers cannot be held to their ports their networks decide, from the next pass on. */
+  /** Where containers cannot be bound to their ports, the rights of a whole network apply, from the next pass on. */
   setCanBind(canBind: boolean): void {
     if (canBind === this.#canBind) return
     this.#canBind = canBind
@@ -58,7 +58,7 @@ export class HostRefresher {
     const { config } = desired
     const news = this.#stale.hostFacts || triggers.has('docker')
     const all = triggers.has('start') || triggers.has('reload')
-    // Of all that happens to them the kernel tells.
+    // In between the kernel reports every change of them.
     const interfaces = this.#stale.interfaces || all
     if (!news && !interfaces && !this.#stale.ports) return
     this.#stale = { hostFacts: false, ports: false, interfaces: false }
@@ -81,12 +81,12 @@ export class HostRefresher {
     desired.setHostFacts(
       before ? { ...hostFacts, before: host.before(before.config, config, hostFacts.rights) } : hostFacts,
     )
-    // Where nobody has rights of his own they wait for the policies to come back.
+    // Without any container that has rights of its own, the numbers wait for the policies to come back.
     if (desired.hostFacts.rights && this.classNumbers.areLeaving) {
       this.markStale('hostFacts')
       request('link')
     }
-    // Late, or lost: the kernel throws away what nobody reads in time.
+    // The kernel's report of a port is late or lost: it discards what is not read in time.
     if (news && !interfaces && host.ports.lacksSome) {
       this.markStale('interfaces')
       request('link')
@@ -115,7 +115,7 @@ export class HostRefresher {
     else
       health.set(
         'ports',
-        `containers cannot be told apart, and those whose port is not known are held for unknown: ${host.ports.problem}`,
+        `containers cannot be told apart, and those whose port is not known are treated as unknown: ${host.ports.problem}`,
       )
   }
 
@@ -131,7 +131,7 @@ export class HostRefresher {
       )
   }
 
-  /** Beside the passes, since a container that starts waits for those: it looks through all processes and containers, and finds the same mostly. */
+  /** Runs beside the passes, for which starting containers wait: it looks through all processes and containers, and mostly finds nothing new. */
   readonly #reconsiderResolvers = oneAtATime(async () => {
     if (!this.#config) return
     const areOthers = await this.#options.host.engineConfig.read(this.#config, false)
@@ -142,8 +142,8 @@ export class HostRefresher {
   })
 
   /**
-   * Before the kernel bears them: a later process must not give one of them to somebody else. Where they cannot be written it is to know none, and judges every
-   * connection again, rather than older ones.
+   * Saves the numbers before connections in the kernel bear them, since a later process must not give one of them to another class. If they cannot be written,
+   * the older ones are removed: a process that knows no numbers judges every connection again.
    */
   async #keepClassNumbers(): Promise<void> {
     const numbers = this.classNumbers.snapshot()

@@ -10,7 +10,7 @@ import type { StalePart } from './host-refresher.ts'
 import { RestartWatch } from './restart-watch.ts'
 import { errorChain } from '../system/errors.ts'
 
-/** The first pass waits this long for the engine, so that a restart does not close networks that it is about to learn of. */
+/** The first pass waits this long for the engine, so that a restart does not close networks that the engine is about to list. */
 const ENGINE_WAIT_MS = 2_000
 
 export interface HostWatchersOptions {
@@ -19,15 +19,15 @@ export interface HostWatchersOptions {
   readonly request: (trigger: Trigger) => void
   readonly onDockerState: (state: DockerState) => void
   readonly onDockerEvent: (type: string, action: string) => void
-  /** The kernel told of a change in this part of the rules; undefined: it may have, anywhere. */
+  /** The kernel reported a change in this part of the rules; undefined: reports may have been lost, so any part may have changed. */
   readonly onDrift: (part: Part | undefined) => void
-  /** What is known of the engine or of containers' ports is no longer what the last pass saw, or the interfaces are no longer known. */
+  /** A part of what is known of the host is no longer what the last pass saw. */
   readonly onStale: (news: StalePart) => void
-  /** Why the kernel does not tell of changes; undefined: it does. */
+  /** Why the kernel's reports cannot be watched; undefined: they are watched. */
   readonly onUnsteady: (what: 'interfaces' | 'rules', why: string | undefined) => void
 }
 
-/** Everything that tells when the world changed: the engine, the interfaces, the kernel's rules. It records and requests, and applies nothing. */
+/** Watches the engine, the interfaces and the kernel's rules. It records what changed and requests passes, and applies nothing itself. */
 export class HostWatchers {
   readonly #options: HostWatchersOptions
   readonly #kernel: readonly LineProcess[]
@@ -45,7 +45,7 @@ export class HostWatchers {
     this.#kernel = [this.#links(), this.#rules()]
   }
 
-  /** Resolves when the engine was listed, or found absent, or is too slow to wait for. */
+  /** Resolves when the engine was listed or found absent, or after {@link ENGINE_WAIT_MS}. */
   async watchEngine(socket: string): Promise<void> {
     await this.#engine?.stop()
     const heard = new Promise<void>((resolve) => {
@@ -80,7 +80,7 @@ export class HostWatchers {
     const { view: host } = access
     switch (update.kind) {
       case 'inventory':
-        // A listing is a time to look at everything again.
+        // With each listing the interfaces are read again, too.
         if (host.setInventory(update.inventory, update.engine, update.listedAtMs)) onStale('interfaces')
         this.#armListing()
         onStale('hostFacts')
@@ -108,7 +108,7 @@ export class HostWatchers {
     const { view: host } = access
     return access.watchLinks({
       onLink: (change) => {
-        // The engine tells of its containers, though not when one has its port; anything else may have become a port of a guarded bridge.
+        // The engine reports its containers, but not when one gets its port. Any other interface may have become a port of a guarded bridge.
         if (isContainersEnd(change)) {
           host.links.portChanged(change)
           onStale('ports')
@@ -154,7 +154,7 @@ export class HostWatchers {
     })
   }
 
-  /** A new bridge that the engine does not list is opened only by a listing that begins after it had its time. */
+  /** A new bridge counts as somebody else's only if a listing that begins some time after it does not have it. */
   #armListing(): void {
     clearTimeout(this.#listingTimer)
     const atMs = this.#options.access.view.links.nextListingAtMs()

@@ -6,14 +6,14 @@ import type { Run } from '../system/exec.ts'
 export interface MarkWatchOptions {
   readonly run: Run
   readonly marks: () => MarkLayout
-  /** Undefined: nobody writes them. Told each time. */
+  /** Called after each look; undefined: no rule writes them. */
   readonly onState: (problem: string | undefined) => void
 }
 
-/** Tables of nft are others' business, and of what happens there only their whole listing tells. */
+/** Changes of other programs' nft tables are only seen by listing all of them. */
 const LOOK_MS = 60_000
 
-/** Whether rules of nft write bits of marks that are ours. Those of iptables are read by the passes anyway. */
+/** Looks for nft rules that write bits of our marks. Rules of iptables are read by the passes anyway. */
 export class MarkWatch {
   #timer: NodeJS.Timeout | undefined
 
@@ -28,7 +28,7 @@ export class MarkWatch {
     clearInterval(this.#timer)
   }
 
-  /** Never rejects: where the tool fails nothing is known, and the second guard says so by itself. */
+  /** Never rejects: when the tool fails nothing is known, and the backstop reports that it is missing. */
   async look(): Promise<void> {
     const { run, marks, onState } = this.options
     try {

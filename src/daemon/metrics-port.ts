@@ -10,7 +10,7 @@ interface ListenAddress {
   readonly port: number
 }
 
-/** The HTTP server of the metrics. Its port being taken is no reason not to guard: it is tried again. */
+/** The HTTP server of the metrics. If its port is taken, the host is guarded all the same, and it is tried again. */
 export class MetricsPort {
   #place: ListenAddress | undefined
   #server: HttpServer | undefined
@@ -23,7 +23,7 @@ export class MetricsPort {
     private readonly notReady: () => readonly string[],
   ) {}
 
-  /** Moves there unless it listens there already. */
+  /** Listens at this address, if it does not already. */
   serve(place: ListenAddress): void {
     if (this.#place?.host === place.host && this.#place.port === place.port) return
     this.#place = place

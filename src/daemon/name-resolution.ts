@@ -16,10 +16,10 @@ import type { SaveQueue } from '../state/save-queue.ts'
 import type { OwnServers } from './own-servers.ts'
 import type { Store } from './store.ts'
 
-/** A new address is saved at once, so that a crash loses none; that a known one was seen again can wait. */
+/** A new address is saved at once, so that a crash loses none. That a known one was seen again can wait. */
 const SAVE_CHANGE_MS = 1_000
 const SAVE_SIGHT_MS = 60_000
-/** A few names are asked of other name servers within this; more take as long as the limit on questions makes them. */
+/** With new name servers, a few names are asked within this time; many take as long as the limit on questions makes them. */
 const SWEEP_MS = 1_000
 
 export interface NameResolutionOptions {
@@ -30,9 +30,9 @@ export interface NameResolutionOptions {
   readonly store: Store
   readonly log: Logger
   readonly isHostAddress: (address: Address) => boolean
-  /** Gives the host its own order of sweeping. */
+  /** Gives each host its own order of look-ups in a sweep. */
   readonly seed: string
-  /** Some name holds other addresses than before. */
+  /** The live addresses of a name changed. */
   readonly onChange: () => void
   readonly onLookup: (report: LookupReport) => void
 }
@@ -88,18 +88,18 @@ export class NameResolution {
     return names
   }
 
-  /** Begins to ask. */
+  /** Begins to look names up. */
   start(): void {
     this.refresher.start()
   }
 
-  /** Does no name have an address, though there are names? So it is when nothing was saved: at the first start ever. */
+  /** Are there names, and none has an address? So it is at the very first start, when nothing was saved. */
   get knowsNothing(): boolean {
     const { fresh, stale, failing } = this.addressStore.counts()
     return fresh === 0 && stale === 0 && failing > 0
   }
 
-  /** Resolves when every name has an address or was asked for each family, whatever came of it, or when `timeoutMs` are over. */
+  /** Resolves when every name has an address or a look-up of each family has ended, well or not, or after `timeoutMs`. */
   async firstAnswers(names: ReadonlyMap<Hostname, unknown>, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs
     const isSettled = (name: Hostname): boolean =>
@@ -110,7 +110,7 @@ export class NameResolution {
     }
   }
 
-  /** What the gateway told a container is worth saving. */
+  /** The gateway put addresses into the store, which are to be saved. */
   changed(): void {
     this.saves.request()
   }
@@ -120,14 +120,14 @@ export class NameResolution {
     this.resolver.close()
   }
 
-  /** Other name servers than before may know other addresses: every name is asked for within `intervalMs`. */
+  /** Other name servers may know other addresses, so every name is looked up within `intervalMs`. */
   askOthers(servers: readonly NameServer[], intervalMs: number): void {
     this.#asks = servers
     this.resolver.setServers(servers)
     this.refresher.sweep(intervalMs)
   }
 
-  /** Names that are gone are forgotten at once, with their addresses. */
+  /** Takes over a config. Names that are gone are forgotten at once, with their addresses. */
   async reconfigure(config: Config, policies: Policies): Promise<void> {
     const servers = await this.servers.of(config)
     const areOthers = !areSameServers(servers, this.#asks)
@@ -136,7 +136,7 @@ export class NameResolution {
     this.refresher.reconfigure(settingsOf(config, policies))
     this.answers.keepOnly(policies.names)
     if (!areOthers) return
-    // Whether the new ones answer is to be known while somebody looks.
+    // The person who reloads is to hear whether the new servers answer.
     this.answers.forget()
     const { maxQueriesPerSecond } = config.resolver
     this.refresher.sweep(
@@ -144,7 +144,7 @@ export class NameResolution {
     )
   }
 
-  /** A fresh process takes over what an earlier one had put into the kernel under names that are still configured. */
+  /** Takes over the addresses that an earlier process put into the kernel for names that are still configured. */
   adopt(
     known: ReadonlyMap<string, KnownSet>,
     membership: Membership,
@@ -157,7 +157,7 @@ export class NameResolution {
         if (address === undefined || membership.has(set, element)) continue
         for (const name of comment.split(' ') as Hostname[]) {
           const lasts = membership.endOfName(set, name, address) > nowMs + maxStaleMs
-          // The time-out of what ends with its right does not tell when it was written.
+          // The time-out of an element that expires with its entry does not tell when it was written.
           const seenAtMs = lasts ? Math.min(nowMs, expiresAtMs - maxStaleMs) : nowMs
           this.addressStore.adopt(name, address, seenAtMs, this.isHostAddress)
         }
@@ -167,7 +167,7 @@ export class NameResolution {
   }
 }
 
-/** For which families of a name an outcome has come. */
+/** The families of each name whose look-up has ended. */
 class Answers {
   readonly #families = new Map<Hostname, ReadonlySet<Family>>()
 
@@ -202,7 +202,7 @@ const settingsOf = (config: Config, { names, patterns }: Policies): RefresherSet
   sweep: config.resolver.sweep,
 })
 
-/** Asks the queue once a minute at most. */
+/** A request to save, passed on once a minute at most. */
 function laterRequests(queue: SaveQueue): () => void {
   let timer: NodeJS.Timeout | undefined
   return () => {

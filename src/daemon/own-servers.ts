@@ -4,24 +4,24 @@ import type { Logger } from '../observe/logger.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface OwnServersOptions {
-  /** Those that the config names, else those of the host. */
+  /** Resolves to the servers that the config names, else to those of the host. */
   readonly read: (config: Config) => Promise<readonly NameServer[]>
   readonly log: Logger
   /** Why they cannot be read; undefined: they can. */
   readonly onState: (problem: string | undefined) => void
 }
 
-/** A file of a few lines: to read it costs less than to watch everything that it may be a link to. */
+/** The file has a few lines: reading it costs less than watching all files that it may link to. */
 const LOOK_MS = 5_000
 
-/** Whom we ask ourselves. Those of the host change with its lease or a tunnel. */
+/** The name servers of our own look-ups. Those of the host change with its DHCP lease or a tunnel. */
 export class OwnServers {
   #known: readonly NameServer[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(private readonly options: OwnServersOptions) {}
 
-  /** Never rejects. A file that names none, as one does that is being written, changes nothing. */
+  /** Never rejects. A file without servers, as while it is being written, changes nothing. */
   async of(config: Config): Promise<readonly NameServer[]> {
     try {
       const found = await this.options.read(config)
@@ -37,7 +37,7 @@ export class OwnServers {
   /**
    * Reads them again every few seconds.
    * @param config the config in force
-   * @param onChange they are others than before, and nobody reloaded
+   * @param onChange called when the servers changed without a reload
    */
   watch(config: () => Config, onChange: (servers: readonly NameServer[]) => void): void {
     this.#timer ??= setInterval(() => void this.#look(config(), onChange), LOOK_MS).unref()

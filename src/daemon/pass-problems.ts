@@ -17,14 +17,14 @@ export type EngineView = Pick<HostView, 'inventory' | 'engine' | 'engineConfig'>
   readonly isConnected: boolean
 }
 
-/** What a pass that went well says of the host: problems that it found, and those that are over. What it did not look at stays as it was. */
+/** Derives problems from the result of a pass that went well, and ends those that are over. What the pass did not look at stays as it was. */
 export class PassProblems {
   readonly #engineRules = new EngineRules()
   readonly #rulesAhead = new RulesAhead()
 
   constructor(private readonly health: Health) {}
 
-  /** The engine was connected anew: what it had before is no measure. */
+  /** After a new connection, the rules that the engine had before are no measure any more. */
   forgetEngine(): void {
     this.#engineRules.forget()
   }
@@ -55,14 +55,14 @@ export class PassProblems {
     rules: PassResult['observed']['rules'],
     { isConnected, inventory, engine, engineConfig }: EngineView,
   ): string | undefined {
-    // Of an engine that is away it is not known what it has. Rules in nftables, or in a namespace of its own, are not seen here.
+    // While the engine is away it is unknown which rules it should have. Rules in nftables, or in a namespace of its own, are not seen here.
     const isJudged = isConnected && inventory && engine && usesIptables(engine) && !engine.rootless
     if (!isJudged) return undefined
     return this.#engineRules.look(rules, { networks: inventory.networks, switches: engineConfig.switches })
   }
 
   #lookAtMarks(rules: PassResult['observed']['rules'], marks: MarkLayout): void {
-    // Both families make one sentence, or it would change with whichever was read.
+    // Read in both families, or the sentence would change with the family that was read.
     if (FAMILIES.some((family) => rules[family] === undefined)) return
     const found = foreignMarks(rules, marks)
     this.health.set('marks', found.length === 0 ? undefined : markWords(found, marks))

@@ -6,7 +6,7 @@ export type PassStep = 'refresh' | 'desired' | 'reconcile' | 'publish' | 'persis
 
 const MOST_CHANGES = 20
 
-/** What a pass was asked for, did and took: for metrics, and for the log of whoever looks into a fault. */
+/** Why a pass ran, what it changed and how long its steps took: for metrics, and for the debug log. */
 export class PassRecord {
   readonly startedMs = performance.now()
   #stepMs = this.startedMs

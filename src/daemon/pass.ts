@@ -70,7 +70,7 @@ const holdWish = ({ config, hostFacts }: Desired): HoldWish => ({
   mark: config.guard.mark,
 })
 
-/** Where somebody else insists on the place of our jump, it is put back after a while. */
+/** When another program insists on the place of our jump, a later pass puts it back. */
 function lookAgain(fight: Fight | undefined, { jumpTimer, suspect }: World): void {
   if (fight?.waitMs === undefined) return
   jumpTimer.set(fight.waitMs, () => {

@@ -14,10 +14,10 @@ import type { World } from './compose.ts'
 import { EntryExpiry } from './entry-expiry.ts'
 import { Trial } from './trial.ts'
 
-/** How long a person who changes something waits to hear what became of the names. A server that is silent takes `resolver.timeout`. */
+/** How long a person who changes something waits for the look-ups of new names. A silent server takes `resolver.timeout`. */
 const ANSWERS_MS = 4_000
 
-/** `signal`: SIGHUP, which a closed terminal sends too. It neither ends a trial nor takes a config that nobody confirmed. */
+/** `signal`: SIGHUP, which a closed terminal sends too, so it neither ends a trial nor accepts a config that was not confirmed. */
 type ReloadKind = 'good' | 'signal' | { readonly confirmMs: number }
 
 /** Puts configs and temporary entries in force, one after the other: reloads, trials and their ends, entries that expire. */
@@ -75,7 +75,7 @@ export class PolicySwitch {
     return this.#inTurn(async () => {
       this.#trial.end()
       if (!(await holder.confirm(store))) return false
-      // Elements that belong to the trial alone would run out with it.
+      // Elements that only the trial allows have a time-out at its end, which has to go.
       await this.#switchTo(desired.config)
       await loop.requestAndWait('reload')
       persister.saveWarmStart()
@@ -84,7 +84,7 @@ export class PolicySwitch {
     })
   }
 
-  /** Puts temporary entries in force that were added or revoked, and resolves when a pass has tried. */
+  /** Puts added and revoked temporary entries in force. Resolves when a pass has tried. */
   async enforceTemporary(): Promise<void> {
     await this.#switchTo(this.#world.desired.config)
     await this.#enforce()
@@ -112,7 +112,7 @@ export class PolicySwitch {
     telemetry.metrics.set('configReload', {}, Number(config !== undefined))
     if (!config) return { outcome: 'refused', problems }
     if (typeof kind === 'object') this.#startTrial(kind.confirmMs)
-    // To take the file for good ends the trial of whatever is in force.
+    // Accepting the file ends a trial that is under way.
     else if (kind === 'good') this.#trial.end()
     const before = {
       fingerprint: fingerprintOf(desired),
@@ -142,7 +142,7 @@ export class PolicySwitch {
     }
   }
 
-  /** What the config says of this host that is not so. Of an engine that was not heard, or that the config does not name, nothing is known. */
+  /** What the config says wrongly of this host. Nothing is known of an engine that has not answered, or of another engine that the config names. */
   #problemsOfHost(loaded: Loaded): readonly Problem[] {
     const { desired, host } = this.#world
     const isHeard = loaded.config?.docker.socket === desired.config.docker.socket
@@ -167,7 +167,7 @@ export class PolicySwitch {
   #takeBack(): Promise<void> {
     const { holder, log, telemetry } = this.#world
     return this.#inTurn(async () => {
-      // Something else had the turn meanwhile, and may have confirmed or replaced the config.
+      // A confirmation or a reload may have come first.
       if (!this.#trial.isOver || this.#isStopped) return
       this.#trial.end()
       const config = holder.takeBack()
@@ -178,7 +178,7 @@ export class PolicySwitch {
     })
   }
 
-  /** The kernel itself has ended what was on trial, but the daemon still wants it. */
+  /** The elements of the trial have timed out in the kernel, but the daemon still wants the config. */
   #notTakenBack(error: unknown): void {
     this.#world.health.set('trial', `the config on trial could not be taken back: ${errorMessage(error)}`)
   }
@@ -194,7 +194,7 @@ export class PolicySwitch {
     }
   }
 
-  /** Resolves when the kernel holds it, or would not. */
+  /** Resolves when the kernel holds it, or when passes have failed. */
   async #putInForce(config: Config): Promise<void> {
     const { desired, log, proof, telemetry, watchers, metricsPort } = this.#world
     const { docker } = desired.config
@@ -208,7 +208,7 @@ export class PolicySwitch {
     await this.#enforce()
   }
 
-  /** Takes rights away at once, then waits for the first answers of new names: who is told that it is done may rely on it. */
+  /** Takes rights away at once, then waits for the first look-ups of new names, so that the caller can rely on the result. */
   async #enforce(): Promise<void> {
     const { telemetry, loop, names, desired } = this.#world
     telemetry.forgetUnreadFlows()

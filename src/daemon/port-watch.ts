@@ -2,19 +2,19 @@ import { otherHolders, type PortHolder } from '../system/port-holders.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface PortWatchOptions {
-  /** Undefined: nobody else holds it. Told each time. */
+  /** Called after each look; undefined: no other process has the port. */
   readonly onState: (problem: string | undefined) => void
   readonly holders?: (port: number) => Promise<readonly PortHolder[]>
 }
 
 const LOOK_MS = 5_000
 
-/** Whether somebody else takes questions at the gateway's port: no socket can be shared from outside once it is ours, but one may have been there before. */
+/** Looks whether another process receives questions at the gateway's port. None can join our socket, but one may have had the port before. */
 export class PortWatch {
   readonly #options: PortWatchOptions
   #timer: NodeJS.Timeout | undefined
   #port: number | undefined
-  /** One look at a time. */
+  /** The port of the look under way: there is one at a time. */
   #lookingAt: number | undefined
 
   constructor(options: PortWatchOptions) {

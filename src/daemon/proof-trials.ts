@@ -9,7 +9,7 @@ import { choosePlaces, placesOf } from '../proof/places.ts'
 import type { World } from './compose.ts'
 import type { Desired } from '../reconcile/desired.ts'
 
-/** What a proof tries now; undefined while the engine is away: what it does to its networks is then not known. */
+/** What a proof tries now; undefined while the engine is away, since its networks may change unseen. */
 export async function trialsNow({
   desired,
   host,
@@ -22,7 +22,7 @@ export async function trialsNow({
   return desiredTrials(desired, host, choosePlaces(places, telemetry.proofs.last))
 }
 
-/** What a proof tries on these networks, chosen by what the kernel ought to hold and not by what it holds: nothing is read. */
+/** What a proof tries on these networks. It follows from the desired rules, not from those in the kernel, so nothing is read. */
 export async function desiredTrials(
   desired: Desired,
   host: Pick<HostView, 'isHostAddress' | 'inventory'>,
@@ -73,7 +73,7 @@ const judgeBy =
       { inInterface: bridge, ...target },
       {
         chains,
-        // The source is nobody's, so it is in no set.
+        // The source belongs to no container, so it is in no set.
         inSet: (set, fields) => fields === 'dst' && membership.covers(set, destination),
       },
     )

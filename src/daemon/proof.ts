@@ -6,13 +6,13 @@ import { BACKSTOP_MISSING, lastingResults, resultsOf, type NetworkResult } from 
 import type { Run } from '../system/exec.ts'
 import { errorChain } from '../system/errors.ts'
 
-/** The first proof comes this long after the start, and the next one after one that failed, if the period is not shorter. */
+/** The wait before the first proof, and after one that failed, unless the period is shorter. */
 const SOON_MS = 60_000
-/** When there is nothing to try it on, or the engine is away, it is looked again after this. */
+/** The wait when there is nothing to try, or the engine is away. */
 const AGAIN_MS = 10_000
 /** A pass that is under way is waited for, but not one that hangs. */
 const PASS_MS = 10_000
-/** A failure counts when it was seen so often in a row: what somebody breaks is mostly repaired by then. */
+/** A failure counts when this many tries in a row show it: damage by other programs is mostly repaired by then. */
 const TRIES = 3
 const BETWEEN_TRIES_MS = 1_000
 
@@ -25,12 +25,12 @@ export interface ProofOptions {
   readonly marks: () => MarkLayout
   readonly backstopStands: () => Promise<boolean>
   readonly isPassing: () => boolean
-  /** Does somebody wait for the first proof? Then it comes at once. */
+  /** Is the first proof needed to know whether the host is guarded? Then it comes at once. */
   readonly isAwaited: () => boolean
   readonly onResults: (results: readonly NetworkResult[]) => void
 }
 
-/** Makes the proof of `embargod verify` every few minutes, in this process: it is a handful of short tools. */
+/** Makes the proof of `embargod verify` every few minutes. It runs in this process, since it consists of a few short tools. */
 export class ContinuousProof {
   readonly #options: ProofOptions
   readonly #stopped = new AbortController()
@@ -50,7 +50,7 @@ export class ContinuousProof {
     this.#wake.abort()
   }
 
-  /** Waits for a proof that is under way: it takes its ports and tables with it. */
+  /** Waits for a proof that is under way, since it removes its ports and tables at its end. */
   async stop(): Promise<void> {
     this.#stopped.abort()
     await this.#running

@@ -12,7 +12,7 @@ export class Proofs {
   #everPassed = false
 
   record(results: readonly NetworkResult[], atMs: number): void {
-    // What was wrong with the whole host is wrong on its networks, or is over.
+    // A problem of the whole host shows on its networks, or is over.
     if (results.length > 0) this.#known.delete(WHOLE_HOST)
     for (const { network, problem } of results)
       this.#known.set(network, { atMs, passed: problem === undefined, problem })
@@ -42,7 +42,7 @@ export class Proofs {
     return [...this.#known].map(([network, { passed }]) => ({ network, passed }))
   }
 
-  /** A sentence that stays the same as long as the same is wrong on the same networks. Undefined: nothing is. */
+  /** A sentence that stays the same as long as the same problems exist on the same networks; undefined: there are none. */
   get problem(): string | undefined {
     const networks = new Map<string, string[]>()
     for (const [network, { problem }] of this.#known)

@@ -3,14 +3,14 @@ import type { Logger } from '../observe/logger.ts'
 
 type Wish = 'denied' | 'all' | 'none'
 
-/** One container asking for one name is told of once in this time, with how often it did. */
+/** A container's questions for one name are one line in this time, with their number. */
 const AGAIN_MS = 60_000
-/** More lines than this within a window are a flood, of which only the number is told. */
+/** Beyond this many lines in a window only the number of further ones is logged. */
 const MOST_LINES = 50
 const WINDOW_MS = 10_000
 const MOST_REMEMBERED = 10_000
 
-/** Says which names containers were denied, with the containers' names: the operator's first question is who asked. */
+/** Logs which names were denied to which containers. */
 export class QueryLog {
   readonly #said = new Map<string, { atMs: number; unsaid: number }>()
   #windowEndsMs = 0

@@ -3,7 +3,7 @@ import type { KnownSet } from '../targets/ipset/known.ts'
 import type { Flavour } from '../targets/iptables/diff.ts'
 import { PARTS, type Part, type Scope } from '../targets/keeper.ts'
 
-/** How often the rules are read whole, for their counters and for what no monitor told. */
+/** How often all rules are read, for their counters and for changes that no monitor reported. */
 const RULES_MS = 15_000
 /** Legacy iptables has no monitor. */
 const LEGACY_RULES_MS = 4_500
@@ -14,27 +14,27 @@ const READ_AT_MOST_MS = 540_000
 /** Elements read in one pass, beside the first set: more would hold up answers. */
 const READ_AT_ONCE = 20_000
 
-/** What makes a pass look at the rules, beside a change of what is desired. */
+/** Triggers that make a pass read the rules. A change of what is desired does, too. */
 const RULE_TRIGGERS: readonly Trigger[] = ['start', 'reload', 'until', 'retry']
 
-/** Decides how much of the kernel a pass looks at: all of it costs, and most passes need little. */
+/** Decides how much of the kernel a pass reads: to read all of it costs time, and most passes need little. */
 export class ReadPlan {
   #rulesReadMs = 0
   #renewedMs: number
   readonly #setReadMs = new Map<string, number>()
   #suspects = new Set<Part>()
 
-  /** Times are of a clock that nobody sets: a host set back by a day is looked at all the same. */
+  /** @param nowMs of a monotonic clock, so that setting the host's clock back delays nothing */
   constructor(nowMs: number) {
     this.#renewedMs = nowMs
   }
 
-  /** Something changed in this part, as the kernel told; undefined: anywhere. */
+  /** The kernel reported a change in this part; undefined: in any part. */
   suspect(part: Part | undefined): void {
     for (const one of part === undefined ? PARTS : [part]) this.#suspects.add(one)
   }
 
-  /** Takes the suspects: when the pass fails the next one looks at everything. */
+  /** Takes the suspected parts. When the pass fails, the next one reads all parts. */
   scope(
     triggers: ReadonlySet<Trigger>,
     flavour: Flavour | undefined,
@@ -46,7 +46,7 @@ export class ReadPlan {
     const timed = triggers.has('timer')
     const all =
       RULE_TRIGGERS.some((trigger) => triggers.has(trigger)) ||
-      // Elsewhere the monitor tells when the engine moves its jump.
+      // With nft the monitor reports when the engine moves its jump.
       (legacy && triggers.has('docker')) ||
       nowMs - this.#rulesReadMs >= (legacy ? LEGACY_RULES_MS : RULES_MS)
     const everything = nowMs - this.#renewedMs >= maxStaleMs / 8
@@ -62,7 +62,7 @@ export class ReadPlan {
     for (const set of scope.read) this.#setReadMs.set(set, nowMs)
   }
 
-  /** Sets to be read whole now, for their counters and for strangers in them: large ones more rarely, the longest unread first. */
+  /** Sets to be read whole now, for their counters and for elements of other programs. Large ones are read more rarely, the longest unread first. */
   #due(known: ReadonlyMap<string, KnownSet>, nowMs: number): string[] {
     const readMs = (name: string): number => this.#setReadMs.get(name) ?? 0
     const due = [...known]

@@ -38,10 +38,10 @@ export interface Served {
   readonly requestStop: () => void
 }
 
-/** Of names that have an address, and of their addresses: a person reads them. */
+/** How many names with an address, and how many addresses of each, are listed for a person. */
 const MOST_OWNERS = 10
 
-/** The answers to what comes by the control socket. */
+/** Answers the requests of the control socket. */
 export function requestHandlers(served: Served): ControlHandlers {
   const { world, policySwitch, requestStop } = served
   const { addressStore } = world.names
@@ -125,7 +125,7 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
   if (request.action === 'revoke') temporary.revoke(request.entry)
   if (request.action !== 'list') {
     const list = temporary.list()
-    // What was revoked must not come back after a restart, whatever else is lost with it.
+    // A revoked entry must not come back after a restart, even if other entries are lost with it.
     if (request.action === 'revoke') await store.replace('temporary', list, saved.savedTemporary)
     else await store.save('temporary', list, saved.savedTemporary)
     await policySwitch.enforceTemporary()
@@ -140,7 +140,7 @@ async function allow(served: Served, body: unknown): Promise<AllowAnswer> {
   }
 }
 
-/** What the rest of the config makes of these entries, and names that have no address. */
+/** What does not work of these entries: rules of the config that stand against them, and names without an address. */
 function whatFailsOf({ world, policySwitch }: Served, entries: readonly AllowEntry[]): readonly string[] {
   const { metadata, never, dns } = world.desired.config
   const around = { metadata, never, gateway: dns.gateway, nowMs: Date.now() }
@@ -151,14 +151,14 @@ function whatFailsOf({ world, policySwitch }: Served, entries: readonly AllowEnt
   ]
 }
 
-/** Whoever is told that it is done relies on the kernel. */
+/** Success is only reported when the kernel holds the change. */
 function refuseUnlessInForce({ health }: World): void {
   const detail = health.enforcementFailure
   if (detail !== undefined)
     throw new ControlError(`it is noted, and the kernel does not hold it yet: ${detail}`, 1)
 }
 
-/** For a file that may not be the one in force. */
+/** Plans for the given config file, which may not be the one in force. */
 async function plan(
   { temporary, names, host, firewall, loop, drivers, refresher }: World,
   file: string,
@@ -173,7 +173,7 @@ async function plan(
     addressStore: names.addressStore,
     host,
     generation: firewall.generation,
-    // Numbers that the plan would give away are nobody's yet.
+    // On a copy, since numbers that a plan gives to classes are not in use.
     classNumbers: refresher.classNumbers.copy(),
   }
   return { problems, changes: await loop.exclusively('a plan', () => planChange(planInput, drivers, nowMs)) }

@@ -1,13 +1,13 @@
-/** So often within a minute, and what ends is no accident. */
+/** This many ends within a minute are a problem. */
 const MOST_ENDS = 3
 const WINDOW_MS = 60_000
 
-/** Something that runs all the time and is begun again when it ends: told of when it does not stay. */
+/** Watches a process that is started again whenever it ends, and reports when it ends too often. */
 export class RestartWatch {
   #endsMs: readonly number[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onState why it does not stay; undefined: it has, for a minute */
+  /** @param onState why it ends again and again; undefined: it has run for a minute */
   constructor(private readonly onState: (why: string | undefined) => void) {}
 
   ended(why: string, nowMs: number): void {

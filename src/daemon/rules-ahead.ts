@@ -3,17 +3,17 @@ import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import { unseenBy } from '../targets/iptables/hook-places.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 
-/** The engine moves its jump within milliseconds, and our own goes ahead of others' rules with the next pass. */
+/** For shorter than this, rules are ahead of ours by the engine's moving its jump, which the next pass answers. */
 const LASTING_MS = 10_000
 
 /**
- * Rules that accept packets ahead of ours, and that stay there: of what they accept our rules see nothing, and the second guard drops it. Such as the
- * engine's own, where a restart has left its jump to DOCKER-USER below them.
+ * Finds rules that accept packets ahead of ours for a while. Our rules never see those packets, so the backstop drops them. An example are rules of the
+ * engine whose jump to DOCKER-USER ended up below them after a restart.
  */
 export class RulesAhead {
   readonly #sinceMs = new Map<string, number>()
 
-  /** What stands ahead for longer than a moment, in words; undefined: nothing does. Families that were not read are as they were. */
+  /** A sentence about the rules that are ahead for longer than a moment; undefined: there are none. Families that were not read count as before. */
   look(rules: Readonly<Record<Family, Ruleset>>, saved: SomeFamilies, nowMs: number): string | undefined {
     for (const family of FAMILIES) {
       const tables = saved[family]?.tables

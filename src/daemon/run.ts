@@ -27,7 +27,7 @@ export interface RunContext {
   /** Asks a daemon that runs already. */
   readonly ask: CallDaemon
   readonly runtimeDirectory: string
-  /** Takes away everything of ours and the closed guard in this directory; resolves to what could not be removed. */
+  /** Removes everything of ours, and the closed guard in this directory; resolves to what could not be removed. */
   readonly removeAll: (stateDirectory: string) => Promise<readonly string[]>
 }
 
@@ -55,7 +55,7 @@ export function runAction(context: RunContext): Action<RunArgs> {
     )
     const requestStop = (): void => stop.abort()
     context.signals.onStop(requestStop)
-    /** Whose guards are to be removed; undefined: they stay. */
+    /** Set when all guards are to be removed at the end. */
     let unguarded: { readonly stateDirectory: string } | undefined
     const undo = new UndoStack()
     const starting = startDaemon(
@@ -83,7 +83,7 @@ export function runAction(context: RunContext): Action<RunArgs> {
     try {
       const daemon = await Promise.race([starting, stopped])
       await Promise.race([daemon?.enforced, stopped])
-      // The start is for speed; from now on dead objects go before the heap grows, which takes a third less memory.
+      // The start is tuned for speed. From now on garbage is collected before the heap grows, which takes a third less memory.
       if (!daemon?.answersDns()) setFlagsFromString('--optimize-for-size')
       await stopped
       await undo.unwind()
@@ -106,7 +106,7 @@ export function runAction(context: RunContext): Action<RunArgs> {
   }
 }
 
-/** Nothing may pass: there is no policy that would say what. A backstop that stands is narrower already. */
+/** Without a policy nothing may pass. A backstop that is in force is closed enough. */
 async function closeHost(): Promise<void> {
   const backstop = new BackstopDriver(run)
   if ((await backstop.read()) === undefined) {

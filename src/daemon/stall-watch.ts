@@ -13,13 +13,13 @@ export const STALLED_MS = 10_000
 const LOOK_MS = 1_000
 
 /**
- * Sees from outside that the loop stands still: a pass that waits for something without a time limit tells of nothing itself. Nothing here ends such a
- * pass, for what it began may still be written; the service manager does, which the loop then feeds no longer.
+ * Reports from outside when the loop stands still, since a pass that waits without a time limit cannot. It does not end such a pass, whose writes may still
+ * happen; the service manager does, because its watchdog is no longer fed.
  */
 export class StallWatch {
   readonly #options: StallWatchOptions
   #timer: NodeJS.Timeout | undefined
-  /** How long what is under way may take before it is told (again), and since when it is under way. */
+  /** Since when the reported work is under way, and how long it may take until it is reported again. */
   #told: { readonly sinceMs: number; readonly dueMs: number } | undefined
 
   constructor(options: StallWatchOptions) {
@@ -43,11 +43,11 @@ export class StallWatch {
       health.set('stalled', undefined)
       return
     }
-    // Whoever asks for something meanwhile is told of it, too.
+    // Requests that wait for the pass are answered with this, too.
     loop.giveUpWaiting()
     const { sinceMs, work, step } = underWay
     if (this.#told?.sinceMs !== sinceMs) this.#told = { sinceMs, dueMs: STALLED_MS }
-    // Twice as late each time, or the log would hold a line a second.
+    // The wait doubles each time, or the log would get a line a second.
     while (lastedMs >= 2 * this.#told.dueMs) this.#told = { sinceMs, dueMs: 2 * this.#told.dueMs }
     const why = step === undefined ? '' : `: it waits for ${step}`
     health.set('stalled', `${work} has not ended for ${this.#told.dueMs / 1000} s${why}`)

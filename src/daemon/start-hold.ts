@@ -8,13 +8,13 @@ import { HeldPackets, type HoldOutcome } from './held-packets.ts'
 import { errorChain } from '../system/errors.ts'
 
 export interface StartHoldOptions {
-  /** What the bindings in the kernel say of who sends; undefined: nobody is bound. */
+  /** The senders that the bindings in the kernel know; undefined: there are no bindings. */
   readonly senders: () => Senders | undefined
   readonly interfaces: () => readonly HostInterface[]
-  /** Called when the kernel has packets for us. */
+  /** Registers a listener to be called when the kernel has packets for us. */
   readonly onReadable: (listener: () => void) => void
   readonly onEnd: (outcome: HoldOutcome, heldMs: number) => void
-  /** First packets are held (undefined), or why they are not though they ought to be. */
+  /** Called with why first packets are not held though they should be; undefined: they are. */
   readonly onState: (problem: string | undefined) => void
 }
 
@@ -26,19 +26,19 @@ export interface HoldWish {
   readonly mark: number
 }
 
-/** The first packets of containers as a part of the daemon: held while the config asks for it, with the queue and the table that lead them here. */
+/** Holds the first packets of containers while the config asks for it, by a queue and the table that leads packets to it. */
 export class StartHold {
   readonly #options: StartHoldOptions
   readonly #held: HeldPackets
   #queue: PacketQueue | undefined
   #wish: HoldWish = { isWanted: false, holdMs: 0, mark: 0 }
-  /** Packets are led here. */
+  /** The rules lead packets to the queue. */
   #leads = false
-  /** It was tried in vain: not again under the same wish. */
+  /** It failed, and is not tried again until the wish changes. */
   #refused = false
   #listens = false
   #timer: NodeJS.Timeout | undefined
-  /** By whom, and by which interfaces, the kernel knows that nothing of bound ports is to be held. */
+  /** The senders and interfaces by which the kernel was last told which ports not to hold. */
   #spared:
     { readonly senders: Senders | undefined; readonly interfaces: readonly HostInterface[] } | undefined
   #sparedPorts: ReadonlySet<number> = new Set()
@@ -60,7 +60,7 @@ export class StartHold {
     })
   }
 
-  /** Returns whether the rules ought to lead packets here. */
+  /** Opens or closes the queue. Returns whether the rules should lead packets to it. */
   prepare(wish: HoldWish): boolean {
     const isOther =
       wish.holdMs !== this.#wish.holdMs ||
@@ -75,7 +75,7 @@ export class StartHold {
     return this.#queue !== undefined
   }
 
-  /** The rules stand that lead packets here: from now on there are some. */
+  /** The rules that lead packets to the queue are in force. */
   begin(): void {
     if (!this.#queue || this.#leads) return
     try {
@@ -88,7 +88,7 @@ export class StartHold {
     }
   }
 
-  /** The rules that lead packets here are refused, or something else that it takes. Returns whether there was anything to give up. */
+  /** The kernel refuses the rules or the queue. Returns whether it was open. */
   giveUp(why: string): boolean {
     const hadIt = this.#queue !== undefined
     this.close()
@@ -99,7 +99,7 @@ export class StartHold {
     return hadIt
   }
 
-  /** Rights may be known that were not. */
+  /** Releases packets of senders whose rights are known by now. */
   look(): void {
     this.#spareBound()
     if (this.#queue && this.#held.count > 0) this.#turn()
@@ -107,7 +107,7 @@ export class StartHold {
 
   close(): void {
     clearTimeout(this.#timer)
-    // What is held is judged as unknown.
+    // Packets that are still held are judged as from an unknown sender.
     this.#held.look(Number.POSITIVE_INFINITY, 0)
     this.#queue?.close()
     this.#queue = undefined
@@ -152,7 +152,7 @@ export class StartHold {
     return senders.statusOf({ port: port.name, mac, address: source })
   }
 
-  /** Ports whose rights stand: what they send need not come here first. */
+  /** Tells the kernel which ports have bindings, so that their packets do not come here first. */
   #spareBound(): void {
     if (!this.#leads) return
     const [senders, interfaces] = [this.#options.senders(), this.#options.interfaces()]
@@ -168,11 +168,11 @@ export class StartHold {
     try {
       this.#queue?.settle(indexes)
     } catch {
-      // What they send comes here, and goes on at once.
+      // Their packets come here then, and are released at once.
     }
   }
 
-  /** Undefined: the kernel has not told of it yet, or the number is that of several. */
+  /** Undefined: the port is not known yet, or several share its number. */
   #portOf(number: number): InterfacePort | undefined {
     const interfaces = this.#options.interfaces()
     if (interfaces !== this.#ports.of) {

@@ -21,7 +21,7 @@ export interface StatePersisterOptions {
 const SAVE_COUNTERS_MS = 30_000
 const SAVE_WARM_MS = 20_000
 
-/** What a later process, and the next boot before there is one, begin with: written as passes change it. */
+/** Saves what a later process starts with, and the closed guard of the next boot, as passes change it. */
 export class StatePersister {
   readonly #options: StatePersisterOptions
   readonly #counters: SaveQueue
@@ -45,20 +45,20 @@ export class StatePersister {
     )
   }
 
-  /** To be called when what is in force is what a restart would make of the config on the disk: a process that starts may load it unseen. */
+  /** Saves the warm start. Only to be called when a restart would make the same of the config on the disk, since it loads this without looking. */
   saveWarmStart(): void {
     this.#warm.request()
   }
 
   async persist({ observed, summary, drift }: PassResult): Promise<void> {
     if (observed.parts.size > 0 || observed.sets.length > 0 || drift.length > 0) this.#counters.request()
-    // A repair is counted here alone. What somebody flushed counts from nothing: a process that ended before this is saved would take less for the whole.
+    // After a flush the kernel's counters begin at zero. They are saved at once, or a process that ends now would lose what was counted before.
     if (drift.length > 0) void this.#counters.flush()
     if (summary.length > 0 && this.#options.holder.lastLoadSuccessful) this.saveWarmStart()
     await this.#keepClosedGuard()
   }
 
-  /** What the next boot loads before there is a daemon. */
+  /** Saves the guard that the next boot loads before there is a daemon. */
   async #keepClosedGuard(): Promise<void> {
     const { desired, health, store } = this.#options
     const { backstop } = desired.dataplane()

@@ -4,20 +4,20 @@ import { StateError, StateStore, type StateFormat } from '../state/state-store.t
 import type { Health } from './health.ts'
 import { errorMessage } from '../system/errors.ts'
 
-/** What could not be written is tried again this often: somebody may have made room. */
+/** How often a failed write is tried again: there may be room by then. */
 const RETRY_MS = 30_000
 
 type Wish = () => Promise<void>
 
-/** The state directory, with whatever goes wrong there told as health: a full disk is no reason to stop guarding. */
+/** The state directory. Its errors become health problems: with a full disk the host is guarded all the same. */
 export class Store {
   readonly #files: StateStore
   readonly #queues: SaveQueue[] = []
-  /** By file: one that can be written says nothing of another that cannot. */
+  /** By file, since one may be writable when another is not. */
   readonly #problems = new Map<string, string>()
-  /** What was wanted of each file last. */
+  /** The last wish for each file. */
   readonly #latest = new Map<string, Wish>()
-  /** Of those, what could not be done. */
+  /** Wishes that failed. */
   readonly #unsaved = new Map<string, Wish>()
   readonly #writtenAtMs = new Map<string, number>()
   #retryTimer: NodeJS.Timeout | undefined
@@ -30,7 +30,7 @@ export class Store {
     this.#files = new StateStore(directory)
   }
 
-  /** Undefined: nothing that can be used. */
+  /** Undefined: there is no file, or none that can be used. */
   async load<T>(name: string, format: StateFormat<T>): Promise<T | undefined> {
     try {
       const loaded = await this.#files.load(name, format)
@@ -51,14 +51,14 @@ export class Store {
     return undefined
   }
 
-  /** Never rejects: what cannot be written is told by {@link problemOf} and tried again. */
+  /** Never rejects: a write that fails is reported by {@link problemOf} and tried again. */
   save<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     return this.#wish(name, () => this.#files.save(name, value, format))
   }
 
   /**
-   * As {@link save}, of what must never give way to its predecessor: where it cannot be written, what the disk has of it goes, which takes no room and makes
-   * some.
+   * As {@link save}, for a file whose older content must never be used again: if the new one cannot be written, the file is removed, which takes no room on
+   * a full disk.
    */
   async replace<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     await this.#wish(name, async () => {
@@ -78,7 +78,7 @@ export class Store {
     await this.#wish(name, () => this.#files.remove(name))
   }
 
-  /** Rejects where it cannot be written, and that is the end of it. */
+  /** Rejects when it cannot be written, and does not try again. */
   async saveNow<T>(name: string, value: T, format: StateFormat<T>): Promise<void> {
     await this.#files.save(name, value, format)
     this.#latest.delete(name)
@@ -86,17 +86,17 @@ export class Store {
     this.#good(name)
   }
 
-  /** When what {@link load} brought was written, epoch ms. */
+  /** When the file that {@link load} read was written, epoch ms. */
   writtenAtMs(name: string): number | undefined {
     return this.#writtenAtMs.get(name)
   }
 
-  /** What is wrong with the state file of this name; undefined: nothing, as far as reading and writing it have told. */
+  /** Why the last reading or writing of this state file failed; undefined: it did not. */
   problemOf(name: string): string | undefined {
     return this.#problems.get(name)
   }
 
-  /** A saver that gathers requests over `delayMs`. */
+  /** A queue that saves once for all requests within `delayMs`. */
   queue<T>(name: string, format: StateFormat<T>, delayMs: number, value: () => T | Promise<T>): SaveQueue {
     const queue = new SaveQueue({
       delayMs,
@@ -120,7 +120,7 @@ export class Store {
   }
 
   async #fulfil(name: string, wish: Wish): Promise<void> {
-    // One that was overtaken meanwhile must not be tried again: it would undo the later one.
+    // An older wish must not be tried again: it would undo the later one.
     const isLatest = (): boolean => this.#latest.get(name) === wish
     try {
       await wish()
@@ -155,7 +155,7 @@ export class Store {
     if (this.#problems.delete(name)) this.#tell()
   }
 
-  /** One sentence, however many files have the same trouble. */
+  /** One sentence, however many files have a problem. */
   #tell(): void {
     const [first, ...others] = this.#problems.values()
     const concern = `state ${this.directory}`

@@ -1,13 +1,13 @@
-/** The time in which somebody has to say that a config may stay. */
+/** The time within which a config has to be confirmed. */
 export class Trial {
   #timer: NodeJS.Timeout | undefined
-  /** On a clock that nobody sets, as the timer's is. */
+  /** By the monotonic clock, as the timer's. */
   #endsAtMs: number | undefined
   #isOver = false
 
   constructor(private readonly onOver: () => void) {}
 
-  /** Its time has run out, and nobody has ended or replaced it since. */
+  /** The time has run out, and the trial was neither ended nor replaced since. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -19,7 +19,7 @@ export class Trial {
       : Math.round(Date.now() + this.#endsAtMs - performance.now())
   }
 
-  /** One that runs already is replaced. */
+  /** Replaces a trial that is under way. */
   begin(forMs: number): void {
     this.end()
     this.#endsAtMs = performance.now() + forMs

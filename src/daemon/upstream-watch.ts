@@ -3,20 +3,20 @@ import type { Question } from '../dns/question.ts'
 import { RCODE, TYPE } from '../dns/codes.ts'
 
 export interface UpstreamWatchOptions {
-  /** Undefined: they answer. Told each time. */
+  /** Called after each look; undefined: they answer. */
   readonly onState: (problem: string | undefined) => void
   readonly everyMs?: number
 }
 
 const LOOK_MS = 5_000
-/** So many questions in a row that brought nothing are suspicious: whether the servers or the names are at fault is then asked. */
+/** After this many questions in a row without an answer, a question of our own shows whether servers or names are at fault. */
 const IN_VAIN = 2
-/** Every recursive server knows this, and it tells nobody what containers ask for. */
+/** Every recursive server can answer this, and it reveals nothing of what containers ask. */
 const ROOT: Question = { name: '\0', type: TYPE.NS, dnssecOk: false, checkingDisabled: false }
 
 /**
- * Whether any upstream of the gateway answers. A container that asks for names whose own servers are dead must not raise an alarm, and one that asks
- * nothing any more must not keep it up: so a question of our own decides.
+ * Watches whether any upstream of the gateway answers. Questions of containers cannot decide that: they may be for names whose own servers are dead, or may
+ * have ended. So a question of our own decides.
  */
 export class UpstreamWatch {
   readonly #options: UpstreamWatchOptions

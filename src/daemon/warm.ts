@@ -5,8 +5,8 @@ import type { Logger } from '../observe/logger.ts'
 import { StateStore } from '../state/state-store.ts'
 
 /**
- * Enforces what was enforced last, while the rest of the daemon is still being read: only on a kernel that holds no rules of
- * ours, as after a boot, and only when program and config are the same. Whatever goes wrong here, the first pass does it right.
+ * Enforces what was enforced last, before the rest of the daemon is built. Only on a kernel without rules of ours, as after a boot, and only with the same
+ * program and config. Whatever goes wrong here, the first pass corrects it.
  */
 export async function enforceLast(
   configFile: string,
