@@ -12,7 +12,7 @@ export interface KernelAdmissionOptions {
   readonly fastPath: FastPath
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
-  /** A name has no room for what somebody asked for. */
+  /** A name has no room for what a container asked for. */
   readonly onFull: (name: Hostname, asker: string) => void
   /** It is held anew. */
   readonly onIncluded: (address: Address) => void
@@ -22,7 +22,7 @@ export interface KernelAdmissionOptions {
 
 const NOTHING: ReadonlySet<Address> = new Set()
 
-/** Books what containers are told in the address store, and has the kernel hold it before they are. */
+/** Takes what containers are about to be told into the address store, and has the kernel hold it before they are. */
 export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
@@ -34,7 +34,7 @@ export class KernelAdmission implements Admission {
     const { addressStore, isHostAddress, desired, fastPath, onChange, onFull, onIncluded, onFailure } =
       this.options
     const nowMs = Date.now()
-    // Whoever may reach all of the internet needs no entry for it, and none of what is not the internet.
+    // A container that may reach all of the internet needs no entry for an address of it, and gets none of what is not the internet.
     if (as.length === 0) {
       const isRefused = (address: Address): boolean =>
         isHostAddress(address) || classify(address) !== 'public'
@@ -70,7 +70,7 @@ export class KernelAdmission implements Admission {
   }
 }
 
-/** Mostly none. */
+/** Mostly empty. */
 function refusedOf(
   addresses: readonly GivenAddress[],
   isRefused: (address: Address) => boolean,

@@ -12,8 +12,8 @@ import { namespaceChain } from '../workloads/namespace-chain.ts'
 /** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
 const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2'])
 
-/** Who asks, as far as the address from which they ask tells: the bridges let through no other. */
-export function answeringOf(
+/** The rules by which the gateway answers. An address tells the asker, since the bridges let through no forged source. */
+export function answerPolicyOf(
   { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
 ): AnswerPolicy {
@@ -37,7 +37,7 @@ export function answeringOf(
     for (const { container, addresses, class: id } of rights.members) {
       const own = id === undefined ? undefined : classes.get(id)
       for (const address of addresses) {
-        // An address that two claim is nobody's, unless both have the same rights.
+        // An address that two containers claim has no rights, unless both have the same.
         if (claims.has(address) && claims.get(address) !== id) disputed.add(address)
         if (disputed.has(address)) askers.delete(address)
         else if (own)
@@ -63,13 +63,13 @@ export function answeringOf(
     askerWaitMs: holdNewMs,
     askerState: (source) =>
       holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'settled',
-    // Until the engine was heard nobody's subnet is known; the rules let through only what was led here from a guarded bridge.
+    // Before the engine has answered no subnet is known. The rules let through only what was redirected here from a guarded bridge.
     askerOf: (source) =>
       askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
   }
 }
 
-/** Containers in whose network namespaces nobody reads packets but this host's kernel: neither they themselves nor others that joined them there. */
+/** Containers in whose network namespaces only this host's kernel reads packets: neither they themselves nor others that joined them there bring a network stack of their own. */
 function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
   const containers = inventory?.containers ?? []
   const sharing = new Set(containers.filter(({ runtime }) => KERNEL_SHARING.has(runtime)).map(({ id }) => id))

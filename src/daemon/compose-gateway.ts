@@ -36,7 +36,7 @@ export interface GatewayParts {
 }
 
 const SAVE_CACHE_MS = 60_000
-/** Whoever found a question that brings a fault can ask it for ever. */
+/** A container that found a question which causes a fault can ask it again and again. */
 const FAULT_AGAIN_MS = 60_000
 
 /** The gateway between the address store, the kernel, the telemetry and the disk. */
