@@ -12,7 +12,7 @@ export interface KernelAdmissionOptions {
   readonly fastPath: FastPath
   /** Some name holds other addresses than before: they are worth saving. */
   readonly onChange: () => void
-  /** A name has no room for what somebody asked for. */
+  /** A name has no room for what a container asked for. */
   readonly onFull: (name: Hostname, asker: string) => void
   /** This address was not live for some name before. */
   readonly onIncluded: (address: Address) => void
@@ -22,7 +22,7 @@ export interface KernelAdmissionOptions {
 
 const NOTHING: ReadonlySet<Address> = new Set()
 
-/** Puts the addresses of an answer into the address store and the kernel's sets before a container gets the answer. */
+/** Takes what containers are about to be told into the address store, and has the kernel hold it before they are. */
 export class KernelAdmission implements Admission {
   constructor(private readonly options: KernelAdmissionOptions) {}
 
@@ -34,7 +34,7 @@ export class KernelAdmission implements Admission {
     const { addressStore, isHostAddress, desired, fastPath, onChange, onFull, onIncluded, onFailure } =
       this.options
     const nowMs = Date.now()
-    // An asker that may reach all of the internet needs no entry for a public address, and gets no other address.
+    // A container that may reach all of the internet needs no entry for an address of it, and gets none of what is not the internet.
     if (as.length === 0) {
       const isRefused = (address: Address): boolean =>
         isHostAddress(address) || classify(address) !== 'public'
@@ -70,6 +70,7 @@ export class KernelAdmission implements Admission {
   }
 }
 
+/** Mostly empty. */
 function refusedOf(
   addresses: readonly GivenAddress[],
   isRefused: (address: Address) => boolean,

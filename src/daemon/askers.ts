@@ -12,8 +12,8 @@ import { namespaceChain } from '../workloads/namespace-chain.ts'
 /** Runtimes that run containers on the host's own kernel. Others (gVisor, Kata) have network stacks of their own. */
 const KERNEL_SHARING: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2'])
 
-/** Finds out who asks by the source address. It can be relied on, since bridges let through no address that is not the sender's own. */
-export function answeringOf(
+/** The rules by which the gateway answers. An address tells the asker, since the bridges let through no forged source. */
+export function answerPolicyOf(
   { config, policies, hostFacts }: Desired,
   inventory: Inventory | undefined,
 ): AnswerPolicy {
@@ -37,7 +37,7 @@ export function answeringOf(
     for (const { container, addresses, class: id } of rights.members) {
       const own = id === undefined ? undefined : classes.get(id)
       for (const address of addresses) {
-        // An address that two containers claim belongs to neither, unless both have the same rights.
+        // An address that two containers claim has no rights, unless both have the same.
         if (claims.has(address) && claims.get(address) !== id) disputed.add(address)
         if (disputed.has(address)) askers.delete(address)
         else if (own)
@@ -63,13 +63,13 @@ export function answeringOf(
     askerWaitMs: holdNewMs,
     askerState: (source) =>
       holdNewMs > 0 && !askers.has(source) && (!inventory || isGuarded(source)) ? 'unknown' : 'settled',
-    // Until the engine has answered, no subnets are known. The rules only redirect questions from guarded bridges to us.
+    // Before the engine has answered no subnet is known. The rules let through only what was redirected here from a guarded bridge.
     askerOf: (source) =>
       askers.get(source) ?? (unknown && (!inventory || isGuarded(source)) ? unknown : undefined),
   }
 }
 
-/** Containers in whose network namespaces only this host's kernel reads packets: neither they nor containers that joined them have a network stack of their own. */
+/** Containers in whose network namespaces only this host's kernel reads packets: neither they themselves nor others that joined them there bring a network stack of their own. */
 function sharingKernel(inventory: Inventory | undefined): ReadonlySet<string> {
   const containers = inventory?.containers ?? []
   const sharing = new Set(containers.filter(({ runtime }) => KERNEL_SHARING.has(runtime)).map(({ id }) => id))

@@ -36,7 +36,7 @@ export interface GatewayParts {
 }
 
 const SAVE_CACHE_MS = 60_000
-/** A container that found a question which causes a fault can ask it again and again, so the log is limited. */
+/** A container that found a question which causes a fault can ask it again and again. */
 const FAULT_AGAIN_MS = 60_000
 
 /** Connects the gateway with the address store, the kernel, the telemetry and the disk. */

@@ -244,6 +244,6 @@ export function publishRights({
   gateway,
   startHold,
 }: Pick<World, 'desired' | 'host' | 'gateway' | 'startHold'>): void {
-  gateway.answerBy(desired, host.inventory)
+  gateway.setPolicy(desired, host.inventory)
   startHold.look()
 }

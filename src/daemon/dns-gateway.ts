@@ -10,7 +10,7 @@ import type { Desired } from '../reconcile/desired.ts'
 import type { InheritedSocket } from '../system/inherited-sockets.ts'
 import { oneAtATime } from '../system/one-at-a-time.ts'
 import type { Inventory } from '../workloads/model.ts'
-import { answeringOf } from './askers.ts'
+import { answerPolicyOf } from './askers.ts'
 import { PortWatch } from './port-watch.ts'
 import { UpstreamWatch } from './upstream-watch.ts'
 import { errorMessage } from '../system/errors.ts'
@@ -18,17 +18,17 @@ import { errorMessage } from '../system/errors.ts'
 export interface DnsGatewayOptions {
   readonly admission: Admission
   readonly onQuery: (report: QueryReport) => void
-  /** It answers (undefined), or why it does not. */
+  /** Undefined: it answers. Else why it does not. */
   readonly onState: (problem: string | undefined) => void
-  /** Nobody else takes questions at its port (undefined), or who does. */
+  /** Undefined: no other program takes questions at its port. Else which one does. */
   readonly onPort: (problem: string | undefined) => void
-  /** Its upstreams answer (undefined), or why containers get no new answers. */
+  /** Undefined: its upstreams answer. Else why containers get no new answers. */
   readonly onUpstreams: (problem: string | undefined) => void
   /** A fault of our own, which cost one container one answer. */
   readonly onFault: (error: unknown) => void
   /** Sockets that the service manager holds open for us. */
   readonly inherited: readonly InheritedSocket[]
-  /** Called when it begins or ends to answer containers, so that the next start of the service knows. Never rejects. */
+  /** It answers containers from now on, or no longer does, which a later start of the service needs to know. Never rejects. */
   readonly onWanted: (isWanted: boolean) => Promise<void>
   /** The cache of an earlier process. */
   readonly savedCache: CacheSnapshot | undefined
@@ -44,15 +44,15 @@ export class DnsGateway {
   readonly #options: DnsGatewayOptions
   readonly #portWatch: PortWatch
   readonly #upstreamWatch: UpstreamWatch
-  /** Kept after its end, for its cache. */
+  /** Stays after the gateway is turned off, for its cache. */
   #gateway: Gateway | undefined
   #upstreams: DnsClient | undefined
   #listener: { readonly port: number; readonly socket: Listener } | undefined
   #config: Config | undefined
   #retry: NodeJS.Timeout | undefined
-  #answering: AnswerPolicy | undefined
-  #answeredBy: readonly unknown[] = []
-  #next: { readonly by: readonly unknown[]; readonly answering: AnswerPolicy } | undefined
+  #policy: AnswerPolicy | undefined
+  #policyInputs: readonly unknown[] = []
+  #next: { readonly by: readonly unknown[]; readonly policy: AnswerPolicy } | undefined
 
   constructor(options: DnsGatewayOptions) {
     this.#options = options
@@ -73,16 +73,13 @@ export class DnsGateway {
     return this.#gateway ? snapshotOf(this.#gateway.cache) : { answers: [] }
   }
 
-  /**
-   * Announces the rights of the pass that is running. Until {@link answerBy} takes them over, an asker whose rights change waits instead of being denied, since
-   * the kernel may have the new rights before we do.
-   */
-  expect(desired: Desired, inventory: Inventory | undefined): void {
+  /** A policy that will follow: until then containers whose rights change are not denied, since the kernel may have the new rights before the gateway does. */
+  prepare(desired: Desired, inventory: Inventory | undefined): void {
     const by = inputsOf(desired, inventory)
-    const current = this.#answering
-    if (areSame(by, this.#answeredBy) || (this.#next && areSame(by, this.#next.by))) return
-    const next = answeringOf(desired, inventory)
-    this.#next = { by, answering: next }
+    const current = this.#policy
+    if (areSame(by, this.#policyInputs) || (this.#next && areSame(by, this.#next.by))) return
+    const next = answerPolicyOf(desired, inventory)
+    this.#next = { by, policy: next }
     if (!current) return
     this.#gateway?.setPolicy({
       ...current,
@@ -92,18 +89,18 @@ export class DnsGateway {
     })
   }
 
-  /** Answers by these rights from the next question on. Called when the kernel holds them; most passes change nothing. */
-  answerBy(desired: Desired, inventory: Inventory | undefined): void {
+  /** The policy from the next question on. Called when the kernel holds what is desired; most passes change nothing here. */
+  setPolicy(desired: Desired, inventory: Inventory | undefined): void {
     const { config } = desired
     const by = inputsOf(desired, inventory)
-    if (areSame(by, this.#answeredBy)) return
-    this.#answeredBy = by
-    const next = this.#next && areSame(by, this.#next.by) ? this.#next.answering : undefined
+    if (areSame(by, this.#policyInputs)) return
+    this.#policyInputs = by
+    const next = this.#next && areSame(by, this.#next.by) ? this.#next.policy : undefined
     this.#next = undefined
     const isOther = config !== this.#config
     this.#config = config
-    this.#answering = next ?? answeringOf(desired, inventory)
-    this.#gateway?.setPolicy(this.#answering)
+    this.#policy = next ?? answerPolicyOf(desired, inventory)
+    this.#gateway?.setPolicy(this.#policy)
     if (isOther) void this.#serve()
   }
 
@@ -135,17 +132,17 @@ export class DnsGateway {
     const { upstreams } = config.dns
     const servers = upstreams.length > 0 ? upstreams : await this.#options.ownServers(config)
     if (this.#upstreams) this.#upstreams.setServers(servers, config.resolver.timeoutMs)
-    // Read after the wait, since the rights may have changed during it.
-    else if (this.#answering) {
+    // The policy may have changed during the wait, so it is read only now.
+    else if (this.#policy) {
       this.#upstreams = new DnsClient({
         servers,
         timeoutMs: config.resolver.timeoutMs,
         ports: MANY_QUESTIONS,
       })
-      this.#gateway = this.#create(this.#upstreams, this.#answering)
+      this.#gateway = this.#create(this.#upstreams, this.#policy)
     }
     if (this.#upstreams) this.#upstreamWatch.watch(this.#upstreams)
-    // Takes back what is set for a daemon without a gateway, where less memory matters more than speed.
+    // The option suits a daemon that has only passes to make, and keeps code from being compiled for speed.
     setFlagsFromString('--no-optimize-for-size')
     await this.#listen(config.dns.port)
     await this.#portWatch.watch(config.dns.port)
@@ -167,9 +164,9 @@ export class DnsGateway {
     this.#retry = setTimeout(() => void this.#serve(), RETRY_MS).unref()
   }
 
-  #create(upstream: DnsClient, answering: AnswerPolicy): Gateway {
+  #create(upstream: DnsClient, policy: AnswerPolicy): Gateway {
     const { admission, onQuery, onFault, savedCache } = this.#options
-    const gateway = new Gateway({ upstream, admission, policy: answering, onQuery, onFault })
+    const gateway = new Gateway({ upstream, admission, policy, onQuery, onFault })
     if (savedCache) restoreCache(gateway.cache, savedCache, Date.now())
     return gateway
   }

@@ -31,7 +31,7 @@ export async function runPass(
     desired.setStartHold(startHold.prepare(holdWish(desired)))
     addressStore.expire(desired.policies.patterns.keys(), nowMs)
     desired.refreshNames(addressStore.takeChanged())
-    gateway.expect(desired, host.inventory)
+    gateway.prepare(desired, host.inventory)
     record.stepDone('desired')
 
     const { known } = firewall.keepers.sets

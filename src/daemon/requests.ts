@@ -25,7 +25,7 @@ import { parseHostname } from '../net/hostname.ts'
 import { coversPort } from '../net/ports.ts'
 import type { Address, Hostname } from '../net/types.ts'
 import { compile } from '../policy/compile.ts'
-import { answeringOf } from './askers.ts'
+import { answerPolicyOf } from './askers.ts'
 import type { World } from './compose.ts'
 import type { PolicySwitch } from './policy-switch.ts'
 import { viewOf } from './view.ts'
@@ -95,7 +95,7 @@ function answers({ desired, host }: World, body: unknown): AnswersAnswer {
   const parsed = parseHostname(asked)
   const name = 'hostname' in parsed ? parsed.hostname : asked
   if (!desired.config.dns.gateway) return null
-  const answering = answeringOf(desired, host.inventory)
+  const answering = answerPolicyOf(desired, host.inventory)
   const address = source === undefined ? undefined : parseAddress(source)
   const asker = answering.askerOf(address ?? NOBODY)
   const grants = answering.names.match(name).filter(({ policy }) => asker?.policies.includes(policy))

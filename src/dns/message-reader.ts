@@ -31,7 +31,7 @@ export class MessageReader {
     this.position = position
   }
 
-  /** Passes over a name that is known, letter case aside: whoever points to it is spared reading it again. */
+  /** Passes over a name that is known, letter case aside. Pointers to it need not be followed. */
   skipKnown(start: number, name: string): void {
     this.moveTo(start + name.length)
     this.#knownAt = start

@@ -46,7 +46,7 @@ export class PendingQuestions {
     this.#byId.set(id, question)
   }
 
-  /** A message that answers nothing that was asked is passed over: somebody may be guessing. Never throws. */
+  /** A message that answers no question is passed over: it may be a forger's guess. Never throws. */
   receive(message: Buffer): void {
     if (message.length < HEADER_BYTES) {
       for (const question of this.#byId.values()) question.rubbish = true

@@ -11,7 +11,7 @@ export interface ResourceRecord {
   readonly ttlSeconds: number
   /** Names in it are written out. */
   readonly data: Buffer
-  /** That it tells: of A and AAAA, and the hints of SVCB and HTTPS. */
+  /** Of A and AAAA, and the hints of SVCB and HTTPS. */
   readonly addresses: readonly Address[]
   /** The name to which CNAME, MX, SRV, SVCB and HTTPS lead, in wire form. */
   readonly target: string | undefined
@@ -22,7 +22,7 @@ const MOST_RECORDS = 5_000
 const HIGHEST_TTL = 0x7fff_ffff
 
 /**
- * Reads so many records from where the reader stands. Those of other classes than IN are left out.
+ * Reads `count` records from where the reader stands. Those of other classes than IN are left out.
  * @throws MalformedMessage
  */
 export function readSection(reader: MessageReader, count: number): ResourceRecord[] {
@@ -101,7 +101,7 @@ function readService(data: Buffer): Pick<ResourceRecord, 'addresses' | 'target'>
   const reader = new MessageReader(data)
   reader.skip(2)
   const target = reader.name()
-  // Handed on as it is, a pointer would lead somewhere else in our message.
+  // The data goes into our own message as it is, where a pointer would lead elsewhere.
   if (reader.position !== 2 + target.length) throw new MalformedMessage('a compressed name in a service')
   const addresses: Address[] = []
   while (reader.position < data.length) {

@@ -4,7 +4,7 @@ import { errorMessage } from '../system/errors.ts'
 import { PendingQuestions, type PendingQuestion } from './pending-questions.ts'
 import { randomBelow } from './random.ts'
 
-/** How questions are spread over local ports, which nobody shall foresee. A socket for each question would cost 50 µs. */
+/** How questions are spread over local ports, so that a forger cannot foresee them. A socket for each question would cost 50 µs. */
 export interface PortUse {
   /** As many ports are in use at a time, and any of them may be the next. A power of two. */
   readonly ports: number

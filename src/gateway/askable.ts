@@ -3,7 +3,7 @@ import type { Asker } from './model.ts'
 import type { Query } from './query.ts'
 import { TYPE } from '../dns/codes.ts'
 
-/** What programs ask for. Which type somebody asks for tells his upstream something: of 65,536 types a question would carry two bytes out. */
+/** The types that programs ask for. A free choice among 65,536 types would let a container send two bytes out with each question. */
 const LISTED: ReadonlySet<number> = new Set([
   TYPE.A,
   TYPE.AAAA,
@@ -19,14 +19,14 @@ const LISTED: ReadonlySet<number> = new Set([
   TYPE.CAA,
   TYPE.NAPTR,
 ])
-/** A host behind a service is looked up, and no more: its name is the choice of whoever owns the service's. */
+/** Of a host behind a service only the addresses are asked for: the owner of the service's name chooses the host's name. */
 const LEARNED: ReadonlySet<number> = new Set([TYPE.A, TYPE.AAAA])
 
-/** May this type be asked for under a name that is allowed? Who may ask for any name can say all he likes in names. */
+/** May this type be asked for under a name that is allowed? A container that may ask for any name can send out what it likes in names anyway. */
 export const isAskable = (type: number, { anyName }: Asker, isLearned: boolean): boolean =>
   type !== TYPE.ANY && (anyName || (isLearned ? LEARNED : LISTED).has(type))
 
-/** The flags that ask for signatures are bits that a container chooses: they go on only for who may ask for any name, and could check them. */
+/** What goes to an upstream. The flags that ask for signatures are bits that a container chooses, so they go on only where it may ask for any name. */
 export function forwardedOf({ name, type, edns, checkingDisabled }: Query, { anyName }: Asker): Question {
   return anyName
     ? { name, type, checkingDisabled, dnssecOk: edns?.dnssecOk ?? false }

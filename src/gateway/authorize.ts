@@ -1,7 +1,7 @@
 import type { Address } from '../net/types.ts'
 import type { Grant, NameTable } from '../policy/name-table.ts'
 import { isAskable } from './askable.ts'
-import { LearnedNames } from './learned.ts'
+import { LearnedNames } from './learned-names.ts'
 import type { Asker } from './model.ts'
 import type { NameRights, Request } from './request.ts'
 import type { ResourceRecord } from '../dns/records.ts'

@@ -16,7 +16,7 @@ export const cacheSnapshot = z.strictObject({
 })
 export type CacheSnapshot = z.output<typeof cacheSnapshot>
 
-/** What is asked often is worth a file; the rest can be asked again. */
+/** Only what is asked often is worth saving. */
 const MOST_SAVED = 5_000
 
 export function snapshotOf(cache: Cache): CacheSnapshot {
@@ -44,7 +44,7 @@ export function restoreCache(cache: Cache, { answers }: CacheSnapshot, nowMs: nu
   }
 }
 
-/** Of a cached answer: its key begins with the type and the flags. */
+/** The question of a cached answer, whose key begins with the type and the flags. */
 function questionIn(key: string): { name: string; type: number } {
   const [type = '', flags = ''] = key.split(' ', 2)
   return { type: Number(type), name: key.slice(type.length + flags.length + 2) }

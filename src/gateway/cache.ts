@@ -1,17 +1,17 @@
-import { Generations } from './generations.ts'
+import { LruMap } from './lru-map.ts'
 import { readReply, type Reply } from './reply.ts'
 
-/** What an upstream said, and what was read of it. */
+/** A message of an upstream, and what was read of it. */
 export interface UpstreamAnswer {
   readonly message: Buffer
   readonly reply: Reply
 }
 
-/** An answer with its time. */
+/** An answer in the cache. */
 export class CachedAnswer {
-  /** A string, since what was read of it are a dozen objects, and most answers are never asked for again. */
+  /** The message as a string: what was read of it are a dozen objects, and most answers are never asked for again. */
   readonly #message: string
-  /** Since it was asked for again. */
+  /** Read when the answer is asked for again. */
   #reply: Reply | undefined
   readonly weight: number
   /** Epoch ms. */
@@ -30,21 +30,21 @@ export class CachedAnswer {
     return Buffer.from(this.#message, 'latin1')
   }
 
-  /** To the question that it was stored for. */
-  replyTo({ name, type }: { readonly name: string; readonly type: number }): Reply {
-    return (this.#reply ??= readReply(this.message, name, type))
+  /** @param question the one that it was stored for */
+  replyTo(question: { readonly name: string; readonly type: number }): Reply {
+    return (this.#reply ??= readReply(this.message, question.name, question.type))
   }
 }
 
 /** How long an answer is of use when no upstream gives a newer one (RFC 8767). */
 const STALE_MS = 86_400_000
 
-/** So many bytes of an answer weigh as much as a small one: the message, and its records, each with what it takes beside its data. */
+/** An answer weighs one unit, and one more for as many bytes of its message and its records, each of which takes memory beside its data. */
 const BYTES_A_UNIT = 1_024
 const BYTES_A_RECORD = 256
 /**
- * More than an upstream sends by UDP, signatures included. Who owns an allowed name could replace the whole cache in seconds by larger answers,
- * and what is replaced stays in memory until the collector has run.
+ * More than an upstream sends by UDP, signatures included. With larger answers the owner of an allowed name could replace the whole cache in seconds,
+ * and what is replaced stays in memory until the garbage collector has run.
  */
 const MOST_BYTES = 4_096
 
@@ -57,20 +57,20 @@ function bytesOf(records: Reply['answers']): number {
   return bytes
 }
 
-/** Answers by question. Holds replies, never who asked. */
+/** Answers by question. It does not know which container asked. */
 export class Cache {
-  readonly #entries: Generations<CachedAnswer>
+  readonly #entries: LruMap<CachedAnswer>
 
-  /** @param most so many small answers; large ones count for several, since whoever owns an allowed name makes them as large as he likes */
+  /** @param most the number of small answers that fit; a large one counts for several, since the owner of an allowed name chooses its size */
   constructor(most = 40_000) {
-    this.#entries = new Generations(most, ({ weight }) => weight)
+    this.#entries = new LruMap(most, ({ weight }) => weight)
   }
 
   get size(): number {
     return this.#entries.size
   }
 
-  /** @param lifeMs as long as it holds; 0: it is not kept, nor is a message of more than 4 KiB */
+  /** @param lifeMs how long the answer holds; with 0 it is not kept. Nor is a message of more than 4 KiB. */
   put(key: string, said: UpstreamAnswer, lifeMs: number, nowMs: number): void {
     if (lifeMs <= 0 || said.message.length > MOST_BYTES) this.#entries.delete(key)
     else this.#entries.set(key, new CachedAnswer(said, nowMs, nowMs + lifeMs))

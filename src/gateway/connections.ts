@@ -1,4 +1,4 @@
-/** As much of a TCP connection as it takes to give it a place. */
+/** As much of a TCP connection as is needed here. */
 export interface Connection {
   destroy(): unknown
 }
@@ -16,14 +16,13 @@ export interface ConnectionLimits {
 }
 
 /**
- * The connections that stand, and who gives way to a new one. A container can connect in the name of every free address of its subnet, so a limit for each
- * source holds nobody back: where all places are taken, the network that has most of them gives one up, and there whoever was idle the longest. So a network
- * takes places of nobody but itself.
+ * The open connections, in bounded number. A container can connect from every free address of its subnet, so a limit for each source alone would not stop it. Where
+ * the total is reached, the network with the most connections loses the one that was idle the longest. So a network takes places only from itself.
  */
 export class Connections<C extends Connection> {
   readonly #places = new Map<C, ConnectionState>()
   readonly #bySource = new Map<string, number>()
-  /** The longest quiet first. */
+  /** The longest idle first. */
   readonly #byNetwork = new Map<string, Set<C>>()
 
   constructor(private readonly limits: ConnectionLimits) {}
@@ -37,8 +36,8 @@ export class Connections<C extends Connection> {
   }
 
   /**
-   * False: its source has its share.
-   * @param network where it came in
+   * False: its source has as many connections as it may have.
+   * @param network the local address at which it came in
    */
   add(connection: C, source: string, network: string): boolean {
     const ofSource = this.#bySource.get(source) ?? 0
@@ -52,7 +51,7 @@ export class Connections<C extends Connection> {
     return true
   }
 
-  /** It asked, or was answered: now it is the last one to give way. */
+  /** A question came or was answered: the connection is now the last one to be closed. */
   countQuestions(connection: C, questions: 1 | -1): void {
     const place = this.#places.get(connection)
     if (!place) return
@@ -84,7 +83,7 @@ export class Connections<C extends Connection> {
     leaving.destroy()
   }
 
-  /** Where nobody is idle, whoever asked first. */
+  /** Where none is idle, the one that asked first. */
   #idleOf(connections: ReadonlySet<C>): C | undefined {
     let first: C | undefined
     for (const connection of connections) {

@@ -17,15 +17,15 @@ export const WHY = {
   withheld: { code: EXTENDED_ERROR.other, text: 'embargod: its addresses could not be opened in time' },
 } as const satisfies Record<string, ExtendedError>
 
-/** What a container gets that asks for a name which it may not reach. */
+/** The answer to a container that asks for a name which it may not reach. */
 export interface Denial {
   readonly reply: Reply
   readonly why: ExtendedError
 }
 
 /**
- * NXDOMAIN lets a resolver go on to the next domain of its search list, so it is what is said by default. It has no SOA, and is not cached therefore (RFC 2308): a name
- * that becomes allowed works at once, and nobody concludes that nothing exists below the name.
+ * NXDOMAIN, the default, lets a resolver go on to the next domain of its search list. It has no SOA, so it is not cached (RFC 2308): a name that becomes allowed works
+ * at once, and no client concludes that nothing exists below the name.
  * @param isAllowed whether this container may ask for another name
  */
 export function denialOf(
@@ -56,7 +56,7 @@ function policiesOf({ policies }: Asker): string {
 /** Domains in search lists have fewer labels than this, and a container chooses how many names are looked up here. */
 const MOST_SEARCH_LABELS = 8
 
-/** `api.example.com.corp.internal`, where `api.example.com` is allowed: a resolver tries that first, and takes an address for the answer that it was looking for. */
+/** Whether it is an allowed name with a search domain behind it, as `api.example.com.corp.internal`. A resolver tries that first, and would take the address 0.0.0.0 for the answer. */
 function extendsAllowed(name: string | undefined, isAllowed: (name: string) => boolean): boolean {
   let rest = name ?? ''
   for (let labels = 0; labels < MOST_SEARCH_LABELS; labels++) {
@@ -68,10 +68,10 @@ function extendsAllowed(name: string | undefined, isAllowed: (name: string) => b
   return false
 }
 
-/** A name that becomes allowed is not waited for long. */
+/** Short, so that a name which becomes allowed works soon. */
 const ZERO_TTL_SECONDS = 5
 
-/** An address that leads nowhere, for clients that take an error for a reason to ask somebody else. */
+/** An address that leads nowhere, for clients that would ask another server after an error. */
 function zeroOf({ name, type }: Query): Reply {
   const bytes = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : undefined
   if (bytes === undefined) return EMPTY

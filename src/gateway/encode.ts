@@ -23,7 +23,7 @@ const scratch = Buffer.allocUnsafe(MOST_TCP_BYTES)
 
 /**
  * The message that answers a query. What does not fit into a datagram is left out, and the client is told to come by TCP. The first records are in it all the same, aliases before
- * what they lead to, since some clients know no TCP.
+ * what they lead to, since some clients use no TCP.
  */
 export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf, why }: EncodeOptions): Buffer {
   const most = isUdp ? Math.min(query.maxBytes, MOST_UDP_BYTES) : MOST_TCP_BYTES
@@ -40,7 +40,7 @@ export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf, why }: E
     answers,
     authority: writer.records - answers,
     isCut,
-    // Whoever checked it saw all of it.
+    // What was authenticated is the whole answer.
     authenticated: reply.authenticated && !isCut,
   })
 }
@@ -49,7 +49,7 @@ export function encodeReply(query: Query, reply: Reply, { isUdp, ttlOf, why }: E
 export const encodeError = (query: Query, rcode: number, why?: ExtendedError): Buffer =>
   new Writer(query, MOST_UDP_BYTES, why).finish({ rcode, answers: 0, authority: 0 })
 
-/** To what is no question. */
+/** The answer to a message that is no good question. */
 export function encodeBad({ query, rcode }: BadQuery): Buffer {
   const asked = query.asked ?? Buffer.alloc(0)
   const message = Buffer.alloc(HEADER_BYTES + asked.length)
@@ -73,13 +73,13 @@ export const EMPTY: Reply = { rcode: RCODE.noError, ...NO_DATA }
 
 const NO_OPTIONS = Buffer.alloc(0)
 
-/** Writes into one buffer that all share, and hands out a copy. */
+/** Writes into one buffer that all messages share, and returns a copy. */
 class Writer {
   records = 0
   #at: number
   /** Where records have to end: the options come behind them. */
   readonly #end: number
-  /** Where names stand that later ones may point to, but for the question's. */
+  /** Where names stand that later ones may point to, except that of the question. */
   #places: Map<string, number> | undefined
 
   constructor(
@@ -141,7 +141,7 @@ class Writer {
       scratch.writeUInt16BE(MOST_UDP_BYTES, this.#at + 3)
       scratch.writeUInt32BE(query.edns.dnssecOk ? 0x8000 : 0, this.#at + 5)
       const error = this.why ? encodeExtendedError(this.why) : NO_OPTIONS
-      // It gives way to records (RFC 8914): a client that is sent to TCP for it would gain nothing.
+      // Records go first (RFC 8914): a client that has to come by TCP for the reason would gain nothing.
       const options = this.#at + error.length <= this.#end ? error : NO_OPTIONS
       scratch.writeUInt16BE(options.length, this.#at + 9)
       options.copy(scratch, this.#at + OPT_BYTES)

@@ -9,7 +9,7 @@ import type { Respond } from './request.ts'
 export interface ListenerOptions {
   /** Of UDP and of TCP. */
   readonly port: number
-  /** Sockets that somebody holds open for us: those of this port are taken, the others left. */
+  /** Sockets that the service manager holds open for us. Those of this port are used, the others left alone. */
   readonly inherited: readonly InheritedSocket[]
   /** `respond` is called once, now or later; false: never. */
   readonly onMessage: (message: Buffer, from: string, isUdp: boolean, respond: Respond) => boolean
@@ -28,9 +28,9 @@ const RECEIVE_BYTES = 4 << 20
 const CONNECTIONS = { most: 1_000, perSource: 16 }
 const CONNECTION_IDLE_MS = 10_000
 const FIRST_QUESTION_MS = 3_000
-/** Questions of one connection that may be on their way: more of them wait in the kernel. */
+/** As many questions of one connection may be on their way. More of them wait in the kernel. */
 const QUESTIONS_PER_CONNECTION = 64
-/** Whoever reads so much less than it asked for, beside what the kernel holds for it, is cut off. */
+/** A connection with more unread answers than this, beside what the kernel keeps, is closed. */
 const MOST_UNREAD_BYTES = 256 << 10
 
 /** The sockets at which containers' questions arrive, of both families and both protocols. */
@@ -72,12 +72,12 @@ export class Listener {
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
   }
 
-  /** Names those that were: `udp 0.0.0.0`. */
+  /** Resolves to the places that were taken: `udp 0.0.0.0`. */
   async #takeInherited(): Promise<Set<string>> {
     const taken = new Set<string>()
     for (const { fd, kind } of this.#options.inherited) {
       const opening = kind === 'tcp' ? this.#openTcp({ fd }) : this.#openUdp(kind, { fd })
-      // One that cannot be used is opened anew.
+      // A socket that cannot be used is opened anew.
       const place = await opening.catch(() => undefined)
       if (place !== undefined) taken.add(place)
     }
@@ -91,7 +91,7 @@ export class Listener {
       at,
       receiveBytes: RECEIVE_BYTES,
       onMessage: (message, from) => {
-        // Nobody can be answered there, and anybody can write it into a packet.
+        // No answer can be sent to port 0, and anybody can write it into a packet.
         if (from.port === 0) return
         this.#options.onMessage(message, from.address, true, (answer, joined) =>
           socket.send(answer, from, joined),
@@ -129,7 +129,7 @@ export class Listener {
 
   #serve(connection: Socket): void {
     const from = connection.remoteAddress
-    // The redirect gives it an address of the bridge that it came in by.
+    // The redirect gives the connection an address of the bridge by which it came in.
     if (from === undefined || !this.#connections.add(connection, from, connection.localAddress ?? '')) {
       connection.destroy()
       return
@@ -137,7 +137,7 @@ export class Listener {
     let onTheWay = 0
     const isFull = (): boolean =>
       onTheWay >= QUESTIONS_PER_CONNECTION || connection.writableNeedDrain || connection.destroyed
-    /** Who asks faster than it reads waits. */
+    /** A client that asks faster than it reads waits. */
     const regulate = (): void => {
       if (isFull()) connection.pause()
       else {

@@ -2,28 +2,28 @@ import type { Address, Hostname } from '../net/types.ts'
 import type { GatewayConfig, Rate } from '../config/model.ts'
 import type { NameTable } from '../policy/name-table.ts'
 
-/** Who sends from an address. */
+/** The container, or what else is known, that sends from an address. */
 export interface Asker {
-  /** For people: the container's name, or what is known instead. Hostile text. */
+  /** For people: the container's name, or what is known instead. Untrusted text. */
   readonly name: string
-  /** Whose lists hold for it. */
+  /** The ids of its policies. */
   readonly policies: readonly string[]
-  /** It may reach any host of the internet, or send mail to any: so it may ask for any name. */
+  /** It may reach any host of the internet, or send mail to any, so it may ask for any name. */
   readonly anyName: boolean
-  /** Its sockets are those of this host's kernel, which takes messages apart that were joined on the way to it. */
+  /** Its sockets are those of this host's kernel, which splits messages again that were joined on the way. */
   readonly sharesKernel: boolean
 }
 
-/** Is it still to be told whose an address is? `unknown`: nobody is known to have it; `changing`: somebody else has it from the next answering on. */
+/** Is it settled which container has an address? `unknown`: none is known to have it; `changing`: another one has it, or other rights hold, from the next policy on. */
 export type AskerState = 'settled' | 'unknown' | 'changing'
 
-/** What the gateway answers by: replaced whole when the policy, or who is who, changes. */
+/** The rules by which the gateway answers: replaced whole when the config, the rights or the containers change. */
 export interface AnswerPolicy {
   readonly config: GatewayConfig & { readonly ratePerContainer: Rate }
   readonly names: NameTable
-  /** Undefined: nobody who may ask. */
+  /** Undefined: questions from there are not answered. */
   readonly askerOf: (source: Address) => Asker | undefined
-  /** Whose questions are not denied at once. */
+  /** Questions from an address that is not settled are not denied at once. */
   readonly askerState: (source: Address) => AskerState
   /** How long such a question may wait. */
   readonly askerWaitMs: number
@@ -34,13 +34,13 @@ export interface GivenAddress {
   readonly ttlMs: number
 }
 
-/** Where addresses go before an answer that names them leaves. */
+/** Has addresses allowed in the kernel before an answer that names them leaves. */
 export interface Admission {
   /**
-   * Books addresses under the names and patterns that grant them. `refused` are those that no name may lead to, and those for which there is no room;
-   * `isFull`: there was room for none. `done` is undefined when the kernel holds all others already for long enough; it rejects when they could not be
-   * brought there.
-   * @param asker who is told of them, and has a share of the room
+   * Takes in addresses under the names and patterns that grant them. `refused` are those that no name may lead to, and those for which there is no room;
+   * `isFull`: there was room for none. `done` is undefined when the kernel holds all others already for long enough; it rejects when the kernel did not take
+   * them.
+   * @param asker the container that is told of them, which has a share of the room
    */
   admit(
     as: readonly Hostname[],
@@ -55,9 +55,8 @@ export interface Admission {
 
 /**
  * `answered`: by an upstream; `cached`: without one; `stale`: from an answer whose time was over, since no upstream answers; `denied`: the name is not
- * allowed; `withheld`: the kernel did not hold its addresses in time; `crowded`: the
- * name has no room for them that others were not promised; `failed`: no upstream answered; `limited`: too many questions of one
- * container; `malformed`: no question.
+ * allowed; `withheld`: the kernel did not hold its addresses in time; `crowded`: all places that the name has for addresses were promised to other
+ * containers; `failed`: no upstream answered; `limited`: too many questions of one container; `malformed`: no question.
  */
 export const OUTCOMES = [
   'answered',
@@ -72,13 +71,13 @@ export const OUTCOMES = [
 ] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** One question, told to whoever counts and logs. */
+/** What became of one question, for metrics and the log. */
 export interface QueryReport {
   readonly outcome: Outcome
-  /** That decided, or whose it would have been. */
+  /** The policy that allowed it, or those of the asker. */
   readonly policy: string
   readonly type: string
-  /** Undefined: not a name of ordinary labels. */
+  /** Undefined: the name has labels with other characters than letters, digits, `-` and `_`. */
   readonly name: string | undefined
   readonly asker: string
   readonly source: string

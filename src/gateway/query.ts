@@ -2,7 +2,7 @@ import { MalformedMessage, MessageReader } from '../dns/message-reader.ts'
 import { CLASS_IN, RCODE, TYPE } from '../dns/codes.ts'
 import { HEADER_BYTES } from '../dns/header.ts'
 
-/** What a client takes by UDP that says nothing about it. */
+/** What a client takes by UDP where it says nothing about it (RFC 1035). */
 const PLAIN_BYTES = 512
 
 /** A question of a container. */
@@ -23,15 +23,15 @@ export interface Query {
   readonly maxBytes: number
 }
 
-/** What is no question, and how to say so. Undefined `query`: silence. */
+/** A message that is no good question, and the response code that says so. */
 export interface BadQuery {
   readonly rcode: number
   readonly query: Pick<Query, 'id' | 'recursionDesired'> & { readonly asked?: Buffer }
 }
 
 /**
- * Reads what a container sent. Undefined for what deserves no answer: too short for a header, or an answer itself, which would have two of us
- * answer each other for ever. Never throws.
+ * Reads what a container sent. Undefined for what deserves no answer: a message too short for a header, or an answer itself, since two gateways would answer
+ * each other for ever. Never throws.
  */
 export function readQuery(message: Buffer): Query | BadQuery | undefined {
   if (message.length < HEADER_BYTES) return undefined
@@ -91,7 +91,7 @@ const ORDINARY = Uint8Array.from({ length: 256 }, (_, byte) =>
 const wire = Buffer.alloc(HIGHEST_NAME)
 const words = Buffer.alloc(HIGHEST_NAME)
 
-/** Byte by byte into both forms: each question has a name, and most of them nobody asked for before. Undefined: it is none. A pointer in a question could only point into the header. */
+/** Reads the name byte by byte into both forms, which is on the way of every question. Undefined: it is no name. A pointer is none, since in a question it could only point into the header. */
 function readName(
   message: Buffer,
 ): { readonly name: string; readonly dotted: string | undefined; readonly end: number } | undefined {

@@ -12,13 +12,13 @@ export interface Target {
   readonly ttlSeconds: number
 }
 
-/** More targets than this of one answer are not learned: each is a name that its owner chose, and that a container may then choose among. */
+/** More targets than this of one answer are not learned: the owner of a name chooses them, and a container could send data out by its choice among them. */
 const MOST_TARGETS = 32
 const MAIL_PORTS = [25, 465, 587]
 
 /**
- * The targets of SRV, MX, SVCB and HTTPS records in an answer. A target counts only for entries whose ports include a port of that service: nobody who lists
- * a name for the web has opened a mail server by it.
+ * The targets of SRV, MX, SVCB and HTTPS records in an answer. A target counts only for entries whose ports include a port of that service: a name that is listed for
+ * the web opens no mail server.
  * @param asked the name in the question, whose `_tcp` or `_udp` label tells the protocol of SRV
  */
 export function targetsOf(
@@ -43,7 +43,7 @@ export function targetsOf(
 
 const NAMING_HOSTS: ReadonlySet<number> = new Set([TYPE.SRV, TYPE.MX, TYPE.SVCB, TYPE.HTTPS])
 
-/** Whether ports of an entry include one that this record speaks of. */
+/** Whether ports of an entry include a port of this record's service. */
 function servedBy(asked: string, { type, data }: ResourceRecord): (ports: PortList) => boolean {
   if (type === TYPE.MX) return (ports) => MAIL_PORTS.some((port) => coversPort(ports, 'tcp', port))
   const port = type === TYPE.SRV ? data.readUInt16BE(4) : portOfService(data)
@@ -55,7 +55,7 @@ function servedBy(asked: string, { type, data }: ResourceRecord): (ports: PortLi
 
 const TRANSPORTS = ['tcp', 'udp'] as const
 
-/** `_sip._udp.example.com` is asked for UDP; a name that does not say it, for either. */
+/** UDP for `_sip._udp.example.com`; both for a name that does not say it. */
 function protocolsOf(asked: string): readonly string[] {
   const named = TRANSPORTS.filter((protocol) => asked.split('.').includes(`_${protocol}`))
   return named.length > 0 ? named : TRANSPORTS

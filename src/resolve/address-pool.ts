@@ -55,7 +55,7 @@ export class AddressPool {
     for (const address of this.past) if (isPrivate(address)) this.past.delete(address)
   }
 
-  /** Lets go what nobody renewed in time. */
+  /** Lets go what was not renewed in time. */
   expire(nowMs: number): readonly PooledAddress[] {
     const expired = this.values().filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
     for (const entry of expired) this.#letGo(entry, nowMs)
@@ -82,7 +82,7 @@ export class AddressPool {
     return removed.map(({ address }) => address)
   }
 
-  /** Lets the longest unseen go, as far as as many new ones need their places. Addresses that the answer contains stay, and those that a container was promised. */
+  /** Makes room for `needed` new addresses: the longest unseen go. Those that the answer contains stay, and those that a container was promised. */
   makeRoom(
     family: Family,
     needed: number,

@@ -57,7 +57,7 @@ export class AddressStore {
     }
   }
 
-  /** Books one outcome. A name that is not (or no longer) configured changes nothing. */
+  /** Takes in the outcome of a look-up. For a name that is not configured, or no longer, nothing changes. */
   record(
     name: Hostname,
     family: Family,
@@ -97,8 +97,8 @@ export class AddressStore {
   }
 
   /**
-   * Books addresses that a container is told of. They are held for their TTL and `retain` from now on, whatever is known already. Until their TTL is over they
-   * make room for nobody, and below a pattern each asker has a share of the room. A name that is not configured holds none.
+   * Takes in addresses that a container is about to be told of. They stay for their TTL and `retain` from now on, whatever is known already. Until their TTL is
+   * over no other address takes their place, and below a pattern each asker has a share of the room. A name that is not configured has none.
    */
   admit(
     name: Hostname,
@@ -113,7 +113,7 @@ export class AddressStore {
     return result ?? NOT_CONFIGURED
   }
 
-  /** Lets go what nobody renewed in time: names that nobody resolves again have no later answer that could. */
+  /** Lets go what was not renewed in time. For names that only containers ask for, no look-up of ours would bring the answer that removes an address. */
   expire(names: Iterable<Hostname>, nowMs: number): void {
     for (const name of names) if (this.#names.get(name)?.expire(nowMs)) this.#changed.add(name)
   }
@@ -127,7 +127,7 @@ export class AddressStore {
     return this.#names.get(name)?.hasHad(address) ?? false
   }
 
-  /** {@link hasHad} for many addresses at once: by going through what is held, not through each name for each address. */
+  /** {@link hasHad} for many addresses at once. */
   namesThatHad(addresses: ReadonlySet<Address>): Map<Address, Set<Hostname>> {
     const found = new Map<Address, Set<Hostname>>()
     if (addresses.size === 0) return found
@@ -140,7 +140,7 @@ export class AddressStore {
     return found
   }
 
-  /** Names that have this address or had it lately, those that have it first. */
+  /** Names that have this address or had it lately. Those that have it come first. */
   belongings(address: Address): AddressOwner[] {
     const found: AddressOwner[] = []
     for (const [name, record] of this.#names) {
@@ -151,7 +151,7 @@ export class AddressStore {
     return found.toSorted((a, b) => (b.leftAtMs ?? Infinity) - (a.leftAtMs ?? Infinity))
   }
 
-  /** Will {@link takeChanged} tell of this name? */
+  /** Is this name among those that {@link takeChanged} will return? */
   isChanged(name: Hostname): boolean {
     return this.#changed.has(name)
   }

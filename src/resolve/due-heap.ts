@@ -7,7 +7,7 @@ export class DueHeap<Name> {
     return this.#heap.length
   }
 
-  /** A copy: the heap may change while somebody walks over it. */
+  /** A copy, so that the heap may change during a walk over it. */
   names(): Name[] {
     return [...this.#position.keys()]
   }

@@ -40,13 +40,13 @@ export class FamilyRecord {
       this.error = undefined
       return
     }
-    // A name that has no address at all any more may be a zone that is broken: neither family counts as withdrawn.
+    // Where a name has no address at all any more its zone may be broken, so neither family counts as withdrawn.
     other.seemsWithdrawn &&= this.outcome !== 'empty'
     const type = this.family === 4 ? 'A' : 'AAAA'
     this.error = `${type}: ${'detail' in lookup ? lookup.detail : 'the answer has no address'}`
   }
 
-  /** Do we live on old answers of a family that is known to have addresses? That it has none, beside addresses of the other, is an answer. */
+  /** Are the addresses of this family those of an older answer, since the last look-up failed? No address beside addresses of the other family is an answer, too. */
   isStaleBeside(other: FamilyRecord): boolean {
     if (!this.everAnswered || this.outcome === 'addresses') return false
     return this.outcome !== 'empty' || other.outcome !== 'addresses'

@@ -21,7 +21,7 @@ export async function hostNameServers(readText: ReadText): Promise<string[]> {
   return behindStub.length > 0 ? behindStub : own
 }
 
-/** The name servers that a Docker engine reads of the host, in their order, loopback ones too: its way round the stub of systemd-resolved is narrower. */
+/** The name servers that a Docker engine reads of the host, in their order, loopback ones too. It looks behind the stub of systemd-resolved only where that is the only one. */
 export async function engineNameServers(readText: ReadText): Promise<string[]> {
   const own = nameServersIn((await readText(HOST_FILE)) ?? '')
   if (own.join() !== ENGINE_STUB) return own

@@ -12,13 +12,13 @@ export interface Log {
 /** More lines about names than this within one window are one event, a dead name server as a rule, and get one line. */
 const MAX_LINES_PER_WINDOW = 20
 const WINDOW_MS = 60_000
-/** A name that changes its state more often than this goes on and off, which is said once, until it was steady for a while. */
+/** A name that changes its state more often than this is logged once as unsteady, until it has been steady for a while. */
 const MAX_CHANGES = 4
 const STEADY_MS = 600_000
 
 type Topic = 'failing' | 'stale' | 'fresh' | 'unsteady' | 'refused' | 'overCap'
 
-const nothing = (): Record<Topic, number> => ({
+const noLines = (): Record<Topic, number> => ({
   failing: 0,
   stale: 0,
   fresh: 0,
@@ -27,12 +27,12 @@ const nothing = (): Record<Topic, number> => ({
   overCap: 0,
 })
 
-/** Says a fault once: a name's change of state, the first refusal of its answers, that it has too many addresses. Time is monotonic ms. */
+/** Logs each fault once: a name's change of state, the first refusal of its answers, too many addresses. Time is monotonic ms. */
 export class LookupLog {
   readonly #log: Log
   #windowEndsMs = 0
   #lines = 0
-  #unsaid = nothing()
+  #summed = noLines()
   readonly #refusalsSaid = new Set<Hostname>()
   readonly #overCapSaid = new Set<Hostname>()
   readonly #changes = new Map<Hostname, { count: number; lastMs: number }>()
@@ -41,10 +41,10 @@ export class LookupLog {
     this.#log = log
   }
 
-  told(name: Hostname, result: RecordResult, detail: () => string | undefined, nowMs: number): void {
+  note(name: Hostname, result: RecordResult, detail: () => string | undefined, nowMs: number): void {
     if (result.refusedNow.length > 0 && !this.#refusalsSaid.has(name)) {
       this.#refusalsSaid.add(name)
-      if (this.#mayTell('refused', nowMs))
+      if (this.#takeLine('refused', nowMs))
         this.#log.warn(
           { name, addresses: result.refusedNow.slice(0, 10) },
           'answer refused because of its range',
@@ -52,7 +52,7 @@ export class LookupLog {
     }
     if (result.overCap > 0 && !this.#overCapSaid.has(name)) {
       this.#overCapSaid.add(name)
-      if (this.#mayTell('overCap', nowMs))
+      if (this.#takeLine('overCap', nowMs))
         this.#log.warn({ name, addresses: result.overCap }, 'more addresses than a name may have')
     }
     const { transition } = result
@@ -60,44 +60,44 @@ export class LookupLog {
     const changes = this.#countChange(name, nowMs)
     if (changes > MAX_CHANGES + 1) return
     if (changes > MAX_CHANGES) {
-      if (this.#mayTell('unsteady', nowMs))
+      if (this.#takeLine('unsteady', nowMs))
         this.#log.warn({ name, detail: detail() }, 'name resolves on and off; no more is said of it')
       return
     }
-    if (!this.#mayTell(transition.to, nowMs)) return
+    if (!this.#takeLine(transition.to, nowMs)) return
     if (transition.to === 'fresh') this.#log.info({ name }, 'name resolves again')
     else if (transition.to === 'stale')
       this.#log.warn({ name, detail: detail() }, 'name does not resolve; its last addresses stay')
     else this.#log.warn({ name, detail: detail() }, 'name does not resolve; no address of it is known')
   }
 
-  /** Ends the window: one line for all that had none. */
+  /** Ends the window with one line for all faults that had no line of their own. */
   flush(nowMs: number): void {
     this.#windowEndsMs = nowMs + WINDOW_MS
     this.#lines = 0
-    const unsaid = Object.entries(this.#unsaid).filter(([, count]) => count > 0)
+    const unsaid = Object.entries(this.#summed).filter(([, count]) => count > 0)
     if (unsaid.length === 0) return
-    this.#unsaid = nothing()
+    this.#summed = noLines()
     this.#log.warn(Object.fromEntries(unsaid), 'the same is true of many more names')
   }
 
   /** Milliseconds until a summary is due, undefined when there is nothing to sum up. */
   dueInMs(nowMs: number): number | undefined {
-    const isDue = Object.values(this.#unsaid).some((count) => count > 0)
+    const isDue = Object.values(this.#summed).some((count) => count > 0)
     return isDue ? Math.max(0, this.#windowEndsMs - nowMs) : undefined
   }
 
-  /** A name that left the config may speak up again should it return. */
+  /** A name that left the config is logged anew should it return. */
   forgetAllBut(names: ReadonlyMap<Hostname, unknown>): void {
     for (const said of [this.#refusalsSaid, this.#overCapSaid, this.#changes])
       for (const name of said.keys()) if (!names.has(name)) said.delete(name)
   }
 
-  /** Is there room for a line in this window? If not, it is summed up. */
-  #mayTell(topic: Topic, nowMs: number): boolean {
+  /** Takes a line of this window; false: there is none left, and the fault is summed up. */
+  #takeLine(topic: Topic, nowMs: number): boolean {
     if (nowMs >= this.#windowEndsMs) this.flush(nowMs)
     if (++this.#lines <= MAX_LINES_PER_WINDOW) return true
-    this.#unsaid[topic]++
+    this.#summed[topic]++
     return false
   }
 

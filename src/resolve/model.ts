@@ -1,6 +1,6 @@
 import type { Address, Family, Hostname } from '../net/types.ts'
 
-/** What one question (one name, one family) brought. Only `addresses` is news; everything else keeps what was known. */
+/** What one question (one name, one family) brought. Only `addresses` changes what is known. */
 export type Lookup =
   | {
       readonly kind: 'addresses'
@@ -31,7 +31,7 @@ export interface LiveAddress {
   readonly expiresAtMs: number
 }
 
-/** fresh: the last look-up of every family that ever answered succeeded, or said that it has none beside addresses of the other one; stale: living on old answers; failing: nothing known at all. */
+/** fresh: the last look-up of every family that ever answered succeeded, or found none beside addresses of the other family; stale: the addresses are those of older answers; failing: no address is known. */
 export type NameState = 'fresh' | 'stale' | 'failing'
 
 export interface NameStatus {
@@ -47,7 +47,7 @@ export interface NameStatus {
   readonly overCap: number
 }
 
-/** That an address is or was of a name. */
+/** A name that has an address, or had it. */
 export interface AddressOwner {
   readonly name: Hostname
   /** Epoch ms of the last answer that contained it, and of when it was let go, 0 where that is not known; absent: the name has it now. */
@@ -63,7 +63,7 @@ export type IsHostAddress = (address: Address) => boolean
 /** What became of addresses that a container is about to be told of. */
 export interface AdmitResult {
   readonly held: readonly LiveAddress[]
-  /** There was no place for some of them that took none from a promise, or from the share of others. */
+  /** Some found no place: all were promised to containers, or are the share of others. */
   readonly full: boolean
   /** The name holds other addresses than before. */
   readonly changed: boolean
@@ -72,7 +72,7 @@ export interface AdmitResult {
 export interface AddressLimits {
   /** No TTL counts for more. */
   readonly refreshMaxMs: number
-  /** No container was told of a longer one. */
+  /** The longest TTL that a container is told. */
   readonly promiseMaxMs: number
   /** How long an address stays after its TTL. */
   readonly retainMs: number
@@ -83,13 +83,13 @@ export interface AddressLimits {
 export interface RecordResult {
   readonly added: readonly Address[]
   readonly removed: readonly Address[]
-  /** All that this answer had to be refused because of its range, for counting. */
+  /** All addresses of this answer that were refused because of their range. */
   readonly refused: readonly Address[]
   /** Those of them that were not refused before, for the log. */
   readonly refusedNow: readonly Address[]
   /** Addresses that had no room under the cap: older ones that made room, and new ones that found none. */
   readonly overCap: number
   readonly state: NameState
-  /** A change of state, told once both families have been asked; `from` is undefined the first time. */
+  /** A change of state, once both families have been asked; `from` is undefined the first time. */
   readonly transition: { readonly from: NameState | undefined; readonly to: NameState } | undefined
 }

@@ -1,10 +1,10 @@
 import type { Address } from '../net/types.ts'
 
 const MAX_PAST = 2_000
-/** So many more are forgotten together: to find the first of a set is to pass over the places of all that left it. */
+/** As many are forgotten together, since a walk to the first entry of a map passes over the gaps of all entries that left it. */
 const FORGOTTEN_TOGETHER = 100
 
-/** When an address was of a name: 0 where an earlier version did not note it. */
+/** When a name had an address; 0 where an earlier version did not save it. */
 export interface Past {
   /** Epoch ms of the last answer that contained it. */
   readonly seenAtMs: number

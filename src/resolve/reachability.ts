@@ -1,13 +1,13 @@
 import type { Lookup, NameState } from './model.ts'
 
-/** A server may restart, a name may be dead: only silence to everything, and for a while, says that nobody answers. */
+/** A server may restart, and a name may be dead. Only silence to all look-ups for a while means that no server answers. */
 const SILENT_MS = 30_000
 const SILENT_LOOKUPS = 4
-/** The kernel says so itself when a rule of this host drops what is sent. */
+/** The kernel's error when a rule of this host drops what is sent. */
 const FORBIDDEN = /\bEPERM\b/
 const FORBIDDEN_LOOKUPS = 2
 
-/** A server that says so does not mean this one question; any other failure may be the name's, or pass by itself. */
+/** REFUSED concerns all questions of this host, so it takes fewer look-ups; any other failure may be the name's, or pass by itself. */
 const REFUSED_LOOKUPS = 2
 const FAILED_LOOKUPS = 4
 
@@ -37,7 +37,7 @@ export class Reachability {
     return 'no name server answers: what was known stays in force; does a firewall forbid outgoing DNS of this host?'
   }
 
-  /** What is wrong where no name at all resolves, since servers answer and say nothing. Undefined: some name does, or it is not their fault. */
+  /** What is wrong where servers answer and no name at all resolves. Undefined: some name does, or it is not the servers' fault. */
   noneResolves({ fresh, stale, failing }: Readonly<Record<NameState, number>>): string | undefined {
     const names = stale + failing
     const refusals = this.#refusals
@@ -51,7 +51,7 @@ export class Reachability {
   #noteRefusal({ kind }: Lookup): void {
     if (kind === 'refused' || kind === 'servfail' || kind === 'malformed')
       this.#refusals = { kind, count: (this.#refusals?.count ?? 0) + 1 }
-    // One that was silent in between said nothing else.
+    // Silence in between takes nothing back.
     else if (kind !== 'timeout' && kind !== 'error') this.#refusals = undefined
   }
 }

@@ -10,7 +10,7 @@ import { Schedule } from './schedule.ts'
 
 export interface RefresherSettings {
   readonly names: ReadonlyMap<Hostname, NameUse>
-  /** Held like names, and not resolved. */
+  /** They have addresses like names, and are not resolved. */
   readonly patterns: ReadonlyMap<Hostname, NameUse>
   readonly limits: AddressLimits
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
@@ -55,7 +55,7 @@ const SYSTEM_CLOCK: Clock = { epochMs: () => Date.now(), monotonicMs: () => perf
 const QUERIES_PER_NAME = FAMILIES.length
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Keeps the address store fresh: asks what is due, no faster than allowed. One timer is armed, for the next thing that can happen; nothing polls. */
+/** Keeps the address store fresh: asks for what is due, no faster than allowed. One timer runs, for the next thing that is due. */
 export class Refresher {
   readonly #options: RefresherOptions
   readonly #clock: Clock
@@ -91,7 +91,7 @@ export class Refresher {
     // One listener a question on its way.
     setMaxListeners(0, this.#running.signal)
     this.#armSweep()
-    this.#pump()
+    this.#askDue()
   }
 
   /** Asks nothing more and waits for what is on its way, which is called off. Safe to call twice. */
@@ -120,13 +120,13 @@ export class Refresher {
       void this.#sweep?.destroy()
       this.#armSweep()
     }
-    this.#pump()
+    this.#askDue()
   }
 
   /** Every name comes up within `intervalMs`, for instance because the name servers changed. */
   sweep(intervalMs: number): void {
     this.#schedule.sweep(this.#clock.monotonicMs(), intervalMs)
-    this.#pump()
+    this.#askDue()
   }
 
   #configure(): void {
@@ -150,8 +150,8 @@ export class Refresher {
     this.#sweep = task
   }
 
-  /** Sets out as many look-ups as may be, then arms the timer for the rest. */
-  #pump(): void {
+  /** Starts as many look-ups as are due and allowed, then arms the timer for the rest. */
+  #askDue(): void {
     const running = this.#running
     if (!running) return
     const nowMs = this.#clock.monotonicMs()
@@ -161,18 +161,18 @@ export class Refresher {
       this.#limit.take(QUERIES_PER_NAME, nowMs)
       const asking = this.#ask(name, running.signal).finally(() => {
         this.#onTheWay.delete(asking)
-        this.#pump()
+        this.#askDue()
       })
       this.#onTheWay.add(asking)
     }
-    this.#arm(nowMs)
+    this.#armTimer(nowMs)
   }
 
-  #arm(nowMs: number): void {
+  #armTimer(nowMs: number): void {
     clearTimeout(this.#timer)
     const waits: number[] = []
     const dueMs = this.#schedule.nextDueMs()
-    // With all places taken the next answer pumps.
+    // With all places taken the next answer starts more.
     if (dueMs !== undefined && this.#onTheWay.size < this.#concurrency) {
       waits.push(Math.max(dueMs - nowMs, this.#limit.waitMs(QUERIES_PER_NAME, nowMs)))
     }
@@ -183,7 +183,7 @@ export class Refresher {
       () => {
         const firedMs = this.#clock.monotonicMs()
         if (this.#lookupLog.dueInMs(firedMs) === 0) this.#lookupLog.flush(firedMs)
-        this.#pump()
+        this.#askDue()
       },
       Math.min(Math.max(1, Math.ceil(Math.min(...waits))), LONGEST_TIMER_MS),
     )
@@ -199,12 +199,12 @@ export class Refresher {
         this.#schedule.succeeded(name, nowMs, Math.min(...ttlsMs))
       else this.#schedule.failed(name, nowMs)
     } catch (error) {
-      log.error({ err: error, name }, 'look-up could not be booked')
+      log.error({ err: error, name }, 'the outcome of a look-up could not be recorded')
       this.#schedule.failed(name, this.#clock.monotonicMs())
     }
   }
 
-  /** Resolves to the least TTL of the answer, Infinity for none. The address store is told at once: one slow family does not hold up the other. */
+  /** Resolves to the least TTL of the answer, Infinity for none. The address store gets the answer at once, so that a slow family does not delay the other. */
   async #askFamily(name: Hostname, family: Family, signal: AbortSignal): Promise<number> {
     const { addressStore, isHostAddress, onLookup, onChange } = this.#options
     const startMs = this.#clock.monotonicMs()
@@ -212,7 +212,7 @@ export class Refresher {
     if (signal.aborted) return Number.POSITIVE_INFINITY
     const endMs = this.#clock.monotonicMs()
     const result = addressStore.record(name, family, lookup, this.#clock.epochMs(), isHostAddress)
-    this.#lookupLog.told(name, result, () => addressStore.status(name)?.lastError, endMs)
+    this.#lookupLog.note(name, result, () => addressStore.status(name)?.lastError, endMs)
     onLookup?.({ name, family, lookup, durationMs: endMs - startMs, refused: result.refused })
     if (addressStore.hasChanged) onChange()
     const records = lookup.kind === 'addresses' ? lookup.records : []

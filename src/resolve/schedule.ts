@@ -13,7 +13,7 @@ const JITTER = 0.1
 /** Due times lie on a grid of this part of the shortest refresh: names that are asked together wake the process once. */
 const GRID = 1 / 60
 
-/** Which names are due. Time is any clock that never goes back; a name that was taken is nobody's until its outcome is told. */
+/** Which names are due. Time is any clock that never goes back. A name that was taken is not due again before its outcome is told. */
 export class Schedule {
   #limits: ScheduleLimits
   readonly #due = new DueHeap<Hostname>()
@@ -70,7 +70,7 @@ export class Schedule {
     if (this.#taken.delete(name)) this.#due.put(name, nowMs)
   }
 
-  /** Every name comes up within the interval, each at its own place in it; one that is due sooner stays so, one on its way comes up by itself. */
+  /** Every name comes up within the interval, each at its own place in it; one that is due sooner stays so, one that is on its way gets its turn by its outcome. */
   sweep(nowMs: number, intervalMs: number): void {
     for (const name of this.#due.names()) {
       const sweptMs = nowMs + placeOf(this.#seed, name) * intervalMs

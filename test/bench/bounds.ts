@@ -1,7 +1,7 @@
 import type { Flow } from '../../src/dataplane/flow.ts'
 import { judgeFlows } from '../../src/dataplane/revoke.ts'
 import { Membership } from '../../src/dataplane/membership.ts'
-import { answeringOf } from '../../src/daemon/askers.ts'
+import { answerPolicyOf } from '../../src/daemon/askers.ts'
 import type { Address, Cidr, Hostname } from '../../src/net/types.ts'
 import { ClassNumbers } from '../../src/policy/class-numbers.ts'
 import { assign } from '../../src/policy/classes.ts'
@@ -125,7 +125,7 @@ const inventoryWork = async (containers: readonly Container[]) => {
   return () => {
     const rights = assign(config, inventory, new ClassNumbers())
     const hostFacts = surroundingsOf({ rights })
-    return [rights, answeringOf({ config, policies, hostFacts } as unknown as Desired, inventory)]
+    return [rights, answerPolicyOf({ config, policies, hostFacts } as unknown as Desired, inventory)]
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { answeringOf } from '../../../src/daemon/askers.ts'
+import { answerPolicyOf } from '../../../src/daemon/askers.ts'
 import type { Address } from '../../../src/net/types.ts'
 import { compile } from '../../../src/policy/compile.ts'
 import type { Desired } from '../../../src/reconcile/desired.ts'
@@ -41,7 +41,7 @@ async function askerOf(
     members: members.map(({ name, ...member }) => ({ ...member, container: { id: `id-${name}`, name } })),
   }
   const hostFacts = { plan: planOf(), rights }
-  const answering = answeringOf({ config, policies, hostFacts } as unknown as Desired, inventory)
+  const answering = answerPolicyOf({ config, policies, hostFacts } as unknown as Desired, inventory)
   return (address: string) => answering.askerOf(address as Address)
 }
 
@@ -151,7 +151,7 @@ describe('who is not known', () => {
     const config = await configOf(YAML)
     const hostFacts = { plan: planOf([]), rights: undefined }
     const desired = { config, policies: compile(config, [], NOW_MS), hostFacts } as unknown as Desired
-    expect(answeringOf(desired, undefined).askerOf('172.30.0.1' as Address)?.policies).toEqual(['common'])
+    expect(answerPolicyOf(desired, undefined).askerOf('172.30.0.1' as Address)?.policies).toEqual(['common'])
   })
 })
 
@@ -171,7 +171,7 @@ test('names are the same table for as long as policies are the same', async () =
   const config = await configOf(YAML)
   const hostFacts = { plan: planOf(), rights: undefined }
   const namesOf = (policies: Desired['policies']) =>
-    answeringOf({ config, policies, hostFacts } as unknown as Desired, HEARD).names
+    answerPolicyOf({ config, policies, hostFacts } as unknown as Desired, HEARD).names
   const policies = compile(config, [], NOW_MS)
   expect(namesOf(policies)).toBe(namesOf(policies))
   expect(namesOf(compile(config, [], NOW_MS))).not.toBe(namesOf(policies))

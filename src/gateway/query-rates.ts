@@ -1,18 +1,18 @@
-import { Generations } from './generations.ts'
+import { LruMap } from './lru-map.ts'
 
-/** What one source may ask, as a bucket that fills again. */
+/** A token bucket of one source. */
 interface Bucket {
   tokens: number
   atMs: number
 }
 
-/** So many seconds' worth may come at once. */
+/** As many seconds' worth of questions may come at once. */
 const BURST = 5
 const MOST_SOURCES = 10_000
 
 /** A budget of questions for each source. */
 export class QueryRates {
-  readonly #buckets = new Generations<Bucket>(MOST_SOURCES)
+  readonly #buckets = new LruMap<Bucket>(MOST_SOURCES)
   #perMs = 0
   #burst = 0
 

@@ -9,8 +9,7 @@ const MOST_SOURCES = 4_096
 const MOST_NAMES = 256
 
 /**
- * Names that an answer led a container to (the hosts behind SRV, MX, SVCB): it may ask for them as long as that answer holds, and nobody
- * else may.
+ * Names that an answer led a container to (the hosts behind SRV, MX, SVCB). That container alone may ask for them, as long as the answer holds.
  */
 export class LearnedNames {
   readonly #bySource = new Map<string, Map<string, Learned>>()

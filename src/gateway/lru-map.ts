@@ -1,19 +1,19 @@
 /**
- * A map of bounded weight that forgets what was used least lately, half of it at a time. In two generations: a map in which one key is moved to the end again
- * and again, as the usual way is, gets slower with each time.
+ * A map of bounded weight that forgets the least recently used half at a time. It consists of a young and an old map. The usual way, which moves a key to the end of
+ * one map with each use, gets slower each time.
  */
-export class Generations<Value> {
+export class LruMap<Value> {
   #young = new Map<string, Value>()
   #youngWeight = 0
   #old = new Map<string, Value>()
 
-  /** @param weightOf 1 where all weigh alike */
+  /** @param weightOf default: 1 for each */
   constructor(
     private readonly most: number,
     private readonly weightOf: (value: Value) => number = () => 1,
   ) {}
 
-  /** One whose value was set again unseen counts twice until the old generation goes. */
+  /** A key that was set again without being read counts twice until the old map goes. */
   get size(): number {
     return this.#young.size + this.#old.size
   }
@@ -47,7 +47,7 @@ export class Generations<Value> {
     this.#old.delete(key)
   }
 
-  /** What was used least lately first, within one generation of two: what comes later holds. */
+  /** The old map first. A key may come twice, and then its later value holds. */
   *entries(): Iterable<readonly [string, Value]> {
     yield* this.#old
     yield* this.#young
