@@ -1,7 +1,7 @@
 import type { StrayRoute } from '../policy/stray-routes.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import type { StrayDns } from '../workloads/stray-dns.ts'
+import type { StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
 /** Who is restarted again and again is told of no more often than this. */
 const AGAIN_MS = 3_600_000

@@ -9,6 +9,7 @@ import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { CLOSED_GUARD_FILE } from '../state/closed-guard.ts'
+import { DEFAULT_STATE } from '../state/state-directories.ts'
 import { OWNED_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../targets/iptables/driver.ts'
@@ -22,7 +23,6 @@ import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 import { errorMessage } from '../system/errors.ts'
 
 const STOP_MS = 30_000
-const DEFAULT_STATE = '/var/lib/embargod'
 
 const DOES_NOT_STOP = 'the daemon does not stop'
 const RUNS = 'the daemon is running and would put everything back: stop it first, or say --stop'

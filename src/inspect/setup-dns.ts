@@ -8,9 +8,13 @@ import { writeAtomically } from '../system/atomic-file.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { interfacesOf, readLinks } from '../system/host.ts'
 import { readOnce, tooLarge } from '../system/read-file.ts'
-import { withDns } from '../workloads/daemon-json.ts'
-import { defaultBridgeAddress } from '../workloads/default-bridge.ts'
-import { chooseConfigFile, configFileOf, type DockerdProcess } from '../workloads/dockerd-process.ts'
+import { withDns } from '../workloads/engine-config/daemon-json.ts'
+import { defaultBridgeAddress } from '../workloads/engine-config/default-bridge.ts'
+import {
+  chooseConfigFile,
+  configFileOf,
+  type DockerdProcess,
+} from '../workloads/engine-config/dockerd-process.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface SetupDnsSources {

@@ -15,9 +15,9 @@ import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
 import { isGuardable } from '../workloads/guarded.ts'
-import { findUnprotected } from '../workloads/unprotected.ts'
+import { findUnprotected } from '../workloads/unprotected/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
+import { findStrayDns, type StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
 /** Everything that the status report is made of. Making the report reads nothing from the kernel. */
 export interface View {
