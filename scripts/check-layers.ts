@@ -38,7 +38,7 @@ const TOP_LEAVES = ['version.ts', 'signals.ts']
 
 /** Files that only compute: nothing that they load may bring a clock, a process, a file or a log. */
 const PURE =
-  /^(policy|dataplane|net)\/|^resolve\/(address-store|name-record|address-pool|schedule)\.ts$|^workloads\/(inventory|guarded|unprotected|docker\/(events|read-queue|renames))\.ts$/
+  /^(policy|dataplane|net)\/|^resolve\/(address-store|name-record|address-pool|schedule)\.ts$|^workloads\/(inventory|guarded|unprotected\/\w+|docker\/(events|read-queue|renames))\.ts$/
 const IMPURE_MODULES =
   /^(node:)?(fs|fs\/promises|child_process|timers|timers\/promises|dns|dns\/promises|http|dgram)$|^(execa|pino|dockerode|node-cron|prom-client)$/
 const IMPURE_CALLS =

@@ -24,7 +24,7 @@ import { statusAlone } from './inspect/status-alone.ts'
 import { verifyAction } from './inspect/verify.ts'
 import { checkPrivileges } from './system/capabilities.ts'
 import { run } from './system/exec.ts'
-import { findDockerds } from './workloads/find-dockerds.ts'
+import { findDockerds } from './workloads/engine-config/find-dockerds.ts'
 import type { Signals } from './signals.ts'
 
 export interface ProgramContext {

@@ -1,8 +1,8 @@
 import type { NameStatus } from '../resolve/model.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import type { ResolverInUse } from '../workloads/resolvers.ts'
+import type { ResolverInUse } from '../workloads/resolvers/resolvers.ts'
 import type { StrayRoute } from '../policy/stray-routes.ts'
-import type { StrayDns } from '../workloads/stray-dns.ts'
+import type { StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
 /** Why the daemon itself says nothing. */
 export type WithoutDaemon = 'not-running' | 'not-answering'

@@ -1,7 +1,7 @@
 import type { StrayRoute } from '../policy/stray-routes.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import type { StrayDns } from '../workloads/stray-dns.ts'
+import type { StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
 /** A condition that comes and goes, as with a container that restarts, is logged no more often than this. */
 const AGAIN_MS = 3_600_000

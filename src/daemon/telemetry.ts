@@ -7,7 +7,7 @@ import {
   unprotectedOf,
   type Guards,
   type DaemonFacts,
-  type View,
+  type StatusSources,
 } from '../status/report.ts'
 import { guardProblem } from '../status/guard-names.ts'
 import { headlineOf } from '../status/headline.ts'
@@ -227,7 +227,7 @@ export class Telemetry {
     this.log.debug(record.toLog(), 'pass')
   }
 
-  report(view: View): void {
+  report(view: StatusSources): void {
     this.#unprotected = unprotectedOf(view)
     tellMetrics(this.metrics, view, this.#unprotected, Date.now())
     const nowMs = Date.now()
@@ -262,7 +262,10 @@ export class Telemetry {
       : ['the policy is not in the kernel yet', ...problems]
   }
 
-  status(view: View, known: Pick<DaemonFacts, 'startedAtMs' | 'config' | 'temporary'>): StatusReport {
+  status(
+    view: StatusSources,
+    known: Pick<DaemonFacts, 'startedAtMs' | 'config' | 'temporary'>,
+  ): StatusReport {
     const problems = this.notReady()
     const { rules, backstop } = this.#guards
     return statusReport(view, this.#unprotected, {

@@ -1,8 +1,16 @@
-import type { View } from '../status/report.ts'
+import type { StatusSources } from '../status/report.ts'
 import type { World } from './compose.ts'
 
 /** What the daemon knows now, for `status` and metrics. Reads nothing. */
-export function viewOf({ desired, names, telemetry, host, drivers, firewall, gateway }: World): View {
+export function viewOf({
+  desired,
+  names,
+  telemetry,
+  host,
+  drivers,
+  firewall,
+  gateway,
+}: World): StatusSources {
   const { counters, guards, proofs, gateway: gatewayTelemetry } = telemetry
   const { bindings, hostNetwork } = firewall.keepers
   const { dns } = desired.config

@@ -1,15 +1,15 @@
 import type { Config } from '../config/model.ts'
 import { engineNameServers, hostNameServers } from '../resolve/host-servers.ts'
 import { errorMessage } from '../system/errors.ts'
-import type { DockerdProcess } from '../workloads/dockerd-process.ts'
-import type { EngineResolvConf } from '../workloads/engine-resolv-conf.ts'
+import type { DockerdProcess } from '../workloads/engine-config/dockerd-process.ts'
+import type { EngineResolvConf } from '../workloads/resolvers/engine-resolv-conf.ts'
 import {
   engineSwitches,
   UNKNOWN_SWITCHES,
   type EngineSwitches,
   type FoundSwitches,
-} from '../workloads/engine-switches.ts'
-import { findEngines } from '../workloads/find-dockerds.ts'
+} from '../workloads/engine-config/engine-switches.ts'
+import { findEngines } from '../workloads/engine-config/find-dockerds.ts'
 import type { Container } from '../workloads/model.ts'
 import {
   containerResolvers,
@@ -17,7 +17,7 @@ import {
   type ContainerResolvers,
   type KnownSources,
   type ResolverInUse,
-} from '../workloads/resolvers.ts'
+} from '../workloads/resolvers/resolvers.ts'
 import type { EngineInventory } from './engine-inventory.ts'
 import * as files from './outside-files.ts'
 

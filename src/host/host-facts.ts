@@ -7,7 +7,7 @@ import { isUsableInterfaceName } from '../workloads/bridge-name.ts'
 import type { InterfacePlan } from '../workloads/guarded.ts'
 import type { Container, Inventory, Network } from '../workloads/model.ts'
 import { publishedOf, servedOf } from '../workloads/published.ts'
-import { serversOf, type ResolverInUse } from '../workloads/resolvers.ts'
+import { serversOf, type ResolverInUse } from '../workloads/resolvers/resolvers.ts'
 
 /** What was read of this host at one moment. */
 export interface HostSnapshot {

@@ -4,7 +4,7 @@ import { hostAddresses, stopReservedLearning, type HostInterface } from '../syst
 import { InterfaceTable } from '../system/interface-table.ts'
 import type { AddressChange, LinkChange } from '../workloads/link-watcher.ts'
 import { SettlingBridges } from '../workloads/settling.ts'
-import { isContainersEnd } from '../workloads/unprotected.ts'
+import { isContainersEnd } from '../workloads/container-end.ts'
 
 /** A new bridge that the engine does not list is taken for somebody else's after this time. Until then it is closed. */
 const SETTLE_MS = 1_000

@@ -25,7 +25,7 @@ export async function addressOwnersOf(
   return addressStore.belongings(address)
 }
 
-/** For people: an address that was allowed an hour ago, or is allowed in another way, is looked for the reason of. */
+/** The owner in words, for somebody who asks why an address is denied that was allowed an hour ago, or is allowed in another way. */
 export function addressOwnerText({ name, seenAtMs, leftAtMs, now }: AddressOwner): string {
   if (leftAtMs === undefined)
     return `it is an address of ${name}, which is allowed with other ports or to other containers`

@@ -1,7 +1,7 @@
 import { isOurs } from '../targets/iptables/hook-places.ts'
 import type { SavedTable } from '../targets/iptables/parse.ts'
 
-/** Chains in the order in which a packet meets them: those that reach us first, each followed by what it leads to, then what nobody reaches. */
+/** Chains in the order in which a packet meets them: chains of others first, each followed by the chains of ours that it leads to, then those that nothing leads to. */
 export function chainOrder({ chains }: SavedTable): string[] {
   const order: string[] = []
   const visit = (name: string): void => {

@@ -9,6 +9,7 @@ import { loadConfig } from '../config/load.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { HOLDS_LOCK, isSilent } from '../control/silence.ts'
 import { CLOSED_GUARD_FILE } from '../state/closed-guard.ts'
+import { DEFAULT_STATE } from '../state/state-directories.ts'
 import { OWNED_TABLE } from '../dataplane/names.ts'
 import { createDrivers, type HostDrivers } from '../host/drivers.ts'
 import { FLAVOURS } from '../targets/iptables/driver.ts'
@@ -22,12 +23,11 @@ import { acquireLock, AlreadyRunningError, type Lock } from '../system/lock.ts'
 import { errorMessage } from '../system/errors.ts'
 
 const STOP_MS = 30_000
-const DEFAULT_STATE = '/var/lib/embargod'
 
 const DOES_NOT_STOP = 'the daemon does not stop'
 const RUNS = 'the daemon is running and would put everything back: stop it first, or say --stop'
 
-/** Takes away everything of ours and nothing else. Holds the daemon's lock, so that none starts meanwhile. */
+/** Removes everything of ours and nothing else. Holds the daemon's lock, so that no daemon starts meanwhile. */
 export const cleanupAction =
   (ask: CallDaemon, run: Run): Action<CleanupArgs> =>
   async ({ stop, config }, io) => {
@@ -64,7 +64,7 @@ async function lockWithin(waitMs: number): Promise<Lock | undefined> {
   }
 }
 
-/** Rules first, since sets cannot go while rules name them. A part that fails does not keep the rest. */
+/** Removes rules first, since sets cannot be removed while rules name them. When one part fails, the others are removed all the same. */
 export async function removeAll(
   run: Run,
   stateDirectory: string,
@@ -106,17 +106,17 @@ export async function removeAll(
     removed.push('removed the host network table')
   })
   await attempt('removing the held table', async () => {
-    // Gone with its owner, if ever it was ours: one that stands was made by somebody out of a listing.
-    const held = new BackstopDriver(run, OWNED_TABLE)
-    if (!(await stays(held))) return
-    await held.write(removeBackstop(OWNED_TABLE))
+    // The kernel removes the owned table together with its owner. One that is still there was loaded by somebody from a listing.
+    const owned = new BackstopDriver(run, OWNED_TABLE)
+    if (!(await staysInPlace(owned))) return
+    await owned.write(removeBackstop(OWNED_TABLE))
     removed.push('removed the held backstop table')
   })
   await attempt('removing what a proof left', async () => {
     if (await removeLeftovers(run)) removed.push('removed what a proof that was killed had left')
   })
   await attempt('reading the sets', async () => {
-    // One at a time: a set that somebody else's rule names stays, and keeps no other.
+    // One at a time, so that a set which somebody else's rule names does not keep the others.
     for (const { name } of await drivers.ipset.headers()) {
       await attempt(`removing set ${name}`, async () => {
         await destroy(name, drivers.ipset)
@@ -130,8 +130,8 @@ export async function removeAll(
   return { removed, failures }
 }
 
-/** A daemon that was killed is followed by its table within a moment. */
-async function stays(table: BackstopDriver): Promise<boolean> {
+/** The owned table of a daemon that was killed goes within a moment. */
+async function staysInPlace(table: BackstopDriver): Promise<boolean> {
   for (let tries = 1; tries <= 20; tries += 1) {
     if ((await table.read()) === undefined) return false
     await sleep(50)
@@ -139,7 +139,7 @@ async function stays(table: BackstopDriver): Promise<boolean> {
   return true
 }
 
-/** The kernel lets go of a set a moment after the last rule that named it has gone. */
+/** The kernel keeps a set busy for a moment after the last rule that named it is removed. */
 async function destroy(name: string, ipset: HostDrivers['ipset']): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {

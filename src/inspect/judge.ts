@@ -14,13 +14,13 @@ import type { Network } from '../workloads/model.ts'
 import { hookOf, jumpsTo, readChains } from './ruleset.ts'
 import type { Source, Way } from './source.ts'
 
-/** What becomes of the first packet of a connection, and why. */
+/** What happens to the first packet of a connection, and why. */
 export interface Judgement {
   readonly address: Address
   readonly allowed: boolean
   /** What decides, in words. */
   readonly because: string
-  /** The rules that it meets, outermost first. */
+  /** The rules that it passes, in their order. */
   readonly path: readonly string[]
   readonly provisos: readonly string[]
 }
@@ -89,11 +89,11 @@ export async function judge(input: JudgeInput, ipset: AskSets): Promise<Judgemen
   return say(true, toHost ? `${last}; ${HOST_DECIDES}` : last, walked)
 }
 
-/** Of a container on the host's network, with the class of rights that the kernel gives to its control group. */
+/** As {@link judge}, for a container on the host's network, with the class of rights that the kernel gives to its control group. */
 export async function judgeOnHost(
   input: Pick<JudgeInput, 'destination' | 'protocol' | 'port' | 'isHostAddress'> & {
     readonly class: number
-    /** As the config has them. */
+    /** The mark layout of the config. */
     readonly marks: MarkLayout
     readonly rules: SavedFamilies
   },
@@ -129,21 +129,21 @@ export async function judgeOnHost(
 const port53 = ({ protocol, port }: JudgeInput): boolean =>
   port === 53 && (protocol === 'udp' || protocol === 'tcp')
 
-/** The chains of denial only carry out what the rule before them decided. */
+/** The last rule that decides something. The chains of denial only carry out what the rule before them decided. */
 const decisive = ({ path }: Trace): string =>
   path.findLast((step) => !step.startsWith('EMBARGOD-D-')) ?? 'no rule of ours meets it'
 
 const HOST_DECIDES = "it goes to the host itself: the host's own firewall decides"
 
 const noAddress = (family: Family): string => `the container has no IPv${family} address`
-/** Nothing was sent at all: a client that has a name's other addresses tries those. */
+/** The container cannot send there at all. A client tries the other addresses of the name then. */
 export const isUnusable = ({ address, because }: Judgement): boolean =>
   because === noAddress(familyOf(address))
 
 const hasFamily = ({ addresses, network }: Way, family: Family): boolean =>
   addresses ? addresses.some((one) => familyOf(one) === family) : family === 4 || network.ipv6
 
-/** What the engine forbids behind our rules. Old engines have no rules for IPv6 and keep nothing apart there. */
+/** What the engine's own rules forbid behind ours. Old engines have no rules for IPv6, so they isolate no networks there. */
 function forbiddenBehind(
   { destination, networks, isHostAddress }: JudgeInput,
   way: Way,
@@ -157,7 +157,7 @@ function forbiddenBehind(
   return other && `the engine keeps networks apart, and this is in ${other.name}`
 }
 
-/** Up to 27; from 28 on. */
+/** Chains of engines up to 27, and from 28 on. */
 const ENGINE_CHAINS = ['DOCKER-ISOLATION-STAGE-1', 'DOCKER-FORWARD']
 
 const contains = (network: Network, address: Address): boolean =>
@@ -166,7 +166,7 @@ const contains = (network: Network, address: Address): boolean =>
 const backstopDrops = ({ kernel }: JudgeInput, { bridge }: Way): boolean =>
   kernel.backstop !== undefined && !kernel.backstop.open.includes(bridge)
 
-/** What the bridge writes on packets from here; of an address that is nobody's, or not running, nothing. */
+/** The mark of rights on packets from this address; 0 where no running container has it. */
 const markOf = (bindings: SavedBindings | undefined, from: Address | undefined): number =>
   (from !== undefined && bindings && marksByAddress(bindings).get(from)) || 0
 

@@ -8,8 +8,8 @@ import { judge, type KernelView } from './judge.ts'
 import type { RememberedSets } from './remembered-sets.ts'
 import { readChains } from './ruleset.ts'
 
-/** What a proof is chosen by. */
-export interface Setting {
+/** What a trial is chosen by. */
+export interface TrialSetting {
   readonly inventory: Inventory
   readonly host: HostView
   readonly kernel: KernelView
@@ -17,7 +17,11 @@ export interface Setting {
 }
 
 /** What is to be tried on a network, by what the kernel holds now. */
-export async function trialOf(setting: Setting, place: ProofPlace, source: Address): Promise<ProofTrial> {
+export async function trialOf(
+  setting: TrialSetting,
+  place: ProofPlace,
+  source: Address,
+): Promise<ProofTrial> {
   const { inventory, host, kernel, sets } = setting
   const family = familyOf(source)
   const verdictOf = judgeFrom(setting, place)
@@ -36,11 +40,11 @@ export async function trialOf(setting: Setting, place: ProofPlace, source: Addre
   return { place, family, source, forbidden, allowed }
 }
 
-function judgeFrom({ inventory, host, kernel, sets }: Setting, place: ProofPlace): Judge {
+function judgeFrom({ inventory, host, kernel, sets }: TrialSetting, place: ProofPlace): Judge {
   const found = inventory.networks.find(({ bridge }) => bridge === place.bridge)
   if (!found) throw new Error(`the network ${place.network} is gone`)
   const network = { ...found, ipv6: place.sources.some((source) => familyOf(source) === 6) }
-  // The source is nobody's, so it is in no set, and what the sets are asked is the same for all networks.
+  // No container has the address that a proof sends from. So it is in no set, and all networks ask the sets the same questions.
   const way = { network, bridge: place.bridge, addresses: undefined, routes: FAMILIES }
   return (target) =>
     judge(

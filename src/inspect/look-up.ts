@@ -16,12 +16,12 @@ export async function dockerSocketOf(ask: CallDaemon, configFile: string): Promi
   return daemon?.socket ?? (await configOf(configFile))?.docker.socket ?? DEFAULT_SOCKET
 }
 
-/** Every address that a name has: those that the daemon holds, else what a look-up brings now. Empty: it has none. */
+/** Every address of a name: the live addresses of the daemon, else those that a look-up finds now. Empty: it has none. */
 export async function lookUp(name: string, ask: CallDaemon, configFile: string): Promise<readonly Address[]> {
   const parsed = parseHostname(name)
   if (!('hostname' in parsed)) return []
-  const held = (await ask<readonly LiveAddress[]>('held', { name: parsed.hostname })) ?? []
-  if (held.length > 0) return held.map(({ address }) => address)
+  const live = (await ask<readonly LiveAddress[]>('held', { name: parsed.hostname })) ?? []
+  if (live.length > 0) return live.map(({ address }) => address)
   const config = await configOf(configFile)
   const servers = config ? await ownServers(config) : []
   const resolver = new Resolver({ servers, timeoutMs: config?.resolver.timeoutMs ?? 3_000 })

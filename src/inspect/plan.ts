@@ -11,7 +11,7 @@ import { readOfflineState, RefusedConfigError } from './offline-state.ts'
 import { jsonText, sanitise } from '../observe/sanitise.ts'
 import type { Run } from '../system/exec.ts'
 
-/** What the kernel would be told: by the daemon, who knows the addresses best, or from its state where none runs. */
+/** What a pass with this config would write to the kernel: as the daemon says, or computed from its saved state where none runs. */
 export const planAction =
   (ask: CallDaemon, run: Run): Action<PlanArgs> =>
   async ({ config, json }, io) => {

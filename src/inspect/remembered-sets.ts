@@ -1,12 +1,12 @@
 import type { IpsetDriver } from '../targets/ipset/driver.ts'
 
-/** What the sets held when they were asked first. */
+/** Answers about sets, each read from the kernel once. */
 export interface RememberedSets {
   readonly holding: IpsetDriver['holding']
   readonly elementsOf: (set: string) => Promise<readonly string[]>
 }
 
-/** For one look at many networks, which asks the same of the same sets again and again: each time costs a process. */
+/** For one look at many networks, which asks the same about the same sets again and again. Each question takes a process. */
 export function rememberSets(ipset: Pick<IpsetDriver, 'holding' | 'elements'>): RememberedSets {
   const held = new Map<string, Promise<Set<string>>>()
   const elements = new Map<string, Promise<readonly string[]>>()

@@ -16,7 +16,7 @@ import type { Run } from '../system/exec.ts'
 import { chainOrder } from './chain-order.ts'
 import { wordsOf } from './ruleset.ts'
 
-/** The firewall as it stands in the kernel: in words and numbered, or as the kernel's tools have it. */
+/** Lists the firewall as the kernel has it: numbered and in words, or as the kernel's tools print it. */
 export const rulesAction =
   (run: Run): Action<RulesArgs> =>
   async ({ raw }, io) => {

@@ -8,24 +8,28 @@ import { writeAtomically } from '../system/atomic-file.ts'
 import { ToolError, type Run } from '../system/exec.ts'
 import { interfacesOf, readLinks } from '../system/host.ts'
 import { readOnce, tooLarge } from '../system/read-file.ts'
-import { withDns } from '../workloads/daemon-json.ts'
-import { defaultBridgeAddress } from '../workloads/default-bridge.ts'
-import { chooseConfigFile, configFileOf, type DockerdProcess } from '../workloads/dockerd-process.ts'
+import { withDns } from '../workloads/engine-config/daemon-json.ts'
+import { defaultBridgeAddress } from '../workloads/engine-config/default-bridge.ts'
+import {
+  chooseConfigFile,
+  configFileOf,
+  type DockerdProcess,
+} from '../workloads/engine-config/dockerd-process.ts'
 import { errorMessage } from '../system/errors.ts'
 
 export interface SetupDnsSources {
   readonly run: Run
   readonly isRoot: () => boolean
-  /** The engines of this host that can be seen. */
+  /** The engines of this host, as far as they can be seen. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
 }
 
 const MAX_BYTES = 1024 * 1024
 const VALIDATE_MS = 30_000
-/** Its containers end first, ten seconds each where they do not listen. */
+/** The engine ends its containers first, which takes ten seconds for each that ignores the signal. */
 const RESTART_MS = 300_000
 
-/** Has the engine ask from the networks of containers: there the gateway hears it. */
+/** Has the engine ask for containers from their own networks, where its questions are led to the gateway. */
 export const setupDnsAction =
   ({ run, isRoot, dockerds }: SetupDnsSources): Action<SetupDnsArgs> =>
   async ({ address, file, restart, dryRun }, io) => {
@@ -63,7 +67,7 @@ export const setupDnsAction =
 
 const listed = (servers: readonly string[]): string => JSON.stringify(servers).replaceAll(',', ', ')
 
-/** It would not start again. */
+/** dockerd does not start when its name servers stand both on its command line and in its config file. */
 function refuseFlag(engines: readonly DockerdProcess[], path: string): void {
   const flags = engines.filter((one) => configFileOf(one) === path).flatMap(({ dns }) => dns)
   if (flags.length === 0) return
@@ -80,7 +84,7 @@ async function addressOfDefaultBridge(run: Run): Promise<string> {
 }
 
 interface OldFile {
-  /** Where it is, links followed. */
+  /** Its path with links followed. */
   readonly place: string
   readonly text: string
   readonly mode: number
@@ -114,7 +118,7 @@ function changed(
   }
 }
 
-/** Resolves to where the file is kept as it was before the first change; undefined: there was none. Rejects with nothing changed. */
+/** Resolves to the path of the backup from before the first change; undefined: there was no file. When it rejects, nothing is changed. */
 async function replace(
   run: Run,
   path: string,
@@ -145,7 +149,7 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** By the engine that a restart would start. Where there is none, or one before 23, which cannot, nothing is said. */
+/** Has the installed dockerd check the file. Where none is installed, or one before 23, which cannot, the file is not checked. */
 async function validate(run: Run, file: string): Promise<void> {
   try {
     await run(['dockerd', '--validate', '--config-file', file], { timeoutMs: VALIDATE_MS })

@@ -2,23 +2,23 @@ import { FAMILIES, familyOf, type Address, type Family } from '../net/types.ts'
 import { containersOnHostNetwork } from '../workloads/host-network.ts'
 import type { Container, Endpoint, Inventory, Network } from '../workloads/model.ts'
 
-/** Where a packet sets out. */
+/** Where a packet comes from. */
 export type Source =
   | {
       readonly kind: 'bridge'
       readonly name: string
-      /** Every network that it is on, the one that its default route takes first. */
+      /** Every network that it is on. The first one is that of its default route. */
       readonly ways: readonly [Way, ...Way[]]
     }
-  /** It sends as the host itself does, and is held there if it is marked. */
+  /** It is on the network of the host. Its policy counts there if its control group is marked. */
   | { readonly kind: 'host'; readonly name: string; readonly container: Container }
-  /** Nothing of it passes the rules; `allowed` says whether it gets out all the same. */
+  /** Its packets do not come by our rules. `allowed` says whether they get out. */
   | { readonly kind: 'elsewhere'; readonly name: string; readonly allowed: boolean; readonly why: string }
 
 export interface Way {
   readonly network: Network
   readonly bridge: string
-  /** Its addresses there; undefined for a network as such, which stands for anybody on it. */
+  /** Its addresses there; undefined for a whole network, which stands for any container on it. */
   readonly addresses: readonly Address[] | undefined
   /** Families for which a default route may go this way. */
   readonly routes: readonly Family[]
@@ -50,7 +50,7 @@ export function findSource(name: string, { containers, networks }: Inventory): S
   if (!first) return { kind: 'elsewhere', name, allowed: false, why: 'it has no network' }
   const [way, ...others] = sorted.flatMap(({ network, endpoint }) => {
     const routes = network === first.network || !network.internal ? routesBy(endpoint) : []
-    // One that does not run has no addresses: what is said of it holds for when it does.
+    // A container that does not run has no addresses yet. The answer is about when it runs.
     return endpoint.addresses.length === 0
       ? wayOf(network, undefined, FAMILIES)
       : wayOf(network, endpoint.addresses, routes)
@@ -67,7 +67,7 @@ const wayOf = (
 
 const routesBy = ({ gateways }: Endpoint): Family[] => gateways.map(familyOf)
 
-/** Who is on it already tells whether it has a way out. */
+/** A container that is on the network already tells whether it has a default route. */
 function ofNetwork(name: string, network: Network, containers: Inventory['containers']): Source {
   const neighbour = containers
     .flatMap(({ endpoints }) => endpoints)

@@ -7,7 +7,7 @@ import { closedConfig, lastAccepted } from '../state/accepted-config.ts'
 import { allowSet } from '../dataplane/names.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { guardProblem } from '../status/guard-names.ts'
-import { headlineOf, type Facts } from '../status/headline.ts'
+import { headlineOf, type HeadlineFacts } from '../status/headline.ts'
 import { guardsNone, statusReport, unprotectedOf } from '../status/report.ts'
 import { acceptedConfig } from '../state/formats.ts'
 import { offlineStateOf } from './offline-state.ts'
@@ -26,14 +26,14 @@ const WHY: Readonly<Record<WithoutDaemon, string>> = {
   'not-answering': ALONE,
 }
 
-/** What kernel, engine and state directory tell while no daemon does. What only a daemon knows is unknown, which is neither 0 nor never. */
+/** The status report made from kernel, engine and state directory while no daemon answers. What only a daemon knows is unknown, which is neither 0 nor never. */
 export async function statusAlone(
   configFile: string,
   why: WithoutDaemon,
   run: Run,
   nowMs: number,
 ): Promise<StatusReport> {
-  const { config, origin } = await configToTell(configFile)
+  const { config, origin } = await configToReport(configFile)
   const offline = await offlineStateOf(config, run, nowMs)
   const { policies, addressStore, host, generation, temporary, counters: counted } = offline
   const drivers = createDrivers(run)
@@ -108,20 +108,20 @@ export async function statusAlone(
     daemon: why,
     networks: report.networks.map((network) => ({ ...network, deniedPackets: null })),
     policies: report.policies.map((row) => ({ ...row, addresses: addressesIn(sizes, policies, row.policy) })),
-    // A rule that is not in the kernel counts nothing, and what it counted before is the daemon's to tell.
+    // A rule that is not in the kernel counts nothing. Only the daemon can say what it counted before.
     counters: report.counters.filter(({ family, rule }) => stands.has(`${family} ${rule}`)),
   }
 }
 
-const REFUSED: Readonly<Record<Exclude<Facts['config'], 'accepted'>, string>> = {
+const REFUSED: Readonly<Record<Exclude<HeadlineFacts['config'], 'accepted'>, string>> = {
   earlier: 'this is what the config accepted last says',
   none: 'none was accepted before, so nothing is allowed',
 }
 
-/** The file's config, else the one that a daemon would go on with, else what closes the host. */
-async function configToTell(
+/** The config of the file, else the one that a daemon would enforce, else one that allows nothing. */
+async function configToReport(
   file: string,
-): Promise<{ readonly config: Config; readonly origin: Facts['config'] }> {
+): Promise<{ readonly config: Config; readonly origin: HeadlineFacts['config'] }> {
   const { config } = await loadConfig(file, hostConfigEnv)
   if (config) return { config, origin: 'accepted' }
   const directories = await stateDirectories(file, undefined)
@@ -132,7 +132,7 @@ async function configToTell(
   return { config: await closedConfig(file), origin: 'none' }
 }
 
-/** What the kernel holds now, and not what was saved: addresses have time-outs there, and sets can be gone. */
+/** Counts what the kernel holds now, not what was saved: elements have time-outs there, and sets can be gone. */
 function addressesIn(
   sizes: ReadonlyMap<string, number>,
   { policies }: Policies,
@@ -144,7 +144,7 @@ function addressesIn(
   return { ipv4: count(4), ipv6: count(6) }
 }
 
-/** Our rules as the rows of counters name them. */
+/** The rules in the kernel, as the rows of counters name them. */
 const standingRules = (rules: SavedFamilies): ReadonlySet<string> =>
   new Set(
     FAMILIES.flatMap((family) =>

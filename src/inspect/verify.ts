@@ -24,7 +24,7 @@ import { rememberSets } from './remembered-sets.ts'
 import { hookOf } from './ruleset.ts'
 import { errorMessage } from '../system/errors.ts'
 
-/** Proves on the live host, with packets of its own, that the forbidden is stopped by each guard and the allowed gets through. */
+/** Proves on the live host, with packets of its own, that each guard stops what is forbidden and that what is allowed gets through. */
 export const verifyAction =
   (daemon: CallDaemon, run: Run): Action<ConfigArgs> =>
   async ({ config }, io) => {
@@ -34,7 +34,7 @@ export const verifyAction =
     ])
     const outcome = outcomeOf(findings)
     tell(io, findings, outcome)
-    // A proof that tried nothing says nothing about the host.
+    // A proof that tried nothing does not replace an earlier result.
     if (outcome !== 'skipped')
       await asking.ask('verified', {
         passed: outcome === 'proven',
@@ -53,19 +53,19 @@ const failure = (detail: string): ProofFinding => ({
 })
 
 const GUARD_ALL: GuardChoice = { networks: 'all', except: [], ignoreInterfaces: [] }
-/** More would keep an operator waiting. */
+/** More networks would take an operator too long. */
 const MOST_NETWORKS = 32
-/** While they are tried every packet of the host is compared with every probe, so not too many at a time. */
+/** During a proof the kernel compares every packet of the host with every probe, so only few networks are tried at the same time. */
 const AT_A_TIME = 8
 
-/** What the kernel holds decides what is tried, so that this needs neither a daemon nor a config that is accepted. */
+/** What is tried follows from what the kernel holds, so this needs neither a daemon nor an accepted config. */
 async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string): Promise<ProofFinding[]> {
   const engine = await askEngine(await dockerSocketOf(ask, configFile))
   const drivers = createDrivers(run)
   const kernel = {
     rules: await drivers.iptables.read(),
     backstop: await drivers.backstop.read(),
-    // What a proof sends is no container's.
+    // Packets of a proof are from no container, so no binding is asked.
     bindings: undefined,
   }
   const inPlace = await guardsInPlace(kernel)
@@ -104,7 +104,7 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
     const trials: ProofTrial[] = []
     for (const place of tried.slice(first, first + AT_A_TIME))
       for (const source of place.sources) trials.push(await trialOf(setting, place, source))
-    // One that is silent may have been stopped in the middle of its own proof.
+    // A daemon that does not answer may have been stopped in the middle of its own proof.
     const turnMs = isSilent() ? 0 : undefined
     findings.push(...(await prove(run, trials, config ? marksOf(config) : DEFAULT_MARKS, turnMs)))
   }
@@ -113,7 +113,7 @@ async function proveHost({ ask, isSilent }: Asking, run: Run, configFile: string
 
 const nothingTried = (why: string): ProofFinding => skip(WHOLE_HOST, 'the proof', why)
 
-/** Both guards stand in both families, whatever networks there are. */
+/** Do both guards stand in both families? */
 async function guardsInPlace({ rules, backstop }: KernelView): Promise<ProofFinding[]> {
   const judged = await bridgedFramesAreJudged()
   return [

@@ -1,6 +1,6 @@
 import type { SomeFamilies } from '../targets/iptables/driver.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
-import type { EngineSwitches } from '../workloads/engine-switches.ts'
+import type { EngineSwitches } from '../workloads/engine-config/engine-switches.ts'
 import type { Network } from '../workloads/model.ts'
 import { hasEngineChain, missingOfAny, piecesIn, type Piece } from './engine-pieces.ts'
 

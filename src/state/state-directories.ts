@@ -13,7 +13,7 @@ export async function stateDirectories(
   return [...namedState('text' in found ? found.text : ''), fromService ?? DEFAULT_STATE]
 }
 
-const DEFAULT_STATE = '/var/lib/embargod'
+export const DEFAULT_STATE = '/var/lib/embargod'
 
 /** The values of `state:` in a text that may not be a valid config. */
 export const namedState = (text: string): string[] =>

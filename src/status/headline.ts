@@ -2,7 +2,7 @@ import type { StatusReport } from '../control/status.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 
 /** What the first line of `status` depends on. */
-export interface Facts {
+export interface HeadlineFacts {
   readonly daemon: StatusReport['daemon']
   /** The families in which the kernel's chains lead to our rules. */
   readonly rules: readonly Family[]
@@ -16,7 +16,7 @@ export interface Facts {
 }
 
 /** The worst problem of this host and what to do about it, in one line. */
-export function headlineOf(facts: Facts): string {
+export function headlineOf(facts: HeadlineFacts): string {
   const { daemon, problems, rules, backstop, guardsNone } = facts
   if (daemon === 'running') {
     if (problems.length === 0) return guardsNone ? GUARDS_NONE : 'healthy'
@@ -32,7 +32,7 @@ export function headlineOf(facts: Facts): string {
 const GUARDS_NONE = 'NO NETWORK IS GUARDED: containers reach anything, as guard.networks and guard.except say'
 
 /** What the kernel does with packets of containers. */
-function standing({ daemon, rules, backstop }: Facts): string[] {
+function standing({ daemon, rules, backstop }: HeadlineFacts): string[] {
   const missing = FAMILIES.filter((family) => !rules.includes(family))
   const [only] = missing
   if (missing.length === FAMILIES.length)
@@ -48,12 +48,12 @@ function standing({ daemon, rules, backstop }: Facts): string[] {
   return [`${word}: the rules that were written last are enforced`, ...alone]
 }
 
-function silence({ daemon, rules, backstop }: Facts): string[] {
+function silence({ daemon, rules, backstop }: HeadlineFacts): string[] {
   if (daemon === 'not-answering') return ['the daemon hangs']
   return rules.length > 0 || backstop ? ['nothing is looked up or repaired'] : []
 }
 
-function remedy({ daemon, config }: Facts): string {
+function remedy({ daemon, config }: HeadlineFacts): string {
   if (daemon === 'not-answering') return 'start it anew with `systemctl restart embargod`'
   const start = 'start it with `systemctl start embargod`'
   switch (config) {

@@ -15,12 +15,12 @@ import { endOfName } from '../policy/ends.ts'
 import { mixedNetworks } from '../policy/classes.ts'
 import { VERSION } from '../version.ts'
 import { isGuardable } from '../workloads/guarded.ts'
-import { findUnprotected } from '../workloads/unprotected.ts'
+import { findUnprotected } from '../workloads/unprotected/unprotected.ts'
 import type { Unprotected } from '../workloads/model.ts'
-import { findStrayDns, type StrayDns } from '../workloads/stray-dns.ts'
+import { findStrayDns, type StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
 /** Everything that the status report is made of. Making the report reads nothing from the kernel. */
-export interface View {
+export interface StatusSources {
   readonly desired: Desired
   readonly addressStore: AddressStore
   readonly counters: Counters
@@ -58,7 +58,13 @@ export type DaemonFacts = Pick<
 >
 
 /** Everything on this host that is not guarded. */
-export function unprotectedOf({ desired, host, guards, proven, hostNetworkProblem }: View): Unprotected[] {
+export function unprotectedOf({
+  desired,
+  host,
+  guards,
+  proven,
+  hostNetworkProblem,
+}: StatusSources): Unprotected[] {
   return findUnprotected({
     inventory: host.inventory,
     engine: host.engine,
@@ -79,17 +85,17 @@ export function unprotectedOf({ desired, host, guards, proven, hostNetworkProble
 }
 
 /** Are there networks that could be guarded, and none is? */
-export const guardsNone = ({ desired, host }: Pick<View, 'desired' | 'host'>): boolean =>
+export const guardsNone = ({ desired, host }: Pick<StatusSources, 'desired' | 'host'>): boolean =>
   host.inventory?.networks.some(isGuardable) === true &&
   desired.hostFacts.plan.guarded.every(({ networkName }) => networkName === undefined)
 
 /** With the DNS gateway it does not matter which name servers a container has. */
-export const strayDnsOf = ({ dns, host, desired }: View): StrayDns[] =>
+export const strayDnsOf = ({ dns, host, desired }: StatusSources): StrayDns[] =>
   dns ? [] : findStrayDns(host.inventory, guardedSubnets(desired), desired.hostFacts.resolvers)
 
 export function tellMetrics(
   metrics: Metrics,
-  view: View,
+  view: StatusSources,
   unprotected: readonly Unprotected[],
   nowMs: number,
 ): void {
@@ -132,7 +138,7 @@ const seriesOf = <Row, Field extends keyof Row>(
 ): { labels: Row; value: Row[Field] }[] => rows.map((row) => ({ labels: row, value: row[field] }))
 
 export function statusReport(
-  view: View,
+  view: StatusSources,
   unprotected: readonly Unprotected[],
   daemonFacts: DaemonFacts,
 ): StatusReport {
@@ -161,7 +167,7 @@ export function statusReport(
   }
 }
 
-const nameRows = ({ desired, addressStore }: View): StatusReport['names'] =>
+const nameRows = ({ desired, addressStore }: StatusSources): StatusReport['names'] =>
   addressStore.statuses().map((status) => {
     const untilMs = endOfName(desired.policies.policies, status.name)
     return Number.isFinite(untilMs) ? { ...status, untilMs } : status
@@ -169,7 +175,7 @@ const nameRows = ({ desired, addressStore }: View): StatusReport['names'] =>
 
 const guardedSubnets = (desired: Desired) => desired.hostFacts.plan.guarded.flatMap(({ subnets }) => subnets)
 
-function networkRows({ desired, counters, guards }: View): StatusReport['networks'] {
+function networkRows({ desired, counters, guards }: StatusSources): StatusReport['networks'] {
   const { guarded, open } = desired.hostFacts.plan
   const isEnforced = guards.rules || guards.backstop
   const denied = counters.deniedCounts(networkNames(desired))

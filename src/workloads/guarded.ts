@@ -1,6 +1,6 @@
 import type { Cidr } from '../net/types.ts'
 import type { HostInterface } from '../system/host.ts'
-import { isContainersEnd } from './unprotected.ts'
+import { isContainersEnd } from './container-end.ts'
 import { isGeneratedBridgeName, isUsableInterfaceName } from './bridge-name.ts'
 import type { Inventory, Network } from './model.ts'
 

@@ -6,7 +6,7 @@ import type { SetupDnsArgs } from '../../../src/cli/setup-dns.ts'
 import { setupDnsAction } from '../../../src/inspect/setup-dns.ts'
 import type { Address } from '../../../src/net/types.ts'
 import { ToolError, type Run } from '../../../src/system/exec.ts'
-import { parseDockerdArgv } from '../../../src/workloads/dockerd-process.ts'
+import { parseDockerdArgv } from '../../../src/workloads/engine-config/dockerd-process.ts'
 
 let directory = ''
 let file = ''

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { headlineOf, type Facts } from '../../../src/status/headline.ts'
+import { headlineOf, type HeadlineFacts } from '../../../src/status/headline.ts'
 import { FAMILIES } from '../../../src/net/types.ts'
 
 const RULES = { 'both families': [4, 6], 'IPv4 alone': [4], none: [] } as const
 type Which = keyof typeof RULES
 
-const said = (daemon: Facts['daemon'], rules: Which, backstop: boolean, more: Partial<Facts> = {}): string =>
+const said = (
+  daemon: HeadlineFacts['daemon'],
+  rules: Which,
+  backstop: boolean,
+  more: Partial<HeadlineFacts> = {},
+): string =>
   headlineOf({
     daemon,
     rules: RULES[rules],

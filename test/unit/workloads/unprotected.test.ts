@@ -5,7 +5,8 @@ import type { HostInterface } from '../../../src/system/host.ts'
 import { parseEngine } from '../../../src/workloads/engine.ts'
 import { decideInterfaces } from '../../../src/workloads/guarded.ts'
 import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { findUnprotected, type HostNetworkState } from '../../../src/workloads/unprotected.ts'
+import type { HostNetworkState } from '../../../src/workloads/unprotected/input.ts'
+import { findUnprotected } from '../../../src/workloads/unprotected/unprotected.ts'
 import type { EngineJson } from '../../support/docker-json.ts'
 import {
   containerJson,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { RefusedFileError } from '../system/read-file.ts'
+import { RefusedFileError } from '../../system/read-file.ts'
 
 /** What the engine wrote for a container. */
 export interface EngineResolvConf {

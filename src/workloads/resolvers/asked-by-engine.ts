@@ -1,4 +1,4 @@
-import type { Container, Inventory } from './model.ts'
+import type { Container, Inventory } from '../model.ts'
 
 /** What decides from where the embedded DNS server of a container asks on. */
 export interface AskerFacts {

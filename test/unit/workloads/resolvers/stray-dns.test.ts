@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { Address, Cidr } from '../../../src/net/types.ts'
-import type { Container } from '../../../src/workloads/model.ts'
-import { findStrayDns } from '../../../src/workloads/stray-dns.ts'
+import type { Address, Cidr } from '../../../../src/net/types.ts'
+import type { Container } from '../../../../src/workloads/model.ts'
+import { findStrayDns } from '../../../../src/workloads/resolvers/stray-dns.ts'
 
 const container = (name: string, dns: readonly string[], more: Partial<Container> = {}): Container => ({
   id: name,

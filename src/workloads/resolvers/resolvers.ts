@@ -1,12 +1,12 @@
-import { parseAddress } from '../net/address.ts'
-import type { Address } from '../net/types.ts'
+import { parseAddress } from '../../net/address.ts'
+import type { Address } from '../../net/types.ts'
 import { networksAskedByEngine } from './asked-by-engine.ts'
-import { dnsOfDaemonJson } from './daemon-json.ts'
-import type { DockerdProcess } from './dockerd-process.ts'
-import { configFileOf, DAEMON_JSON } from './dockerd-process.ts'
+import { dnsOfDaemonJson } from '../engine-config/daemon-json.ts'
+import type { DockerdProcess } from '../engine-config/dockerd-process.ts'
+import { configFileOf, DAEMON_JSON } from '../engine-config/dockerd-process.ts'
 import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts'
-import type { Container, Inventory } from './model.ts'
-import { errorMessage } from '../system/errors.ts'
+import type { Container, Inventory } from '../model.ts'
+import { errorMessage } from '../../system/errors.ts'
 
 /** Whom containers may ask, each with who named it first, for people. */
 export interface ContainerResolvers {

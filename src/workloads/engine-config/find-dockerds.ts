@@ -1,6 +1,6 @@
-import { argvOf, rootsProcessesNamed, thisProcess } from '../system/processes.ts'
-import { readIfThere, RefusedFileError } from '../system/read-file.ts'
-import { listenerOf } from '../system/socket-listener.ts'
+import { argvOf, rootsProcessesNamed, thisProcess } from '../../system/processes.ts'
+import { readIfThere, RefusedFileError } from '../../system/read-file.ts'
+import { listenerOf } from '../../system/socket-listener.ts'
 import { enginesBehind, parseDockerdArgv, visibleDockerds, type DockerdProcess } from './dockerd-process.ts'
 
 /** The engines of this host, as far as /proc shows them. Rejects when the command line of one is longer than any that a person wrote. */

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { networksAskedByEngine, type AskerFacts } from '../../../src/workloads/asked-by-engine.ts'
-import { parseInventory } from '../../../src/workloads/inventory.ts'
-import { BRIDGE_ID, containerJson, defaultBridgeJson, networkJson } from '../../support/docker-json.ts'
+import {
+  networksAskedByEngine,
+  type AskerFacts,
+} from '../../../../src/workloads/resolvers/asked-by-engine.ts'
+import { parseInventory } from '../../../../src/workloads/inventory.ts'
+import { BRIDGE_ID, containerJson, defaultBridgeJson, networkJson } from '../../../support/docker-json.ts'
 
 const VAULT_ID = 'f'.repeat(64)
 const on = (networks: Record<string, string>, host: Record<string, unknown> = {}) =>

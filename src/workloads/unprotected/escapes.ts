@@ -1,5 +1,5 @@
-import { canonicalPath, exposes } from './host-paths.ts'
-import type { Container } from './model.ts'
+import { canonicalPath, exposes } from '../host-paths.ts'
+import type { Container } from '../model.ts'
 
 /** Sockets by which whoever reaches them starts containers or services of the host. */
 export const ENGINE_SOCKETS = [

@@ -1,5 +1,5 @@
-import type { Address } from '../net/types.ts'
-import type { HostInterface } from '../system/host.ts'
+import type { Address } from '../../net/types.ts'
+import type { HostInterface } from '../../system/host.ts'
 
 /**
  * The host's IPv4 address on the engine's default bridge, which every container can route to and which no resolver of the outside has. Undefined where

@@ -1,9 +1,9 @@
-import type { Family } from '../net/types.ts'
+import type { Family } from '../../net/types.ts'
 import { settingsOfDaemonJson } from './daemon-json.ts'
 import { configFileOf, type DockerdProcess } from './dockerd-process.ts'
-import type { JsonObject } from './json.ts'
-import type { Engine } from './model.ts'
-import { errorMessage } from '../system/errors.ts'
+import type { JsonObject } from '../json.ts'
+import type { Engine } from '../model.ts'
+import { errorMessage } from '../../system/errors.ts'
 
 /** Does the engine keep rules in iptables, by family? Undefined: that cannot be told. */
 export type EngineSwitches = Readonly<Record<Family, boolean | undefined>>

@@ -1,4 +1,4 @@
-import { canonicalPath } from './host-paths.ts'
+import { canonicalPath } from '../host-paths.ts'
 
 /** Where an engine looks that is told of no other file. */
 export const DAEMON_JSON = '/etc/docker/daemon.json'

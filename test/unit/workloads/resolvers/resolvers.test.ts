@@ -7,15 +7,15 @@ import {
   parseDockerdArgv,
   servesSocket,
   visibleDockerds,
-} from '../../../src/workloads/dockerd-process.ts'
-import { RefusedFileError } from '../../../src/system/read-file.ts'
-import { parseInventory } from '../../../src/workloads/inventory.ts'
+} from '../../../../src/workloads/engine-config/dockerd-process.ts'
+import { RefusedFileError } from '../../../../src/system/read-file.ts'
+import { parseInventory } from '../../../../src/workloads/inventory.ts'
 import {
   type KnownSources,
   containerResolvers,
   serversOf as addressesOf,
-} from '../../../src/workloads/resolvers.ts'
-import { containerJson, defaultBridgeJson } from '../../support/docker-json.ts'
+} from '../../../../src/workloads/resolvers/resolvers.ts'
+import { containerJson, defaultBridgeJson } from '../../../support/docker-json.ts'
 
 const ID = 'a'.repeat(64)
 const RESOLV_CONF = `/var/lib/docker/containers/${ID}/resolv.conf`

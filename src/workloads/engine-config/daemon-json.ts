@@ -1,4 +1,4 @@
-import { isObject, textsOf, type JsonObject } from './json.ts'
+import { isObject, textsOf, type JsonObject } from '../json.ts'
 
 /** The engine's config file with other name servers in it. */
 export interface DaemonJsonChange {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { parseDockerdArgv } from '../../../src/workloads/dockerd-process.ts'
-import { engineSwitches } from '../../../src/workloads/engine-switches.ts'
-import { parseEngine } from '../../../src/workloads/engine.ts'
-import { parseNetwork } from '../../../src/workloads/inventory.ts'
+import { parseDockerdArgv } from '../../../../src/workloads/engine-config/dockerd-process.ts'
+import { engineSwitches } from '../../../../src/workloads/engine-config/engine-switches.ts'
+import { parseEngine } from '../../../../src/workloads/engine.ts'
+import { parseNetwork } from '../../../../src/workloads/inventory.ts'
 
 const switches = (version: string, argv: string, config?: object) =>
   engineSwitches({

@@ -1,7 +1,7 @@
-import { parseAddress } from '../net/address.ts'
-import type { Address, Cidr } from '../net/types.ts'
-import { cidrContains } from '../net/cidr.ts'
-import type { Inventory } from './model.ts'
+import { parseAddress } from '../../net/address.ts'
+import type { Address, Cidr } from '../../net/types.ts'
+import { cidrContains } from '../../net/cidr.ts'
+import type { Inventory } from '../model.ts'
 
 /** A container that was given name servers of its own, which the rules deny: it resolves nothing, and its operator looks for the reason. */
 export interface StrayDns {

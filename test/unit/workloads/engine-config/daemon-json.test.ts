@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
-import { withDns } from '../../../src/workloads/daemon-json.ts'
+import { withDns } from '../../../../src/workloads/engine-config/daemon-json.ts'
 
 const ADDRESS = '172.17.0.1'
 const written = (text: string | undefined) => withDns(text, [ADDRESS]).text
