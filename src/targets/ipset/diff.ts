@@ -49,7 +49,7 @@ export function diffSets(
   const gone = new Set<string>()
   for (const spec of specs) {
     const current = known.get(spec.name)
-    const usable = current && fits(spec, current.header)
+    const usable = current && isUsable(spec, current.header)
     const work = usable
       ? changeElements(spec, membership, current, dirty, nowMs)
       : createSet(spec, membership, current, nowMs)
@@ -69,7 +69,7 @@ export function diffSets(
     // One by one: a set has more elements than a call takes arguments.
     if (!usable) for (const line of replaceLines(spec, current, work.adds)) before.push(line)
     else for (const write of work.adds) before.push(renderAdd(spec.name, write))
-    if (current && !usable && swappable(spec, current)) {
+    if (current && !usable && isSwappable(spec, current)) {
       after.push(`destroy ${successor(spec.name)}`)
       gone.add(successor(spec.name))
     }
@@ -96,7 +96,7 @@ function hasRoom({ elements, header }: KnownSet, adds: readonly ElementWrite[]):
   return elements.size + adds.filter(({ element }) => !elements.has(element)).length <= header.maxelem
 }
 
-function fits(spec: SetSpec, header: SetHeader): boolean {
+function isUsable(spec: SetSpec, header: SetHeader): boolean {
   return (
     header.type === spec.type &&
     (header.family ?? spec.family) === spec.family &&
@@ -119,13 +119,13 @@ function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readon
     `flush ${name}`,
     ...adds.map((write) => renderAdd(name, write)),
   ]
-  if (swappable(spec, current)) return [...fresh, `swap ${name} ${spec.name}`]
+  if (isSwappable(spec, current)) return [...fresh, `swap ${name} ${spec.name}`]
   // The kernel swaps only like with like, and destroys only what no rule names: a stranger in use is reported by the failure.
   return [`destroy ${spec.name}`, ...fresh, `rename ${name} ${spec.name}`]
 }
 
 /** The kernel's condition for a swap. */
-const swappable = (spec: SetSpec, current: KnownSet): boolean =>
+const isSwappable = (spec: SetSpec, current: KnownSet): boolean =>
   current.header.type === spec.type && (current.header.family ?? spec.family) === spec.family
 
 function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean, work: ElementWork): string {
