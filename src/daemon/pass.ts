@@ -40,7 +40,7 @@ export async function runPass(
     const result = await firewall.pass(scope, nowMs)
     record.reconciled(scope, result)
 
-    refresher.setCanBind(!firewall.keepers.bindings.isHopeless)
+    refresher.setCanBind(!firewall.keepers.bindings.isUnsupported)
     publishRights(world)
     startHold.begin()
     readPlan.wasRead(scope, record.startedMs)

@@ -53,14 +53,14 @@ function containersIn({ plan, rights }: HostFacts): Map<string, string> {
 }
 
 /**
- * A set refuses the 65th interface of one address range. Half of that, since elements are added before those that go are deleted:
- * if every network is replaced at once, both halves are there.
+ * A set refuses the 65th interface of one address range. Elements are added before old ones are deleted, so when every network is replaced at
+ * once, twice as many are there: the limit is half of that.
  */
 const MOST_OF_ANY_SOURCE = 32
 
 /**
- * One element a guarded subnet in each set of denials: its counter is the network's. A forged source is in any subnet but its own
- * network's, so there the interface alone tells, for as many networks as the kernel lets it.
+ * One element for each guarded subnet in each set of denials: its counter is the network's. A forged source may be in any subnet, so in that set
+ * the interface alone identifies the network, for as many networks as the kernel takes.
  */
 export function countedNetworks(plan: InterfacePlan): Map<string, CommentedElements> {
   const sets = new Map<string, CommentedElements>()

@@ -28,25 +28,25 @@ export interface RuleCount {
   readonly bytes: number
 }
 
-/** What the rules and sets have counted, and what was put right, since the first start ever. */
+/** What rules and sets have counted, and how often drift was repaired, since the first start ever. */
 export class Counters {
   readonly #rules = new Totals()
   readonly #elements = new Totals()
-  /** By element, which comes and goes. */
+  /** Denied packets by element; elements come and go. */
   readonly #denied = new Totals()
-  /** By reason, bridge and policy. */
+  /** Denied packets by reason, bridge and policy. */
   readonly #deniedBy = new Totals()
   readonly #domains = new Map<string, number>()
   readonly #repairs = new Map<string, number>()
   #lastRepairMs: number | undefined
 
-  /** Something that others had changed was put right. */
+  /** Something that others had changed was repaired. */
   countRepair(kind: string, nowMs: number): void {
     this.#repairs.set(kind, (this.#repairs.get(kind) ?? 0) + 1)
     this.#lastRepairMs = nowMs
   }
 
-  /** How often what was put right, and when last. */
+  /** How often each kind of drift was repaired, and when the last time was. */
   get drift(): {
     readonly repairs: Readonly<Record<string, number>>
     readonly lastRepairMs: number | undefined
@@ -72,7 +72,7 @@ export class Counters {
     this.#rules.tidy(() => keysOfRules(dataplane))
   }
 
-  /** Rows of the rules that are in force. */
+  /** One row for each rule in force. */
   ruleCounts(dataplane: Dataplane): RuleCount[] {
     return FAMILIES.flatMap((family) =>
       dataplane.rules[family].chains.flatMap(({ name, rules }) =>
@@ -87,7 +87,7 @@ export class Counters {
     )
   }
 
-  /** @param unknown the policy of sources that no container holds */
+  /** @param unknown the policy of sources that are not known containers */
   readSets(
     known: ReadonlyMap<string, KnownSet>,
     read: readonly string[],

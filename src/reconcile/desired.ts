@@ -14,15 +14,15 @@ import type { DesiredState } from '../targets/keeper.ts'
 import { CountedContainers, countedNetworks, isOf, sameEntries } from './counted-sources.ts'
 import { makeSameRules, type HostFacts } from './host-facts.ts'
 
-/** What holds again when the config on trial is not confirmed. */
+/** The config that is in force again when the one on trial is not confirmed. */
 export interface BeforeTrial {
   readonly config: Config
   readonly policies: Policies
 }
 
 /**
- * What the kernel ought to hold, kept between passes: the dataplane is built anew only when its inputs changed,
- * so that the same object twice means that every difference found is drift.
+ * The desired state of the kernel, kept between passes. The dataplane is built anew only when its inputs have changed: when a pass gets the same
+ * object as the one before, every difference that it finds is drift.
  */
 export class Desired {
   readonly membership = new Membership()
@@ -68,7 +68,7 @@ export class Desired {
     return this.#generation
   }
 
-  /** Undefined: nothing is on trial. */
+  /** The config before the one on trial; undefined: none is on trial, or there was none before it. */
   get before(): BeforeTrial | undefined {
     return this.#before
   }
@@ -81,7 +81,7 @@ export class Desired {
     this.#rebuildMembership()
   }
 
-  /** Nothing is rebuilt when the host facts are what they were. */
+  /** Rebuilds nothing when the host facts have not changed. */
   setHostFacts(hostFacts: HostFacts): void {
     const before = this.#hostFacts
     this.#hostFacts = hostFacts
@@ -98,7 +98,7 @@ export class Desired {
       this.membership.setStatics(this.#statics())
   }
 
-  /** These sets were read: what they counted of containers that are gone is known. */
+  /** These sets were read, so what they counted of containers that are gone is known. */
   counted(sets: readonly string[]): void {
     if (this.#counted.wereRead(sets)) this.membership.setStatics(this.#statics())
   }
@@ -150,7 +150,7 @@ export class Desired {
     const { before: around, ...hostFacts } = this.#hostFacts
     const built = this.#buildOf(this, hostFacts)
     if (!this.#before || !around) return built
-    // Packets bear what the config on trial says, in its bits.
+    // Packets bear their classes in the bits that the config on trial uses.
     const { mark, marks } = this.#config.guard
     const config = { ...this.#before.config, guard: { ...this.#before.config.guard, mark, marks } }
     return besideBefore(built, this.#buildOf({ ...this.#before, config }, { ...hostFacts, ...around }))
@@ -195,7 +195,7 @@ export class Desired {
   #statics(): Map<string, CommentedElements> {
     const { plan, containers, published, served } = this.#hostFacts
     const sets = countedNetworks(plan)
-    // Containers of overlay networks go out by a second interface there, whose address the engine's list of containers lacks.
+    // Containers of overlay networks leave by a second interface there. Its address is missing in the engine's list of containers.
     const gateways = plan.guarded
       .filter(({ bridge }) => bridge === 'docker_gwbridge')
       .flatMap(({ bridge, subnets }) => subnets.map((subnet): [string, string] => [subnet, bridge]))

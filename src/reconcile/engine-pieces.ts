@@ -2,15 +2,15 @@ import { withoutComment, type Saved, type SavedRule } from '../targets/iptables/
 import type { Family } from '../net/types.ts'
 import type { Network } from '../workloads/model.ts'
 
-/** A part of the engine's firewall that is there or is not, whatever its rules say in detail: that changes from version to version. */
+/** A part of the engine's firewall that is present or missing. What its rules say in detail changes from version to version. */
 export interface Piece {
   readonly key: string
   readonly what: 'forwarding' | 'isolation' | 'masquerading' | 'published ports'
-  /** Undefined: it serves all networks. */
+  /** Undefined: it is for all networks. */
   readonly network?: Network
 }
 
-/** Which of the engine's rules stand, by key. Those of single containers come and go with them, and are left out. */
+/** The parts of the engine's firewall that are present, by key. Rules of single containers come and go with them and are left out. */
 export function piecesIn(saved: Saved, networks: readonly Network[]): Map<string, Piece> {
   const byBridge = new Map(networks.flatMap((one) => (one.bridge === undefined ? [] : [[one.bridge, one]])))
   const bySubnet = new Map(networks.flatMap((one) => one.subnets.map((subnet) => [subnet as string, one])))
@@ -28,7 +28,7 @@ export function piecesIn(saved: Saved, networks: readonly Network[]): Map<string
           if (isMasquerade(rule) && source) add({ key: `${place} ${source.id}`, what, network: source })
         } else if (isEngines(chain) || isEngines(rule.target)) {
           if (bridge) add({ key: `${place} ${bridge.id}`, what, network: bridge })
-          // One that names a link is of a network that is not listed yet, or no more.
+          // A rule that names another link belongs to a network that is not listed yet, or no longer.
           else if (links.length === 0 && isEngines(rule.target))
             add({ key: `${place} to ${rule.target}`, what })
         }
@@ -42,7 +42,7 @@ export function piecesIn(saved: Saved, networks: readonly Network[]): Map<string
   }
 }
 
-/** What every engine with rules in iptables has for networks that are not internal. A version that has them elsewhere must not be taken for one without. */
+/** Parts that every engine with rules in iptables has for networks that are not internal, and that are missing. An engine that keeps its rules elsewhere must not be taken for one whose rules are gone. */
 export function missingOfAny(
   present: ReadonlyMap<string, Piece>,
   networks: readonly Network[],
@@ -62,13 +62,13 @@ export function missingOfAny(
   return missing
 }
 
-/** Does anything of an engine's stand here, rules or not? Flushing leaves its chains. */
+/** Are there chains of an engine? They stay when their rules are flushed. */
 export const hasEngineChain = (saved: Saved): boolean =>
   (['filter', 'nat'] as const).some((table) =>
     [...(saved.tables.get(table)?.chains.keys() ?? [])].some((chain) => isEngines(chain)),
   )
 
-/** DOCKER-USER is its operator's. */
+/** DOCKER-USER belongs to the operator. */
 const isEngines = (name: string | undefined): boolean =>
   name !== undefined && /^DOCKER(-|$)/.test(name) && name !== 'DOCKER-USER'
 
@@ -79,10 +79,10 @@ function whatOf(table: 'filter' | 'nat', chain: string, { target }: SavedRule): 
   return /ISOLATION|INTERNAL/.test(`${chain} ${target}`) ? 'isolation' : 'forwarding'
 }
 
-/** Published ports and links name a protocol or a destination. */
+/** Rules for published ports and links between containers name a protocol or a destination. */
 const isOfContainer = (rule: SavedRule): boolean =>
   valueOf(rule, '-p') !== undefined || valueOf(rule, '-d') !== undefined
 
-/** What stands behind an option of a rule, negated or not. */
+/** The value of an option of a rule, negated or not. */
 const valueOf = ({ text }: SavedRule, option: '-i' | '-o' | '-s' | '-d' | '-p'): string | undefined =>
   new RegExp(`(?:^| )${option} (\\S+)`).exec(withoutComment(text))?.[1]

@@ -4,9 +4,9 @@ import type { EngineSwitches } from '../workloads/engine-config/engine-switches.
 import type { Network } from '../workloads/model.ts'
 import { hasEngineChain, missingOfAny, piecesIn, type Piece } from './engine-pieces.ts'
 
-/** An engine that starts takes its chains away for a moment, and a network's rules go before its events tell so. */
+/** An engine that starts removes its chains for a moment, and the rules of a network go before the event of its removal comes. */
 const FOR_MS = 3_000
-/** Networks that are named. */
+/** As many networks are named in a message. */
 const MOST_NAMES = 3
 
 export interface EngineFacts {
@@ -15,14 +15,14 @@ export interface EngineFacts {
 }
 
 /**
- * Notices that rules of the engine have gone, as after `nft flush ruleset` or `iptables -t nat -F`: it puts them back only when it starts. Of an engine
- * that keeps rules in iptables some are known to be there; of what else it has, what was seen is missed. An engine that never had any, by its own
- * settings, lacks none.
+ * Notices that rules of the engine are gone, as after `nft flush ruleset` or `iptables -t nat -F`: the engine puts them back only when it starts. Some
+ * parts are expected of every engine that keeps rules in iptables; others are missed when they were seen before. An engine that has no rules by its own
+ * settings lacks none.
  */
 export class EngineRules {
   readonly #seen: Record<Family, Map<string, Piece>> = { 4: new Map(), 6: new Map() }
   readonly #missing: Record<Family, readonly Piece[]> = { 4: [], 6: [] }
-  /** Since when, by family and key. */
+  /** Since when a part is missing, by family and key. */
   readonly #goneSinceMs = new Map<string, number>()
   readonly #clock: () => number
 
@@ -30,14 +30,14 @@ export class EngineRules {
     this.#clock = clock
   }
 
-  /** The engine began anew: it may have other rules than before. */
+  /** The engine was restarted: it may have other rules than before. */
   forget(): void {
     for (const family of FAMILIES) this.#seen[family].clear()
   }
 
   /**
-   * Returns what is gone, and not only for a moment, in a sentence; undefined: nothing is.
-   * @param saved the families that were looked at; of the others what was found before is still said
+   * Returns a sentence about what is gone for longer than a moment; undefined: nothing is.
+   * @param saved the families that were read; for the others the last finding still counts
    */
   look(saved: SomeFamilies, engine: EngineFacts): string | undefined {
     for (const family of FAMILIES) this.#missing[family] = this.#lookAt(family, saved[family], engine)
@@ -63,7 +63,7 @@ export class EngineRules {
     const listed = new Set(networks.map(({ id }) => id))
     for (const [key, { network }] of seen) if (network && !listed.has(network.id)) seen.delete(key)
     for (const [key, piece] of present) seen.set(key, piece)
-    // Where it cannot be told whether the engine keeps rules here, its chains tell.
+    // Where the settings do not say whether the engine keeps rules here, its chains do.
     const isExpected = switches[family] ?? (hasEngineChain(saved) || seen.size > 0)
     const missing = [
       ...[...seen.values()].filter(({ key }) => !present.has(key)),
@@ -82,7 +82,7 @@ export class EngineRules {
   }
 }
 
-/** Networks are named where others still have it. */
+/** Networks are named only where all that is missing belongs to networks. */
 function wordsOf(missing: readonly Piece[]): string[] {
   const kinds = [...new Set(missing.map(({ what }) => what))].toSorted()
   return kinds.map((kind) => {

@@ -5,45 +5,45 @@ import type { Saved, SavedTable } from '../targets/iptables/parse.ts'
 import { FAMILIES, type Family } from '../net/types.ts'
 import { rulesChange, type RulesChange } from '../targets/iptables/keeper.ts'
 
-/** So often within {@link WITHIN_MS} a jump is put first again at once; from then on every {@link EVERY_MS}. */
+/** A jump is put first again at once this many times within {@link WITHIN_MS}; from then on every {@link EVERY_MS}. */
 const AT_ONCE = 10
 const WITHIN_MS = 60_000
 const EVERY_MS = 3_000
 
-/** A jump of ours that somebody has taken out of the first place. */
+/** A jump of ours that is no longer in the first place. */
 export interface Displaced {
   readonly family: Family
   readonly table: Table
   readonly chain: string
-  /** The rule in its place; undefined: there is none. */
+  /** The rule that is first now; undefined: there is none. */
   readonly above: string | undefined
 }
 
-/** What becomes of a change while somebody else insists on the first place. */
+/** Another program insists on the first place, and what is done about it. */
 export interface Fight {
-  /** Who does what, for an operator. */
+  /** A sentence for the operator. */
   readonly words: string
-  /** Our jump is left where it is for so long; undefined: it was put first now. */
+  /** For how long our jump is left where it is; undefined: it was put first now. */
   readonly waitMs: number | undefined
   readonly families: readonly Family[]
 }
 
 /**
- * Somebody else puts a rule above our jump whenever we have put it first. The backstop keeps closed what our rules do not see, so there
- * is no need to answer each time, and no end to it: after a few times the jump waits for its turn, and the rule above is named. Where the
- * backstop does not stand nothing waits.
+ * Another program puts a rule above our jump whenever we have put it first. The backstop drops what our rules do not see, so we need not answer each
+ * time, which would go on for ever. After a few times the jump is put first only every few seconds, and the rule above it is reported. Without a
+ * backstop in force the jump is put first each time.
  */
 export class Fights {
   /** When each jump was put first again, by who stood in its place. */
   readonly #repairs = new Map<string, { readonly displaced: Displaced; readonly atMs: readonly number[] }>()
   readonly #clock: () => number
 
-  /** The clock must not follow the host's, which people set. */
+  /** The clock must be monotonic: the clock of the host is set by people. */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock
   }
 
-  /** Takes out of a change what would only put a jump first again too soon. */
+  /** Leaves out of a change what would only put a jump first again too soon. */
   judge(
     change: RulesChange | undefined,
     seen: SomeFamilies,
@@ -56,7 +56,7 @@ export class Fights {
       const waitMs = !backstopStands || atMs.length < AT_ONCE ? 0 : (atMs.at(-1) ?? 0) + EVERY_MS - nowMs
       return { displaced, place: placeOf(displaced), atMs, waitMs }
     })
-    // A table is written whole: one jump whose turn it is takes the others along.
+    // A table is written whole, so a jump that is due takes the others of its table along.
     const waits = new Map(found.map(({ place, waitMs }) => [place, waitMs]))
     for (const { place, waitMs } of found) if (waitMs <= 0 || !isOnlyAJump(change, place)) waits.delete(place)
     for (const { displaced, place, atMs } of found)
@@ -78,7 +78,7 @@ export class Fights {
   }
 }
 
-/** Jumps that are missing or not first. What the engine itself does with its chains is no fight. */
+/** Jumps that are missing or not first. What the engine does with its own chains does not count. */
 export function displacedJumps(
   rules: Readonly<Record<Family, Ruleset>>,
   saved: SomeFamilies,

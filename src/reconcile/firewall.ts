@@ -10,7 +10,7 @@ import { PARTS, type DesiredState, type DriftKind, type Scope } from '../targets
 import type { Desired } from './desired.ts'
 import { Fights, type Fight } from './fight.ts'
 import type { Generation } from './generation.ts'
-import { GenerationChange } from './generations.ts'
+import { GenerationChange } from './generation-change.ts'
 import { judgementOf } from './judgement.ts'
 import { createKeepers, type Changes, type Drivers, type Keepers } from './keepers.ts'
 import { LiveConnections } from './live-connections.ts'

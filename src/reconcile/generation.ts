@@ -1,13 +1,13 @@
 import { BRIDGED, generationMark, GENERATIONS, type MarkLayout } from '../config/marks.ts'
 
-/** What of an earlier pass has to outlive the process. */
+/** A generation of admissions, as it is saved for the next process. */
 export interface Generation {
   readonly generation: number
   /** Digest of the policy under which the generation began. */
   readonly digest: string
-  /** Where connections bear it; undefined: an earlier version did not say. */
+  /** The layout of the marks in which connections bear it; undefined: an earlier version did not save it. */
   readonly marks?: MarkLayout | undefined
-  /** Of a generation whose rules were perhaps not all written: that of the rules before them. */
+  /** For a generation whose rules were perhaps not all written: the generation before it. */
   readonly former?: Bearing | undefined
 }
 
@@ -18,8 +18,8 @@ export interface Bearing {
 }
 
 /**
- * What live connections may bear.
- * @param layout where an earlier version did not say
+ * The generations that live connections may bear, with the layout of each.
+ * @param layout used where an earlier version did not save one
  */
 export const bearingsOf = (one: Generation, layout: MarkLayout): Bearing[] => [
   ...(one.former ? [one.former] : []),
@@ -28,7 +28,8 @@ export const bearingsOf = (one: Generation, layout: MarkLayout): Bearing[] => [
 
 /**
  * Another digest of rights begins another generation: every live connection is judged again by its next packet.
- * None looks like bits of packets' marks: a program that saves whole marks writes them into connections, where they must not pass for a generation.
+ * No generation looks like bits of packets' marks. A program that saves whole packet marks writes those into connections, where they must not be read as a
+ * generation.
  */
 export function nextGeneration(current: Generation, digest: string, marks: MarkLayout): Generation {
   const packetBits = marks.approval | marks.hostNetwork
@@ -40,15 +41,15 @@ export function nextGeneration(current: Generation, digest: string, marks: MarkL
   return { generation, digest, marks }
 }
 
-/** A mark of connections, and the bits of it that count. */
+/** A value of connection marks, and the mask of the bits that are compared. */
 export interface MarkPattern {
   readonly mark: number
   readonly mask: number
 }
 
 /**
- * What connections bear that were marked by another layout and would be read as admitted by this one: those that were admitted while the rules
- * changed, and those that were only bridged. They are to be forgotten, and judged again.
+ * Marks that were written in another layout and would be read as an admission in this one: those of connections that were admitted while the rules
+ * changed, and of connections that were only bridged. The kernel has to forget such connections, so that they are judged again.
  */
 export function misread({ marks: former, generation }: Bearing, next: Bearing): MarkPattern[] {
   const { marks } = next
@@ -61,10 +62,10 @@ export function misread({ marks: former, generation }: Bearing, next: Bearing): 
 }
 
 /**
- * What a fresh process goes on from. The disk may know of an older generation than the kernel's, where it was full for instance: then nobody knows the rights
- * that the kernel's connections were admitted under, and the next generation is one that none of them bears.
- * @param standing those that the kernel lets pass, the latest last
- * @param layout where connections bear them today
+ * The generation from which a new process goes on. The one on disk may be older than the kernel's, for example after the disk was full. Then it is not known
+ * under which rights the kernel's connections were admitted, and the next generation is one that none of them bears.
+ * @param standing the generations that the backstop in the kernel lets pass, the latest last
+ * @param layout in which connections bear them now
  */
 export function believable(saved: Generation, standing: readonly number[], layout: MarkLayout): Generation {
   const latest = standing.at(-1)

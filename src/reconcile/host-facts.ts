@@ -8,9 +8,9 @@ import type { InterfacePlan } from '../workloads/guarded.ts'
 /** Everything outside the policy that shapes the rules. */
 export interface HostFacts {
   readonly plan: InterfacePlan
-  /** Bridges that are to learn nobody's place from frames that they do not forward. */
+  /** Bridges that still learn addresses from frames that they do not forward, and must not. */
   readonly learning: readonly string[]
-  /** Whom containers may ask. */
+  /** Name servers that containers may ask. */
   readonly resolvers: readonly Address[]
   /** Addresses that the engine gave to containers, with the container's id. */
   readonly containers: ReadonlyMap<Address, string>
@@ -18,18 +18,18 @@ export interface HostFacts {
   readonly published: ReadonlyMap<string, string>
   /** `address,protocol:port` of a container whose port is published, with the container. */
   readonly served: ReadonlyMap<string, string>
-  /** Who has which rights; undefined: all have the same. */
+  /** The rights of each container; undefined: all have the same. */
   readonly rights: Assignment | undefined
-  /** Where containers cannot be held to their ports: the class that all of a bridge have. */
+  /** Where containers cannot be bound to their ports: the class of all packets of a bridge. */
   readonly classOfBridge: ReadonlyMap<string, number> | undefined
   readonly bindings: DesiredBindings
-  /** Undefined: who is on the host's network is not held there. */
+  /** Undefined: containers on the host's network are not guarded. */
   readonly hostGroups: HostGroups | undefined
   /** The same under the config before the one on trial; absent: none is on trial, or there was none before it. */
   readonly before?: Pick<HostFacts, 'plan' | 'resolvers'> & Pick<BuildInput, 'rights'>
 }
 
-/** Are first packets held, where it can be done? Only where rights differ, and ports are told apart. */
+/** Should first packets be held, where the host can do it? Only where rights differ and containers are bound to their ports. */
 export const wantsHold = ({ guard }: Config, { rights, classOfBridge }: HostFacts): boolean =>
   guard.holdNewMs > 0 && rights !== undefined && classOfBridge === undefined
 

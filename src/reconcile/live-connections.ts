@@ -4,7 +4,7 @@ import { FAMILIES } from '../net/types.ts'
 import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
 import type { Desired } from './desired.ts'
 import { misread, type Generation } from './generation.ts'
-import type { GenerationChange } from './generations.ts'
+import type { GenerationChange } from './generation-change.ts'
 import { hostAddressesOf } from './judgement.ts'
 
 /** In one pass: each is a process of its own. */

@@ -10,10 +10,10 @@ import { FAMILIES, type Address } from '../net/types.ts'
 /** How long an established connection on an expired address may stay silent, in seconds. */
 const LINGER_SECONDS = 86_400
 
-/** What a flow set surely takes, earlier flows included. Of more flows the rest is judged by its next packet, like all. */
+/** As many flows as a set surely takes, earlier ones included. Further flows are only judged by their next packet, as all are. */
 const MOST_FLOWS = 60_000
 
-/** What goes with a new generation: what lingers, what is revoked, and what was revoked and is allowed again. */
+/** Changes of the sets of flows that a new generation needs: flows that linger, that are revoked, and that were revoked and are allowed again. */
 export function rejudge(
   flows: readonly Flow[],
   known: ReadonlyMap<string, KnownSet>,
@@ -34,7 +34,7 @@ export function rejudge(
     for (const [element, endMs] of elements) {
       const timeoutSeconds = secondsToKeep(endMs, mostSeconds, nowMs)
       if (timeoutSeconds === undefined) continue
-      // A set that is full refuses the line, and with it the whole pass.
+      // A full set refuses the line, and then the whole pass fails.
       if (!present?.has(element) && room-- <= 0) continue
       lines.push(renderAdd(set, { element, timeoutSeconds, comment }))
     }
@@ -44,7 +44,7 @@ export function rejudge(
     const unending = [...new Set(elements)].map((element) => [element, Infinity] as const)
     add(set, unending, REVOKED_SECONDS, 'live when its right was revoked')
   }
-  // A flow that lingered under a right that has been revoked must not come back when the revocation has run out.
+  // A flow that lingered under a right that is now revoked must not pass again when its revocation expires.
   for (const family of FAMILIES) {
     const lingering = known.get(lingerSet(family))?.elements
     for (const element of revoked.get(revokedSet(family)) ?? [])
@@ -55,15 +55,15 @@ export function rejudge(
 }
 
 export interface Rejudged {
-  /** They have to stand before the rules of the new generation do. */
+  /** To be written before the rules of the new generation. */
   readonly lines: readonly string[]
-  /** Revoked flows between containers: what the far one sends passes as a reply, in any generation, until the kernel forgets them. */
+  /** Revoked flows between containers. What the far container sends passes as a reply, in any generation, until the kernel forgets the connection. */
   readonly between: readonly Flow[]
 }
 
 /**
- * Revoked flows that the rules cover now: a right came back, or an answer names the address at last. A revoked flow stands for every
- * connection of its source to that port, so it must not outlive its reason.
+ * Revoked flows that the rules allow now: a right came back, or an answer names the address at last. An element of the revoked set covers every
+ * connection of its source to that port, so it must not stay longer than its reason.
  * @param destinations only flows to these; undefined: all
  */
 export function allowedAgain(

@@ -5,8 +5,8 @@ import { classesByAddress, type Assignment } from '../policy/classes.ts'
 import { COMMON } from '../policy/compile.ts'
 
 /**
- * What who has an address may do, as the rules have it. Those on the host's network share its addresses: a flow from there stands for all of
- * them, so it counts as allowed when it is to any.
+ * The rights of the container that has an address. Containers on the host's network share the host's addresses: a flow from there could be of any
+ * of them, so it counts as allowed when one of them may have it.
  */
 export function rightsByAddress(
   { smtp }: Pick<Config, 'smtp'>,

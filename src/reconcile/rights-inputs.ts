@@ -1,6 +1,6 @@
 import type { Desired } from './desired.ts'
 
-/** What the chains of rights are made of. */
+/** Everything from which the chains of rights are built. */
 export type RightsInputs = readonly unknown[]
 
 export const rightsInputs = ({ config, policies, before, generation, hostFacts }: Desired): RightsInputs => [
@@ -11,6 +11,6 @@ export const rightsInputs = ({ config, policies, before, generation, hostFacts }
   JSON.stringify([hostFacts.rights?.unknown, hostFacts.rights?.classes]),
 ]
 
-/** Do chains that were written for the one do for the other? Networks may differ, of which every chain says the same. */
+/** Are chains that were written for the one right for the other? Networks may differ, since every chain treats them alike. */
 export const areSameRights = (some: RightsInputs | undefined, others: RightsInputs): boolean =>
   some !== undefined && others.every((one, index) => one === some[index])

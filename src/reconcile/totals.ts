@@ -17,20 +17,20 @@ export const totalsSnapshot = z.record(z.string(), z.object({ total: count, last
 export type TotalsSnapshot = z.output<typeof totalsSnapshot>
 
 const SPARE = 1000
-/** Entries from which on tidying is worth its while; it is done again when they have doubled. */
+/** Tidying begins at this many entries, and is repeated each time they have doubled. */
 const TIDY_AT = 3000
 
 const NOTHING: Count = { packets: 0, bytes: 0 }
 
 /**
- * Counters that never go backwards, made of kernel counters that do: a rewritten rule or a set made anew starts from nothing.
- * A reading below the last one is taken for such a new start.
+ * Counters that never decrease, made of kernel counters that do: a rewritten rule or a new set counts from zero. A reading below the last one is
+ * taken for such a new start.
  */
 export class Totals {
   #entries = new Map<string, Entry>()
   #tidyAt = TIDY_AT
 
-  /** Books what the kernel shows now; returns what came on top since the last reading. */
+  /** Takes a reading of the kernel's counter; returns what was added since the last reading. */
   read(key: string, now: Count): Count {
     const entry = this.#entries.get(key)
     const last = entry?.last ?? NOTHING
@@ -47,7 +47,7 @@ export class Totals {
     return gained
   }
 
-  /** Books what was counted elsewhere. */
+  /** Adds what was counted elsewhere. */
   add(key: string, gained: Count): void {
     this.#entries.set(key, { total: sum(this.of(key), gained), last: NOTHING })
   }
@@ -61,8 +61,8 @@ export class Totals {
   }
 
   /**
-   * Forgets, now and then, what is gone: hosts make networks by the thousand, and none comes back. Of what is not live
-   * the last `SPARE` stay, for what was only away.
+   * Forgets, now and then, entries that are not live any more: hosts make networks by the thousand, and few come back. The last `SPARE` of them
+   * stay, since some are missing only for a while.
    */
   tidy(liveKeys: () => Iterable<string>): void {
     if (this.#entries.size < this.#tidyAt) return

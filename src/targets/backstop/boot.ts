@@ -1,10 +1,10 @@
 import type { Backstop } from '../../dataplane/model.ts'
 
-/** For a kernel that begins anew: the numbers of links change with a boot, so only names are left, and of Docker's own networks not even those. */
+/** For the next boot, when links have other numbers: links that are left alone are matched by name, and bridges of Docker's networks are not left alone at all. */
 export const atBoot = (backstop: Backstop): Backstop => ({
   ...backstop,
   open: backstop.open.filter(({ isDocker }) => !isDocker).map((link) => ({ ...link, index: undefined })),
 })
 
-/** For a boot without a daemon yet, where nobody knows whose rules stand: it approves nothing, whatever they say. */
+/** For a boot, until the daemon runs: some other program may have restored old rules of ours, so no approval counts. */
 export const closedGuard = (backstop: Backstop): Backstop => ({ ...atBoot(backstop), closed: true })

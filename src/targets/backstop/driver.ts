@@ -3,11 +3,11 @@ import type { Run } from '../../system/exec.ts'
 import { isNoTable } from '../nftables/no-table.ts'
 import { parseBackstop, type SavedBackstop } from './parse.ts'
 
-/** Reads and writes the second guard through `nft`. */
+/** Reads and writes the backstop through `nft`. */
 export class BackstopDriver {
   constructor(
     private readonly run: Run,
-    /** The held twin is only looked at and taken away through it. */
+    /** The owned table is only read and removed through this driver. */
     private readonly table = BACKSTOP_TABLE,
   ) {}
 

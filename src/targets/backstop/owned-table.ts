@@ -5,36 +5,36 @@ import { backstopInSync, renderOwned } from './render.ts'
 import { parseBackstop, type SavedBackstop } from './parse.ts'
 import { errorMessage } from '../../system/errors.ts'
 
-/** What could not be had is tried again after this long, and then ever later: a kernel or an nft without owned tables never gives it. */
+/** When the table cannot be made it is tried again after this long, and then ever later: some kernels and versions of nft have no owned tables. */
 const RETRY_MS = { first: 500, times: 4, most: 60_000 }
 /** A pass waits for it. */
 const ANSWER_MS = 3_000
 
 const LIST = `list table inet ${OWNED_TABLE}`
-/** An nft with another line editor repeats what it is told before it answers. */
+/** An nft with another line editor repeats its input before it answers. */
 const LISTED = new RegExp(`^table inet ${OWNED_TABLE} \\{( #.*)?$`, 'm')
 
 export interface OwnedTableOptions {
-  /** It stands (undefined), or why it cannot be had. Told of transitions only. */
+  /** Called when the table gets into force (undefined) or cannot be had any more, with the reason. */
   readonly onState: (why: string | undefined) => void
-  /** It has to be looked at: its owner has ended and the table with it, or it is time to try again. */
+  /** The next pass should look at it: its owner has ended and the table with it, or it is time to try again. */
   readonly onDue: () => void
 }
 
 export interface OwnedTableChange {
   readonly desired: Backstop
-  /** False: what could not be had before is tried once more. */
+  /** False: the table could not be made before, and this is another try. */
   readonly isNews: boolean
 }
 
 /**
- * The backstop's twin, owned by an `nft -i` of ours: `nft flush ruleset` passes it by, and it is gone with this process, so it can never
- * outlive who keeps it right. Nothing depends on it: where it cannot be had, the plain table stands alone.
+ * The backstop's twin, owned by an `nft -i` of ours. `nft flush ruleset` does not touch it, and the kernel removes it when that process ends, so it
+ * never outlives the daemon that keeps it up to date. Nothing depends on it: where it cannot be had, the plain table guards alone.
  */
 export class OwnedTable {
   readonly #options: OwnedTableOptions
   readonly #session: LineSession
-  /** The life of the session in which the table was made: what another one made is not ours. */
+  /** The session process that made the table. A table that another process made is not ours. */
   #madeIn: number | undefined
   #state: { readonly why: string | undefined } | undefined
   #failures = 0
@@ -54,7 +54,7 @@ export class OwnedTable {
     })
   }
 
-  /** Undefined: it is the twin of `desired` as it should be, or it cannot be had for now. Never rejects. */
+  /** What has to be written; undefined: the table is as desired, or cannot be had for now. Never rejects. */
   async changeFor(desired: Backstop): Promise<OwnedTableChange | undefined> {
     const isNews = this.#failures === 0
     if (!isNews && performance.now() < this.#retryAtMs) return undefined
@@ -67,12 +67,12 @@ export class OwnedTable {
     }
   }
 
-  /** Replaces it in one transaction. Never rejects: the state tells. */
+  /** Replaces the table in one transaction. Never rejects: a failure is reported by `onState`. */
   async write(desired: Backstop): Promise<void> {
     try {
       await this.#session.ask(renderOwned(desired, await this.#read()))
       const { complaint, life } = this.#session
-      // What counts is what the kernel holds, whatever was said.
+      // What counts is what the kernel holds, whatever the tool answered.
       if (!backstopInSync(desired, await this.#read()))
         throw new Error(complaint.split('\n')[0] || 'the kernel does not hold what was written')
       this.#madeIn = life
@@ -83,7 +83,7 @@ export class OwnedTable {
     }
   }
 
-  /** Gives the table up together with its owner. */
+  /** Removes the table by ending its owner. */
   async close(): Promise<void> {
     this.#madeIn = undefined
     clearTimeout(this.#retry)
@@ -97,7 +97,7 @@ export class OwnedTable {
   }
 
   #refused(error: unknown): void {
-    // A table that cannot be kept right would cut flows that a later generation admits: it ends with its owner.
+    // A table that cannot be updated would cut flows that a later generation admits, so it is given up together with its owner.
     this.#madeIn = undefined
     this.#session.drop()
     const waitMs = Math.min(RETRY_MS.most, RETRY_MS.first * RETRY_MS.times ** this.#failures)

@@ -1,24 +1,24 @@
 import { BRIDGED } from '../../config/marks.ts'
 
-/** What the kernel holds of the second guard. */
+/** The backstop as the kernel holds it. */
 export interface SavedBackstop {
   /** The fingerprint of each rule in order; undefined stands for a rule that is not ours. */
   readonly fingerprints: readonly (string | undefined)[]
   readonly droppedPackets: number
   readonly droppedBytes: number
-  /** Bridges that it lets through, those of them that are there. */
+  /** Existing bridges whose packets it lets pass. */
   readonly open: readonly string[]
-  /** Whose admitted connections pass it, the latest last. */
+  /** The generations whose admitted connections pass it, the latest last. */
   readonly generations: readonly number[]
 }
 
-/** As the kernel's tool prints the hooks of the plain table and of the held one. */
+/** As `nft` prints the hooks of the plain table and of the owned one. */
 const HOOKED = {
   prerouting: /type filter hook prerouting priority (raw - (10|9)|-3(10|09)); policy accept;/,
   before: /type filter hook forward priority (filter - |-)[45]; policy accept;/,
   forward: /type filter hook forward priority (filter \+ 1[01]|1[01]); policy accept;/,
 } as const
-/** It is there only where something is left alone. */
+/** This chain exists only where a link is left alone. */
 const HOOKED_INPUT = /type filter hook input priority (filter \+ 1[01]|1[01]); policy accept;/
 
 /** @throws Error when the listing is cut off. */
@@ -27,7 +27,7 @@ export function parseBackstop(text: string): SavedBackstop {
   const fingerprints: (string | undefined)[] = []
   let droppedPackets = 0
   let droppedBytes = 0
-  // A chain that no longer hangs on its hook guards nothing, whatever rules it holds.
+  // A chain that is not attached to its hook guards nothing, whatever rules it has.
   for (const hooked of Object.values(HOOKED)) if (!hooked.test(text)) fingerprints.push(undefined)
   if (/^[ \t]*chain input \{/m.test(text) && !HOOKED_INPUT.test(text)) fingerprints.push(undefined)
   for (const line of text.split('\n')) {

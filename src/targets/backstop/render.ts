@@ -3,17 +3,17 @@ import { BACKSTOP_TABLE, OWNED_TABLE } from '../../dataplane/names.ts'
 import type { SavedBackstop } from './parse.ts'
 import { chainsOf, fingerprint, HOOKS, rulesOf, type BackstopRule, type ChainName } from './rules.ts'
 
-/** What a new writing goes on from. */
+/** The table in the kernel, as far as writing it anew goes on from it. */
 interface Before {
   readonly packets: number
   readonly bytes: number
-  /** Its chains hang on their hooks and hold nothing of anybody else: their rules are replaced, and they stay. */
+  /** Its chains are attached to their hooks and hold only rules of ours. Then the chains stay and their rules are replaced. */
   readonly chainsStand: boolean
 }
 
 const NOTHING: Before = { packets: 0, bytes: 0, chainsStand: false }
 
-/** The held twin comes after the plain table, so that it counts only what nobody else would have dropped. */
+/** The owned table comes after the plain one, so that it counts only what the plain one lets pass. */
 const HELD_LATER = 1
 
 export const beforeOf = (saved: SavedBackstop | undefined): Before =>
@@ -30,8 +30,8 @@ const clear = (table: string, { chainsStand }: Before): string =>
   `${chainsStand ? 'flush' : 'delete'} table inet ${table}`
 
 /**
- * The table as one transaction that replaces whatever of it is there. It decides nothing itself: it drops what no rule approved.
- * `iifkind bridge` holds for every bridge there is or will be, so a network is closed before anybody hears of it.
+ * The table as one transaction that replaces whatever of it exists. It decides nothing itself: it drops what no rule approved.
+ * `iifkind bridge` matches every bridge, also those made later, so a new network is closed before the daemon knows of it.
  */
 export function renderBackstop(backstop: Backstop, before = NOTHING): string {
   return [
@@ -77,7 +77,7 @@ function ruleLine(rule: BackstopRule, { packets, bytes }: Before): string {
 export const removeBackstop = (table = BACKSTOP_TABLE): string =>
   `table inet ${table} {}\ndelete table inet ${table}\n`
 
-/** Is what the kernel holds what would be written? */
+/** Does the kernel hold what would be written? */
 export function backstopInSync(desired: Backstop, saved: SavedBackstop | undefined): boolean {
   const wanted = rulesOf(desired).map(fingerprint)
   return (

@@ -3,8 +3,8 @@ import type { Backstop, OpenLink } from '../../dataplane/model.ts'
 import { shortHash } from '../../dataplane/names.ts'
 
 /**
- * Where each chain hangs. Frames that a port hands to the host by itself are dropped ahead of everything. Approvals that a packet brings along are
- * cleared ahead of the filter table (priority 0), and its verdict is looked at behind it.
+ * The hook of each chain. Frames that a port hands to the host itself are dropped before anything else sees them. An approval bit that a packet
+ * already bears is cleared before the filter table (priority 0), and the verdict of the filter table is checked after it.
  */
 export const HOOKS = {
   prerouting: { hook: 'prerouting', priority: -310 },
@@ -18,7 +18,7 @@ export interface BackstopRule {
   readonly match: string
   readonly verdict: 'return' | 'drop' | `meta mark set ${string}`
   readonly words: string
-  /** What is dropped here is counted: nothing has approved it. */
+  /** The last rule drops what was not approved, and counts it. */
   readonly isLast?: boolean
 }
 
@@ -36,14 +36,14 @@ export function chainsOf(backstop: Backstop): [ChainName, BackstopRule[]][] {
   return all.filter(([, rules]) => rules.length > 0)
 }
 
-/** Bridges hand these frames to the host as coming from the port itself: no rule about the bridge sees them. */
+/** Bridges hand frames to these addresses to the host as coming from the port itself, so no rule that matches the bridge sees them. */
 const RESERVED: BackstopRule = {
   match: 'meta iifkind "veth" ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00',
   verdict: 'drop',
   words: 'a frame to an address that no bridge forwards',
 }
 
-/** A bridge that was left alone is gone, and another one has its name: of what it may reach on the host the rules know the name alone. */
+/** A bridge that was left alone is gone, and another one has its name. The rules for packets to the host match the name alone. */
 const reusedName = (links: readonly OpenLink[]): BackstopRule => ({
   match: `iifname ${setOf(links.map(quoted))} iif != ${setOf(links.map(({ index }) => `${index}`))}`,
   verdict: 'drop',
@@ -51,8 +51,8 @@ const reusedName = (links: readonly OpenLink[]): BackstopRule => ({
 })
 
 /**
- * The rules alone approve. A program that saves whole packet marks in connections and restores them would bring an approval back after the right
- * to it has gone.
+ * Only our rules may approve. A program that saves whole packet marks in connections and restores them would restore an approval after its right
+ * has ended.
  */
 const beforeRules = (backstop: Backstop): BackstopRule[] => [
   ...otherLinks(backstop),
@@ -63,7 +63,7 @@ const beforeRules = (backstop: Backstop): BackstopRule[] => [
   },
 ]
 
-/** Whose packets are none of our business. */
+/** Packets of links that are not guarded. */
 function otherLinks({ open, stacked }: Pick<Backstop, 'open' | 'stacked'>): BackstopRule[] {
   const onTop = stacked.length > 0 ? ` iifname != ${setOf(stacked.map((name) => quoted({ name })))}` : ''
   const links = open.flatMap(({ index }) => (index === undefined ? [] : [`${index}`]))
@@ -88,13 +88,13 @@ function forwardRules(backstop: Backstop): BackstopRule[] {
   ]
 }
 
-/** What lets a packet pass that no other rule lets. */
+/** The rules that let approved packets pass. */
 function approvals(backstop: Backstop): BackstopRule[] {
   const { generation, marks, former = [] } = backstop
   return [
     ...former.map((one) => admittedIn(one.marks, one.generation)),
     admittedIn(marks, generation),
-    // Where an accept of somebody else stands ahead of the rules they see no more of such a connection than its first packet.
+    // Where an accept rule of another program comes before ours, our rules see only the first packet of such a connection.
     { ...admittedIn(marks, BRIDGED, ' meta oifkind "bridge"'), words: 'between containers of one network' },
     ...approvalsOf(backstop)
       .map(hex)
@@ -106,7 +106,7 @@ function approvals(backstop: Backstop): BackstopRule[] {
   ]
 }
 
-/** Rules that are not written yet approve by the bit that they have. */
+/** Until the new rules are written, those in force approve by the bit of their own layout. */
 const approvalsOf = ({ marks, former = [] }: Backstop): number[] => [
   ...new Set([marks.approval, ...former.map((one) => one.marks.approval)]),
 ]

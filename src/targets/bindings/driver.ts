@@ -47,7 +47,7 @@ export function parseBindings(text: string, again: string | undefined): SavedBin
         new Set(map.elem.map(([one, value]) => `${textOf(one, map.name)} : ${valueOf(value)}`)),
       )
   }
-  // A chain that no longer hangs on its hook holds nobody, whatever rules it has.
+  // A chain that is not attached to its hook binds no container, whatever rules it has.
   return {
     fingerprints: hooked ? fingerprints : [undefined, ...fingerprints],
     elements,
@@ -76,7 +76,7 @@ function textOf(one: z.output<typeof element>, set: string): string {
   return parts.map((part, index) => (index === 0 && beginsWithName ? `"${part}"` : `${part}`)).join(' . ')
 }
 
-/** Reads and writes the table that holds containers to their addresses, through `nft`. */
+/** Reads and writes the table that binds containers to their addresses, through `nft`. */
 export class BindingsDriver {
   constructor(private readonly run: Run) {}
 
@@ -85,11 +85,11 @@ export class BindingsDriver {
     const [bridge, again] = await Promise.all([this.#list('bridge', '-j'), this.#list('inet', '-j')])
     if (bridge !== undefined) return parseBindings(bridge, again)
     if (again === undefined) return undefined
-    // What says who sends means nothing where nobody is held to it.
+    // Without the bindings, the second look-up says nothing about senders.
     return { ...parseBindings('{"nftables": []}', again), again: { fingerprints: new Map(), hooked: false } }
   }
 
-  /** For commands: a host that cannot have such a table has none. */
+  /** For commands: on a host that does not support such a table there is none. */
   async look(): Promise<{ readonly saved: SavedBindings | undefined; readonly canBind: boolean }> {
     try {
       return { saved: await this.read(), canBind: true }

@@ -11,8 +11,8 @@ export const SET_NAMES: ReadonlySet<string> = new Set([...Object.keys(SETS), ...
 export type BindingElements = ReadonlyMap<string, ReadonlySet<string>>
 
 /**
- * Every element by its set, in the spelling of the kernel's tool; that of a map with its value behind a colon.
- * @param rights the bits of packets' marks that tell them
+ * Every element by its set, spelled as `nft` lists it; an element of a map has its value behind a colon.
+ * @param rights the bits of packets' marks that hold the class
  */
 export function elementsOf({ ports, gateways, spared }: Bindings, rights: number): BindingElements {
   const sets = new Map([...SET_NAMES].map((set) => [set, new Set<string>()]))
@@ -30,13 +30,13 @@ export function elementsOf({ ports, gateways, spared }: Bindings, rights: number
   for (const { port: name, mac, address, class: id } of ports) {
     const family = familyOf(address)
     const mark = classMark({ rights }, id)
-    // Without quotes a name that begins with a digit is none.
+    // Without quotes, nft does not accept a name that begins with a digit.
     const port = `"${name}"`
     add('ports', port)
     add('macs', port, mac)
     add('takenMacs', mac)
     add(`rights${family}`, port, mac, `${address} : ${hex(mark)}`)
-    // Two ports that share both and have different rights cannot be told apart there, so neither has any.
+    // Two ports that share both addresses and have different rights cannot be told apart there, so neither has any rights.
     const sender = `${mac} ${address}`
     const other = marks.get(sender)
     if (other !== undefined && other !== mark)
@@ -50,7 +50,7 @@ export function elementsOf({ ports, gateways, spared }: Bindings, rights: number
   return sets
 }
 
-/** The kernel's tool lists 32 bits without a name as one number. */
+/** nft lists 32 raw bits as one number. */
 const numberOf = (address: Address): number =>
   bytesOf(address).reduce((number, byte) => number * 256 + byte, 0)
 
@@ -59,7 +59,7 @@ const targetOf = (address: Address): string =>
     .map((byte) => byte.toString(16).padStart(2, '0'))
     .join('')}`
 
-/** What turns one into the other; empty when they are the same. One transaction: nothing stands between. */
+/** The transaction that turns one into the other; empty when they are the same. */
 export function changeBindings(before: BindingElements, after: BindingElements, rights: number): string {
   const only = (these: BindingElements, those: BindingElements): BindingElements =>
     new Map(
@@ -90,7 +90,7 @@ export function elementLines(verb: 'add' | 'delete', elements: BindingElements, 
 export const addressesIn = (elements: BindingElements): number =>
   (elements.get('rights4')?.size ?? 0) + (elements.get('rights6')?.size ?? 0)
 
-/** The marks that the kernel gives to addresses. */
+/** The class mark of each address. */
 export function marksByAddress({ elements }: { readonly elements: BindingElements }): Map<Address, number> {
   const marks = new Map<Address, number>()
   for (const set of ['rights4', 'rights6']) {

@@ -26,33 +26,33 @@ export interface BindingsChange extends TargetChange {
   readonly elements: BindingElements | undefined
 }
 
-/** A tool that fails once is tried again; a kernel that knows no such table refuses it each time. */
-const HOPELESS_AT = 2
+/** A tool may fail once and is tried again. A kernel that does not support such a table refuses it each time. */
+const UNSUPPORTED_AT = 2
 
 /**
- * Keeps the table that holds containers to their addresses. Between looks it is believed to be what was written last, so a container that
+ * Keeps the table that binds containers to their addresses. Between looks it is believed to be what was written last, so a container that
  * starts costs one write and no read.
  */
 export class BindingsKeeper implements Keeper<BindingsChange> {
-  /** What the table holds as far as is known; undefined: there is none. */
+  /** The elements that the table is known to hold; undefined: there is no table, or its rules are not as written. */
   #known: BindingElements | undefined
   /** What was known of it before the last look. */
   #before: BindingElements | undefined
-  /** What the table held when it was looked at, whatever its rules were; undefined: nobody could read it. */
+  /** The elements that the last look found, whatever the rules of the table were; undefined: it could not be read. */
   #found: BindingElements | undefined
-  /** What was wanted when it was seen or made to be so: mostly the same is wanted again, and thousands need not be spelled out. */
-  #kept: Bindings | undefined
-  /** The bits of packets' marks that tell rights. */
+  /** The desired bindings that {@link #known} is equal to. Mostly the same is desired again, and thousands of elements need not be rendered to see that. */
+  #lastDesired: Bindings | undefined
+  /** The bits of packets' marks that hold the class. */
   #rights = 0
-  /** It says in other bits whose packets are whose, or does not say it at all. */
+  /** The table writes the class into other bits, or does not write it at all. */
   #isOtherLayout = false
-  /** There is a table, though it may not be as it was written. */
-  #stands = false
+  /** There is a table, though perhaps not as it was written. */
+  #exists = false
   #looked = false
   #senders: { readonly of: BindingElements; readonly all: Senders } | undefined
   #dropped: Dropped = { forged: 0, claimed: 0 }
   #problem: string | undefined
-  /** Writes that failed since the table was last as it ought to be. */
+  /** Writes that failed since the table was last as desired. */
   #failures = 0
 
   /** @param onBound containers may have rights in the kernel that they did not have before */
@@ -61,17 +61,17 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
     private readonly onBound?: () => void,
   ) {}
 
-  /** Why containers are not held to their addresses; undefined: they are, or need not be. */
+  /** Why containers are not bound to their addresses; undefined: they are, or need not be. */
   get problem(): string | undefined {
     return this.#problem
   }
 
-  /** Can there be no table on this host, by all that was tried? One that stands goes on holding, and one failure says nothing. */
-  get isHopeless(): boolean {
-    return !this.#stands && this.#failures >= HOPELESS_AT
+  /** Does this host not support the table, judging by what was tried? Never while a table exists, and never after one failure. */
+  get isUnsupported(): boolean {
+    return !this.#exists && this.#failures >= UNSUPPORTED_AT
   }
 
-  /** By what the kernel is known to hold; undefined: nobody is bound. */
+  /** Judges senders by the bindings in force; undefined: no container is bound. */
   get senders(): Senders | undefined {
     const elements = this.#known
     if (elements === undefined) return undefined
@@ -89,7 +89,7 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
   ): Promise<void> {
     if (rights !== this.#rights) this.#relocate(rights)
     this.#before = this.#known
-    // Where no table is wanted one look is enough: only the daemon makes it.
+    // Where no table is wanted one look is enough: only the daemon makes such a table.
     const isToBeRead = parts.has('bindings') && (desired !== undefined || this.#before !== undefined)
     if (!this.#looked || isToBeRead) await this.#look(desired !== undefined)
   }
@@ -99,7 +99,7 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
     const isDrift =
       before !== undefined && (!this.#known || changeBindings(before, this.#known, this.#rights) !== '')
     const drift: DriftKind[] = isDrift ? ['bindings'] : []
-    if (desired === undefined) return this.#stands ? { ...REMOVAL, drift } : undefined
+    if (desired === undefined) return this.#exists ? { ...REMOVAL, drift } : undefined
     const wanted = desired === 'kept' ? (before ?? this.#found) : desired
     if (wanted === undefined) return undefined
     if (this.#known !== undefined) return this.#difference(this.#known, wanted, drift)
@@ -110,8 +110,8 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
   }
 
   /**
-   * Writes at once, without a look, what differs from what is known. Resolves to a line that says what was done; undefined: nothing, or it
-   * cannot be done without a look.
+   * Writes what differs from what is known, without a look. Resolves to a line for the log; undefined: nothing differs, or a look is needed
+   * first.
    */
   async bindNow(desired: DesiredBindings): Promise<string | undefined> {
     if (!isDesired(desired) || !this.#looked || this.#known === undefined) return undefined
@@ -130,9 +130,9 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
     try {
       await this.driver.write(change.text)
       this.#known = change.elements
-      this.#kept = undefined
-      this.#stands = change.elements !== undefined
-      this.#isGood()
+      this.#lastDesired = undefined
+      this.#exists = change.elements !== undefined
+      this.#noteGood()
     } catch (error) {
       this.#looked = false
       this.#failures += 1
@@ -146,16 +146,16 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
     desired: Bindings | BindingElements,
     drift: readonly DriftKind[],
   ): BindingsChange | undefined {
-    if (isDesired(desired) && this.#kept && areSame(this.#kept, desired)) return undefined
+    if (isDesired(desired) && this.#lastDesired && areSame(this.#lastDesired, desired)) return undefined
     const elements = isDesired(desired) ? elementsOf(desired, this.#rights) : desired
     const text = changeBindings(known, elements, this.#rights)
     const summary = [`change bindings (${addressesIn(elements)} in force)`]
     if (text !== '') return { text, first: undefined, summary, elements, drift }
-    if (isDesired(desired)) this.#kept = desired
+    if (isDesired(desired)) this.#lastDesired = desired
     return undefined
   }
 
-  /** What stands tells rights by other bits: it is looked at with these eyes, and written anew. */
+  /** The table in the kernel writes the class into other bits: it is read again and written anew. */
   #relocate(rights: number): void {
     this.#rights = rights
     this.#known = undefined
@@ -164,27 +164,27 @@ export class BindingsKeeper implements Keeper<BindingsChange> {
 
   async #look(isWanted: boolean): Promise<void> {
     this.#looked = true
-    this.#kept = undefined
+    this.#lastDesired = undefined
     this.#known = undefined
     try {
       const saved = await this.driver.read()
-      this.#stands = saved !== undefined
+      this.#exists = saved !== undefined
       this.#isOtherLayout = saved !== undefined && !againInSync(saved.again, this.#rights)
       this.#found = saved ? ourElements(saved, this.#rights) : new Map()
       if (!saved) return
       this.#dropped = newest(this.#dropped, saved)
       if (!bindingRulesInSync(saved, this.#rights)) return
       this.#known = saved.elements
-      this.#isGood()
+      this.#noteGood()
     } catch (error) {
-      // A host without the tool, or without the kernel's part of it, has no table; half an answer is none at all.
+      // A host without the tool, or without its part in the kernel, has no table. A listing that is cut off fails the pass.
       if (!(error instanceof ToolError)) throw error
       this.#found = undefined
       if (isWanted) this.#problem = error.message
     }
   }
 
-  #isGood(): void {
+  #noteGood(): void {
     this.#problem = undefined
     this.#failures = 0
   }
@@ -200,7 +200,7 @@ const REMOVAL = {
 const isDesired = (value: DesiredBindings | BindingElements): value is Bindings =>
   typeof value === 'object' && 'ports' in value
 
-/** A table that somebody deleted begins again at nothing; the counts do not. */
+/** The counters of a table that was deleted begin at nothing again; our counts go on. */
 const newest = (before: Dropped, { dropped }: SavedBindings): Dropped => ({
   forged: Math.max(before.forged, dropped.forged),
   claimed: Math.max(before.claimed, dropped.claimed),

@@ -9,12 +9,12 @@ export interface SavedBindings {
   readonly fingerprints: readonly (string | undefined)[]
   /** Elements by set, each as {@link elementsOf} writes it. */
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>
-  /** Where the rights are looked up again ahead of the filter table. */
+  /** The table that looks rights up again, right before the filter table. */
   readonly again: SavedAgain
   readonly dropped: Dropped
 }
 
-/** Frames, by why: of a port that is somebody's, or of one that is nobody's and that used what is somebody's. */
+/** Frames that were dropped. `forged`: a bound port used an address that is not its own. `claimed`: a port that is not bound used an address of a container. */
 export interface Dropped {
   readonly forged: number
   readonly claimed: number
@@ -22,7 +22,7 @@ export interface Dropped {
 
 /**
  * The table as one transaction that replaces whatever of it is there.
- * @param rights the bits of packets' marks that tell them
+ * @param rights the bits of packets' marks that hold the class
  */
 export function renderBindings(wanted: BindingElements, dropped: Dropped, rights: number): string {
   const lines = (chain: BindingRule['chain']): string[] =>
@@ -40,7 +40,7 @@ export function renderBindings(wanted: BindingElements, dropped: Dropped, rights
     ...lines('known'),
     '  }',
     '  chain ingress {',
-    // Ahead of where the bridge learns which address is behind which port.
+    // Before the bridge learns which address is behind which port.
     '    type filter hook prerouting priority -300; policy accept;',
     ...lines('ingress'),
     '  }',
@@ -56,15 +56,15 @@ export const removeBindings = ['bridge', 'inet']
   .flatMap((family) => [`table ${family} ${BINDINGS_TABLE} {}`, `delete table ${family} ${BINDINGS_TABLE}`])
   .join('\n')
 
-/** Is what the kernel holds what would be written, but for its elements? */
+/** Are the rules in the kernel those that would be written? The elements may differ. */
 export const bindingRulesInSync = ({ fingerprints, again }: SavedBindings, rights: number): boolean =>
   againInSync(again, rights) &&
   fingerprints.length === FINGERPRINTS.length &&
   FINGERPRINTS.every((value, index) => value === fingerprints[index])
 
 /**
- * Those of sets that we have: a later or an earlier version may have had others. Where rights are not looked up as they ought to be, the numbers may
- * lie in other bits, and would be the rights of somebody else: then there are none.
+ * The elements of the sets that this version has; another version may have had others. Where the second look-up is not as it would be written,
+ * class numbers may lie in other bits and would be the rights of another class, so no element counts.
  */
 export const ourElements = ({ elements, again }: SavedBindings, rights: number): BindingElements =>
   againInSync(again, rights) ? new Map([...elements].filter(([set]) => SET_NAMES.has(set))) : new Map()

@@ -1,9 +1,9 @@
 import { BINDINGS_TABLE, shortHash } from '../../dataplane/names.ts'
 
 /**
- * The rights of a packet are written into its mark right ahead of the filter table. Earlier, others may write marks too: a VPN that restores its own
- * bits from the connection, a rule that restores whole marks; and the host may route by marks. The port cannot be seen here, but the bridge has
- * dropped what bears a container's hardware address and address without coming from its port, so these two tell the sender.
+ * The class of a packet is written into its mark right before the filter table. Earlier, others may write marks too: a VPN that restores its own
+ * bits from the connection, a rule that restores whole marks. And the host may route by marks. The port cannot be seen here, but the bindings
+ * have dropped frames that bear a container's addresses and come from another port, so hardware address and address identify the sender.
  */
 export const AGAIN_SETS: Readonly<Record<string, string>> = {
   again4: 'map again4 { type ether_addr . ipv4_addr : verdict; }',
@@ -16,7 +16,7 @@ interface AgainRule {
   readonly words: string
 }
 
-/** @param rights the bits that tell them */
+/** @param rights the bits that hold the class */
 const rulesFor = (rights: number): readonly AgainRule[] => [
   { chain: 'again', text: 'ether saddr . ip saddr vmap @again4', words: 'its rights, by its IPv4 address' },
   { chain: 'again', text: 'ether saddr . ip6 saddr vmap @again6', words: 'its rights, by its IPv6 address' },
@@ -31,7 +31,7 @@ const rulesFor = (rights: number): readonly AgainRule[] => [
 ]
 const CHAINS = ['again', 'forward', 'input'] as const
 
-/** Behind whatever others do to marks ahead of the filter table (priority 0), such as in mangle (-150). */
+/** After everything that others do to marks before the filter table (priority 0), such as in mangle (-150). */
 export const AGAIN_PRIORITY = -5
 
 export const renderAgain = (rights: number): string[] => [
@@ -53,7 +53,7 @@ export const renderAgain = (rights: number): string[] => [
 export const againElement = (mac: string, address: string, mark: number): string =>
   `${mac} . ${address} : goto ${chainOf(mark)}`
 
-/** A chain for each mark that the elements lead to; one that is there already is made anew. */
+/** A chain for each mark that the elements lead to. A chain that exists is written anew. */
 export function chainsFor(elements: Iterable<string>, rights: number): string[] {
   const chains = new Set([...elements].map((element) => element.slice(element.lastIndexOf(' ') + 1)))
   return [...chains].flatMap((chain) => [

@@ -1,7 +1,7 @@
 import { shortHash } from '../../dataplane/names.ts'
 
 const TARGET = '@nh,384,128'
-/** Where the packet that an ICMP error quotes was going: behind headers of 20 and 8, or of 40 and 8 bytes. */
+/** The destination of the packet that an ICMP error quotes: behind headers of 20 and 8 bytes, or of 40 and 8. */
 const QUOTED = { 4: '@nh,352,32', 6: '@nh,576,128' } as const
 /** Sets of the bridge table, as they are declared. */
 export const SETS: Readonly<Record<string, string>> = {
@@ -11,7 +11,7 @@ export const SETS: Readonly<Record<string, string>> = {
   takenMacs: 'set takenMacs { type ether_addr; }',
   rights4: 'map rights4 { type ifname . ether_addr . ipv4_addr : mark; }',
   rights6: 'map rights6 { type ifname . ether_addr . ipv6_addr : mark; }',
-  // The target of an advertisement has no name in older tools, and their sets of raw bytes know no addresses.
+  // Older versions of nft have no name for the target of an advertisement, and their sets of raw bytes take no addresses.
   targets6: `set targets6 { typeof iifname . ether saddr . ${TARGET}; }`,
   quotes4: `set quotes4 { typeof iifname . ether saddr . ${QUOTED[4]}; }`,
   quotes6: `set quotes6 { typeof iifname . ether saddr . ${QUOTED[6]}; }`,
@@ -37,14 +37,14 @@ const ERROR = {
 } as const
 
 /**
- * A frame says from whom it is three times, and a container can write all three: only its port cannot be chosen. The packet gets no mark here, or
- * the host's rules for routing by marks would see it.
+ * A frame names its sender up to three times (Ethernet, ARP, IP), and a container can write all three. Only its port cannot be chosen. The packet
+ * gets no mark here, or the host's rules for routing by marks would see it.
  */
 export const RULES: readonly BindingRule[] = [
   { chain: 'ingress', match: 'iifname @ports', verdict: 'goto known', words: 'a container that is known' },
-  // A container may have chosen the hardware address of a router on a bridge that is nobody's business here.
+  // On a bridge that is left alone, a container may have chosen the hardware address of a router.
   { chain: 'ingress', match: 'iifname @spared', verdict: 'accept', words: 'of a bridge that is left alone' },
-  // The bridge would send that container's frames here from then on. Of which bridge it is not every kernel can tell.
+  // From then on the bridge would send frames for that container to this port. Not every kernel can match the bridge, so this holds on all of them.
   {
     chain: 'ingress',
     match: 'ether saddr @takenMacs',
@@ -99,14 +99,14 @@ export const RULES: readonly BindingRule[] = [
     verdict: forged,
     words: 'no container is a router',
   },
-  // The kernels of others believe whoever quotes a connection of theirs.
+  // The kernel of another container believes an error that quotes one of its connections.
   {
     chain: 'known',
     match: `${ERROR[4]} ip hdrlength != 5`,
     verdict: forged,
     words: 'an ICMP error that hides what it quotes',
   },
-  // The bridge puts nothing together, and the first part may end ahead of the address that is quoted.
+  // The bridge does not reassemble fragments, and the first one may end before the quoted address.
   {
     chain: 'known',
     match: `${ERROR[4]} ip frag-off & 0x2000 != 0`,

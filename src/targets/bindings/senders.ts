@@ -1,17 +1,17 @@
 import type { BindingElements } from './elements.ts'
 import type { Address } from '../../net/types.ts'
 
-/** A sender as the bridge sees him. */
+/** The sender of a frame, as the bridge sees it. */
 export interface Sender {
   readonly port: string
   readonly mac: string
   readonly address: Address
 }
 
-/** `forged`: he sends in somebody else's name; `unknown`: nobody is known to be behind his port. */
+/** `forged`: the addresses belong to another port, or the port to other addresses. `unknown`: no container is known to have the port. */
 export type SenderStatus = 'known' | 'forged' | 'unknown'
 
-/** What the bindings that the kernel holds make of a sender. */
+/** Judges senders by the bindings in force. */
 export class Senders {
   readonly #bound = new Set<string>()
   readonly #ports: ReadonlySet<string>
@@ -32,10 +32,10 @@ export class Senders {
 
   statusOf({ port, mac, address }: Sender): SenderStatus {
     if (this.#bound.has(`"${port}" . ${mac} . ${address}`)) return 'known'
-    if (this.isBound(port)) return isOnTheLink(address) ? 'known' : 'forged'
+    if (this.isBound(port)) return isLinkLocal(address) ? 'known' : 'forged'
     return this.#macs.has(mac) || this.#addresses.has(address) ? 'forged' : 'unknown'
   }
 }
 
-/** fe80::/10. The bridge lets it pass without rights. */
-const isOnTheLink = (address: Address): boolean => /^fe[89ab]/.test(address)
+/** fe80::/10. The bindings let it pass without rights. */
+const isLinkLocal = (address: Address): boolean => /^fe[89ab]/.test(address)

@@ -3,7 +3,7 @@ import { FAMILIES, familyOf, type Address, type Family } from '../../net/types.t
 import { ToolError } from '../../system/exec.ts'
 import type { Flow } from '../../dataplane/flow.ts'
 
-/** A hundred thousand connections take a second. A pass that waits for them guards nothing new meanwhile. */
+/** A hundred thousand connections take a second. A pass that waits for them guards nothing new in the meantime. */
 const TABLE_MS = 15_000
 
 /** Reads the kernel's connection table. */
@@ -16,7 +16,7 @@ export class ConntrackDriver {
       const { stdout, stderr } = await this.run(argv, { timeoutMs: TABLE_MS })
       if (!isComplete(stdout, stderr)) throw new Error('reading the connections: the answer is cut off')
       const flows = parseFlows(stdout)
-      // One that was passed over would be revoked for nobody.
+      // A flow that was skipped would never be revoked.
       if (flows.length !== stdout.split('\n').length - 1)
         throw new Error('reading the connections: one of them cannot be read')
       return flows
@@ -41,7 +41,7 @@ export class ConntrackDriver {
     )
     for (const { protocol, source, destination, port } of wanted.values()) {
       const from = port === undefined ? [] : ['--reply-port-src', `${port}`]
-      // What the tool has no name for is found by its ends.
+      // A protocol for which the tool has no name is left out; the addresses find the connection.
       const kind = protocol === 'unknown' ? [] : ['-p', protocol]
       const to = ['-s', source, '-r', destination, ...kind, ...from]
       await this.#delete(familyOf(destination), to)
@@ -49,7 +49,7 @@ export class ConntrackDriver {
   }
 
   async #delete(family: Family, matches: readonly string[]): Promise<void> {
-    // One that ends by itself meanwhile has the tool give up the others.
+    // When a connection ends by itself in the meantime, the tool gives up on the others.
     let complaint: string | undefined
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       complaint = await this.#tryToDelete(family, matches)
@@ -58,11 +58,11 @@ export class ConntrackDriver {
     if (complaint !== undefined) throw new Error(`forgetting connections: ${complaint.slice(0, 200)}`)
   }
 
-  /** Resolves to what the tool complains of; undefined: nothing. */
+  /** Resolves to the tool's error message; undefined: it went well. */
   async #tryToDelete(family: Family, matches: readonly string[]): Promise<string | undefined> {
     const argv = ['conntrack', '-D', '-f', optionOf(family), ...matches] as const
     const { exitCode, stderr } = await this.run(argv, { okExitCodes: [1], timeoutMs: TABLE_MS })
-    // It exits 1 when there was none, as it does for every failure.
+    // It exits 1 when there was no such connection, as it does for every failure.
     const isFailure =
       exitCode === 1 && !/: 0 flow entries have been deleted/.test(stderr) && !isAbsent(family, stderr)
     return isFailure ? stderr.trim() : undefined
@@ -76,13 +76,13 @@ const optionOf = (family: Family): string => (family === 4 ? 'ipv4' : 'ipv6')
 /** It exits 1 where IPv6 is switched off in the kernel, and says so. */
 const isAbsent = (family: Family, stderr: string): boolean => family === 6 && /not supported/i.test(stderr)
 
-/** The tool says last, and elsewhere, how many lines it has printed. */
+/** The tool reports at the end, on stderr, how many lines it has printed. */
 function isComplete(stdout: string, stderr: string): boolean {
   const shown = /: (\d+) flow entries have been shown/.exec(stderr)?.[1]
   return shown !== undefined && Number(shown) === stdout.split('\n').length - 1
 }
 
-/** It begins where a word does: else a long word is tried from each of its letters. */
+/** Anchored at the beginning of a word, or the expression would be tried at each letter of a long word. */
 const FIELD = /\b(\w+)=(\S+)/g
 
 /** Reads `conntrack -L`: two tuples a line, the second one as replies look. */

@@ -29,7 +29,7 @@ export function parseHostNetwork(text: string): SavedHostNetwork {
   const elements = nftables.flatMap(({ map }) => map?.elem ?? [])
   const isGone = (path: string | number): boolean => /^\d+$/.test(`${path}`)
   return {
-    // A chain that no longer hangs on its hook marks nothing, whatever rules it has.
+    // A chain that is not attached to its hook marks nothing, whatever rules it has.
     fingerprints: hooked ? fingerprints : [undefined, ...fingerprints],
     classes: new Map(
       elements
@@ -45,10 +45,10 @@ export function parseHostNetwork(text: string): SavedHostNetwork {
   }
 }
 
-/** So often groups that ended meanwhile are left out. */
+/** Writes that leave out groups which ended in the meantime, before it is given up. */
 const MOST_TRIES = 5
 
-/** Reads and writes the table that marks what containers on the host's network send, through `nft`. */
+/** Reads and writes the table that marks packets of containers on the host's network, through `nft`. */
 export class HostNetworkDriver {
   constructor(private readonly run: Run) {}
 
@@ -69,7 +69,7 @@ export class HostNetworkDriver {
     return (await this.run(['nft', 'list', 'table', 'inet', HOST_NETWORK_TABLE])).stdout
   }
 
-  /** One transaction: all of it or nothing, but for groups that ended since they were looked up, which the tool refuses. */
+  /** One transaction. The tool refuses groups that ended since they were looked up, so these are left out. */
   async write(text: string): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {

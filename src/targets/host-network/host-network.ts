@@ -2,15 +2,15 @@ import { CLASS_OF_CONNECTION, classMark, type MarkLayout } from '../../config/ma
 import type { HostGroup } from '../../dataplane/model.ts'
 import { HOST_NETWORK_TABLE, shortHash } from '../../dataplane/names.ts'
 
-/** What the kernel holds of the marks by control group. */
+/** The table that marks by control group, as the kernel holds it. */
 export interface SavedHostNetwork {
   /** The fingerprint of each rule in order; undefined stands for a rule that is not ours. */
   readonly fingerprints: readonly (string | undefined)[]
-  /** The number of its rights by a group's path; undefined: it is left alone. */
+  /** Class by the path of the group; undefined: the group is left alone. */
   readonly classes: ReadonlyMap<string, number | undefined>
-  /** Elements of groups that are gone. */
+  /** How many elements are of groups that no longer exist. */
   readonly gone: number
-  /** Where the chains that mark put their marks, as their names say. */
+  /** The bits into which the chains write marks, by the names of the chains. */
   readonly layouts: ReadonlySet<string>
 }
 
@@ -23,8 +23,8 @@ interface MarkRule {
 export const removeHostNetwork = `delete table inet ${HOST_NETWORK_TABLE}`
 
 /**
- * The table as one transaction that replaces whatever of it is there. Each element is a line of its own, so that one can be left out.
- * @param closed what containers send is dropped, for the moment in which rules and marks do not fit
+ * The table as one transaction that replaces whatever of it exists. Each element is a line of its own, so that one can be left out.
+ * @param closed packets of containers are dropped, for the moment in which rules and marks do not fit together
  */
 export function renderHostNetwork(groups: readonly HostGroup[], marks: MarkLayout, closed = false): string {
   const rules = rulesOf(groups, marks).map((one) =>
@@ -39,7 +39,7 @@ export function renderHostNetwork(groups: readonly HostGroup[], marks: MarkLayou
     ...levelsOf(groups).map((level) => `  map level${level} { type cgroupsv2 : verdict; }`),
     ...chains.flatMap((chain) => [
       `  chain ${chain} {`,
-      // Ahead of the filter tables, where the mark is judged, and behind all that others do to marks.
+      // Before the filter tables, where the mark is judged, and after everything that others do to marks.
       ...(chain === OUTPUT ? ['    type filter hook output priority -1; policy accept;'] : []),
       ...rules
         .filter((rule) => rule.chain === chain)
@@ -56,8 +56,8 @@ export function renderHostNetwork(groups: readonly HostGroup[], marks: MarkLayou
 }
 
 /**
- * Is what the kernel holds what would be written? A group that is gone takes its path along; one that was made anew under the same name is
- * another group, which the element does not mean.
+ * Does the kernel hold what would be written? The element of a group that is gone has lost its path. A group that was made anew under the same
+ * path is another group, which the element does not match.
  */
 export function hostNetworkInSync(
   saved: SavedHostNetwork,
@@ -86,13 +86,13 @@ const OUTPUT = 'output'
 const GROUPS = 'groups'
 const CHAIN_OF = /^class-(\d+)(?:-([0-9a-f]+))?$/
 
-/** Of the verdict of an element, as the kernel's tool names its chain. */
+/** The class of a chain, by its name; undefined: it is no chain of a class. */
 export const classOfChain = (chain: string): number | undefined => {
   const id = CHAIN_OF.exec(chain)?.[1]
   return id === undefined ? undefined : Number(id)
 }
 
-/** Of the same. An earlier version did not say. */
+/** The layout of a chain, by its name. An earlier version did not put it there. */
 export const layoutOfChain = (chain: string): string | undefined => CHAIN_OF.exec(chain)?.[2]
 
 export const layoutOf = ({ hostNetwork, rights }: MarkLayout): string =>
@@ -105,11 +105,11 @@ const verdictOf = (id: number | undefined, marks: MarkLayout): string =>
 
 const levelOf = (path: string): number => path.split('/').length
 
-/** The deepest first: who is in the engine's group is known by his own before. */
+/** The deepest first: a container is matched by its own group before the engine's group, which contains it. */
 const levelsOf = (groups: readonly HostGroup[]): number[] =>
   [...new Set(groups.map(({ path }) => levelOf(path)))].toSorted((one, other) => other - one)
 
-/** In the order in which the kernel lists them: chain by chain, and those that are gone to before those that go there. */
+/** In the order in which the kernel lists them: chain by chain, and the target of a goto before the chain that has the goto. */
 function rulesOf(groups: readonly HostGroup[], marks: MarkLayout): MarkRule[] {
   const { rights, generation, hostNetwork } = marks
   const toGroups = (match: string, words: string): MarkRule[] =>
@@ -128,15 +128,15 @@ function rulesOf(groups: readonly HostGroup[], marks: MarkLayout): MarkRule[] {
     })),
     {
       chain: OUTPUT,
-      // Who may mark packets could mark his own so.
+      // A container that may mark packets could set these bits itself.
       text: `meta mark and ${hex(hostNetwork)} != 0 meta mark set meta mark and ${hex(~hostNetwork)}`,
       words: 'nobody but what follows says who sends',
     },
-    // The kernel knows an owner only as long as some process has the socket.
+    // The kernel knows the owner of a socket only while some process has it open.
     ...toGroups('meta skuid != 4294967295 ', 'somebody has the socket'),
     {
       chain: OUTPUT,
-      // A control group goes with its last process, while the kernel still sends what that has written. No connection of the host itself bears a generation.
+      // A control group goes with its last process, while the kernel still sends what that process has written. No connection of the host itself bears a generation.
       text: `ct state established ct direction original ct mark and ${hex(generation)} != 0 meta mark set meta mark or ${hex(hostNetwork | classMark(marks, CLASS_OF_CONNECTION))} accept`,
       words: 'the connection of a container whose process has ended',
     },

@@ -23,16 +23,16 @@ export interface HostNetworkChange extends TargetChange {
   readonly groups: readonly HostGroup[] | undefined
 }
 
-/** Keeps the table that marks what containers on the host's network send. Between looks it is believed to be what was written last. */
+/** Keeps the table that marks packets of containers on the host's network. Between looks it is believed to be what was written last. */
 export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
-  /** What the table holds as far as is known; undefined: there is none, or it is not as it was written. */
+  /** The groups that the table is known to hold; undefined: there is no table, or it is not as it was written. */
   #known: readonly HostGroup[] | undefined
   /** What was known of it before the last look. */
   #before: readonly HostGroup[] | undefined
-  #stands = false
-  /** What stands marks by other bits. */
+  #exists = false
+  /** The table in the kernel marks by other bits. */
   #isOtherLayout = false
-  /** What stands, as far as it can be read. */
+  /** The groups in the kernel's table, as far as they can be read. */
   #found: readonly HostGroup[] = []
   #marks: MarkLayout | undefined
   #looked = false
@@ -40,7 +40,7 @@ export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
 
   constructor(private readonly driver: HostNetworkDriver) {}
 
-  /** Why nobody is held; undefined: they are, or need not be. */
+  /** Why containers on the host's network are not guarded; undefined: they are, or need not be. */
   get problem(): string | undefined {
     return this.#problem
   }
@@ -70,7 +70,7 @@ export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
     const drift: DriftKind[] = isDrift ? ['host-network'] : []
     if (desired === undefined) {
       this.#problem = undefined
-      return this.#stands ? { ...REMOVAL, drift } : undefined
+      return this.#exists ? { ...REMOVAL, drift } : undefined
     }
     if (this.#known !== undefined && digestOf(this.#known) === digestOf(desired)) return undefined
     const summary = [`write the host network table (${desired.length} groups)`]
@@ -79,8 +79,8 @@ export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
   }
 
   /**
-   * Rejects before the rules only: under new rules what stands would hold nobody. After them a failure is the {@link problem}, since the rules
-   * are right without the table.
+   * Rejects before the rules only: the new rules would not understand the marks of the table in the kernel. After them a failure is the
+   * {@link problem}, since the rules are right without the table.
    */
   async apply({ text, first, groups }: HostNetworkChange, phases: readonly Phase[]): Promise<void> {
     if (phases.includes('before rules') && first !== undefined) await this.driver.write(first)
@@ -88,7 +88,7 @@ export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
     try {
       await this.driver.write(text)
       this.#known = groups
-      this.#stands = groups !== undefined
+      this.#exists = groups !== undefined
       this.#isOtherLayout = false
       this.#problem = undefined
     } catch (error) {
@@ -100,12 +100,12 @@ export class HostNetworkKeeper implements Keeper<HostNetworkChange> {
 
   async #look(desired: readonly HostGroup[] | undefined, marks: MarkLayout): Promise<void> {
     const saved = await this.driver.read().catch((error: unknown) => {
-      // A host without the tool, or without the kernel's part of it, has no table; half an answer is none at all.
+      // A host without the tool, or without its part in the kernel, has no table. A listing that is cut off fails the pass.
       if (!(error instanceof ToolError)) throw error
       return undefined
     })
     this.#looked = true
-    this.#stands = saved !== undefined
+    this.#exists = saved !== undefined
     this.#isOtherLayout = [...(saved?.layouts ?? [])].some((one) => one !== layoutOf(marks))
     this.#found = [...(saved?.classes ?? [])].map(([path, id]) => ({ path, inode: 0, class: id }))
     const expected = this.#known ?? desired

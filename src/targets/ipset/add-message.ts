@@ -2,7 +2,7 @@ import { bytesOf } from '../../net/address.ts'
 import type { Address } from '../../net/types.ts'
 import { clampTimeout, safeComment, type Additions, type ElementWrite } from './render.ts'
 
-/** A message to the kernel, and its number: an acknowledgement bears it. */
+/** A message to the kernel, and the number that its acknowledgement bears. */
 export interface AddMessage {
   readonly bytes: Buffer
   readonly sequence: number
@@ -29,7 +29,7 @@ const NLMSG_ERROR = 2
 /** Attributes hold 65,535 bytes, and an element with the longest comment takes less than 300. */
 const MOST_TOGETHER = 200
 
-/** Of addresses; networks have another form. Elements that stand get a new time-out and comment, and keep their counters: without NLM_F_EXCL it is `ipset -exist add`. */
+/** Adds addresses; networks have another form. Elements that exist get a new time-out and comment and keep their counters: without NLM_F_EXCL it is `ipset -exist add`. */
 export function encodeAdditions(additions: readonly Additions[], nextSequence: () => number): AddMessage[] {
   return additions.flatMap(({ set, writes }) => {
     const messages: AddMessage[] = []
@@ -39,7 +39,7 @@ export function encodeAdditions(additions: readonly Additions[], nextSequence: (
   })
 }
 
-/** What the kernel says of a message: 0, or an error number; undefined: it is about another one. */
+/** What the kernel answers to a message: 0 or an error number; undefined: the answer is to another one. */
 export function readAcknowledgement(answer: Buffer, sequence: number): number | undefined {
   if (answer.length < HEADER_BYTES + 4 || answer.readUInt16LE(4) !== NLMSG_ERROR) return undefined
   return answer.readUInt32LE(8) === sequence ? Math.abs(answer.readInt32LE(HEADER_BYTES)) : undefined

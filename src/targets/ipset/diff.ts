@@ -6,9 +6,9 @@ import { remember, type KnownSet } from './known.ts'
 import type { SetHeader } from './parse.ts'
 import { renderAdd, renderCreate, renderDelete, type ElementWrite } from './render.ts'
 
-/** What is taken away. */
+/** What a pass removes. */
 export interface Removal {
-  /** Sets that are made anew, with what they are to hold by now. */
+  /** Sets that are destroyed or made anew. */
   readonly sets: ReadonlySet<string>
   /** By {@link placeOf}. */
   readonly elements: ReadonlySet<string>
@@ -16,7 +16,7 @@ export interface Removal {
 
 export const placeOf = (set: string, element: string): string => `${set} ${element}`
 
-/** Work on sets as data. `before` must be done ahead of the rules, `after` behind them: the kernel refuses anything else. */
+/** What has to be written, as lines for `ipset`. `before` must be written before the rules, `after` after them: the kernel refuses anything else. */
 export interface SetsDiff {
   readonly before: readonly string[]
   readonly after: readonly string[]
@@ -24,7 +24,7 @@ export interface SetsDiff {
   /** Sets that have to be made anew or read again when writing fails. */
   readonly touched: ReadonlySet<string>
   readonly removal: Removal
-  /** What to remember once it is done. */
+  /** To be called once all of it is written: notes it as known. */
   readonly remember: () => void
 }
 
@@ -49,7 +49,7 @@ export function diffSets(
   const gone = new Set<string>()
   for (const spec of specs) {
     const current = known.get(spec.name)
-    const usable = current && fits(spec, current.header)
+    const usable = current && isUsable(spec, current.header)
     const work = usable
       ? changeElements(spec, membership, current, dirty, nowMs)
       : createSet(spec, membership, current, nowMs)
@@ -63,13 +63,13 @@ export function diffSets(
       gone.add(successor(spec.name))
       memory.push(() => known.delete(successor(spec.name)))
     }
-    // Where strangers take the room they go first: what is added would be refused for ever.
+    // In a full set deletions come first, or the additions would be refused for ever.
     const isFull = usable && !hasRoom(current, work.adds)
     for (const element of work.deletes) (isFull ? before : after).push(renderDelete(spec.name, element))
     // One by one: a set has more elements than a call takes arguments.
     if (!usable) for (const line of replaceLines(spec, current, work.adds)) before.push(line)
     else for (const write of work.adds) before.push(renderAdd(spec.name, write))
-    if (current && !usable && swappable(spec, current)) {
+    if (current && !usable && isSwappable(spec, current)) {
       after.push(`destroy ${successor(spec.name)}`)
       gone.add(successor(spec.name))
     }
@@ -90,13 +90,13 @@ export function diffSets(
   return { before, after, summary, touched, removal, remember: () => memory.forEach((step) => step()) }
 }
 
-/** For what is new: an element that stands is only renewed. */
+/** Room for new elements: one that exists is only renewed. */
 function hasRoom({ elements, header }: KnownSet, adds: readonly ElementWrite[]): boolean {
   if (elements.size + adds.length <= header.maxelem) return true
   return elements.size + adds.filter(({ element }) => !elements.has(element)).length <= header.maxelem
 }
 
-function fits(spec: SetSpec, header: SetHeader): boolean {
+function isUsable(spec: SetSpec, header: SetHeader): boolean {
   return (
     header.type === spec.type &&
     (header.family ?? spec.family) === spec.family &&
@@ -110,7 +110,7 @@ function fits(spec: SetSpec, header: SetHeader): boolean {
 /** The temporary name of a set that takes another's place. Stays within 31 characters, and no two sets share one. */
 const successor = (name: string): string => `${name.slice(0, 20)}-${shortHash(name, 6)}-new`
 
-/** A new set in place of one that cannot serve (too small, of another kind): filled beside it, then swapped under the rules. */
+/** A set that cannot be used (too small, of another type) is replaced: the new one is filled beside it and then swapped under the rules. */
 function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readonly ElementWrite[]): string[] {
   if (!current) return [renderCreate(spec), ...adds.map((write) => renderAdd(spec.name, write))]
   const name = successor(spec.name)
@@ -119,13 +119,13 @@ function replaceLines(spec: SetSpec, current: KnownSet | undefined, adds: readon
     `flush ${name}`,
     ...adds.map((write) => renderAdd(name, write)),
   ]
-  if (swappable(spec, current)) return [...fresh, `swap ${name} ${spec.name}`]
-  // The kernel swaps only like with like, and destroys only what no rule names: a stranger in use is reported by the failure.
+  if (isSwappable(spec, current)) return [...fresh, `swap ${name} ${spec.name}`]
+  // The kernel swaps only sets of the same type, and destroys only sets that no rule names. A set of another type in use makes the write fail, which is reported.
   return [`destroy ${spec.name}`, ...fresh, `rename ${name} ${spec.name}`]
 }
 
 /** The kernel's condition for a swap. */
-const swappable = (spec: SetSpec, current: KnownSet): boolean =>
+const isSwappable = (spec: SetSpec, current: KnownSet): boolean =>
   current.header.type === spec.type && (current.header.family ?? spec.family) === spec.family
 
 function describe(spec: SetSpec, current: KnownSet | undefined, usable: boolean, work: ElementWork): string {

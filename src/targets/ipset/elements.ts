@@ -29,7 +29,7 @@ export function createSet(
   return { adds, deletes: [] }
 }
 
-/** Flows that the daemon put in by hand: nobody could make them anew. */
+/** Flows of a set that is made anew: they were judged once and cannot be computed again. */
 function carriedOver(current: KnownSet, nowMs: number): ElementWrite[] {
   return [...current.elements].map(([element, { expiresAtMs, comment }]) => ({
     element,
@@ -54,7 +54,7 @@ export function changeElements(
   const check = (element: string): void => {
     const comment = wantedComment(membership, spec.name, element)
     if (comment === undefined) {
-      // Present or not: of a write that failed nobody knows what landed.
+      // Known or not: after a write that failed it is not known which elements are in the kernel.
       work.deletes.push(element)
       return
     }
@@ -62,7 +62,7 @@ export function changeElements(
     const endMs = membership.endOf(spec.name, element)
     if (present?.comment === comment && !hasOtherTimeout(present.expiresAtMs, endMs, spec.timeout, nowMs))
       return
-    // One whose right has just ended runs out by itself, until the policy without it takes it out.
+    // An element whose right has just ended expires by itself, unless the policy without that right deletes it first.
     const timeoutSeconds = secondsToKeep(endMs, spec.timeout, nowMs)
     if (timeoutSeconds !== undefined) work.adds.push({ element, timeoutSeconds, comment })
   }

@@ -15,14 +15,14 @@ export interface KnownSet {
   readonly elements: Map<string, KnownElement>
 }
 
-/** What was read from the kernel, to be believed until the next read. */
+/** What was read from the kernel, believed until the next reading. */
 export function knownFrom(header: SetHeader, elements: readonly SavedElement[], nowMs: number): KnownSet {
   return {
     header,
     elements: new Map(
       elements.map(({ element, timeoutSeconds, packets, bytes, comment }) => [
         element,
-        // 0 stands for ever, which we never write: as good as expired, so that it is written again.
+        // 0 means no time-out, which we never write. The element counts as expired, so that it is written again.
         { expiresAtMs: nowMs + timeoutSeconds * 1000, comment, packets, bytes },
       ]),
     ),

@@ -12,10 +12,10 @@ const MSG_DONTWAIT = 0x40
 const ENOENT = 2
 const HASH_FULL = 4352
 const ANSWER_BYTES = 65_536
-/** Of a message that failed the kernel may still have something to say when the next one is sent. */
+/** The kernel may still answer to a message that failed when the next one is sent. */
 const MOST_ANSWERS = 16
 
-/** Speaks to the kernel itself, which answers before the call returns: a fifth of what an `ipset` costs that stays and reads lines. */
+/** Sends messages to the kernel, which answers before the call returns. It costs a fifth of what an `ipset` session costs. */
 export class Netlink {
   readonly #libc: Libc
   readonly #answer = Buffer.allocUnsafeSlow(ANSWER_BYTES)
@@ -26,7 +26,7 @@ export class Netlink {
     this.#libc = libc
   }
 
-  /** Returns when the kernel has all of it. @throws when it refused something of it: the rest may stand. */
+  /** Returns when the kernel has all of it. @throws when it refused a part; the rest may be in the kernel. */
   add(additions: readonly Additions[]): void {
     this.#fd ??= this.#open()
     for (const { bytes, sequence } of encodeAdditions(

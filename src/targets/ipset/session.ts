@@ -10,14 +10,14 @@ interface WaitingWrite {
 /** How long the kernel may take for what is written together. */
 const ANSWER_MS = 2_000
 
-/** An `ipset` that stays: a line costs it a fiftieth of a process. What is asked while it writes is written together. */
+/** A long-lived `ipset`, to which a line costs a fiftieth of a process. Lines that arrive while it writes are written together. */
 export class IpsetSession {
   readonly #session: LineSession
   #waiting: WaitingWrite[] = []
   #writing = false
 
   constructor(answerMs = ANSWER_MS) {
-    // Its output is meant for a file: without stdbuf an answer waits for the next four kilobytes.
+    // It buffers its output: without stdbuf an answer waits until four kilobytes are full.
     this.#session = new LineSession({
       argv: ['stdbuf', '-o0', 'ipset', '-exist', '-'],
       marker: { question: 'version', answer: /ipset v\S+, protocol version: \d+\n/ },
@@ -27,7 +27,7 @@ export class IpsetSession {
     })
   }
 
-  /** Resolves when the kernel has all lines. Rejects when it refused one of those that were written together: which, is not known. */
+  /** Resolves when the kernel has all lines. Rejects when it refused one of the lines that were written together; it is not known which. */
   write(lines: readonly string[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ lines, resolve, reject })
@@ -35,7 +35,7 @@ export class IpsetSession {
     })
   }
 
-  /** Starts it ahead of the first write, which would have to wait. */
+  /** Starts the process, so that the first write need not wait for it. */
   async open(): Promise<void> {
     await this.write([]).catch(() => undefined)
   }
@@ -47,13 +47,13 @@ export class IpsetSession {
   async #writeAll(): Promise<void> {
     this.#writing = true
     while (this.#waiting.length > 0) {
-      // Answers that arrived in the same turn of the loop come along.
+      // Lines of answers that arrived in the same turn of the event loop are written too.
       await turn()
       const batch = this.#waiting
       this.#waiting = []
       try {
         await this.#session.ask(batch.flatMap(({ lines }) => lines).join('\n'))
-        // What it complains of was printed before the answer, on another pipe: both are read within one turn.
+        // Complaints are printed before the answer, on another pipe: both are read within one turn.
         await turn()
         if (this.#session.complaint !== '') throw new Error(`writing sets: ${this.#session.complaint}`)
         for (const { resolve } of batch) resolve()

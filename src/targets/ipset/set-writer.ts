@@ -3,24 +3,24 @@ import { Netlink } from './netlink.ts'
 import { renderAdditions, type Additions } from './render.ts'
 import { IpsetSession } from './session.ts'
 
-/** Brings addresses into sets while somebody waits for them. */
+/** Writes the elements of the fast path: by netlink where the kernel takes it, else by a session of `ipset`. */
 export class SetWriter {
   readonly #session = new IpsetSession()
   readonly #libc: () => Libc | Error
   #netlink: Netlink | undefined
 
-  /** @param libc loaded when first needed: most daemons never bring an address this way */
+  /** @param libc loaded when first needed: most daemons never use the fast path */
   constructor(libc: () => Libc | Error = libcOrWhyNot) {
     this.#libc = libc
   }
 
-  /** Resolves when the kernel has all of it. Rejects when it refused something of it: what, is not known. */
+  /** Resolves when the kernel has all of it. Rejects when it refused a part; it is not known which. */
   async write(additions: readonly Additions[]): Promise<void> {
     if (this.#addByNetlink(additions)) return
     await this.#session.write(renderAdditions(additions))
   }
 
-  /** Ahead of the first write, which might have to wait for a process. */
+  /** Prepares the first write, which might have to wait for a process. */
   async open(): Promise<void> {
     if (this.#libc() instanceof Error) await this.#session.open()
   }

@@ -8,9 +8,9 @@ import { withoutComment } from './parse.ts'
 const ALL = 0xffffffff
 
 /**
- * Connections bear under which rules and with whose rights they were admitted. Where others write these bits each packet is judged anew: a connection
- * to an address that has expired is cut, and so are replies to other containers. Packets' marks are safe from what stands ahead of the filter tables,
- * since ours are written right there; a rule in FORWARD itself can take an approval away, and the backstop drops the packet.
+ * Rules of others that write bits of marks which are ours. A connection bears the generation and the class under which it was admitted. Where others
+ * write these bits, each packet is judged anew: a connection to an address that has expired is cut, and so are replies to other containers. Rules before
+ * the filter tables cannot spoil packet marks, since ours are written right there. A rule in FORWARD can clear an approval, and then the backstop drops the packet.
  */
 export function foreignMarks(saved: SomeFamilies, marks: MarkLayout): ForeignMark[] {
   const own = ownBits(marks)
@@ -35,7 +35,7 @@ export function foreignMarks(saved: SomeFamilies, marks: MarkLayout): ForeignMar
 /** Connections of the host itself. */
 const NOT_FORWARDED = new Set(['OUTPUT', 'INPUT'])
 
-/** A packet with exactly one mark is none of ours: WireGuard saves the mark of its own packets like this. */
+/** A rule that matches exactly one whole mark does not concern packets of ours: WireGuard saves the mark of its own packets like this. */
 const EXACT = /-m mark --mark 0x[0-9a-f]+(?!\/)(?![0-9a-f])/
 
 /** Bits of each kind of mark that a rule sets, clears or flips. */

@@ -2,11 +2,11 @@ import type { Cidr, Protocol } from '../../net/types.ts'
 import type { ConntrackState, Hashlimit, RuleMatch, RuleTarget } from '../../dataplane/model.ts'
 import { QUOTES_OWN, RESERVED_FRAME } from './bytecode.ts'
 
-/** A rule as the kernel's tool printed it, understood as far as our own vocabulary goes. */
+/** A rule as the kernel's tool printed it, understood as far as it consists of matches and targets that we write ourselves. */
 export interface ReadRule {
   readonly matches: readonly RuleMatch[]
   readonly target: RuleTarget | undefined
-  /** Words that are not of our vocabulary: what the rule does is then not known. */
+  /** Options that were not understood: then it is not known what the rule does. */
   readonly unknown: readonly string[]
 }
 
@@ -60,7 +60,7 @@ export function readRule(text: string): ReadRule {
       case '--icmp-type':
       case '--icmpv6-type': {
         const type = next()
-        // With a code it is somebody else's.
+        // We never write a code, so with one the rule is not ours.
         if (/^\d+$/.test(type)) matches.push({ kind: 'icmpType', type: Number(type) })
         else unknown.push(word)
         break
@@ -157,7 +157,7 @@ export function readRule(text: string): ReadRule {
   return { matches, target, unknown }
 }
 
-/** What we negate ourselves. Any other negation is somebody else's, and must not be taken for its contrary. */
+/** The matches that we negate ourselves. Any other negation is not understood, and must not be read as the match without it. */
 const NEGATABLE: ReadonlySet<string> = new Set(['--ctstate', '--physdev-is-bridged', '--match-set', '--mark'])
 
 /** Programs of ours that a rule can hold. */

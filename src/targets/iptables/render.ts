@@ -18,7 +18,7 @@ export function fingerprintOf(text: string): { key: string; fingerprint: string 
   return found ? { key: found[1] ?? '', fingerprint: found[2] ?? '' } : undefined
 }
 
-/** Neighbours that ask connection tracking share one match: the kernel calls each for every packet. One match takes no option twice. */
+/** Neighbouring matches about connection tracking are written as one, since the kernel evaluates each for every packet. One match takes no option twice. */
 function renderMatches(matches: readonly RuleMatch[], family: Family): string[] {
   const asked = new Set<string>()
   return matches.map((match) => {

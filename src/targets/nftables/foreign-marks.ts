@@ -2,7 +2,7 @@ import type { MarkLayout } from '../../config/marks.ts'
 import { ownBits, type ForeignMark } from '../../dataplane/foreign-mark.ts'
 
 const ALL = 0xffffffff
-/** From here on packets bear our bits, and up to here the second guard looks at them. */
+/** From the first priority on packets bear our bits, and up to the second one the backstop looks at them. */
 const OURS_FROM = -5
 const OURS_UNTIL = 10
 
@@ -36,7 +36,7 @@ export function nftForeignMarks(listing: string, marks: MarkLayout): ForeignMark
   return found
 }
 
-/** A packet with exactly one mark is none of ours. */
+/** A rule that matches exactly one whole mark does not concern packets of ours. */
 const EXACT = /(^| )(meta )?mark (== )?(0x[0-9a-f]+|\d+) /
 
 const NAMED: Readonly<Record<string, number>> = {
@@ -54,7 +54,7 @@ function priorityOf(text: string): number {
   return named === undefined ? Number(text) : named + Number(`${sign}${offset}`)
 }
 
-/** Of each mark that the rule sets, the bits that it sets, clears or flips. What is not understood counts for all. */
+/** Of each mark that the rule writes, the bits that it sets, clears or flips. An expression that is not understood counts as all bits. */
 function written(text: string): { readonly of: ForeignMark['of']; readonly bits: number }[] {
   return [...text.matchAll(/\b(ct|meta) mark set (.*?)(?= (?:ct|meta) mark set |$)/g)].map(
     ([, mark, value = '']) => {

@@ -10,8 +10,8 @@ import {
 type RulesPart = 4 | 6 | 'backstop' | 'bindings' | 'host-network'
 
 /**
- * Tells of changes to what we stand on, as soon as the kernel does: the filter and raw tables of iptables-nft and the backstop.
- * Legacy iptables is silent here. Rules of other chains are none of our business, and a busy host changes many.
+ * Reports changes to our tables and to the chains that jump to ours, as soon as the kernel reports them. Legacy iptables reports nothing here.
+ * Changes of other chains are left out, since a busy host makes many.
  */
 export const watchRules = (listener: {
   onChange(part: RulesPart | undefined): void
@@ -34,7 +34,7 @@ const GONE = new RegExp(
   `^(delete|destroy|flush) table (ip|ip6|inet|bridge) (filter|raw|${BACKSTOP_TABLE}|${OWNED_TABLE}|${BINDINGS_TABLE}|${HOST_NETWORK_TABLE})\\b`,
 )
 
-/** Which of what we stand on the line is about; undefined: it does not say. */
+/** Which part the line is about; undefined: it does not say. */
 export function partOf(line: string): RulesPart | undefined {
   if (line.includes(` ${HOST_NETWORK_TABLE}`)) return 'host-network'
   if (line.includes(` ${BINDINGS_TABLE}`)) return 'bindings'

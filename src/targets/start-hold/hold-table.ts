@@ -9,8 +9,8 @@ import {
 } from '../../system/netlink-message.ts'
 
 /**
- * The table that tells by its mark from which port a packet came, where the bindings give it no rights. It is written message by message: nft has
- * no words to put the number of an interface into a mark. Whoever makes it owns it, so it ends with the process, and nothing is held then.
+ * The table that marks packets of ports that are not bound yet with the number of their port. It is written by netlink messages, since nft has no
+ * syntax to put the number of an interface into a mark. The process that makes it owns it: when the process ends the table goes, and no packet is held.
  */
 
 const NFTABLES = 10
@@ -25,17 +25,17 @@ const INTERFACE_INDEX = 20
 const CHAIN = 'ports'
 const SETTLED = 'settled'
 const RATES = 'rates'
-/** Ports that something was held of, and those of them that it is not long ago for. */
+/** Ports of which a packet was held, and those of them whose first packet was held less than two seconds ago. */
 const [SEEN, FIRST] = ['seen', 'first']
-/** After the bindings (-300), which give rights to whom they know. */
+/** After the bindings (-300), which give bound ports their rights. */
 const PRIORITY = -299
-/** A bound of memory for ports that are long gone; numbers of interfaces are given once. */
+/** Bounds the memory for ports that no longer exist. The kernel gives the number of an interface only once. */
 const LONG_MS = 86_400_000
 const MOST_PORTS = 65_536
-/** Of one port. The rest of a flood never reaches the queue, where it would take the room of others. */
+/** Packets of one port. The rest of a flood never reaches the queue, where it would take the room of other ports. */
 const MOST_A_SECOND = 64
 const RATES_MS = 60_000
-/** A little longer than the daemon holds anything. One that hangs keeps nobody waiting for longer. */
+/** A little longer than the daemon holds any packet. A daemon that hangs delays no container for longer. */
 const FIRST_MS = 2_000
 
 /** @param sequence of its first message; the kernel acknowledges each that can fail. */
@@ -63,7 +63,7 @@ export function createHoldTable(sequence: number): Buffer {
   ])
 }
 
-/** What comes from these ports from now on is held no more. */
+/** Packets of these ports are no longer held. */
 export const settlePorts = (sequence: number, indexes: readonly number[]): Buffer =>
   batch(sequence, [
     [
@@ -178,7 +178,7 @@ const dynamicSet = (operation: number, set: string, ...more: readonly Buffer[]):
     ...more,
   )
 const [ADD, UPDATE] = [0, 1]
-/** What is above the rate is no match. */
+/** Packets above the rate do not match. */
 const withinRate = dynamicSet(
   UPDATE,
   RATES,
@@ -212,7 +212,7 @@ const isUnicast = [
   compare('equal', Buffer.from([0])),
 ]
 
-/** What begins a connection, to one receiver. Errors of ICMP and the like are judged as ever: the bindings hold those to more than an address. */
+/** Packets that begin a connection to one receiver. Others, such as ICMP errors, are not held: the bindings check more of them than their address. */
 const STARTS: readonly { readonly protocol: number; readonly type?: number }[] = [
   { protocol: 6 },
   { protocol: 17 },

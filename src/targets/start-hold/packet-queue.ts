@@ -16,24 +16,24 @@ const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
 const NETLINK_NETFILTER = 12
 const [F_SETFL, F_SETOWN, F_SETSIG] = [4, 8, 10]
-/** The usual one, SIGIO, ends a process that does not listen, and a library that ends children with their parent takes it for such an end. */
+/** The usual signal, SIGIO, ends a process that does not handle it, and a library of ours takes it for the end of the process. */
 const SIGURG = 23
 const O_ASYNC = 0o20000
 const MSG_DONTWAIT = 0x40
 const ENOBUFS = 105
 const [SOL_SOCKET, SO_RCVBUFFORCE] = [1, 33]
-/** For all that the queue holds. */
+/** Room for everything that the queue can hold. */
 const RECEIVE_BYTES = 4 << 20
 const ACKNOWLEDGEMENT = 2
 const MESSAGE_BYTES = 65_536
-/** An attribute has room for so many. */
+/** As many as fit into one attribute. */
 const PORTS_A_MESSAGE = 1_000
-/** What else is to be done shall not wait for a flood. */
+/** Messages read in one turn, so that a flood does not delay everything else. */
 const MESSAGES_A_TURN = 256
-/** In the kernel. What finds no room is dropped: the rights of its sender are not known. */
+/** Packets that wait in the kernel. It drops those for which there is no room: the rights of their senders are not known. */
 const MOST_QUEUED = 1_024
 
-/** What the kernel has for the daemon to hold: the queue, and the table that leads to it. Both end with the process. */
+/** The queue in which the kernel keeps first packets, and the table that leads them there. Both end with the process. */
 export class PacketQueue {
   readonly #libc: Libc
   readonly #queue: number
@@ -64,12 +64,12 @@ export class PacketQueue {
     }
   }
 
-  /** Marks packets from now on. Only when the rules stand that lead such packets to the queue. @throws when the kernel refuses it. */
+  /** Marks packets from now on. The rules that lead such packets to the queue must be in force. @throws when the kernel refuses it. */
   begin(): void {
     this.#ask(this.#tables, createHoldTable(this.#next(32)), 'making a table for what is held')
   }
 
-  /** Holds nothing more of these ports. Ones that it is told of again do no harm. */
+  /** Holds no more packets of these ports. A port may be named twice. */
   settle(indexes: readonly number[]): void {
     for (let at = 0; at < indexes.length; at += PORTS_A_MESSAGE) {
       const message = settlePorts(this.#next(4), indexes.slice(at, at + PORTS_A_MESSAGE))
@@ -81,7 +81,7 @@ export class PacketQueue {
   read(onPacket: (packet: QueuedPacket) => void): boolean {
     for (let turn = 0; turn < MESSAGES_A_TURN && !this.#closed; turn++) {
       const bytes = this.#libc.recv(this.#queue, this.#memory, MESSAGE_BYTES, MSG_DONTWAIT)
-      // What the kernel had no room to tell of it has dropped; there may be more.
+      // The kernel had no room to announce some packets and has dropped them; there may be more.
       if (bytes < 0 && this.#libc.errno() === ENOBUFS) continue
       if (bytes <= 0) return true
       for (const packet of readPackets(this.#memory.subarray(0, bytes))) onPacket(packet)
@@ -89,14 +89,14 @@ export class PacketQueue {
     return this.#closed
   }
 
-  /** A packet that is gone meanwhile has no use for it. */
+  /** A packet that is gone by now needs no verdict. */
   decide(id: number, verdict: QueueVerdict): void {
     if (this.#closed) return
     const message = verdictMessage(HOLD_QUEUE, id, verdict)
     this.#libc.send(this.#queue, message, message.length, 0)
   }
 
-  /** What is still held is dropped by the kernel. */
+  /** The kernel drops the packets that are still held. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

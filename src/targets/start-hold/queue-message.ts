@@ -7,9 +7,9 @@ import { attribute, bigEndian, FLAG, netfilterMessage, padding } from '../../sys
 const QUEUE = 3
 const [PACKET, VERDICT, CONFIG] = [0, 1, 2].map((what) => (QUEUE << 8) | what) as [number, number, number]
 const COPY_PACKET = 2
-/** As much of a packet as tells who sent it. */
+/** As much of a packet as shows its sender. */
 const COPIED_BYTES = 40
-/** Packets that would be taken apart are kept whole. */
+/** Large packets are queued whole and not in segments. */
 const KEEP_WHOLE = 4
 const [DROP, REPEAT] = [0, 4]
 
@@ -21,10 +21,10 @@ export interface QueuedPacket {
   readonly source: Address | undefined
 }
 
-/** What becomes of a packet: it is judged from the beginning, without any mark, or it is gone. */
+/** What becomes of a packet: it is judged by all rules from the beginning, without any mark, or dropped. */
 export type QueueVerdict = 'repeat' | 'drop'
 
-/** Makes the queue ours, with room for so many packets. */
+/** Takes the queue over, with room for so many packets. */
 export const bindQueue = (queue: number, most: number, sequence: number): Buffer =>
   netfilterMessage(
     { type: CONFIG, flags: FLAG.acknowledge, sequence, resource: queue },
@@ -44,7 +44,7 @@ export function verdictMessage(queue: number, id: number, verdict: QueueVerdict)
   )
 }
 
-/** The packets of what was received at once. What is none is passed over. */
+/** The packets in what was received at once. Other messages are skipped. */
 export function readPackets(bytes: Buffer): QueuedPacket[] {
   const packets: QueuedPacket[] = []
   for (let at = 0; at + 20 <= bytes.length;) {

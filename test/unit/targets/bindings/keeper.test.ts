@@ -68,12 +68,15 @@ test('a kernel that refuses the table each time cannot have it, one that refuses
   const table = new FakeTable()
   table.refusesWrites = true
   await table.pass()
-  expect([table.keeper.isHopeless, table.keeper.problem]).toEqual([false, expect.stringMatching(/supported/)])
+  expect([table.keeper.isUnsupported, table.keeper.problem]).toEqual([
+    false,
+    expect.stringMatching(/supported/),
+  ])
   await table.pass()
-  expect(table.keeper.isHopeless).toBe(true)
+  expect(table.keeper.isUnsupported).toBe(true)
   table.refusesWrites = false
   await table.pass()
-  expect([table.keeper.isHopeless, table.keeper.problem]).toEqual([false, undefined])
+  expect([table.keeper.isUnsupported, table.keeper.problem]).toEqual([false, undefined])
 })
 
 test('a table that stands goes on holding, however often the tool fails', async () => {
@@ -81,7 +84,10 @@ test('a table that stands goes on holding, however often the tool fails', async 
   await table.pass()
   table.refusesReads = table.refusesWrites = true
   for (let times = 0; times < 4; times += 1) await table.pass()
-  expect([table.keeper.isHopeless, table.keeper.problem]).toEqual([false, expect.stringMatching(/supported/)])
+  expect([table.keeper.isUnsupported, table.keeper.problem]).toEqual([
+    false,
+    expect.stringMatching(/supported/),
+  ])
 })
 
 test('a look that failed is forgotten when the next one finds all as it ought to be', async () => {
