@@ -51,7 +51,7 @@ export const configOption = (command: Command): Command =>
 export const confirmOption = (command: Command): Command =>
   command.option(
     '--confirm <duration>',
-    'go back to the configuration before, unless `embargod confirm` comes within this time (5s to 1h)',
+    'return to the previous configuration unless `embargod confirm` is run within this time (5s to 1h)',
     (text) => durationWithin(text, 5_000, 3_600_000, 'between 5s and 1h'),
   )
 
