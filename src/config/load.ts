@@ -78,7 +78,7 @@ class Loading {
       this.#problems.push(...faults.map((fault) => aboutFile(directory, `a file in it ${fault}`)))
       const visible = names.filter((name) => !name.startsWith('.')).toSorted((a, b) => (a < b ? -1 : 1))
       for (const name of visible.filter((other) => !other.endsWith('.yaml'))) {
-        const message = 'the file is not read: in conf.d only *.yaml is'
+        const message = 'the file is ignored: in conf.d only *.yaml files are read'
         this.#problems.push({ ...aboutFile(join(directory, name), message), severity: 'warning' })
       }
       return visible.filter((name) => name.endsWith('.yaml')).map((name) => join(directory, name))

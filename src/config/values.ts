@@ -20,7 +20,7 @@ export function parseListen(text: string): { readonly host: string; readonly por
     parsed === undefined ? undefined : parsed.host === 'localhost' ? 'localhost' : parseAddress(parsed.host)
   if (parsed === undefined || host === undefined) {
     return {
-      reason: `"${text}" is no place to listen: write address:port, like 127.0.0.1:9464 or [::1]:9464`,
+      reason: `"${text}" is no address to listen on: write address:port, like 127.0.0.1:9464 or [::1]:9464`,
     }
   }
   if (parsed.port < 1 || parsed.port > 65535) return { reason: `"${text}": ports go from 1 to 65535` }

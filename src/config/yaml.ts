@@ -78,8 +78,7 @@ class TreeReader {
       const keyPlace = { source: this.source, offset: pair.key.range[0] }
       if (key === undefined) this.problems.push(problemAt(keyPlace, 'a key is a plain word'))
       // The parser's own look for them compares each key with each.
-      else if (entries.has(key))
-        this.problems.push(problemAt(keyPlace, 'this key stands twice in the same map'))
+      else if (entries.has(key)) this.problems.push(problemAt(keyPlace, 'this key is in the same map twice'))
       else entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
     }
     return { kind: 'map', place, entries }
