@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { formatDuration } from '../config/duration.ts'
 import type { CallDaemon } from '../control/client.ts'
 import type { AllowAnswer, AllowRequest } from '../control/protocol.ts'
-import { durationWithin, EXIT, explainUse } from './command.ts'
+import { parseDurationOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind } from './command.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import { tellAftermath } from './aftermath.ts'
@@ -85,4 +85,4 @@ function requestOf(entry: string | undefined, options: AllowOptions, command: Co
   return { action: 'add', entry, forMs: options.for }
 }
 
-const parseFor = (text: string): number => durationWithin(text, 1_000, MAX_MS, 'between 1s and 30d')
+const parseFor = (text: string): number => parseDurationOption(text, 1_000, MAX_MS, 'between 1s and 30d')

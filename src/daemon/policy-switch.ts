@@ -1,5 +1,5 @@
 import { changeLines, changeOf } from '../config/change.ts'
-import type { Loaded } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import type { Hostname } from '../net/types.ts'
@@ -143,7 +143,7 @@ export class PolicySwitch {
   }
 
   /** What the config says of this host that is not so. Of an engine that was not heard, or that the config does not name, nothing is known. */
-  #problemsOfHost(loaded: Loaded): readonly Problem[] {
+  #problemsOfHost(loaded: LoadedConfig): readonly Problem[] {
     const { desired, host } = this.#world
     const isHeard = loaded.config?.docker.socket === desired.config.docker.socket
     return isHeard ? nameProblems(loaded, host.inventory, host.docker.seenNetworks) : []

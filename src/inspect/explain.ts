@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load.ts'
 import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
 import { askUnlessSilent } from '../control/silence.ts'
-import type { AnswersAnswer } from '../control/protocol.ts'
+import type { GatewayVerdict } from '../control/protocol.ts'
 import { askEngine } from '../workloads/docker/ask-engine.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
@@ -74,7 +74,7 @@ export const explainAction =
     const network = source.kind === 'host' ? HOST_NETWORK : source.ways[0].network.name
     if (address === undefined && source.kind === 'bridge') {
       const from = source.ways.flatMap(({ addresses: own }) => own ?? [])[0]
-      const answers = await ask<AnswersAnswer>('answers', { name: host, source: from, protocol, port })
+      const answers = await ask<GatewayVerdict>('answers', { name: host, source: from, protocol, port })
       const said = answers ? byGateway(host, answers) : undefined
       if (said) return tell(io, args.json, { ...common, network, ...said, addresses: [] })
     }
@@ -137,7 +137,7 @@ export const explainAction =
 /** What the DNS gateway decides before there is any address; undefined: the addresses decide. */
 function byGateway(
   name: string,
-  { answered, by }: NonNullable<AnswersAnswer>,
+  { answered, by }: NonNullable<GatewayVerdict>,
 ): Pick<Explanation, 'allowed' | 'because'> | undefined {
   if (!answered)
     return {

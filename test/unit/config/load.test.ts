@@ -12,7 +12,6 @@ describe('an accepted config', () => {
   it('has every default filled in', async () => {
     const { config } = await load('')
     expect(config).toEqual({
-      mode: 'enforce',
       denyWith: 'drop',
       docker: { socket: '/var/run/docker.sock' },
       guard: {
@@ -211,10 +210,7 @@ describe('warnings', () => {
       'allow: [a.example, a.example]\n',
       `1:20: warning: a.example with ports 80/tcp,443/tcp is already listed at ${MAIN}:1:9`,
     ],
-    [
-      'allow: [0.0.0.0/0]\n',
-      '1:9: warning: 0.0.0.0/0 allows every address but metadata and link-local ones',
-    ],
+    ['allow: [0.0.0.0/0]\n', '1:9: warning: 0.0.0.0/0 allows every address but metadata and link-local ones'],
     ['allow: ["::/0"]\n', '1:9: warning: ::/0 allows every address'],
     ['never: [10.0.0.0/8]\nallow: [10.1.0.0/16]\n', '2:9: warning: 10.1.0.0/16 lies in never (10.0.0.0/8)'],
     [
