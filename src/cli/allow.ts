@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { formatDuration } from '../config/duration.ts'
 import type { CallDaemon } from '../control/client.ts'
 import type { AllowAnswer, AllowRequest } from '../control/protocol.ts'
-import { durationWithin, EXIT, explainUse } from './command.ts'
+import { parseDurationOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind } from './command.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import { tellAftermath } from './aftermath.ts'
@@ -45,10 +45,12 @@ interface AllowOptions {
 export function defineAllow(program: Command, action: Action<AllowArgs>, bind: Bind): void {
   const command = program
     .command('allow')
-    .description('Break glass: allow an entry for every guarded container for a while. It is gone by itself.')
+    .description(
+      'Break glass: allow an entry for every guarded container for a while. The right ends by itself.',
+    )
     .argument(
       '[entry]',
-      "as in the configuration's allow list: a name or network, perhaps with :port[/protocol]",
+      "as in the configuration's allow list: a name, an address or a network, with :port[/protocol] where needed",
     )
     .option('--for <duration>', 'how long, at most 30d', parseFor)
     .option('--list', 'show what is allowed temporarily')
@@ -65,7 +67,7 @@ export function defineAllow(program: Command, action: Action<AllowArgs>, bind: B
     ],
     {
       0: 'done',
-      1: 'the daemon does not answer, or has noted it and goes on trying: the kernel does not hold it yet',
+      1: 'the daemon does not answer; or it has accepted the change, the kernel does not hold it yet, and the daemon tries again',
       2: 'bad entry',
       5: 'the daemon is not running',
     },
@@ -79,8 +81,8 @@ function requestOf(entry: string | undefined, options: AllowOptions, command: Co
   if (options.list) return { action: 'list' }
   if (options.revoke !== undefined) return { action: 'revoke', entry: options.revoke }
   if (options.for === undefined || entry === undefined)
-    return command.error('error: say for how long: --for 1h')
+    return command.error('error: say how long it is allowed, like --for 1h')
   return { action: 'add', entry, forMs: options.for }
 }
 
-const parseFor = (text: string): number => durationWithin(text, 1_000, MAX_MS, 'between 1s and 30d')
+const parseFor = (text: string): number => parseDurationOption(text, 1_000, MAX_MS, 'between 1s and 30d')

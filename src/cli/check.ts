@@ -53,8 +53,8 @@ const count = (n: number, one: string, many = `${one}s`): string =>
 export function defineCheck(program: Command, action: Action<ConfigArgs>, bind: Bind): void {
   const command = configOption(program.command('check'))
     .description(
-      'Validate the configuration and print every problem as file:line:col: message, and notes of what it brings about without saying so. ' +
-        'Where the Docker engine can be asked, names of networks and containers that it does not know are told.',
+      'Validate the configuration. Print every problem as file:line:col: message, and notes on effects that the file does not state. ' +
+        'When the Docker engine can be asked, also name the networks and containers in the file that it does not know.',
     )
     .action((options: ConfigArgs) => bind(action, { config: options.config }))
   explainUse(command, ['embargod check', 'embargod check --config ./embargod.yaml'], {

@@ -17,7 +17,9 @@ const asking =
   async ({ stop, yes, config }, io) => {
     if (!yes) {
       if (io.confirm === undefined) {
-        io.stderr.write('embargod: cleanup opens this host; without a terminal to ask on, say --yes\n')
+        io.stderr.write(
+          'embargod: cleanup opens this host: without a terminal to confirm it on, it needs --yes\n',
+        )
         return EXIT.failed
       }
       if (
@@ -34,7 +36,7 @@ const asking =
 export function defineCleanup(program: Command, action: Action<CleanupArgs>, bind: Bind): void {
   const command = configOption(program.command('cleanup'))
     .description(
-      'Remove every rule, chain and set that is ours, and nothing else. Refuses while the daemon runs.',
+      'Remove every rule, chain and set of embargod, and nothing else. Refuses while the daemon runs.',
     )
     .option('--stop', 'stop a running daemon first')
     .option('-y, --yes', 'do not ask')
@@ -46,7 +48,7 @@ export function defineCleanup(program: Command, action: Action<CleanupArgs>, bin
       }),
     )
   explainUse(command, ['embargod cleanup', 'embargod cleanup --stop --yes'], {
-    0: 'nothing of ours is left',
+    0: 'nothing of embargod is left',
     1: 'refused, or something could not be removed',
   })
 }

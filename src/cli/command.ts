@@ -51,12 +51,12 @@ export const configOption = (command: Command): Command =>
 export const confirmOption = (command: Command): Command =>
   command.option(
     '--confirm <duration>',
-    'go back to the configuration before, unless `embargod confirm` comes within this time (5s to 1h)',
-    (text) => durationWithin(text, 5_000, 3_600_000, 'between 5s and 1h'),
+    'return to the previous configuration unless `embargod confirm` is run within this time (5s to 1h)',
+    (text) => parseDurationOption(text, 5_000, 3_600_000, 'between 5s and 1h'),
   )
 
 /** @throws InvalidArgumentError saying the bounds */
-export function durationWithin(text: string, leastMs: number, mostMs: number, bounds: string): number {
+export function parseDurationOption(text: string, leastMs: number, mostMs: number, bounds: string): number {
   const parsed = parseDuration(text)
   if ('reason' in parsed) throw new InvalidArgumentError(parsed.reason)
   if (parsed.ms < leastMs || parsed.ms > mostMs) throw new InvalidArgumentError(bounds)

@@ -26,7 +26,7 @@ export function defineExplain(program: Command, action: Action<ExplainArgs>, bin
     .argument('<source>', 'a container or a network')
     .argument(
       '<destination>',
-      'DEST[:PORT[/PROTO]]: a name or an address; IPv6 with a port in brackets',
+      'DEST[:PORT[/PROTO]]: a name or an address; an IPv6 address with a port stands in brackets',
       parseDestination,
     )
     .option('--json', 'as JSON')
@@ -41,7 +41,7 @@ export function defineExplain(program: Command, action: Action<ExplainArgs>, bin
       "embargod explain shop_web '[2001:db8::1]:443/tcp' --json",
       'embargod explain shop_web 198.51.100.7/icmp',
     ],
-    { 0: 'allowed', 6: 'denied', 1: 'cannot be said' },
+    { 0: 'allowed', 6: 'denied', 1: 'no verdict could be computed' },
   )
 }
 

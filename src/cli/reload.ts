@@ -44,15 +44,15 @@ const onTrial = ({ confirmUntilMs }: ReloadAnswer): string =>
 export function defineReload(program: Command, action: Action<ConfirmArgs>, bind: Bind): void {
   const command = confirmOption(program.command('reload'))
     .description(
-      'Let the daemon read its configuration again, as SIGHUP does, and wait for the outcome: what changed, which names do not work now, and what could not be saved. ' +
-        'Without --confirm it takes the file for good, one that is on trial too; a signal leaves a trial as it is, and takes nothing that nobody confirmed.',
+      'Make the daemon read its configuration again, as SIGHUP does, and wait for the outcome: what changed, which names do not work now, and what could not be saved. ' +
+        'Without --confirm the file is accepted for good, even if it is on trial. SIGHUP leaves a trial as it is, and accepts nothing that still has to be confirmed.',
     )
     .action(({ confirm }: { readonly confirm?: number }) =>
       bind(action, confirm === undefined ? {} : { confirmMs: confirm }),
     )
   explainUse(command, ['embargod reload', 'embargod reload --confirm 60s'], {
     0: 'the new configuration is in force',
-    1: 'the daemon is not running or does not answer, or the kernel did not take it',
-    2: 'bad configuration; the one before stays in force',
+    1: 'the daemon is not running or does not answer, or the kernel did not accept the rules',
+    2: 'bad configuration; the previous one stays in force',
   })
 }

@@ -8,8 +8,8 @@ export function defineRun(program: Command, action: Action<RunArgs>, bind: Bind)
   const command = confirmOption(configOption(program.command('run')))
     .description(
       'Run the daemon in the foreground. Logs are JSON on stdout, or lines for people on a terminal. ' +
-        'SIGHUP reloads, SIGTERM stops and leaves the rules in force. With --confirm and nothing to go back to, ' +
-        'all rules are removed again.',
+        'SIGHUP reloads, SIGTERM stops and leaves the rules in force. With --confirm and no previous configuration ' +
+        'to return to, all rules are removed again.',
     )
     .action(({ config, confirm }: ConfigArgs & { readonly confirm?: number }) =>
       bind(action, { config, ...(confirm === undefined ? {} : { confirmMs: confirm }) }),
@@ -19,8 +19,8 @@ export function defineRun(program: Command, action: Action<RunArgs>, bind: Bind)
     ['embargod run', 'embargod run --config ./embargod.yaml', 'embargod run --confirm 60s'],
     {
       0: 'stopped',
-      1: 'failed, or the first configuration ever was not confirmed',
-      2: 'bad configuration, and none accepted earlier to fall back on: the host stays closed',
+      1: 'failed, or the very first configuration was not confirmed',
+      2: 'bad configuration, and no accepted one to fall back on: the host stays closed',
     },
   )
 }

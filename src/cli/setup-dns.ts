@@ -24,8 +24,8 @@ export function defineSetupDns(program: Command, action: Action<SetupDnsArgs>, b
   const command = program
     .command('setup-dns')
     .description(
-      'Write "dns" into the daemon.json of the Docker engine, so that it asks from the networks of containers, where the DNS gateway ' +
-        "hears it, and not from the host's own. All else in the file stays; what it was is kept beside it.",
+      'Write "dns" into the daemon.json of the Docker engine. The engine then sends its questions from the networks of containers, where ' +
+        'the DNS gateway sees them, and not from the host. Everything else in the file stays, and the previous file is kept beside it.',
     )
     .option(
       '--address <address>',
@@ -41,7 +41,10 @@ export function defineSetupDns(program: Command, action: Action<SetupDnsArgs>, b
   explainUse(
     command,
     ['embargod setup-dns --dry-run', 'embargod setup-dns', 'embargod setup-dns --restart'],
-    { 0: 'written, or right already', 1: 'failed; unless it says that the file is written, it is as it was' },
+    {
+      0: 'written, or already right',
+      1: 'failed; the file is unchanged unless the message says that it is written',
+    },
   )
 }
 

@@ -52,7 +52,7 @@ function summary(report: StatusReport, { nowMs, color }: StatusViewOptions): str
   const loaded = config.loadedAtMs === undefined ? '' : `, loaded ${formatAgo(config.loadedAtMs, nowMs)}`
   const refused = config.lastReloadSuccessful
     ? ''
-    : '; the file as it is now was REFUSED, the one before is in force'
+    : '; the file as it is now was REFUSED, the previous one is in force'
   const onTrial =
     config.confirmUntilMs === undefined
       ? ''
@@ -119,7 +119,7 @@ function dns({ dns: gateway }: StatusReport): string {
   const { port, cacheEntries, upstreams, outcomes } = gateway
   const asked = Object.entries(outcomes ?? {}).filter(([, count]) => count > 0)
   const lines: [string, string][] = [
-    ['listens', `port ${port}, to which port 53 of containers is led`],
+    ['listens', `port ${port}; packets of containers to port 53 are redirected to it`],
     [
       'asks',
       upstreams === null
@@ -218,7 +218,7 @@ function counters({ counters }: StatusReport): string {
 }
 
 function drift({ drift }: StatusReport, nowMs: number): string {
-  if (drift.repairs === null) return `${UNKNOWN}: the daemon counts repairs, and says nothing\n`
+  if (drift.repairs === null) return `${UNKNOWN}: the daemon counts repairs, and does not answer\n`
   const repairs = Object.entries(drift.repairs).filter(([, count]) => count > 0)
   if (repairs.length === 0) return ''
   const { lastRepairMs } = drift
@@ -253,11 +253,11 @@ const strayDns = ({ strayDns }: StatusReport): string =>
   strayDns.length === 0
     ? ''
     : renderTable(
-        ['container', 'asks, and is denied', 'what to do'],
+        ['container', 'its servers, denied', 'what to do'],
         strayDns.map(({ container, servers }) => [
           container,
           servers.join(' '),
-          'Take its --dns away, or add the servers to dns.servers.',
+          'Remove its --dns, or add the servers to dns.servers.',
         ]),
       )
 

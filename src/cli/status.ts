@@ -52,6 +52,6 @@ export function defineStatus(program: Command, action: Action<StatusArgs>, bind:
   explainUse(command, ['embargod status', "embargod status --json | jq '.unprotected[].reason'"], {
     0: 'healthy',
     4: 'degraded',
-    5: 'the daemon is not running or does not answer; what kernel and state directory tell is shown',
+    5: 'the daemon is not running or does not answer; the report comes from the kernel and the state directory',
   })
 }

@@ -63,7 +63,7 @@ function* judgeNetwork(cidr: Cidr, around: EntryContext): Generator<Finding> {
   const family = familyOf(cidr)
   if (prefixOf(cidr) === 0) {
     yield warning(
-      `${cidr} allows every address; metadata and link-local stay refused, since they are judged first: "to: internet" leaves out private ones too`,
+      `${cidr} allows every address but metadata and link-local ones, which are always refused first: "to: internet" leaves out private addresses too`,
     )
     return
   }
@@ -93,7 +93,7 @@ function* judgeTerms(entry: AllowEntry, nowMs: number): Generator<Finding> {
     yield warning(`until is past (${new Date(entry.untilMs).toISOString()}): this entry allows nothing`)
   }
   if (entry.private && entry.target.kind === 'internet') {
-    yield error('"to: internet" is what is not private: private: true contradicts it')
+    yield error('"to: internet" never includes private addresses: private: true contradicts it')
   }
 }
 

@@ -5,8 +5,7 @@ import { parsePorts } from '../net/ports.ts'
 import type { PortList } from '../net/types.ts'
 import type { AllowTarget } from './model.ts'
 import { parseWildcard } from './wildcard.ts'
-
-type Reason = { readonly reason: string }
+import type { Refused } from './parsed.ts'
 
 export const DEFAULT_PORTS: PortList = {
   text: '80/tcp,443/tcp',
@@ -19,7 +18,7 @@ export const DEFAULT_PORTS: PortList = {
 /** `host`, `*.host`, `**.host`, `host:443`, `host:443/tcp`, `198.51.100.7`, `198.51.100.0/24:8000-8100/tcp`, `2001:db8::/32`, `[2001:db8::1]:443`. */
 export function parseShorthand(
   text: string,
-): { readonly target: AllowTarget; readonly ports: PortList } | Reason {
+): { readonly target: AllowTarget; readonly ports: PortList } | Refused {
   const { host, ports: portText } = splitPorts(text)
   const target = parseTarget(host)
   if ('reason' in target) return target
@@ -33,7 +32,7 @@ export function parseShorthand(
 }
 
 /** A name, a wildcard, an address or a network, without ports. */
-export function parseTarget(text: string): { readonly target: AllowTarget } | Reason {
+export function parseTarget(text: string): { readonly target: AllowTarget } | Refused {
   if (looksNumeric(text)) {
     const parsed = parseCidr(text)
     return 'reason' in parsed ? parsed : { target: { kind: 'cidr', cidr: parsed.cidr } }
@@ -42,7 +41,7 @@ export function parseTarget(text: string): { readonly target: AllowTarget } | Re
 }
 
 /** A name or a wildcard. */
-export function parseDomain(text: string): { readonly target: AllowTarget } | Reason {
+export function parseDomain(text: string): { readonly target: AllowTarget } | Refused {
   if (text.includes('://'))
     return { reason: `"${text}" is a URL: write the host name alone, with the port behind a colon` }
   if (text.includes('*')) return parseWildcard(text)
@@ -51,7 +50,7 @@ export function parseDomain(text: string): { readonly target: AllowTarget } | Re
 }
 
 /** A network or an address. */
-export function parseNetwork(text: string): { readonly target: AllowTarget } | Reason {
+export function parseNetwork(text: string): { readonly target: AllowTarget } | Refused {
   const parsed = parseCidr(text)
   return 'reason' in parsed ? parsed : { target: { kind: 'cidr', cidr: parsed.cidr } }
 }

@@ -65,24 +65,26 @@ const longEntry = z
       .min(1, 'the file name is empty')
       .optional()
       .describe(
-        'A list file, relative to the folder of the config file: a name, address or network a line, `#` starts a comment. ' +
-          'It must be a file that root alone can write, of at most 16 MiB.',
+        'A list file, relative to the folder of the config file: one name, address or network in each line; `#` starts a comment. ' +
+          'Only root may be able to write it, and it may have at most 16 MiB.',
       ),
     to: z
       .literal('internet', { error: 'the one value of "to" is internet' })
       .optional()
-      .describe('`internet`: anything that is not private, of the host, metadata or in `never`.'),
+      .describe(
+        '`internet`: every address that is not private, not one of the host, not metadata and not in `never`.',
+      ),
     ports,
     private: z
       .boolean()
       .prefault(false)
       .describe(
-        'The names may resolve to RFC 1918 and ULA addresses; never to link-local, loopback or metadata.',
+        'Whether the names may resolve to RFC 1918 and ULA addresses. Link-local, loopback and metadata addresses are always refused.',
       ),
     until: parsed(parseUntil, (found) => found.untilMs)
       .optional()
       .describe(
-        'The entry counts no longer after this: `2027-01-31` (to the end of that day, UTC) or `2027-01-31T18:00:00Z`. The kernel ends it within two seconds, also while embargod does not run.',
+        'When the entry ends by itself: `2027-01-31` (at the end of that day, UTC) or `2027-01-31T18:00:00Z`. The kernel ends it within two seconds, even while embargod does not run.',
       ),
     comment: z
       .string()
@@ -92,7 +94,7 @@ const longEntry = z
         'a comment is one line, without invisible characters',
       )
       .optional()
-      .describe('Why, for those who read it later.'),
+      .describe('Why the entry is there, for whoever reads it later.'),
   })
   .refine((entry) => TARGET_KEYS.filter((key) => key in entry).length === 1, {
     message: `an entry has exactly one of ${TARGET_KEYS.join(', ')}`,

@@ -3,7 +3,7 @@ import type { AllowTarget, Problem } from './model.ts'
 import { readList } from './list-file.ts'
 import type { PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
-import { problemAt, whereOf, type SourcePosition, type Source } from './source.ts'
+import { problemAt, whereOf, type SourcePosition, type SourceText } from './source.ts'
 import { placeAt, type Path, type Tree } from './tree.ts'
 
 /** Opens a list file that an entry names; undefined when it was refused, with the reasons among the problems. */
@@ -11,7 +11,7 @@ export type OpenList = (
   name: string,
   place: SourcePosition,
   problems: Problem[],
-) => Promise<Source | undefined>
+) => Promise<SourceText | undefined>
 
 /** One entry for each target of the list at this path, list files read, in the order of the config. */
 export async function expandEntries(

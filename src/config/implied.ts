@@ -38,7 +38,7 @@ function* unknownSources({ config }: Judged): Generator<Note> {
   if (unknown !== 'deny')
     yield [
       path,
-      `${whose} inherit: false, so sources that are no known container, such as a build, may reach nothing, as with guard.unknown: deny`,
+      `${whose} inherit: false, so traffic from sources that are not known containers, such as a build, reaches nothing, as with guard.unknown: deny`,
     ]
   if (hostServices === 'all' || hostServices.includes('all') || hostServices.includes('published'))
     yield [
@@ -54,7 +54,7 @@ function* withoutGateway({ config, tree }: Judged): Generator<Note> {
   if (gateway && servers.length > 0 && !config.guard.hostNetwork)
     yield [
       ['dns', 'servers'],
-      'dns.servers has no effect beside dns.gateway: true, which answers whomever containers ask: dns.upstreams names whom it asks',
+      'dns.servers has no effect beside dns.gateway: true, which answers questions to any server: dns.upstreams names the servers that it asks itself',
     ]
   if (gateway) return
   for (const key of ONLY_GATEWAY) {
@@ -68,7 +68,7 @@ function* mailThatNothingOpens({ config, lists }: Judged): Generator<Note> {
   const opens = (ports: readonly number[], some: readonly (readonly PlacedEntry[])[]): boolean =>
     some.some((list) => list.some(({ entry }) => ports.some((port) => coversPort(entry.ports, 'tcp', port))))
   const message = (path: string, ports: readonly number[]): string =>
-    `${path} limits mail and allows none: no entry of allow opens ${ports.join(', ')}/tcp`
+    `${path} limits mail but allows none: no entry of allow opens ${ports.join(', ')}/tcp`
   if (smtp?.destinations === 'allowed' && !opens(smtp.ports, lists))
     yield [['smtp'], message('smtp', smtp.ports)]
   for (const [at, [id, { smtp: own, inherit }]] of Object.entries(policies).entries()) {
@@ -90,7 +90,7 @@ function* networksLeftAlone({ config }: Judged): Generator<Note> {
         if (!hostNetwork)
           yield [
             path,
-            `policy ${id} matches the network of the host, where nobody is held without guard.hostNetwork: true`,
+            `policy ${id} matches the network of the host, where no container is held to policy without guard.hostNetwork: true`,
           ]
         continue
       }

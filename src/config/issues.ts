@@ -23,7 +23,7 @@ export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
       return 'must be a text: put it in quotes'
     return `must be ${KINDS[issue.expected] ?? issue.expected}`
   }
-  if (issue.code === 'invalid_union') return 'is not of a form that is known here'
+  if (issue.code === 'invalid_union') return 'has none of the forms that are known here'
   return undefined
 }
 

@@ -1,12 +1,12 @@
 import { parseTarget } from './entry-text.ts'
 import type { AllowTarget, Problem } from './model.ts'
-import { problemAt, type SourcePosition, type Source } from './source.ts'
+import { problemAt, type SourcePosition, type SourceText } from './source.ts'
 
 /** So many bad lines are named; a file of another kind given by mistake has a million. */
 const MAX_PROBLEMS = 100
 
 /** A list file: a name, address or network a line; `#` starts a comment; blank lines are nothing. */
-export function readList(source: Source): {
+export function readList(source: SourceText): {
   readonly targets: readonly { readonly target: AllowTarget; readonly place: SourcePosition }[]
   readonly problems: readonly Problem[]
 } {

@@ -1,16 +1,15 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import type { ConfigEnv } from './env.ts'
 import { expandEntries, type OpenList } from './expand.ts'
-import { portList } from '../net/ports.ts'
-import { burstOf } from './mail-budget.ts'
 import { mergeTrees } from './merge.ts'
-import type { AllowEntry, Config, PolicyConfig, Problem, SmtpConfig } from './model.ts'
+import type { Config, Problem } from './model.ts'
 import { sortProblems } from './problem.ts'
 import { readTrusted, reasonOf } from './read-file.ts'
 import { judge, type PlacedEntry } from './rules.ts'
 import type { ConfigOutput } from './schema.ts'
-import { makeSource, placed, problemAt, type Source } from './source.ts'
+import { makeSource, placed, problemAt, type SourceText } from './source.ts'
 import { placeAt, type Path, type Tree } from './tree.ts'
+import { toConfig } from './to-config.ts'
 import { validate } from './validate.ts'
 import { readYaml } from './yaml.ts'
 
@@ -18,7 +17,7 @@ const MIB = 1024 * 1024
 export const MAX_CONFIG_BYTES = MIB
 export const MAX_LIST_BYTES = 16 * MIB
 
-export interface Loaded {
+export interface LoadedConfig {
   /** Absent when any problem is an error. */
   readonly config?: Config
   /** Where a value of the config stands, or what is nearest above it. Present where the config is. */
@@ -33,14 +32,14 @@ export interface Loaded {
  * `file`, then `conf.d/*.yaml` beside it, to a {@link Config}. Never rejects for what the files are or hold: that is in `problems`.
  * List files are relative to the folder of `file`.
  */
-export async function loadConfig(file: string, env: ConfigEnv): Promise<Loaded> {
+export async function loadConfig(file: string, env: ConfigEnv): Promise<LoadedConfig> {
   const loading = new Loading(file, env)
   return loading.load()
 }
 
 class Loading {
   readonly #problems: Problem[] = []
-  readonly #sources = new Map<string, Source>()
+  readonly #sources = new Map<string, SourceText>()
   readonly #toldFaults = new Set<string>()
   readonly #files: Pick<ConfigEnv, 'read' | 'pathFaults'> = {
     read: (path, maxBytes) => this.env.read(path, maxBytes),
@@ -52,7 +51,7 @@ class Loading {
     private readonly env: ConfigEnv,
   ) {}
 
-  async load(): Promise<Loaded> {
+  async load(): Promise<LoadedConfig> {
     const trees: Tree[] = []
     for (const path of [this.file, ...(await this.#confD())]) {
       const tree = await this.#readConfig(path)
@@ -78,7 +77,7 @@ class Loading {
       this.#problems.push(...faults.map((fault) => aboutFile(directory, `a file in it ${fault}`)))
       const visible = names.filter((name) => !name.startsWith('.')).toSorted((a, b) => (a < b ? -1 : 1))
       for (const name of visible.filter((other) => !other.endsWith('.yaml'))) {
-        const message = 'the file is not read: in conf.d only *.yaml is'
+        const message = 'the file is ignored: in conf.d only *.yaml files are read'
         this.#problems.push({ ...aboutFile(join(directory, name), message), severity: 'warning' })
       }
       return visible.filter((name) => name.endsWith('.yaml')).map((name) => join(directory, name))
@@ -157,7 +156,7 @@ class Loading {
     return undefined
   }
 
-  #keep(path: string, text: string): Source {
+  #keep(path: string, text: string): SourceText {
     const source = makeSource(path, text)
     this.#sources.set(path, source)
     return source
@@ -181,72 +180,3 @@ const listsOf = (config: ConfigOutput) => [
     path: ['policies', id, 'allow'],
   })),
 ]
-
-function toConfig(read: ConfigOutput, allowOf: (owner: string) => readonly AllowEntry[]): Config {
-  const { resolver, smtp } = read
-  const { holdNew: holdNewMs, hostServices, ...guard } = read.guard
-  return {
-    mode: read.mode,
-    denyWith: read.denyWith,
-    docker: read.docker,
-    guard: { ...guard, holdNewMs, hostServices: toHostServices(hostServices) },
-    resolver: {
-      servers: resolver.servers,
-      timeoutMs: resolver.timeout,
-      refresh: { minMs: resolver.refresh.min, maxMs: resolver.refresh.max },
-      sweep: resolver.sweep,
-      maxQueriesPerSecond: resolver.maxQueriesPerSecond,
-      retainMs: resolver.retain,
-      maxStaleMs: resolver.maxStale,
-      maxAddressesPerName: resolver.maxAddressesPerName,
-    },
-    dns: toDns(read.dns),
-    allow: allowOf(''),
-    policies: Object.entries(read.policies).map(([id, policy]): PolicyConfig => ({
-      id,
-      match: [policy.match ?? []].flat(),
-      allow: allowOf(id),
-      inherit: policy.inherit,
-      metadata: policy.metadata,
-      attachable: policy.attachable,
-      smtp: policy.smtp && toSmtp(policy.smtp),
-      denyWith: policy.denyWith,
-    })),
-    never: read.never,
-    metadata: read.metadata,
-    smtp: smtp && toSmtp(smtp),
-    log: read.log,
-    metrics: read.metrics,
-    verify: { everyMs: read.verify.every },
-    state: read.state,
-  }
-}
-
-const toDns = ({ maxHold, minTtl, maxTtl, ...rest }: ConfigOutput['dns']): Config['dns'] => ({
-  ...rest,
-  maxHoldMs: maxHold,
-  minTtlMs: minTtl,
-  maxTtlMs: maxTtl,
-})
-
-const toSmtp = ({
-  ports,
-  rate,
-  burst,
-  per,
-  destinations,
-}: NonNullable<ConfigOutput['smtp']>): SmtpConfig => ({
-  ports: [...new Set(ports)].toSorted((a, b) => a - b),
-  rate,
-  burst: burstOf({ rate, burst }),
-  per,
-  destinations,
-})
-
-function toHostServices(read: ConfigOutput['guard']['hostServices']): Config['guard']['hostServices'] {
-  if (read === 'all' || read.includes('all')) return 'all'
-  return {
-    published: read.includes('published'),
-    ports: portList(read.flatMap((service) => (typeof service === 'string' ? [] : service))),
-  }
-}

@@ -27,7 +27,7 @@ function mergeTwo(first: Tree, second: Tree, path: readonly string[], problems: 
   if (first.kind === 'scalar' && second.kind === 'scalar' && first.value === second.value) return first
   const name = path.length === 0 ? 'the file' : path.join('.')
   problems.push(
-    problemAt(second.place, `${name} contradicts ${whereOf(first.place)}: it is set there to something else`),
+    problemAt(second.place, `${name} contradicts ${whereOf(first.place)}: it has another value there`),
   )
   return first
 }

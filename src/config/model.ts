@@ -4,7 +4,6 @@ import type { MarkLayout } from './marks.ts'
 
 /** The accepted configuration: every value parsed, every default filled in, files and shorthands expanded. */
 export interface Config {
-  readonly mode: 'enforce'
   readonly denyWith: 'drop' | 'reject'
   readonly docker: { readonly socket: string }
   readonly guard: GuardConfig

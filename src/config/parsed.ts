@@ -1,11 +1,16 @@
 import * as z from 'zod'
 
+/** Why a text cannot be used, and what to write instead. */
+export interface Refused {
+  readonly reason: string
+}
+
 /**
- * A text that one of our parsers turns into a value; its reason is the schema's message. `expected` (`a duration like 30s`) is said to
- * who wrote something else than text.
+ * A text that one of our parsers turns into a value; the reason of a refusal is the schema's message.
+ * @param expected what has to be written, such as `a duration like 30s`: the message for a value that is no text
  */
 export function parsed<T extends object, U>(
-  parse: (text: string) => T | { readonly reason: string },
+  parse: (text: string) => T | Refused,
   pick: (found: T) => U,
   expected?: string,
 ) {
@@ -13,12 +18,10 @@ export function parsed<T extends object, U>(
     .string(expected === undefined ? {} : { error: `must be ${expected}` })
     .transform((text, context): U => {
       const found = parse(text)
-      if (!isReason(found)) return pick(found)
+      if (!isRefused(found)) return pick(found)
       context.addIssue({ code: 'custom', message: found.reason, input: text })
       return z.NEVER
     })
 }
 
-const isReason = <T extends object>(
-  found: T | { readonly reason: string },
-): found is { readonly reason: string } => 'reason' in found
+const isRefused = <T extends object>(found: T | Refused): found is Refused => 'reason' in found

@@ -99,7 +99,7 @@ function* networkLists(judged: Judged): Generator<Problem> {
     if (!networks.includes(name)) continue
     yield problemAt(
       placeAt(judged.tree, ['guard', 'except', i]),
-      `${name} stands in guard.networks and in guard.except`,
+      `${name} is in both guard.networks and guard.except`,
     )
   }
 }
@@ -192,7 +192,7 @@ function* mailBudgets(judged: Judged): Generator<Problem> {
     if (one.burst <= most) continue
     yield problemAt(
       placeAt(judged.tree, [...path, 'burst']),
-      `${path.join('.')}.burst: ${one.burst} is more than the rate (${one.rate.count}/${one.rate.per}) gives in a day, and the kernel cannot count that: it is held to ${most}`,
+      `${path.join('.')}.burst: ${one.burst} is more than the rate (${one.rate.count}/${one.rate.per}) gives in a day, which the kernel cannot count: it is lowered to ${most}`,
       'warning',
     )
   }
@@ -215,7 +215,7 @@ function* entries(judged: Judged, list: readonly PlacedEntry[]): Generator<Probl
     else
       yield problemAt(
         place,
-        `${name} with ports ${ports.text} stands already at ${whereOf(first)}`,
+        `${name} with ports ${ports.text} is already listed at ${whereOf(first)}`,
         'warning',
       )
   }

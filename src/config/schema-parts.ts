@@ -3,7 +3,7 @@ import { parseAddress } from '../net/address.ts'
 import type { Address } from '../net/types.ts'
 import { parseDuration } from './duration.ts'
 import { parsed } from './parsed.ts'
-import { parseNameServer, parseRate } from './values.ts'
+import { parseNameServer, parseNetworkName, parseRate } from './values.ts'
 
 /** A duration within bounds, in milliseconds. */
 export const duration = (least: string, most: string) =>
@@ -20,6 +20,8 @@ export const oneOf = <const T extends readonly [string, ...string[]]>(...values:
   z.enum(values, { error: `must be ${values.join(' or ')}` })
 
 export const address = parsed(readAddress, (found) => found.address)
+
+export const networkName = parsed(parseNetworkName, (found) => found.name)
 
 export const nameServer = parsed(parseNameServer, (found) => found.server)
 

@@ -1,20 +1,20 @@
 import type { Problem } from './model.ts'
 
-/** One file that was read, able to say where in it something stands. */
-export interface Source {
+/** The text of one file, with the lines and columns of it. */
+export interface SourceText {
   readonly file: string
   readonly text: string
   /** 1-based line and column (in UTF-16 units) of an offset into the text. */
   position(offset: number): { readonly line: number; readonly column: number }
 }
 
-/** A point in a source. */
+/** A place in the text of a file. */
 export interface SourcePosition {
-  readonly source: Source
+  readonly source: SourceText
   readonly offset: number
 }
 
-export function makeSource(file: string, text: string): Source {
+export function makeSource(file: string, text: string): SourceText {
   const lineStarts = [0]
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lineStarts.push(at + 1)
   return {

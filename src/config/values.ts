@@ -5,8 +5,7 @@ import { parseHostname } from '../net/hostname.ts'
 import type { Address } from '../net/types.ts'
 import { isContiguous } from './marks.ts'
 import type { SmtpConfig } from './model.ts'
-
-type Reason = { readonly reason: string }
+import type { Refused } from './parsed.ts'
 
 const HOST_PORT = /^(?:\[([^\]]+)\]|([^:[\]]*)):([0-9]{1,5})$/
 const INTERFACE = /^[A-Za-z0-9_.-]{1,15}$/
@@ -14,13 +13,13 @@ const NETWORK = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/
 const RATE = /^([1-9][0-9]{0,6})\/(second|minute|hour|day)$/
 
 /** `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464`. */
-export function parseListen(text: string): { readonly host: string; readonly port: number } | Reason {
+export function parseListen(text: string): { readonly host: string; readonly port: number } | Refused {
   const parsed = splitHostPort(text)
   const host =
     parsed === undefined ? undefined : parsed.host === 'localhost' ? 'localhost' : parseAddress(parsed.host)
   if (parsed === undefined || host === undefined) {
     return {
-      reason: `"${text}" is no place to listen: write address:port, like 127.0.0.1:9464 or [::1]:9464`,
+      reason: `"${text}" is no address to listen on: write address:port, like 127.0.0.1:9464 or [::1]:9464`,
     }
   }
   if (parsed.port < 1 || parsed.port > 65535) return { reason: `"${text}": ports go from 1 to 65535` }
@@ -28,7 +27,7 @@ export function parseListen(text: string): { readonly host: string; readonly por
 }
 
 /** `9.9.9.9`, `9.9.9.9:5353`, `2620:fe::fe`, `[2620:fe::fe]:5353`, `tls://9.9.9.9#dns.example` or `tls://[2620:fe::fe]:853#dns.example`. */
-export function parseNameServer(text: string): { readonly server: NameServer } | Reason {
+export function parseNameServer(text: string): { readonly server: NameServer } | Refused {
   const overTls = /^tls:\/\/([^#]*)(?:#(.*))?$/s.exec(text)
   const found = readServer(overTls?.[1] ?? text)
   if ('reason' in found) return found
@@ -44,7 +43,9 @@ export function parseNameServer(text: string): { readonly server: NameServer } |
   return { server: { kind: 'tls', host: address, port: port ?? 853, name: parsed.hostname } }
 }
 
-function readServer(text: string): { readonly address: Address; readonly port: number | undefined } | Reason {
+function readServer(
+  text: string,
+): { readonly address: Address; readonly port: number | undefined } | Refused {
   const bare = parseAddress(text)
   if (bare !== undefined) return { address: bare, port: undefined }
   const parsed = splitHostPort(text)
@@ -57,7 +58,7 @@ function readServer(text: string): { readonly address: Address; readonly port: n
 }
 
 /** `5/minute`. */
-export function parseRate(text: string): { readonly rate: SmtpConfig['rate'] } | Reason {
+export function parseRate(text: string): { readonly rate: SmtpConfig['rate'] } | Refused {
   const match = RATE.exec(text)
   const per = match?.[2]
   if (per !== 'second' && per !== 'minute' && per !== 'hour' && per !== 'day') {
@@ -70,7 +71,7 @@ export function parseRate(text: string): { readonly rate: SmtpConfig['rate'] } |
 }
 
 /** An interface name that the kernel takes and that is no pattern to iptables; a trailing `*` stands for any ending. */
-export function parseInterfacePattern(text: string): { readonly name: string } | Reason {
+export function parseInterfacePattern(text: string): { readonly name: string } | Refused {
   const name = text.endsWith('*') ? text.slice(0, -1) : text
   if (!INTERFACE.test(name) || name === '.' || name === '..') {
     return {
@@ -81,12 +82,12 @@ export function parseInterfacePattern(text: string): { readonly name: string } |
 }
 
 /** The name of a Docker network, in the engine's own grammar. */
-export function parseNetworkName(text: string): { readonly name: string } | Reason {
+export function parseNetworkName(text: string): { readonly name: string } | Refused {
   if (NETWORK.test(text)) return { name: text }
   return { reason: `"${text}" is no Docker network name: letters, digits, _ . - and a letter or digit first` }
 }
 
-export function parseAbsolutePath(text: string): { readonly path: string } | Reason {
+export function parseAbsolutePath(text: string): { readonly path: string } | Refused {
   const clean = text.startsWith('/') && !/[\p{Cc}]/u.test(text) && !text.split('/').includes('..')
   if (!clean || text.length > 1024)
     return { reason: `"${text}" is no absolute path: it starts with / and has no ".." in it` }

@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Alias, Document, ParsedNode, YAMLMap } from 'yaml'
 import { deeperThan } from './yaml-depth.ts'
 import type { Problem } from './model.ts'
-import { problemAt, type SourcePosition, type Source } from './source.ts'
+import { problemAt, type SourcePosition, type SourceText } from './source.ts'
 import type { MapTree, Tree } from './tree.ts'
 
 /** More nodes or more depth than any config has: an alias bomb. */
@@ -19,7 +19,7 @@ const FRIENDLY: Readonly<Record<string, string>> = {
 }
 
 /** Text to tree; an empty document is an empty map. Every syntax problem has its place, and then there may be no tree. */
-export function readYaml(source: Source): {
+export function readYaml(source: SourceText): {
   readonly tree: Tree | undefined
   readonly problems: readonly Problem[]
 } {
@@ -38,7 +38,7 @@ export function readYaml(source: Source): {
   return { tree, problems: [...problems, ...reader.problems] }
 }
 
-export const emptyMap = (source: Source): MapTree => ({
+export const emptyMap = (source: SourceText): MapTree => ({
   kind: 'map',
   place: { source, offset: 0 },
   entries: new Map(),
@@ -50,7 +50,7 @@ class TreeReader {
   #gaveUp = false
 
   constructor(
-    private readonly source: Source,
+    private readonly source: SourceText,
     private readonly document: Document,
   ) {}
 
@@ -78,8 +78,7 @@ class TreeReader {
       const keyPlace = { source: this.source, offset: pair.key.range[0] }
       if (key === undefined) this.problems.push(problemAt(keyPlace, 'a key is a plain word'))
       // The parser's own look for them compares each key with each.
-      else if (entries.has(key))
-        this.problems.push(problemAt(keyPlace, 'this key stands twice in the same map'))
+      else if (entries.has(key)) this.problems.push(problemAt(keyPlace, 'this key is in the same map twice'))
       else entries.set(key, { key: keyPlace, value: this.read(pair.value, depth + 1, keyPlace) })
     }
     return { kind: 'map', place, entries }

@@ -53,10 +53,10 @@ export async function callDaemon<T>(
     // So many callers wait to be accepted already that the kernel takes no more.
     if (code === 'EAGAIN') throw new SilentDaemonError(false)
     if (error instanceof ControlError) throw error
-    throw new ControlError('the daemon broke off the conversation', 1, { cause: error })
+    throw new ControlError('the daemon closed the connection before it answered', 1, { cause: error })
   }
   const answer = envelope.safeParse(parse(text))
-  if (!answer.success) throw new ControlError('the daemon gave an answer that is none', 1)
+  if (!answer.success) throw new ControlError('the daemon sent an answer that cannot be understood', 1)
   if ('error' in answer.data) throw new ControlError(answer.data.error.message, answer.data.error.exitCode)
   return answer.data.result as T
 }
@@ -115,7 +115,7 @@ function giveUpWhenSilent(request: ClientRequest, { takenMs, silenceMs, answerMs
   }
   const limit = setTimeout(() => {
     request.destroy(
-      new ControlError(`the daemon is at work on it and was not done within ${answerMs / 1000} s`, 1),
+      new ControlError(`the daemon is at work on it, but it was not done within ${answerMs / 1000} s`, 1),
     )
   }, answerMs)
   expectSignWithin(takenMs)

@@ -14,7 +14,7 @@ export interface AllowAnswer extends Aftermath {
   readonly temporary: readonly { readonly entry: string; readonly untilMs: number }[]
 }
 
-/** What whoever changes something is told of it. */
+/** What an operator is told after a change. */
 export interface Aftermath {
   /** What does not work now, in sentences. */
   readonly notWorking?: readonly string[]
@@ -22,7 +22,7 @@ export interface Aftermath {
   readonly unsaved?: string
 }
 
-/** Body of `reload`: how long it may take until it is confirmed; absent: it need not be. */
+/** Body of `reload`: how long the new config is on trial; absent: it is accepted at once. */
 export const reloadRequest = z.strictObject({ confirmMs: z.int().positive().optional() })
 export type ReloadRequest = z.output<typeof reloadRequest>
 
@@ -31,19 +31,19 @@ export interface ConfirmAnswer extends Aftermath {
   readonly confirmed: boolean
 }
 
-/** Answer of `reload`. `refused`: the file is bad and the policy is the one before; `failed`: it is good and the kernel did not take it. */
+/** Answer of `reload`. `refused`: the file is bad, and the policy before it stays. `failed`: the file is good, but the kernel did not accept the rules. */
 export interface ReloadAnswer extends Aftermath {
   readonly outcome: 'applied' | 'unchanged' | 'refused' | 'failed'
   readonly problems: readonly Problem[]
-  /** What is another than before, a line each. */
+  /** What changed, a line each. */
   readonly changes?: readonly string[]
-  /** Why the kernel did not take it. */
+  /** Why the kernel did not accept the rules. */
   readonly detail?: string
   /** Until when it has to be confirmed, epoch ms. */
   readonly confirmUntilMs?: number
 }
 
-/** Body of `plan`: the file to be planned for. */
+/** Body of `plan`: the config file whose changes are asked for. */
 export const planRequest = z.strictObject({ config: z.string().min(1) })
 
 /** Answer of `plan`: a line a change; `changes` is absent when the file is refused. */
@@ -52,14 +52,14 @@ export interface PlanAnswer {
   readonly changes?: readonly string[]
 }
 
-/** Body of `held`: whose addresses, answered as `HeldAddress[]`. */
-export const heldRequest = z.strictObject({ name: z.string() })
+/** Body of `held`: the name whose live addresses are asked for, answered as `LiveAddress[]`. */
+export const liveAddressesRequest = z.strictObject({ name: z.string() })
 
-/** Body of `belongings`: which names have this address or had it lately, answered as `Belonging[]`. */
-export const belongingsRequest = z.strictObject({ address: z.string() })
+/** Body of `belongings`: the address whose names are asked for, those that had it lately included, answered as `AddressOwner[]`. */
+export const addressOwnersRequest = z.strictObject({ address: z.string() })
 
-/** Body of `answers`: would the DNS gateway answer this source for the name, and open that port? No source: whoever is no known container. */
-export const answersRequest = z.strictObject({
+/** Body of `answers`: would the DNS gateway answer this source for the name, and open that port? No source: a source that is not a known container. */
+export const gatewayVerdictRequest = z.strictObject({
   name: z.string(),
   source: z.string().optional(),
   protocol: z.string(),
@@ -67,9 +67,9 @@ export const answersRequest = z.strictObject({
 })
 
 /** Answer of `answers`; null: there is no gateway. */
-export type AnswersAnswer = {
+export type GatewayVerdict = {
   readonly answered: boolean
-  /** What allows it; undefined: nothing that names it does. */
+  /** The entry that allows the name; undefined: none does. */
   readonly by: { readonly policy: string; readonly as: string; readonly opensPort: boolean } | undefined
 } | null
 

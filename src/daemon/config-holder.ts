@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
-import { loadConfig, type Loaded } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import { formatProblem } from '../config/problem.ts'
 import { lastAccepted } from '../state/accepted-config.ts'
@@ -51,14 +51,14 @@ const UNCONFIRMED = 'unconfirmed-config'
 
 interface Known {
   readonly config: Config
-  readonly sources: Loaded['sources']
+  readonly sources: LoadedConfig['sources']
 }
 
 /** Decides which config is in force: that of the file, or the last accepted one while the file is refused or was not confirmed. */
 export class ConfigHolder {
   loadedAtMs: number | undefined
   /** The texts of the config in force; empty when a boot must not start with them, as on trial. */
-  sources: Loaded['sources'] = []
+  sources: LoadedConfig['sources'] = []
   lastLoadSuccessful = true
   /** In force, or waiting to come back. */
   #accepted: Known | undefined
@@ -136,8 +136,8 @@ export class ConfigHolder {
   async again(
     store: Store,
     wish: 'good' | 'trial' | 'signal',
-    problemsOfHost: (loaded: Loaded) => readonly Problem[] = () => [],
-  ): Promise<Loaded> {
+    problemsOfHost: (loaded: LoadedConfig) => readonly Problem[] = () => [],
+  ): Promise<LoadedConfig> {
     const read = await this.#read()
     const loaded = this.#withProblems(read, problemsOfHost(read))
     const { config, sources, problems } = loaded
@@ -171,13 +171,13 @@ export class ConfigHolder {
     return this.#accepted?.config
   }
 
-  async #read(): Promise<Loaded> {
+  async #read(): Promise<LoadedConfig> {
     const loaded = await loadConfig(this.file, this.env)
     for (const problem of loaded.problems) this.#tell(problem)
     return loaded
   }
 
-  #withProblems(loaded: Loaded, found: readonly Problem[]): Loaded {
+  #withProblems(loaded: LoadedConfig, found: readonly Problem[]): LoadedConfig {
     if (found.length === 0) return loaded
     for (const problem of found) this.#tell(problem)
     const problems = [...loaded.problems, ...found]
@@ -215,14 +215,14 @@ export class ConfigHolder {
     this.#inForce([])
   }
 
-  #inForce(sources: Loaded['sources']): void {
+  #inForce(sources: LoadedConfig['sources']): void {
     this.loadedAtMs = Date.now()
     this.sources = sources
     this.lastLoadSuccessful = true
     this.health.set('config', undefined)
   }
 
-  async #isUnconfirmed(sources: Loaded['sources'], store: Store): Promise<boolean> {
+  async #isUnconfirmed(sources: LoadedConfig['sources'], store: Store): Promise<boolean> {
     const known = await store.load(UNCONFIRMED, unconfirmedConfig)
     return known?.file === this.file && known.hash === hashOf(sources)
   }
@@ -251,7 +251,7 @@ export class ConfigHolder {
   }
 }
 
-const hashOf = (sources: Loaded['sources']): string =>
+const hashOf = (sources: LoadedConfig['sources']): string =>
   createHash('sha256')
     .update(JSON.stringify(sources.map(({ file, text }) => [file, text])))
     .digest('hex')

@@ -1,5 +1,5 @@
 import { changeLines, changeOf } from '../config/change.ts'
-import type { Loaded } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import type { Config, Problem } from '../config/model.ts'
 import type { ReloadAnswer } from '../control/protocol.ts'
 import type { Hostname } from '../net/types.ts'
@@ -143,7 +143,7 @@ export class PolicySwitch {
   }
 
   /** What the config says wrongly of this host. Nothing is known of an engine that has not answered, or of another engine that the config names. */
-  #problemsOfHost(loaded: Loaded): readonly Problem[] {
+  #problemsOfHost(loaded: LoadedConfig): readonly Problem[] {
     const { desired, host } = this.#world
     const isHeard = loaded.config?.docker.socket === desired.config.docker.socket
     return isHeard ? nameProblems(loaded, host.inventory, host.docker.seenNetworks) : []

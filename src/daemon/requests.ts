@@ -6,14 +6,14 @@ import { ControlError } from '../control/error.ts'
 import type { ControlHandlers } from '../control/server.ts'
 import {
   allowRequest,
-  answersRequest,
-  belongingsRequest,
-  heldRequest,
+  gatewayVerdictRequest,
+  addressOwnersRequest,
+  liveAddressesRequest,
   planRequest,
   reloadRequest,
   verifiedRequest,
   type AllowAnswer,
-  type AnswersAnswer,
+  type GatewayVerdict,
   type ConfirmAnswer,
   type PlanAnswer,
 } from '../control/protocol.ts'
@@ -51,10 +51,10 @@ export function requestHandlers(served: Served): ControlHandlers {
     confirm: () => confirm(served),
     allow: (body) => allow(served, body),
     plan: (body) => plan(world, planRequest.parse(body).config),
-    held: async (body) => addressStore.liveAddresses(heldRequest.parse(body).name as Hostname),
+    held: async (body) => addressStore.liveAddresses(liveAddressesRequest.parse(body).name as Hostname),
     belongings: async (body) =>
       addressStore
-        .belongings(belongingsRequest.parse(body).address as Address)
+        .belongings(addressOwnersRequest.parse(body).address as Address)
         .slice(0, MOST_OWNERS)
         .map((one) => ({ ...one, now: one.now.slice(0, MOST_OWNERS) })),
     answers: async (body) => answers(world, body),
@@ -90,8 +90,8 @@ async function confirm({ world, policySwitch }: Served): Promise<ConfirmAnswer> 
   return { confirmed, ...(unsaved === undefined ? {} : { unsaved }) }
 }
 
-function answers({ desired, host }: World, body: unknown): AnswersAnswer {
-  const { name: asked, source, protocol, port } = answersRequest.parse(body)
+function answers({ desired, host }: World, body: unknown): GatewayVerdict {
+  const { name: asked, source, protocol, port } = gatewayVerdictRequest.parse(body)
   const parsed = parseHostname(asked)
   const name = 'hostname' in parsed ? parsed.hostname : asked
   if (!desired.config.dns.gateway) return null

@@ -3,7 +3,7 @@ import { hostConfigEnv } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
 import { DEFAULT_MARKS, marksOf } from '../config/marks.ts'
 import type { CallDaemon } from '../control/client.ts'
-import type { AnswersAnswer } from '../control/protocol.ts'
+import type { GatewayVerdict } from '../control/protocol.ts'
 import { createDrivers } from '../host/drivers.ts'
 import { HostView } from '../host/host-view.ts'
 import { parseAddress } from '../net/address.ts'
@@ -68,7 +68,7 @@ export async function explanationOf(
   const network = source.kind === 'host' ? HOST_NETWORK : source.ways[0].network.name
   if (address === undefined && source.kind === 'bridge') {
     const from = source.ways.flatMap(({ addresses }) => addresses ?? [])[0]
-    const answers = await ask<AnswersAnswer>('answers', { name: host, source: from, protocol, port })
+    const answers = await ask<GatewayVerdict>('answers', { name: host, source: from, protocol, port })
     const decision = answers ? byGateway(host, answers) : undefined
     if (decision) return { ...question, network, ...decision, addresses: [] }
   }
@@ -134,7 +134,7 @@ async function judgeEach(
 /** What the DNS gateway decides before there is any address; undefined: the addresses decide. */
 function byGateway(
   name: string,
-  { answered, by }: NonNullable<AnswersAnswer>,
+  { answered, by }: NonNullable<GatewayVerdict>,
 ): Pick<Explanation, 'allowed' | 'because'> | undefined {
   if (!answered)
     return {

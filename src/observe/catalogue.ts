@@ -79,17 +79,17 @@ export const CATALOGUE = {
   }),
   denied: counter(
     'denied_packets_total',
-    'Packets denied, by policy, network and reason; those of a proof among them. The policies of a container are joined by `+`; `unknown` is a source that no container holds, `host` a reason that is the same for all.',
+    'Packets denied, by policy, network and reason, including the packets of proofs. The policies of a container are joined by `+`; `unknown` stands for sources that are not known containers, `host` for reasons that are the same for all.',
     { policy: 'text', network: 'outside', reason: 'text' },
   ),
   forgedFrames: counter(
     'forged_frames_total',
-    "Frames dropped at a bridge: of a container and not with its own addresses (forged), or with a container's addresses and of somebody else (claimed).",
+    "Frames dropped at a bridge: sent by a container with addresses that are not its own (forged), or by another sender with a container's addresses (claimed).",
     { kind: ['forged', 'claimed'] },
   ),
   ignoredLabels: gauge(
     'ignored_image_labels',
-    'Labels that would match a policy, and do not count since the image of the container brings them.',
+    'Labels of containers that would match a policy and do not count, since they come with the image.',
     {},
   ),
   domainConnections: counter(
@@ -106,7 +106,7 @@ export const CATALOGUE = {
   }),
   nameStale: gauge(
     'name_stale_seconds',
-    'Seconds since the last successful look-up of a name that lives on old answers.',
+    'Seconds since the last successful look-up of a name whose addresses come from old answers.',
     { domain: 'text' },
   ),
   lookups: counter('resolve_total', 'Look-ups (one name, one family) by outcome.', {
@@ -119,15 +119,15 @@ export const CATALOGUE = {
   ),
   dnsQueries: counter(
     'dns_queries_total',
-    'Questions of containers to the DNS gateway. Policy: the one that allows the name; of a denied name all that the container has, joined by `+`.',
+    'Questions of containers to the DNS gateway. The policy is the one that allows the name; for a denied name all policies of the container, joined by `+`.',
     { policy: 'text', outcome: QUERY_OUTCOMES, type: 'text' },
   ),
   dnsDuration: histogram(
     'dns_duration_seconds',
-    'From the arrival of a question to the answer that leaves, the wait for the kernel included.',
+    'Time from the arrival of a question until its answer is sent, including the wait for the kernel.',
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 1, 3],
   ),
-  dnsHeld: counter('dns_held_total', 'Answers that waited for the kernel to hold their addresses.', {}),
+  dnsHeld: counter('dns_held_total', 'Answers that waited until the kernel had their addresses.', {}),
   dnsCacheEntries: gauge('dns_cache_entries', 'Answers in the cache of the DNS gateway.', {}),
   dnsUpstream: gauge(
     'dns_upstream_up',
@@ -136,12 +136,12 @@ export const CATALOGUE = {
   ),
   startHold: counter(
     'start_hold_total',
-    'First packets of containers that were held until the rights of their sender were known: known in time, unknown still, or too many to hold (overflow).',
+    'First packets of containers that were held until the rights of their sender were known: known in time, still unknown at the end, or too many to hold (overflow).',
     { outcome: ['known', 'unknown', 'overflow'] },
   ),
   startHoldDuration: histogram(
     'start_hold_seconds',
-    'How long such a packet was held.',
+    'How long a first packet of a container was held.',
     [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
   ),
   reconciles: counter(
@@ -154,9 +154,13 @@ export const CATALOGUE = {
     'Duration of one pass of the reconcile loop.',
     [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   ),
-  driftRepairs: counter('drift_repairs_total', 'Changes by others to our rules or sets, put right.', {
-    kind: 'text',
-  }),
+  driftRepairs: counter(
+    'drift_repairs_total',
+    'Changes that others made to rules or sets of embargod, and that were repaired.',
+    {
+      kind: 'text',
+    },
+  ),
   dockerConnected: gauge('docker_connected', 'Whether the Docker engine answers and its events arrive.', {}),
   dockerEvents: counter('docker_events_total', 'Events of the Docker engine.', {
     type: EVENT_TYPES,
@@ -174,7 +178,7 @@ export const CATALOGUE = {
   ),
   proof: gauge(
     'proof_success',
-    'Whether the last proof on the live host passed on this network; without a network: 0, since no network could be tried.',
+    'Whether the last proof on the live host passed on this network. A series without a network is 0: no network could be tried.',
     { network: 'outside' },
   ),
   configReload: gauge(

@@ -118,7 +118,7 @@ async function answer(
 ): Promise<Reply> {
   const path = (request.url ?? '/').split('?', 1)[0]
   if (path !== '/metrics' && path !== '/healthz' && path !== '/readyz') {
-    return text(404, 'here are /metrics, /healthz and /readyz\n')
+    return text(404, 'this server has /metrics, /healthz and /readyz\n')
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD\n')
   if (path === '/metrics') {

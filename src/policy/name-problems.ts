@@ -1,4 +1,4 @@
-import type { Loaded } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import type { Problem } from '../config/model.ts'
 import { namesNoNetwork } from '../workloads/guarded.ts'
 import type { Inventory } from '../workloads/model.ts'
@@ -10,7 +10,7 @@ import { unknownNames } from './unknown-names.ts'
  * @param seen networks that were there before
  */
 export function nameProblems(
-  { config, placeOf }: Loaded,
+  { config, placeOf }: LoadedConfig,
   inventory: Inventory | undefined,
   seen?: ReadonlySet<string>,
 ): Problem[] {

@@ -1,14 +1,14 @@
-import { loadConfig, type Loaded } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { hostConfigEnv, type ConfigEnv } from '../config/env.ts'
 import type { Config } from '../config/model.ts'
 import type { AcceptedConfig } from './formats.ts'
 
 /** Reads a config from the texts that were accepted earlier, by today's rules. */
-export function reloadAccepted(accepted: AcceptedConfig): Promise<Loaded> {
+export function reloadAccepted(accepted: AcceptedConfig): Promise<LoadedConfig> {
   return loadConfig(accepted.file, remembered(accepted))
 }
 
-export interface LastAccepted extends Required<Pick<Loaded, 'config' | 'sources'>> {
+export interface LastAccepted extends Required<Pick<LoadedConfig, 'config' | 'sources'>> {
   /** The state directory in which it lies. */
   readonly directory: string
 }

@@ -1,5 +1,5 @@
 import type { ConfigEnv } from '../../../src/config/env.ts'
-import { loadConfig, type Loaded } from '../../../src/config/load.ts'
+import { loadConfig, type LoadedConfig } from '../../../src/config/load.ts'
 import { formatProblem } from '../../../src/config/problem.ts'
 
 export interface FakeFile {
@@ -51,7 +51,7 @@ export function fakeEnv(
 export const load = (
   main: string,
   others: Readonly<Record<string, string | FakeFile>> = {},
-): Promise<Loaded> => loadConfig(MAIN, fakeEnv({ [MAIN]: main, ...others }))
+): Promise<LoadedConfig> => loadConfig(MAIN, fakeEnv({ [MAIN]: main, ...others }))
 
 /** The problems of a config as an operator reads them, with the main file's folder cut off. */
 export async function problemsIn(

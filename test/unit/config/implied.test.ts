@@ -8,7 +8,7 @@ test.each([
   [
     `allow: [a.example]\npolicies: { a: { ${MATCH}, inherit: false } }\n`,
     [
-      '2:52: note: policy a has inherit: false, so sources that are no known container',
+      '2:52: note: policy a has inherit: false, so traffic from sources that are not known containers',
       '2:52: note: policy a has inherit: false, so its containers do not reach published ports',
     ],
   ],
@@ -25,12 +25,12 @@ test.each([
   ],
   [
     'allow: [a.example]\nsmtp: {}\n',
-    ['2:7: note: smtp limits mail and allows none: no entry of allow opens 25, 465, 587/tcp'],
+    ['2:7: note: smtp limits mail but allows none: no entry of allow opens 25, 465, 587/tcp'],
   ],
   ['allow: ["a.example:587"]\nsmtp: {}\n', []],
   [
     `allow: ["a.example:587"]\npolicies: { a: { ${MATCH}, smtp: { ports: [25] } } }\n`,
-    ['2:49: note: policies.a.smtp limits mail and allows none'],
+    ['2:49: note: policies.a.smtp limits mail but allows none'],
   ],
   [`allow: []\npolicies: { a: { ${MATCH}, allow: ["b.example:25"], smtp: {} } }\n`, []],
   [

@@ -12,7 +12,6 @@ describe('an accepted config', () => {
   it('has every default filled in', async () => {
     const { config } = await load('')
     expect(config).toEqual({
-      mode: 'enforce',
       denyWith: 'drop',
       docker: { socket: '/var/run/docker.sock' },
       guard: {
@@ -209,12 +208,9 @@ describe('warnings', () => {
     ['allow: [{ domain: a.example, until: 2026-06-14 }]\n', '1:19: warning: until is past'],
     [
       'allow: [a.example, a.example]\n',
-      `1:20: warning: a.example with ports 80/tcp,443/tcp stands already at ${MAIN}:1:9`,
+      `1:20: warning: a.example with ports 80/tcp,443/tcp is already listed at ${MAIN}:1:9`,
     ],
-    [
-      'allow: [0.0.0.0/0]\n',
-      '1:9: warning: 0.0.0.0/0 allows every address; metadata and link-local stay refused',
-    ],
+    ['allow: [0.0.0.0/0]\n', '1:9: warning: 0.0.0.0/0 allows every address but metadata and link-local ones'],
     ['allow: ["::/0"]\n', '1:9: warning: ::/0 allows every address'],
     ['never: [10.0.0.0/8]\nallow: [10.1.0.0/16]\n', '2:9: warning: 10.1.0.0/16 lies in never (10.0.0.0/8)'],
     [
@@ -259,7 +255,7 @@ describe('warnings', () => {
         'allow: ["*.example.com", "*.EXAMPLE.com.", "**.example.com"]\ndns: { gateway: true }\n',
       ),
     ).toEqual([
-      `embargod.yaml:1:26: warning: *.example.com with ports 80/tcp,443/tcp stands already at ${MAIN}:1:9`,
+      `embargod.yaml:1:26: warning: *.example.com with ports 80/tcp,443/tcp is already listed at ${MAIN}:1:9`,
     ])
   })
 
@@ -292,9 +288,9 @@ describe('conf.d', () => {
       '/etc/embargod/conf.d/x.yaml': 'denyWith: reject\nlog:\n  level: debug\nguard: { networks: [a] }\n',
     })
     expect(problems.map((problem) => problem.replaceAll('/etc/embargod/', ''))).toEqual([
-      'conf.d/x.yaml:1:11: denyWith contradicts embargod.yaml:1:11: it is set there to something else',
-      'conf.d/x.yaml:3:10: log.level contradicts embargod.yaml:2:15: it is set there to something else',
-      'conf.d/x.yaml:4:20: guard.networks contradicts embargod.yaml:3:20: it is set there to something else',
+      'conf.d/x.yaml:1:11: denyWith contradicts embargod.yaml:1:11: it has another value there',
+      'conf.d/x.yaml:3:10: log.level contradicts embargod.yaml:2:15: it has another value there',
+      'conf.d/x.yaml:4:20: guard.networks contradicts embargod.yaml:3:20: it has another value there',
     ])
   })
 
@@ -307,7 +303,7 @@ describe('conf.d', () => {
     expect(problems.toSorted()).toEqual([
       'conf.d/a.yaml:3:5: "a..b" is not a host name: it has an empty label (two dots in a row, or one at its start)',
       'conf.d/b.yaml:1:1: the file can be written by others than root (mode 0666): chmod go-w it',
-      'conf.d/never.yml:1:1: warning: the file is not read: in conf.d only *.yaml is',
+      'conf.d/never.yml:1:1: warning: the file is ignored: in conf.d only *.yaml files are read',
     ])
   })
 })

@@ -13,8 +13,8 @@ const startsWith = (problems: readonly string[], expected: readonly string[]): v
 describe('YAML', () => {
   it.each<Case>([
     ['a: [1,\nb: 2\n', 'embargod.yaml:2:1: YAML: '],
-    ['denyWith: drop\ndenyWith: reject\n', 'embargod.yaml:2:1: this key stands twice in the same map'],
-    ['log: { level: info, level: warn }\n', 'embargod.yaml:1:21: this key stands twice in the same map'],
+    ['denyWith: drop\ndenyWith: reject\n', 'embargod.yaml:2:1: this key is in the same map twice'],
+    ['log: { level: info, level: warn }\n', 'embargod.yaml:1:21: this key is in the same map twice'],
     ['log:\n\tlevel: info\n', 'embargod.yaml:2:1: tabs cannot indent YAML'],
     ['log: {}\n---\nlog: {}\n', 'embargod.yaml:2:1: a second document starts here'],
     ['allow:\n  - !secret a.example\n', 'embargod.yaml:2:5: YAML: Unresolved tag: !secret'],
@@ -241,7 +241,7 @@ describe('entries', () => {
     ['  - { domains: [a.example, b..example] }', '2:28: "b..example" is not a host name'],
     ['  - { cidr: a.example }', '2:13: "a.example" is not an address or a network'],
     ['  - { to: intranet }', '2:11: the one value of "to" is internet'],
-    ['  - { to: internet, private: true }', '2:11: "to: internet" is what is not private'],
+    ['  - { to: internet, private: true }', '2:11: "to: internet" never includes private'],
     ['  - { domain: a.example, ports: [443, 0] }', '2:39: "0": ports go from 1 to 65535'],
     ['  - { domain: a.example, ports: [] }', '2:33: the list of ports is empty'],
     ['  - { domain: a.example, port: 443 }', '2:26: unknown key "port": did you mean ports?'],
@@ -340,7 +340,7 @@ describe('rules across values', () => {
     ],
     [
       'guard: { networks: [a, b], except: [c, b] }\n',
-      'embargod.yaml:1:40: b stands in guard.networks and in guard.except',
+      'embargod.yaml:1:40: b is in both guard.networks and guard.except',
     ],
   ])('%j', async (yaml, ...expected) => {
     startsWith(await problemsIn(yaml), expected)
