@@ -5,21 +5,21 @@ import { inTime } from './file-deadline.ts'
 export interface AtomicOptions {
   /** Default 0600. */
   readonly mode?: number
-  /** Default: who writes. */
+  /** Default: the user of this process. */
   readonly owner?: { readonly uid: number; readonly gid: number }
-  /** The directory is made, for the owner alone, where there is none. */
+  /** Makes the directory, for its owner alone, where there is none. */
   readonly makeDirectory?: boolean
   /** Looks at the new file before it takes the place of the old one, which stays when this rejects. */
   readonly check?: (temporary: string) => Promise<void>
 }
 
-/** A pass may wait for it. */
+/** A pass may wait for a write. */
 const WRITE_MS = 10_000
-/** A disk that writes less than a megabyte in a second is as good as none. */
+/** A disk that writes less than a megabyte a second is treated as one that does not answer. */
 const WRITE_MS_PER_CHARACTER = 0.001
-/** The latest write of each path: they take turns. */
+/** The latest write of each path. Writes of one path take turns. */
 const turns = new Map<string, Promise<void>>()
-/** Paths of which a write goes on, perhaps long after its time limit: a second one beside it could have its half put in place by the first. */
+/** Paths of which a write is still running, perhaps long after its time limit. A second write could be put in place half-written by the first. */
 const unfinished = new Set<string>()
 
 /**
@@ -58,7 +58,7 @@ async function replace(
   if (makeDirectory) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = join(dirname(path), `.${basename(path)}.tmp`)
   try {
-    // What an earlier process left, or somebody put there: a link would be written through, and a pipe waited for.
+    // An earlier process, or somebody else, may have left a file here. A link would be followed, and a pipe would be waited for.
     await unlink(temporary).catch(ignoreAbsence)
     const file = await open(temporary, 'wx', 0o600)
     try {

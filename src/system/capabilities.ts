@@ -2,7 +2,7 @@ import { access, constants, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SEARCH_PATH } from './exec.ts'
 
-/** Something that the daemon needs (`required`) or works better with, and how to get it; one line each. */
+/** Something that the daemon needs (`required`) or works better with, and how to get it, in one line. */
 export interface Missing {
   readonly required: boolean
   readonly message: string

@@ -2,10 +2,10 @@ import { execa, ExecaError } from 'execa'
 
 export interface RunOptions {
   readonly input?: string
-  /** Default 10 seconds; the child and all that it started are killed then. */
+  /** After this time the child and everything that it started are killed. Default 10 seconds. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
-  /** What this tool reads of its environment, beside PATH and the locale. */
+  /** Environment variables for this tool, beside PATH and the locale. */
   readonly env?: Readonly<Record<string, string>>
   /** Exit codes beside 0 that are an answer and not a failure. */
   readonly okExitCodes?: readonly number[]
@@ -30,7 +30,7 @@ export class ToolError extends Error {
     readonly argv: readonly string[],
     readonly exitCode: number | undefined,
     readonly stderr: string,
-    /** The last 2,000 characters of what it was given to read. */
+    /** The last 2,000 characters of its input. */
     readonly inputTail: string,
     options?: ErrorOptions,
   ) {
@@ -38,7 +38,7 @@ export class ToolError extends Error {
   }
 }
 
-/** Where programs are when the environment does not say. */
+/** Where programs are searched for when the environment has no PATH. */
 export const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export const run: Run = async (argv, options = {}) => {
@@ -49,7 +49,7 @@ export const run: Run = async (argv, options = {}) => {
     const child = execa(file, args, {
       input: options.input ?? '',
       killSignal: 'SIGKILL',
-      // A group of its own: a tool may be a script, and what the script waits for holds our pipe when it alone is killed.
+      // A process group of its own. A tool may be a script, and when only the script is killed, its child keeps our pipe open.
       detached: true,
       maxBuffer: 512 * 1024 * 1024,
       stripFinalNewline: false,
@@ -61,7 +61,7 @@ export const run: Run = async (argv, options = {}) => {
     const overdue = new Promise<never>((_, reject) => {
       deadline = setTimeout(() => {
         killGroup(child.pid)
-        // At once: what sleeps in the kernel outlives the kill, and nobody may wait for it.
+        // Rejects without waiting for the end of the process: one that sleeps in the kernel outlives the kill.
         const message = `${argv.slice(0, 6).join(' ')}: no answer within ${timeoutMs / 1000} s`
         reject(new ToolError(message, 'timeout', argv, undefined, '', tailOf(options)))
       }, timeoutMs)
@@ -98,6 +98,6 @@ function killGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {
-    // It ended in this moment.
+    // The process has ended meanwhile.
   }
 }

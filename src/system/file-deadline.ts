@@ -1,7 +1,7 @@
 const DEFAULT_TIMEOUT_MS = 5_000
 /**
- * Work on files that outlived its time limit. Each piece holds one of the four threads that Node has for files, so a third one is not begun: a file
- * system that does not answer would otherwise stop all reading and writing.
+ * Work on files that is still running after its time limit. Each piece occupies one of the four threads that Node has for files. So while two of them
+ * hang, no further work is begun: a file system that does not answer would otherwise stop all reading and writing.
  */
 const MOST_HANGING = 2
 let hanging = 0
@@ -10,7 +10,7 @@ let hanging = 0
  * Waits for work on files no longer than the limit. A disk or a server that does not answer cannot be interrupted, so the work itself goes on.
  * Rejects with the `code` `ETIMEDOUT` when the time is over, or when so much hangs already that nothing more is begun.
  * @param doing begins the message of that error, such as `reading /etc/hosts`
- * @param ofKernel it answers whatever else hangs: see {@link isOfKernel}
+ * @param ofKernel the file is the kernel's own, so it is read even while disks hang: see {@link isOfKernel}
  */
 export async function inTime<T>(
   doing: string,
@@ -36,7 +36,7 @@ export async function inTime<T>(
   }
 }
 
-/** A file that the kernel makes up, and no disk holds. Below a process's root there may be any. */
+/** Is this a file that the kernel generates, and that lies on no disk? Below /proc/PID/root there may be any file. */
 export const isOfKernel = (path: string): boolean => /^\/(proc|sys)\//.test(path) && !path.includes('/root/')
 
 export const isTimeout = (error: unknown): boolean =>

@@ -4,7 +4,7 @@ import type { Run } from './exec.ts'
 
 /** An interface of the network namespace that this process is in. */
 export interface HostInterface {
-  /** The kernel gives a number once, also when an interface of the same name comes again. */
+  /** The kernel gives each number once: an interface that is made again under the same name has another number. */
   readonly index: number
   readonly name: string
   /** `bridge`, `veth`, `vlan`, `macvlan` …; undefined for hardware and loopback. */
@@ -12,7 +12,7 @@ export interface HostInterface {
   readonly isBridge: boolean
   /** The interface below it that carries its frames, as below a VLAN; undefined: none, or one of another namespace. */
   readonly lower: string | undefined
-  /** Does a bridge learn senders from frames that it does not forward? Undefined: it is none, or its kernel does not tell. */
+  /** Does this bridge learn senders from frames that it does not forward? Undefined: it is no bridge, or the kernel does not tell. */
   readonly learnsReserved?: boolean | undefined
   /** The interfaces enslaved to this one. */
   readonly ports: readonly InterfacePort[]
@@ -21,7 +21,7 @@ export interface HostInterface {
 }
 
 export interface InterfacePort {
-  /** The host's number of it, which the kernel gives to no other. */
+  /** Its number on the host, which the kernel gives to no other interface. */
   readonly index: number
   readonly name: string
   readonly kind: string | undefined
@@ -34,7 +34,7 @@ export interface Peer {
   readonly namespace: number
 }
 
-/** What is known of an interface by itself. */
+/** An interface without its ports and addresses. */
 export interface Link {
   readonly index: number
   readonly name: string
@@ -61,11 +61,11 @@ export const readLinks = async (run: Run): Promise<AddressedLink[]> => {
   return parseLinks(stdout)
 }
 
-/** The addresses of the host itself: never to be let through as somebody's answer. */
+/** The addresses of the host itself. They are never allowed as addresses of a name. */
 export const hostAddresses = (interfaces: readonly HostInterface[]): Set<Address> =>
   new Set(interfaces.flatMap((one) => one.addresses))
 
-/** Each with the ports that it has. */
+/** The interfaces, each with its ports. */
 export const interfacesOf = (links: Iterable<AddressedLink>): HostInterface[] => {
   const all = [...links]
   const ports = new Map<string, InterfacePort[]>()
@@ -141,8 +141,8 @@ const learningOf = ({ linkinfo }: IpLink): Pick<Link, 'learnsReserved'> => {
 }
 
 /**
- * Has bridges learn nobody's place from frames to reserved addresses, which pass no hook ahead of where they learn. A bridge that is gone is
- * passed over.
+ * Stops bridges from learning senders from frames to reserved addresses: such frames pass no hook before the bridge learns. A bridge that is gone is
+ * skipped.
  */
 export const stopReservedLearning = async (run: Run, bridges: readonly string[]): Promise<void> => {
   const lines = bridges.map((name) => `link set dev ${name} type bridge no_linklocal_learn 1\n`)

@@ -9,7 +9,7 @@ export interface InheritedSocket {
 /** The first descriptor that a service manager hands over. */
 const FIRST = 3
 
-/** What was handed over (sd_listen_fds(3)); nothing without a manager, or when it was meant for another process. */
+/** The sockets that were handed over (sd_listen_fds(3)). Empty without a service manager, or when they are for another process. */
 export function inheritedSockets(
   environment: Readonly<Record<string, string | undefined>>,
   pid: number,
@@ -20,7 +20,7 @@ export function inheritedSockets(
   return Array.from({ length: count }, (_, index) => ({ fd: FIRST + index, kind: kindOf(FIRST + index) }))
 }
 
-/** Node has to be told the family of a datagram socket, and does not say it: one of the wrong family hears and cannot answer. */
+/** Node has to be given the family of a datagram socket, and does not find it out: with the wrong family it receives and cannot answer. */
 function kindOf(fd: number): InheritedSocket['kind'] {
   const inode = /^socket:\[(\d+)\]$/.exec(linkOf(fd))?.[1]
   const isIn = (table: string): boolean =>

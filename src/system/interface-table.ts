@@ -3,14 +3,14 @@ import type { Run } from './exec.ts'
 import { interfacesOf, readLinks, type AddressedLink, type HostInterface, type Link } from './host.ts'
 
 /**
- * The interfaces of the host. To list them takes a second where there are thousands, and a container that starts is a change of a few, so what
- * the kernel tells of those is written into the last listing.
+ * The interfaces of the host. Listing thousands of them takes a second, and a container that starts changes only a few. So the changes that the kernel
+ * reports are written into the last listing.
  */
 export class InterfaceTable {
   #links = new Map<number, AddressedLink>()
   #all: readonly HostInterface[] | undefined
-  /** What was told while a listing was made: it may be older than that. */
-  #told: (() => void)[] | undefined
+  /** Changes that were reported while a listing was made. The listing may be older, so they are applied to it again. */
+  #meanwhile: (() => void)[] | undefined
 
   get all(): readonly HostInterface[] {
     this.#all ??= interfacesOf(this.#links.values())
@@ -23,31 +23,31 @@ export class InterfaceTable {
 
   /** Lists them all. Rejects when the kernel does not answer: the table is then as it was. */
   async read(run: Run): Promise<void> {
-    const told: (() => void)[] = []
-    this.#told = told
+    const meanwhile: (() => void)[] = []
+    this.#meanwhile = meanwhile
     try {
       const links = await readLinks(run)
       this.#links = new Map(links.map((link) => [link.index, link]))
       this.#all = undefined
     } finally {
-      this.#told = undefined
+      this.#meanwhile = undefined
     }
-    for (const again of told) again()
+    for (const again of meanwhile) again()
   }
 
   put(link: Link): void {
-    this.#told?.push(() => this.put(link))
+    this.#meanwhile?.push(() => this.put(link))
     this.#links.set(link.index, { ...link, addresses: this.#links.get(link.index)?.addresses ?? [] })
     this.#all = undefined
   }
 
   delete(index: number): void {
-    this.#told?.push(() => this.delete(index))
+    this.#meanwhile?.push(() => this.delete(index))
     this.#links.delete(index)
     this.#all = undefined
   }
 
-  /** The bridge was told to learn nothing from frames that it does not forward. */
+  /** To be called when the bridge was set to learn nothing from frames that it does not forward. */
   stoppedLearning(name: string): void {
     for (const link of this.#links.values())
       if (link.name === name && link.learnsReserved)
@@ -56,7 +56,7 @@ export class InterfaceTable {
   }
 
   setAddress(index: number, address: Address, isThere: boolean): void {
-    this.#told?.push(() => this.setAddress(index, address, isThere))
+    this.#meanwhile?.push(() => this.setAddress(index, address, isThere))
     const link = this.#links.get(index)
     if (!link) return
     const others = link.addresses.filter((one) => one !== address)

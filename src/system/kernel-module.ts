@@ -1,4 +1,4 @@
-/** What programs of the firewall print when the kernel cannot do what they ask, and the modules that would help. */
+/** What firewall tools print when the kernel lacks a feature, and the modules that provide it. */
 const SYMPTOMS: readonly { readonly text: RegExp; readonly modules: (match: RegExpExecArray) => string }[] = [
   { text: /modprobe: FATAL: Module (\S+) not found/, modules: ([, name]) => name ?? '' },
   {
@@ -16,7 +16,7 @@ const SYMPTOMS: readonly { readonly text: RegExp; readonly modules: (match: RegE
   },
 ]
 
-/** One line that names the kernel module that a failed program lacked and how to get it; undefined when that is not what failed. */
+/** One line that names the missing kernel module and how to get it; undefined when the failure has another cause. */
 export function missingModuleAdvice(stderr: string): string | undefined {
   for (const { text, modules } of SYMPTOMS) {
     const match = text.exec(stderr)

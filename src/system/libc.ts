@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { getSystemErrorName } from 'node:util'
 import type { LibraryHandle } from 'koffi'
 
-/** Calls of the C library for which Node has no words. All of them return -1 for a failure, and `errno` then says which. */
+/** Calls of the C library that Node does not offer. All of them return -1 on failure, and `errno` then says why. */
 export interface Libc {
   socket(family: number, type: number, protocol: number): number
   bind(fd: number, address: Buffer, bytes: number): number
@@ -17,31 +17,31 @@ export interface Libc {
   fcntl(fd: number, command: number, value: number): number
   getpid(): number
   send(fd: number, message: Buffer, bytes: number, flags: number): number
-  /** @returns how much there was, at most `bytes` */
+  /** @returns the number of bytes that were read, at most `bytes` */
   recv(fd: number, memory: Buffer, bytes: number, flags: number): number
   /** @param headers the address of as many `struct mmsghdr` */
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: null): number
   /** As {@link recvmmsg}. */
   sendmmsg(fd: number, headers: number, count: number, flags: number): number
   errno(): number
-  /** Where the memory of a buffer lies, which has to be one that does not move: of more than a few bytes. */
+  /** The address of a buffer's memory. It has to be a buffer that does not move: one of more than a few bytes. */
   addressOf(memory: ArrayBufferView): bigint
 }
 
-/** What the native part of koffi offers by itself, of which we need no more. */
+/** The part of koffi's native module that is used here. */
 interface Native {
   load(path: string | null): LibraryHandle
   errno(): number
   address(memory: ArrayBufferView): bigint
 }
 
-/** For other machines the layout of the kernel's structures is another. */
+/** On other machines the kernel's structures have another layout. */
 const MACHINES: ReadonlySet<string> = new Set(['x64', 'arm64'])
 
 const FILE = 'koffi.node'
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** Beside the program, where the package has it, and in a checkout. */
+/** Where the module may be: beside the program, where the package has it, and in a checkout. */
 const placesOf = (machine: string): readonly string[] => [
   join(here, FILE),
   join('/usr/lib/embargod', FILE),
@@ -50,7 +50,7 @@ const placesOf = (machine: string): readonly string[] => [
 
 let loaded: Libc | Error | undefined
 
-/** An error where this machine, or this installation, has no way to it: then there is a slower one for all that it is used for. */
+/** An error where this machine or this installation does not have the native part. Everything that uses it then does without, or has a slower way. */
 export function libcOrWhyNot(): Libc | Error {
   try {
     loaded ??= load()
@@ -60,10 +60,10 @@ export function libcOrWhyNot(): Libc | Error {
   return loaded
 }
 
-/** As Node's own errors: of the last call, which failed. */
+/** The error of the last call, in the shape of Node's own errors. */
 export function errorOf(libc: Libc, call: string): NodeJS.ErrnoException & { readonly errno: number } {
   const errno = libc.errno()
-  // A call that gave less than it should, and no reason.
+  // The call returned less than it should, without an errno.
   const code = errno > 0 ? getSystemErrorName(-errno) : 'UNKNOWN'
   return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call })
 }
@@ -76,7 +76,7 @@ function load(): Libc {
   const module = { exports: {} as Native }
   process.dlopen(module, path)
   const { exports: native } = module
-  // The C library that Node itself runs with.
+  // Opens the C library that Node itself uses.
   const library = native.load(null)
   return {
     socket: library.func('int socket(int, int, int)'),

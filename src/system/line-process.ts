@@ -5,14 +5,14 @@ export interface LineProcessOptions {
   readonly argv: readonly [string, ...string[]]
   /** A line of its standard output, without the newline. */
   readonly onLine: (line: string) => void
-  /** It runs (again), or complains, mostly of messages that it lost: what happened before, nobody has told. */
+  /** It runs (again), or it printed an error, mostly that it lost messages. Changes from before may not have been reported. */
   readonly onStart: () => void
-  /** It could not be started or ended, and will be started again. */
+  /** It could not be started, or it has ended. It will be started again. */
   readonly onEnd: (error: Error) => void
   readonly restart?: { readonly firstMs: number; readonly lastMs: number }
 }
 
-/** A program that runs for as long as we do and prints what it sees: kept alive, with growing waits between starts. */
+/** A program that runs for as long as we do and prints lines. It is started again when it ends, with growing waits between starts. */
 export class LineProcess {
   readonly #options: LineProcessOptions
   readonly #stopping = new AbortController()
@@ -44,7 +44,7 @@ export class LineProcess {
         if (!signal.aborted)
           this.#options.onEnd(new Error(`running ${this.#options.argv.join(' ')}`, { cause }))
       }
-      // One that ran for long ended for a reason of its own.
+      // A program that ran for long is started again without a long wait.
       waitMs = performance.now() - startedAtMs > lastMs ? firstMs : Math.min(lastMs, waitMs * 2)
       await sleep(waitMs, undefined, { signal }).catch(() => undefined)
     }
@@ -54,14 +54,14 @@ export class LineProcess {
     const [file, ...args] = this.#options.argv
     const child = execa(file, args, {
       stdin: 'ignore',
-      // Read line by line below; kept, the output of years would fill the memory.
+      // The output is read line by line below. Kept as a whole, it would fill the memory over the years.
       buffer: false,
       env: { LC_ALL: 'C' },
       cancelSignal: signal,
       killSignal: 'SIGKILL',
     })
     child.once('spawn', () => this.#options.onStart())
-    // Unread it would stand still some day.
+    // Its error output has to be read, or the program would block when the pipe is full.
     child.stderr.on('data', () => this.#options.onStart())
     for await (const line of child.iterable()) this.#options.onLine(line)
     await child

@@ -2,9 +2,9 @@ import { execa } from 'execa'
 
 export interface LineSessionOptions {
   readonly argv: readonly [string, ...string[]]
-  /** A question with a known answer: all that is printed before the answer belongs to what was asked before the question. */
+  /** A question with a known answer. Everything printed before that answer belongs to the questions before it. */
   readonly marker: { readonly question: string; readonly answer: RegExp }
-  /** It ended by itself, or was ended because it gave no answer. */
+  /** Called when it ended by itself, or was ended because it gave no answer. */
   readonly onEnd: (error: Error) => void
   /** How long one answer may take; default 5 s. */
   readonly timeoutMs?: number
@@ -12,7 +12,7 @@ export interface LineSessionOptions {
   readonly restartMs?: number
 }
 
-/** A program that answers line by line and stays: started when it is first asked, and again when it is asked after its end. */
+/** A program that stays and answers questions line by line. It is started with the first question, and again with the first one after its end. */
 export class LineSession {
   readonly #options: LineSessionOptions
   #life: Life | undefined
@@ -26,29 +26,29 @@ export class LineSession {
     this.#options = options
   }
 
-  /** The number of the process that runs now, counted from 1; undefined: none does. */
+  /** Which process runs now, counted from 1; undefined: none does. */
   get life(): number | undefined {
     return this.#life === undefined ? undefined : this.#lives
   }
 
-  /** What the program printed on its standard output. Rejects when it ended, gave no answer, or may not be started again yet. */
+  /** Resolves to what the program printed on its standard output. Rejects when it ended, gave no answer, or may not be started again yet. */
   ask(line: string): Promise<string> {
     const answer = this.#turn.then(() => this.#ask(line))
     this.#turn = answer.catch(() => undefined)
     return answer
   }
 
-  /** What it printed on its standard error lately, for reports: the streams are not in step. */
+  /** What it printed lately on its standard error, for error messages. It is not in step with the standard output. */
   get complaint(): string {
     return this.#life?.complaint.trim() ?? ''
   }
 
-  /** Ends the process that runs now, and with it all that belongs to it; the next question starts another. */
+  /** Ends the process that runs now, with everything that it started. The next question starts another. */
   drop(): void {
     this.#life?.kill()
   }
 
-  /** Ends it by the end of its input, which every such program obeys; resolves when it is gone, or was killed for staying. */
+  /** Ends it by closing its input. Resolves when it has ended, or was killed because it stayed. */
   async close(): Promise<void> {
     this.#closed = true
     const life = this.#life
@@ -108,7 +108,7 @@ class Life {
     this.over = new Promise((resolve) => (this.#resolveOver = resolve))
     this.#child = execa(file, args, {
       stdin: 'pipe',
-      // Read as it comes; kept, the output of years would fill the memory.
+      // The output is read as it comes. Kept as a whole, it would fill the memory over the years.
       buffer: false,
       reject: false,
       env: { LC_ALL: 'C' },
@@ -118,7 +118,7 @@ class Life {
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.complaint = (this.complaint + text).slice(-2000)
     })
-    // A pipe that broke: the end of the process tells.
+    // The pipe broke. The end of the process is reported by itself.
     this.#child.stdin.on('error', () => undefined)
     void this.#child.then((result) => this.#end(this.complaint.trim() || (result.shortMessage ?? 'it ended')))
   }
@@ -137,7 +137,7 @@ class Life {
     this.#child.stdin.end()
   }
 
-  /** At once: what sleeps in the kernel, or left a child with our pipe, outlives the kill, and nobody may wait for it. */
+  /** Does not wait for the end: a process that sleeps in the kernel, or left a child with our pipe, outlives the kill. */
   kill(why = 'it was ended'): void {
     this.#child.kill('SIGKILL')
     this.#end(why)

@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.ts'
 import { textOf } from './json.ts'
 
-/** What may stand in a rule as an interface: no wildcard `+`, nothing that a shell or a restore file could misread. */
+/** Interface names that may be put into a rule: no wildcard `+`, nothing that a shell or a restore file could misread. */
 const USABLE = /^[A-Za-z0-9_.-]{1,15}$/
 
 /** Names that only Docker gives: 12 hex digits of the network's id. */

@@ -17,5 +17,5 @@ export const parseEngine = (json: { readonly info: unknown; readonly version: un
 export const usesIptables = (engine: Engine): boolean =>
   engine.firewallBackend === undefined || engine.firewallBackend.split('+')[0] === 'iptables'
 
-/** Engines from 29 on can keep their rules in nftables. Every packet still crosses FORWARD of iptables, so our jump there is asked. */
+/** Engines from 29 on can keep their rules in nftables. Every packet still crosses FORWARD of iptables, so our jump there still works. */
 export const usesNftables = (engine: Engine): boolean => engine.firewallBackend?.split('+')[0] === 'nftables'

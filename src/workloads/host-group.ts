@@ -1,9 +1,9 @@
-/** Where a container's processes are among the control groups, or why that cannot be said. */
+/** The control group of a container's processes, or why it is not known. */
 export type GroupPlace = { readonly path: string } | { readonly why: string }
 
 /**
  * Text of `/proc/<pid>/cgroup` → the group that the engine made for the container. Its processes may be in groups of their own below it.
- * A number that went to a process of somebody else shows another group.
+ * Where the process number now belongs to another program, the text shows another group.
  */
 export function groupPlaceOf(text: string, id: string): GroupPlace {
   const path = /^0::(\/.*)$/m.exec(text)?.[1]
@@ -14,7 +14,7 @@ export function groupPlaceOf(text: string, id: string): GroupPlace {
   const own = parts.findIndex((part) => part.includes(id))
   if (own === -1) return { why: 'its process is not in a group of the name that the engine gives' }
   const found = parts.slice(0, own + 1)
-  // It goes into a rule: nothing but what engines and systemd write.
+  // The path is put into a rule, so only the characters pass that engines and systemd use.
   return found.every((part) => /^[A-Za-z0-9:_.@-]+$/.test(part))
     ? { path: found.join('/') }
     : { why: 'the name of its control group cannot stand in a rule' }

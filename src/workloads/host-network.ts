@@ -4,7 +4,7 @@ import { namespaceChain } from './namespace-chain.ts'
 /** The engine's name for the network of the host. */
 export const HOST_NETWORK = 'host'
 
-/** Ids of the containers on the host's network: who joins such a container (`container:ID`) is on it as well. */
+/** Ids of the containers on the host's network. A container that joins one of them (`container:ID`) is on it as well. */
 export function containersOnHostNetwork(containers: readonly Container[]): ReadonlySet<string> {
   return new Set(containers.filter((one) => isOnHostNetwork(one, containers)).map(({ id }) => id))
 }

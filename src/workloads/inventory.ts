@@ -7,7 +7,7 @@ import type { Container, Endpoint, Inventory, Network } from './model.ts'
 import { POLICY_LABEL } from './own-labels.ts'
 import { parseSubnet } from './subnet.ts'
 
-/** What was understood, and in sentences what was not. `undefined`: without an identity there is nothing to guard by. */
+/** The value that was understood, and in sentences what was not. `undefined`: it has no id or no name, so it cannot be guarded. */
 export interface Parsed<T> {
   readonly value: T
   readonly problems: readonly string[]
@@ -33,7 +33,7 @@ export const parseInventory = (json: {
   return { value: { networks: sortById(networks), containers: sortById(containers) }, problems }
 }
 
-/** An element of `GET /networks`, or `GET /networks/{id}`: both have what is needed here. */
+/** An element of `GET /networks`, or `GET /networks/{id}`. Both have what is needed here. */
 export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
   const facts = objectOf(json)
   const id = textOf(facts['Id'])
@@ -77,7 +77,7 @@ export const parseNetwork = (json: unknown): Parsed<Network | undefined> => {
   return { value, problems }
 }
 
-/** A mode other than NAT routes the container's own address, or keeps all of it in. */
+/** In a gateway mode other than NAT, packets keep the container's own address, or do not leave at all. */
 function unmasqueradedIn(options: Readonly<Record<string, string>>): Pick<Network, 'unmasqueraded'> {
   const ofBridge = (name: string): string => options[`com.docker.network.bridge.${name}`] ?? ''
   const isOff = /^(0|f|false)$/i.test(ofBridge('enable_ip_masquerade'))
@@ -99,7 +99,7 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
   const value: Container = {
     id,
     name: textOf(facts['Name']).replace(/^\//, ''),
-    // Between two lives the engine says both.
+    // While a container restarts the engine says both.
     running: state['Running'] === true && state['Restarting'] !== true,
     pid: pidOf(state['Pid']),
     networkMode: mode === 'default' || mode === '' ? 'bridge' : mode,
@@ -128,7 +128,7 @@ export const parseContainer = (json: unknown): Parsed<Container | undefined> => 
   }
 }
 
-/** An element of `GET /containers/json` in the shape of an inspection: less of it, but all that decides the container's rights. */
+/** An element of `GET /containers/json` in the shape of an inspection. It has less, but everything that decides the container's rights. */
 export const inspectionOf = (summary: unknown): JsonObject => {
   const facts = objectOf(summary)
   return {
@@ -143,11 +143,11 @@ export const inspectionOf = (summary: unknown): JsonObject => {
   }
 }
 
-/** `GET /networks/{id}` → the ids of the containers that are on it, or will be in a moment. */
+/** `GET /networks/{id}` → the ids of the containers that are on it, or are about to be. */
 export const attachedTo = (network: unknown): string[] =>
   Object.keys(objectOf(objectOf(network)['Containers']))
 
-/** `GET /networks/{id}` → the place of one container on it, which is told before the container's process runs. */
+/** `GET /networks/{id}` → the place of one container on it. The network has it before the container's process runs. */
 export const parseAttachment = (json: unknown, container: string): Endpoint | undefined => {
   const network = objectOf(json)
   const place = objectOf(network['Containers'])[container]
@@ -166,7 +166,7 @@ const capabilitiesOf = (names: unknown): string[] =>
 const pidOf = (pid: unknown): number | undefined =>
   typeof pid === 'number' && Number.isInteger(pid) && pid > 0 ? pid : undefined
 
-/** `GET /images/{id}/json` → what the image says of every container that is made of it. */
+/** `GET /images/{id}/json` → the labels that the image gives to its containers. */
 export const parseImageLabels = (json: unknown): Readonly<Record<string, string>> =>
   textRecordOf(objectOf(objectOf(json)['Config'])['Labels'])
 
@@ -187,7 +187,7 @@ const publishedPortsOf = (ports: unknown): Container['publishedPorts'] =>
     }),
   )
 
-/** `80/tcp` with something behind it, for others than the host itself, is published; null stands for a port that the image merely names. */
+/** Ports such as `80/tcp` that are published to others than the host itself. A null value is a port that the image merely names. */
 const servedPortsOf = (ports: unknown, bindings: unknown): Container['servedPorts'] => {
   const inside = [ports, bindings].flatMap((some) =>
     Object.entries(objectOf(some)).flatMap(([name, to]) =>
@@ -223,5 +223,5 @@ const endpointOf = (networkName: string, endpoint: JsonObject): Endpoint => ({
 const sortById = <T extends { readonly id: string }>(items: readonly T[]): T[] =>
   items.toSorted((left, right) => (left.id < right.id ? -1 : left.id > right.id ? 1 : 0))
 
-/** Names are anybody's text: escaped for people, and short. */
+/** Anybody can choose a name, so it is escaped and shortened. */
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 64))

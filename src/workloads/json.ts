@@ -1,4 +1,4 @@
-/** Narrowing of foreign JSON: each takes anything, never throws, and gives the empty value where the shape is another. */
+/** Functions that narrow foreign JSON. Each takes any value, never throws, and returns an empty value where the shape is another. */
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -11,7 +11,7 @@ export const textOf = (value: unknown): string => (typeof value === 'string' ? v
 export const textsOf = (value: unknown): string[] =>
   listOf(value).filter((item): item is string => typeof item === 'string')
 
-/** An object's entries whose values are texts. Made from entries: a key `__proto__` is a key like any other. */
+/** An object's entries whose values are texts. Made with `fromEntries`, so that `__proto__` is a key like any other. */
 export const textRecordOf = (value: unknown): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(objectOf(value)).filter(

@@ -1,6 +1,6 @@
 import type { Address, Cidr, Family } from '../net/types.ts'
 
-/** What Docker says there is, reduced to what a firewall needs. Names are as Docker gave them: hostile text until sanitised. */
+/** The networks and containers of Docker, reduced to what a firewall needs. Names are hostile text until they are sanitised. */
 export interface Inventory {
   readonly networks: readonly Network[]
   readonly containers: readonly Container[]
@@ -16,7 +16,7 @@ export interface Network {
   readonly gateways: readonly Address[]
   readonly internal: boolean
   readonly ipv6: boolean
-  /** Families in which what leaves by it keeps its address, by the network's own options; undefined: none. */
+  /** Families in which packets leave with the container's own address, by the network's options; undefined: none. */
   readonly unmasqueraded?: readonly Family[]
   /** The policy that its label asks for. */
   readonly policyLabel?: string
@@ -26,7 +26,7 @@ export interface Container {
   readonly id: string
   readonly name: string
   readonly running: boolean
-  /** Of its first process, as the host counts; undefined while it does not run. */
+  /** The host's number of its first process; undefined while it does not run. */
   readonly pid: number | undefined
   /** `bridge`, `host`, `none`, `container:ID` or a network's name; the engine's `default` is given as `bridge`. */
   readonly networkMode: string
@@ -52,12 +52,12 @@ export interface Container {
     readonly hostPort: number
     readonly protocol: string
   }[]
-  /** The same ports inside: what clients reach who come by the container's own address. */
+  /** The same ports as numbered inside the container: clients use these by the container's own address. */
   readonly servedPorts: readonly { readonly port: number; readonly protocol: string }[]
-  /** Those of its image among them. */
+  /** The labels of its image are among them. */
   readonly labels: Readonly<Record<string, string>>
   readonly imageId: string
-  /** What the image itself brings; undefined while that is not known. */
+  /** The labels of the image; undefined while they are not known. */
   readonly imageLabels: Readonly<Record<string, string>> | undefined
   /** Where the engine keeps the container's resolv.conf on the host; undefined before its first start. The container can write to that file. */
   readonly resolvConfPath: string | undefined
@@ -67,13 +67,13 @@ export interface Container {
 export interface Endpoint {
   readonly networkId: string
   readonly networkName: string
-  /** Of docker_gwbridge: the overlay networks that this is the way out of. */
+  /** On docker_gwbridge: the overlay networks whose way out this is. */
   readonly overlays?: readonly string[]
   /** The policies that the network's label asks for, and of docker_gwbridge those of its overlay networks. */
   readonly policyLabels?: readonly string[]
   readonly addresses: readonly Address[]
   readonly mac: string | undefined
-  /** Where a default route by this network leads, by family; none from internal ones on engines since 25. */
+  /** The gateways of a default route by this network, at most one of each family. Engines since 25 give none for internal networks. */
   readonly gateways: readonly Address[]
 }
 
@@ -103,7 +103,7 @@ export type UnprotectedReason =
   | 'foreign-bridge'
   | 'open-policy'
 
-/** One thing on this host that the firewall does not hold, and what to do about it. */
+/** One thing on this host that is not guarded, and what to do about it. */
 export interface Unprotected {
   readonly reason: UnprotectedReason
   /** Container, network, interface or policy name; empty when the whole host is meant. */

@@ -1,6 +1,6 @@
 import type { Container } from './model.ts'
 
-/** The container, the one whose network namespace it joined, by id or name, the one that this joined, and so on. */
+/** The container, the container whose network namespace it joined, the one whose namespace that joined, and so on. */
 export function namespaceChain(container: Container, all: readonly Container[]): Container[] {
   const chain: Container[] = []
   let current: Container | undefined = container

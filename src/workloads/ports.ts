@@ -1,6 +1,6 @@
 import type { HostInterface, InterfacePort, Peer } from '../system/host.ts'
 
-/** A running container that has an interface in some bridges. */
+/** A container with interfaces in some bridges. */
 export interface Connected {
   readonly id: string
   /** The host's number of its network namespace; undefined: not known. */
@@ -15,7 +15,7 @@ export const isConnected = (port: InterfacePort): port is ConnectedPort => port.
 
 /**
  * The port of each container in each of its bridges, by {@link portKey}: the one whose other end is in its namespace, which a container
- * cannot choose. Where two would do, or two containers are in one namespace, nobody gets it.
+ * cannot choose. Where two ports fit, or two containers are in one namespace, neither gets one.
  */
 export function findPorts(
   containers: readonly Connected[],

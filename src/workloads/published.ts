@@ -4,7 +4,7 @@ import type { Container } from './model.ts'
 /** Every address of a family, as halves: a set of networks takes no prefix of length 0. */
 const EVERY = { 4: ['0.0.0.0/1', '128.0.0.0/1'], 6: ['::/1', '8000::/1'] } as const
 
-/** What sets know of, whatever the engine may say. */
+/** The protocols that a set can hold. */
 const PROTOCOLS: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp'])
 
 /** Ports of the host that lead to running containers: `address,protocol:port`, with the short id of one such container. */

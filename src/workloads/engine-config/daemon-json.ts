@@ -3,18 +3,18 @@ import { isObject, textsOf, type JsonObject } from '../json.ts'
 /** The engine's config file with other name servers in it. */
 export interface DaemonJsonChange {
   readonly text: string
-  /** The servers that it named before; none: it had no such key. */
+  /** The servers that it named before; empty: it had no such key. */
   readonly before: readonly string[]
 }
 
 /**
- * Names these servers to the engine. All else stays as it is, to the byte: only the value is replaced, or a member put behind the last one.
+ * Writes these servers into the engine's config. Every other byte stays: only the value is replaced, or a member is added behind the last one.
  * @param text undefined: there is no file
  * @throws Error when the text is not one JSON object, or holds something in `dns` that is no list of servers
  */
 export function withDns(text: string | undefined, servers: readonly string[]): DaemonJsonChange {
   const list = `[${servers.map((server) => JSON.stringify(server)).join(', ')}]`
-  // Empty, it is no JSON, but the engine takes it.
+  // An empty file is no JSON, but the engine accepts it.
   if (text === undefined || text.trim() === '') return { text: `{\n  "dns": ${list}\n}\n`, before: [] }
   const object = objectIn(text)
   const before = textsOf(object['dns'])
@@ -34,7 +34,7 @@ export function withDns(text: string | undefined, servers: readonly string[]): D
       before,
     }
   }
-  // As the first member stands: on a line of its own or not, and as far in.
+  // Indented as the first member is: on a line of its own or not.
   const lead = text.slice(text.indexOf('{') + 1, first.start)
   const colon = text.slice(first.keyEnd, first.valueStart)
   const gap = lead === '' && colon !== ':' ? ' ' : lead
@@ -61,7 +61,7 @@ interface Member {
   readonly start: number
   readonly keyEnd: number
   readonly valueStart: number
-  /** Behind the value. */
+  /** The place behind the value. */
   readonly end: number
 }
 
@@ -69,7 +69,7 @@ const STRING = /"(?:[^"\\]|\\.)*"/y
 const SPACE = /[ \t\r\n]*/y
 const NUMBER_OR_WORD = /[^\s,\]}]+/y
 
-/** Of a text that is known to be a JSON object. */
+/** The members of a text that is known to be a JSON object. */
 function membersOf(text: string): Member[] {
   const behind = (pattern: RegExp, at: number): number => {
     pattern.lastIndex = at

@@ -1,6 +1,6 @@
 import { canonicalPath } from '../host-paths.ts'
 
-/** Where an engine looks that is told of no other file. */
+/** The engine's config file by default. */
 export const DAEMON_JSON = '/etc/docker/daemon.json'
 
 /** A dockerd of this host, by its command line. */
@@ -26,8 +26,8 @@ export interface ProcessFacts {
 }
 
 /**
- * Those that may be an engine. Anybody could call his process dockerd and name a server of his own with --dns, so a process counts only when it is
- * root's, in our PID namespace and in no container's cgroup (the engine puts a container's 64 hex digits there, whatever the driver).
+ * The processes that may be an engine. Anybody can start a process called dockerd with a --dns of his choice. So a process counts only when it is
+ * root's, in our PID namespace, and in no container's control group (with every driver, the engine puts the container's 64 hex digits into its name).
  */
 export const visibleDockerds = <P extends ProcessFacts>(
   processes: readonly P[],
@@ -38,15 +38,15 @@ export const visibleDockerds = <P extends ProcessFacts>(
     .filter(({ pidNamespace }) => pidNamespace === ours.pidNamespace)
     .filter(({ cgroup }) => containerIdsIn(cgroup).every((id) => ours.cgroup.includes(id)))
 
-/** What tells which process is the engine behind a socket, as far as it is known. */
+/** What tells which process is the engine behind a socket. */
 export interface EngineMarks {
-  /** The process that listens there. For a socket that systemd made it is systemd. */
+  /** The process that listens on the socket. For a socket that systemd made it is systemd. */
   readonly listener: number | undefined
-  /** The one in the engine's pid file. */
+  /** The process in the engine's pid file. */
   readonly inPidFile: number | undefined
 }
 
-/** The engine behind the socket; all that may be it where that cannot be told. */
+/** The engine behind the socket; all processes that may be it where that cannot be told. */
 export const enginesBehind = (
   dockerds: readonly DockerdProcess[],
   socket: string,
@@ -59,10 +59,10 @@ export const enginesBehind = (
   return named ? [named] : serving
 }
 
-/** Our own may be in there, when this daemon runs in a container that sees the host's processes. */
+/** The paths may be the same when this daemon runs in a container that sees the host's processes. */
 const containerIdsIn = (cgroup: string): string[] => cgroup.match(/[0-9a-f]{64}/g) ?? []
 
-/** As dockerd's own flag parser reads it: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each again and again; a switch is `--s` or `--s=false`. */
+/** Reads flags as dockerd does: `--dns A`, `--dns=A`, `-H A`, `-HA`, `-H=A`, each any number of times. A switch is `--s` or `--s=false`. */
 export const parseDockerdArgv = (argv: readonly string[], pid: number): DockerdProcess => {
   const values = (flag: string, short?: string): string[] =>
     argv.flatMap((argument, index): string[] => {
@@ -92,7 +92,7 @@ export const parseDockerdArgv = (argv: readonly string[], pid: number): DockerdP
 export const configFileOf = ({ configFile }: DockerdProcess): string => configFile ?? DAEMON_JSON
 
 /**
- * The config file of the engine that is meant where nobody says which: that of the default socket, else of the only one.
+ * The config file to use where none is named: that of the engine behind the default socket, else that of the only engine.
  * @throws Error naming the files where there are several
  */
 export const chooseConfigFile = (dockerds: readonly DockerdProcess[]): string => {
@@ -104,7 +104,7 @@ export const chooseConfigFile = (dockerds: readonly DockerdProcess[]): string =>
 
 const DEFAULT_SOCKET = '/run/docker.sock'
 
-/** `fd://` is the socket that systemd made, which is the default one; an engine told of no host may have them in its daemon.json. */
+/** `fd://` is the socket that systemd made, at the default path. An engine without `--host` may have hosts in its daemon.json. */
 export const servesSocket = (dockerd: DockerdProcess, socket: string): boolean => {
   const paths = dockerd.hosts.flatMap((host) => {
     if (host.startsWith('unix://')) return [canonicalPath(host.slice('unix://'.length) || DEFAULT_SOCKET)]

@@ -12,19 +12,19 @@ export const UNKNOWN_SWITCHES: EngineSwitches = { 4: undefined, 6: undefined }
 
 export interface FoundSwitches {
   readonly switches: EngineSwitches
-  /** Why they are not known, though there is an engine to be asked for. */
+  /** Why they are not known, though there is an engine. */
   readonly problem: string | undefined
 }
 
 export interface SwitchSources {
-  /** The engine behind the socket, or all that may be it. */
+  /** The engine behind the socket, or all processes that may be it. */
   readonly dockerds: readonly DockerdProcess[]
   readonly engine: Engine | undefined
   /** The text of the engine's config file; undefined when there is none. Rejects when it cannot be read or trusted. */
   readonly readConfig: (path: string) => Promise<string | undefined>
 }
 
-/** What the engine was told by its command line and its config file. An engine whose process is not seen may be another program altogether. */
+/** Reads the switches from the engine's command line and config file. An engine whose process is not seen may be another program altogether. */
 export async function engineSwitches({
   dockerds,
   engine,
@@ -35,23 +35,23 @@ export async function engineSwitches({
   const path = configFileOf(dockerd)
   try {
     const settings = settingsOfDaemonJson(await readConfig(path))
-    return { switches: toldBy(dockerd, settings, engine.version), problem: undefined }
+    return { switches: switchesOf(dockerd, settings, engine.version), problem: undefined }
   } catch (error) {
     const why = errorMessage(error)
     return { switches: UNKNOWN_SWITCHES, problem: `reading ${path}: ${why}` }
   }
 }
 
-function toldBy(dockerd: DockerdProcess, settings: JsonObject, version: string): EngineSwitches {
+function switchesOf(dockerd: DockerdProcess, settings: JsonObject, version: string): EngineSwitches {
   const told = (name: 'iptables' | 'ip6tables'): boolean | undefined => {
     const value = dockerd[name] ?? settings[name]
     return typeof value === 'boolean' ? value : undefined
   }
   if (told('iptables') === false) return { 4: false, 6: told('ip6tables') === false ? false : undefined }
-  // Before 27 it was off, and what was told counted only among the experimental features.
+  // Before 27 it was off by default, and the switch counted only with experimental features.
   const six = told('ip6tables') ?? true
   return { 4: true, 6: six && majorOf(version) < 27 ? undefined : six }
 }
 
-/** A version that is no number counts as an old one, of which less is known. */
+/** A version that is no number counts as an old one. */
 const majorOf = (version: string): number => Number(/^\d+/.exec(version)?.[0] ?? 0)

@@ -3,18 +3,18 @@ import { readIfThere, RefusedFileError } from '../../system/read-file.ts'
 import { listenerOf } from '../../system/socket-listener.ts'
 import { enginesBehind, parseDockerdArgv, visibleDockerds, type DockerdProcess } from './dockerd-process.ts'
 
-/** The engines of this host, as far as /proc shows them. Rejects when the command line of one is longer than any that a person wrote. */
+/** The engines of this host, as far as /proc shows them. Rejects when the command line of one is too long to be read. */
 export const findDockerds = async (): Promise<DockerdProcess[]> => {
   const processes = visibleDockerds(await rootsProcessesNamed('dockerd'), await thisProcess())
   const found = await Promise.all(processes.map(({ pid }) => read(pid)))
   return found.filter((one) => one !== undefined)
 }
 
-/** The engine behind a socket, or all that may be it. */
+/** The engine behind a socket, or all processes that may be it. */
 export const findEngines = async (socket: string): Promise<DockerdProcess[]> =>
   enginesBehind(await findDockerds(), socket, { listener: listenerOf(socket), inPidFile: await pidInFile() })
 
-/** Undefined: it has ended. */
+/** Undefined: the process has ended. */
 const read = async (pid: number): Promise<DockerdProcess | undefined> => {
   try {
     return parseDockerdArgv(await argvOf(pid), pid)
@@ -24,7 +24,7 @@ const read = async (pid: number): Promise<DockerdProcess | undefined> => {
   }
 }
 
-/** Where the engine writes its number if nobody says otherwise. It decides only among processes that are root's anyway. */
+/** The engine's pid file by default. It only chooses among processes that are root's anyway. */
 const PID_FILE = '/run/docker.pid'
 const MAX_PID_BYTES = 64
 

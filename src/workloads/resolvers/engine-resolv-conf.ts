@@ -3,18 +3,18 @@ import { RefusedFileError } from '../../system/read-file.ts'
 
 /** What the engine wrote for a container. */
 export interface EngineResolvConf {
-  /** Loopback ones too; none when the container may have written them. */
+  /** Loopback servers too. Empty when the container may have written them. */
   readonly servers: readonly string[]
   /**
-   * From where they are asked: the host's own network, or the container's. Undefined: engines before 26 do not say. Not proven: where it
-   * puts its embedded server before them, the engine writes the file anew and leaves the hash as it was.
+   * The network from which they are asked: the host's own, or the container's. Undefined: engines before 26 do not say. The hash does not prove it,
+   * since the engine rewrites the file for its embedded server and leaves the hash as it was.
    */
   readonly askedFrom: 'host' | 'container' | undefined
 }
 
 /**
  * The resolv.conf that the engine wrote for a container. Its path is mounted into the container, which may write
- * anything there: servers count only while it has the hash that the engine keeps beside it, out of the container's reach.
+ * anything there. So servers count only while the file has the hash that the engine keeps beside it, out of the container's reach.
  * Undefined when one of the two is missing.
  */
 export const engineResolvConf = async (
@@ -29,14 +29,14 @@ export const engineResolvConf = async (
   return { servers: isEngines ? serversOf(text) : [], askedFrom: askedFrom(text) }
 }
 
-/** The engine writes no file that would be refused, so the container wrote it. */
+/** The engine writes no file that we refuse to read, so the container wrote this one. */
 const FOREIGN = Symbol('written by the container')
 const foreign = (error: unknown): typeof FOREIGN => {
   if (error instanceof RefusedFileError) return FOREIGN
   throw error
 }
 
-/** Behind the embedded server; without it the container asks by itself. */
+/** The servers behind the embedded one. Without an embedded server the container asks by itself. */
 function askedFrom(text: string): EngineResolvConf['askedFrom'] {
   const lines = text.split('\n')
   const behind = lines.map(extServersIn).find((servers) => servers !== undefined)
@@ -44,7 +44,7 @@ function askedFrom(text: string): EngineResolvConf['askedFrom'] {
   return lines.some((line) => EMBEDDED.test(line)) ? undefined : 'container'
 }
 
-/** Line by line: the container writes this text, and over line breaks `\s*` would try each place of an empty file with each. */
+/** Matched line by line. The container can write this text, and a `\s*` over line breaks would take quadratic time on empty lines. */
 const extServersIn = (line: string): string | undefined => /^#\s*ExtServers:\s*\[(.*)\]/.exec(line)?.[1]
 const EMBEDDED = /^\s*nameserver\s+127\.0\.0\.11\b/
 

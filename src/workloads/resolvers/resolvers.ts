@@ -8,12 +8,12 @@ import { engineResolvConf, type EngineResolvConf } from './engine-resolv-conf.ts
 import type { Container, Inventory } from '../model.ts'
 import { errorMessage } from '../../system/errors.ts'
 
-/** Whom containers may ask, each with who named it first, for people. */
+/** The resolvers that containers may ask, each with the source that named it first. */
 export interface ContainerResolvers {
   readonly resolvers: readonly ResolverInUse[]
-  /** Names of networks whose containers have the engine ask for them, from the host's own network: no rule for containers sees such a question. */
+  /** Names of networks for whose containers the engine asks, from the host's own network. No rule for containers sees such a question. */
   readonly askedByEngine: readonly string[]
-  /** What could not be read or trusted, in sentences. The servers found elsewhere still stand. */
+  /** What could not be read or trusted, in sentences. The servers of the other sources still count. */
   readonly problems: readonly string[]
 }
 
@@ -31,7 +31,7 @@ export interface ResolverSources {
   readonly hostNameServers: () => Promise<readonly string[]>
   /** The host's servers as the engine reads them, loopback ones too. */
   readonly engineNameServers: () => Promise<readonly string[]>
-  /** Undefined while the engine has not been heard. */
+  /** Undefined while the engine has not answered. */
   readonly engineVersion: string | undefined
   /** The text of the engine's config file; undefined when there is none. Rejects when it cannot be read, or root alone cannot have written it. */
   readonly readConfig: (path: string) => Promise<string | undefined>
@@ -39,9 +39,9 @@ export interface ResolverSources {
   readonly readWritten: (path: string) => Promise<string | undefined>
   /** The engine behind the socket, or all that may be it: `findEngines`. */
   readonly dockerds: () => Promise<readonly DockerdProcess[]>
-  /** What each source said last, for when it cannot be read. */
+  /** What each source said last. It counts when the source cannot be read. */
   readonly known: KnownSources
-  /** What was read of containers before: the engine writes it once, and a host may have thousands of them. */
+  /** What was read for containers before. The engine writes a file once, and a host may have thousands of containers. */
   readonly written: WeakMap<Container, EngineResolvConf>
 }
 
@@ -56,8 +56,8 @@ export interface KnownSources {
 const ENGINE_DEFAULT = { 4: ['8.8.8.8', '8.8.4.4'], 6: ['2001:4860:4860::8888', '2001:4860:4860::8844'] }
 
 /**
- * The servers that the engine hands to containers without a `--dns` of their own. Never rejects: a source that cannot be read is a problem, and leaves
- * fewer servers unless it could be read before. Loopback servers are left out: a container cannot reach them, the engine asks those on its behalf.
+ * The servers that the engine gives to containers without a `--dns` of their own. Never rejects: a source that cannot be read is reported as a
+ * problem, and what it said last counts. Loopback servers are left out: a container cannot reach them, so the engine asks them on its behalf.
  */
 export const containerResolvers = async (
   inventory: Inventory | undefined,
@@ -73,7 +73,7 @@ export const containerResolvers = async (
       return undefined
     }
   }
-  /** Returns how many of them containers can use. */
+  /** Returns how many of the servers containers can use. */
   const add = (servers: readonly string[], origin: ResolverOrigin): number => {
     const usable = servers
       .flatMap((text) => parseAddress(text.trim()) ?? [])
@@ -83,7 +83,7 @@ export const containerResolvers = async (
   }
 
   const { known } = sources
-  // What a source said before the engine gave to containers, which still ask it.
+  // When a source cannot be read, what it said last counts: the engine gave it to containers, which still ask it.
   const host = (await attempt("reading the host's name servers", sources.hostNameServers)) ?? known.host
   if (host) known.host = host
   const hostUsable = add(host ?? [], 'host')
@@ -125,7 +125,7 @@ export const containerResolvers = async (
     written: (container) => sources.written.get(container)?.askedFrom,
   })
 
-  // Only when the host was read and has nothing to hand on: not knowing is no reason to open two servers more.
+  // Only when the host's file was read and names no usable server. A file that cannot be read is no reason to open two more servers.
   if (host !== undefined && hostUsable === 0 && chosen === 0) {
     add(ENGINE_DEFAULT[4], "engine's default")
     if (inventory?.networks.some((network) => network.ipv6)) add(ENGINE_DEFAULT[6], "engine's default")

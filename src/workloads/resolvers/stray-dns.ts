@@ -3,7 +3,7 @@ import type { Address, Cidr } from '../../net/types.ts'
 import { cidrContains } from '../../net/cidr.ts'
 import type { Inventory } from '../model.ts'
 
-/** A container that was given name servers of its own, which the rules deny: it resolves nothing, and its operator looks for the reason. */
+/** A container with name servers of its own that the rules deny. It cannot resolve names, so `status` names it. */
 export interface StrayDns {
   readonly container: string
   readonly servers: readonly string[]

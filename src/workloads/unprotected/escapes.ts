@@ -1,7 +1,7 @@
 import { canonicalPath, exposes } from '../host-paths.ts'
 import type { Container } from '../model.ts'
 
-/** Sockets by which whoever reaches them starts containers or services of the host. */
+/** Sockets through which a process can start containers or services of the host. */
 export const ENGINE_SOCKETS = [
   '/run/docker.sock',
   '/run/containerd/containerd.sock',
@@ -13,7 +13,7 @@ export const ENGINE_SOCKETS = [
 ]
 const SERVICE_SOCKETS = ['/run/dbus/system_bus_socket', '/run/systemd/private']
 
-/** Files that the host itself runs, or reads to know what to run. */
+/** Files that the host runs, or that say what it runs. */
 const RUN_BY_HOST = [
   '/etc/crontab',
   '/etc/cron.d',
@@ -31,7 +31,7 @@ const RUN_BY_HOST = [
 
 const CGROUPS = '/sys/fs/cgroup'
 
-/** How a container without the word privileged can have the host run something for it; undefined: in no way that is known. */
+/** How a container that is not privileged can have the host run something for it; undefined: in no known way. */
 export function hostRootBy(container: Container): string | undefined {
   const { capAdd, mounts, pidMode } = container
   const has = (...names: readonly string[]): boolean => names.some((name) => capAdd.includes(name))
@@ -48,8 +48,8 @@ export function hostRootBy(container: Container): string | undefined {
 }
 
 /**
- * How a process of the container can go to a control group of somebody else, or make a process do so that is in one. What is sent from there
- * is the host's own for all that the kernel tells.
+ * How a process of the container can move to another control group, or act through a process in one. For the kernel, what is sent from there
+ * is the host's own.
  */
 export function leavesGroupBy(container: Container): string | undefined {
   const { capAdd, mounts, pidMode, cgroupnsMode, securityOpt, privileged } = container
@@ -70,5 +70,5 @@ export function leavesGroupBy(container: Container): string | undefined {
 const showsGroups = (source: string): boolean =>
   exposes(source, CGROUPS) || canonicalPath(source).startsWith(`${CGROUPS}/`)
 
-/** Paths are anybody's text, and this stands in a sentence. */
+/** Anybody can choose a path, and this one is put into a sentence. */
 const shown = (path: string): string => path.slice(0, 48)
