@@ -20,7 +20,7 @@ export interface Lock {
   release(): Promise<void>
 }
 
-/** Held until released or the process ends. Rejects with {@link AlreadyRunningError}; presumes NET_ADMIN, without which the kernel gives the same answer. */
+/** Takes the lock until it is released or the process ends. Rejects with {@link AlreadyRunningError}. It needs NET_ADMIN: without it the kernel gives the same answer. */
 export async function acquireLock(
   group: number = LOCKS.daemon,
   libc: Libc | Error = libcOrWhyNot(),
@@ -30,7 +30,7 @@ export async function acquireLock(
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
-/** A tool that we start must not go on holding it. */
+/** Tools that we start must not inherit it, since the lock lasts until the last process closes it. */
 const SOCK_CLOEXEC = 0o2000000
 const NETLINK_NETFILTER = 12
 const MSG_DONTWAIT = 0x40
@@ -46,7 +46,7 @@ function holdHere(group: number, libc: Libc): Lock {
     if (libc.send(fd, message, message.length, 0) !== message.length)
       throw new Error('taking the lock', { cause: errorOf(libc, 'send') })
     const answer = Buffer.alloc(ANSWER_BYTES)
-    // The kernel answers before the message counts as sent.
+    // The kernel has answered when the call that sends the message returns.
     if (libc.recv(fd, answer, answer.length, MSG_DONTWAIT) < ACKNOWLEDGEMENT_BYTES)
       throw new Error('taking the lock', { cause: errorOf(libc, 'recv') })
     refuse(-answer.readInt32LE(16))
@@ -57,7 +57,7 @@ function holdHere(group: number, libc: Libc): Lock {
   return { release: async () => closeSync(fd) }
 }
 
-/** Behind its header an acknowledgement has the number of the error. */
+/** An acknowledgement has the error number behind its header. */
 const ACKNOWLEDGEMENT_BYTES = 20
 
 /** `NFULNL_MSG_CONFIG` with `NFULNL_CFG_CMD_BIND`, as in linux/netfilter/nfnetlink_log.h, to be acknowledged. */
@@ -78,19 +78,19 @@ const [EPERM, EBUSY, EINVAL, EOPNOTSUPP] = [1, 16, 22, 95]
 
 function refuse(errno: number): void {
   if (errno === 0) return
-  // The kernel denies a group that is somebody else's with EPERM; EBUSY is what it says to the holder himself.
+  // The kernel answers EPERM when another process has the group, and EBUSY when this process has it already.
   if (errno === EPERM || errno === EBUSY) throw new AlreadyRunningError()
   const hint = errno === EINVAL || errno === EOPNOTSUPP ? ': modprobe nfnetlink_log' : ''
   throw new Error(`taking the lock: the kernel refuses it (error ${errno})${hint}`)
 }
 
-/** Without words of our own for the kernel a process holds it that reads from us, and so ends with us. */
+/** Where this process cannot speak to the kernel itself, another process takes the lock. It reads from us, so it ends with us. */
 async function holdByProcess(group: number): Promise<Lock> {
   let released = false
   const session = new LineSession({
     argv: ['perl', '-e', HOLDER],
     marker: { question: 'end', answer: /^end$/m },
-    // Somebody ended it alone. Until it is back another daemon could start.
+    // Somebody ended that process. Until it runs again another daemon could start.
     onEnd: () => {
       if (!released) setTimeout(() => void take().catch(() => undefined), RETAKE_MS).unref()
     },

@@ -1,10 +1,10 @@
 import type { Run } from './exec.ts'
 import { LineSession } from './line-session.ts'
 
-/** The host's numbers of the network namespaces of processes; of those that are gone or have none, nothing. */
+/** Asks for the host's numbers of the network namespaces of processes. Processes that have ended, or whose namespace has no number, are left out. */
 export type AskNamespaces = (pids: readonly number[]) => Promise<ReadonlyMap<number, number>>
 
-/** Asks once. */
+/** Starts a process for each question. */
 export const askNamespaces =
   (run: Run): AskNamespaces =>
   async (pids) => {
@@ -15,7 +15,7 @@ export const askNamespaces =
     return parseAnswer(lines)
   }
 
-/** Asks again and again, of one process that stays: a container that starts waits for the answer. */
+/** Asks a process that stays, since a container that starts waits for the answer. */
 export class NamespaceSession {
   readonly #once: AskNamespaces
   readonly #session = new LineSession({

@@ -1,4 +1,4 @@
-/** A part of a message to the kernel: bytes under a number. */
+/** An attribute of a message to the kernel: bytes with a number. */
 export function attribute(type: number, ...value: readonly Buffer[]): Buffer {
   const bytes = Buffer.concat([Buffer.alloc(4), ...value])
   bytes.writeUInt16LE(bytes.length, 0)
@@ -21,13 +21,13 @@ export function bigEndian(value: number): Buffer {
 export const zeroEnded = (text: string): Buffer => Buffer.from(`${text}\0`)
 
 export interface NetfilterHeader {
-  /** The part of netfilter in the upper byte, what it is to do in the lower one. */
+  /** The subsystem of netfilter in the upper byte, the command in the lower one. */
   readonly type: number
-  /** Beside that it is a request. */
+  /** Flags beside `NLM_F_REQUEST`. */
   readonly flags?: number
   readonly sequence: number
   readonly family?: number
-  /** The queue, or to whom a batch is addressed. */
+  /** The number of the queue, or the subsystem of a batch. */
   readonly resource?: number
 }
 

@@ -1,4 +1,4 @@
-/** Never twice at once: calls that come while it works become one that follows. `work` never rejects. */
+/** Runs `work` never twice at the same time: calls during a run cause one more run after it. `work` must never reject. */
 export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   let again = false

@@ -3,14 +3,14 @@ import { dirname } from 'node:path'
 import { inTime } from './file-deadline.ts'
 import { ownershipFaults, readIfThere, RefusedFileError } from './read-file.ts'
 
-/** A hundred thousand addresses are a tenth of it. */
+/** Ten times the size of a hundred thousand addresses. */
 const MAX_BYTES = 256 * 1024 * 1024
-/** A disk that is busy is waited for longer than anybody else's file: without the state a start knows no address. */
+/** Longer than the limit for other files, since a start without the state knows no address. */
 const TIMEOUT_MS = 30_000
 
 /**
- * The text of a file that this program wrote in a directory of its own; undefined when there is none. It gives rights, so neither file nor directory may
- * be anybody's but root's.
+ * The text of a file that embargod wrote in a directory of its own; undefined when there is none. Its content gives rights, so file and directory have
+ * to be root's.
  */
 export async function readOwn(path: string): Promise<string | undefined> {
   const directory = dirname(path)

@@ -1,7 +1,7 @@
 import { readdir, readlink } from 'node:fs/promises'
 import { readIfThere } from './read-file.ts'
 
-/** Somebody else's UDP socket. */
+/** A UDP socket of another process. */
 export interface PortHolder {
   readonly inode: string
   readonly uid: number
@@ -10,8 +10,8 @@ export interface PortHolder {
 }
 
 /**
- * Who beside this process has a UDP socket at a port of this network namespace: each takes a part of what arrives there, or all of it. Of TCP the kernel
- * lets nobody listen beside a listener.
+ * The UDP sockets that other processes have at a port of this network namespace: each receives a part of the packets, or all of them. For TCP the
+ * kernel allows no second listener.
  * @throws where the table cannot be read, or is larger than 8 MiB
  */
 export async function otherHolders(port: number, proc = '/proc'): Promise<PortHolder[]> {
@@ -23,7 +23,7 @@ export async function otherHolders(port: number, proc = '/proc'): Promise<PortHo
   return Promise.all(others.map(async (one) => ({ ...one, pid: await processWith(one.inode, proc) })))
 }
 
-/** Of a table of sockets, as the kernel prints it. */
+/** The sockets in a table, as the kernel prints it. */
 export function socketsAt(port: number, table: string): { inode: string; uid: number }[] {
   const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return table.split('\n').flatMap((line) => {
@@ -32,21 +32,21 @@ export function socketsAt(port: number, table: string): { inode: string; uid: nu
   })
 }
 
-/** Some 60,000 sockets: whoever opens more of them cannot hide among them, since nobody looks further. */
+/** A table of some 60,000 sockets. A longer one is an error, so no socket can hide behind many others. */
 const MOST_BYTES = 8 << 20
 
-/** Empty where the kernel has no such family. */
+/** Empty where the kernel does not have the family. */
 const textOf = async (path: string): Promise<string> =>
   (await readIfThere(path, { maxBytes: MOST_BYTES })) ?? ''
 
-/** The inodes of all sockets that a process has open; none where it is gone, or not ours to look at. */
+/** The inodes of all sockets that a process has open. Empty where it has ended, or where we may not look at it. */
 async function socketsOf(process: string): Promise<string[]> {
   const fds = await readdir(`${process}/fd`).catch(() => [])
   const links = await Promise.all(fds.map((fd) => readlink(`${process}/fd/${fd}`).catch(() => '')))
   return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [])
 }
 
-/** Looked for one process after the other: it is done for somebody who should not be there. */
+/** Searches one process after the other. Speed does not matter, since no other process should be there. */
 async function processWith(inode: string, proc: string): Promise<number | undefined> {
   for (const pid of (await readdir(proc)).filter((entry) => /^\d+$/.test(entry)))
     if ((await socketsOf(`${proc}/${pid}`)).includes(inode)) return Number(pid)

@@ -1,14 +1,14 @@
 import { readdir, readlink, stat } from 'node:fs/promises'
 import { readBounded } from './read-file.ts'
 
-/** What /proc tells of a process that decides whose it is. */
+/** What /proc tells about the owner of a process. */
 export interface RunningProcess {
   readonly pid: number
   /** The short name, at most 15 characters. Anybody can choose it. */
   readonly comm: string
   /**
-   * Are all its user and group ids root's? A program with the setuid bit that somebody else started keeps his group, and mostly his real user
-   * id, while it runs under a name and with words of his choice.
+   * Are all its user and group ids root's? A setuid program that another user started keeps that user's group, and mostly the real user id, while
+   * the user chooses its name and its arguments.
    */
   readonly isRoots: boolean
   /** /proc/PID/cgroup, a line a hierarchy. */
@@ -17,14 +17,14 @@ export interface RunningProcess {
   readonly pidNamespace: string
 }
 
-/** More than a command line of a service has; the kernel would take some megabytes. */
+/** Longer than the command line of any service. The kernel allows some megabytes. */
 const MAX_BYTES = 256 * 1024
-/** Read at the same time, however many processes somebody starts: each takes a descriptor. */
+/** How many processes are read at the same time. Each needs a file descriptor. */
 const AT_ONCE = 64
 
 /**
- * Root's processes with this short name, as far as they can be seen: with /proc hidden or in a PID namespace of our own, none. Of others' processes only
- * the owner is asked for: what they say of themselves need not be true, and to ask for it may take them as long as they want.
+ * Root's processes with this short name, as far as they can be seen: none where /proc is hidden or in a PID namespace of our own. Of processes of other
+ * users only the owner is read: what they say about themselves need not be true, and they can make reading it take as long as they want.
  */
 export const rootsProcessesNamed = async (comm: string, proc = '/proc'): Promise<RunningProcess[]> => {
   const pids = (await readdir(proc)).filter((entry) => /^\d+$/.test(entry)).map(Number)
@@ -44,11 +44,11 @@ export const thisProcess = async (
   pidNamespace: await readlink(`${proc}/self/ns/pid`),
 })
 
-/** The words of its command line. Rejects for a process that has ended. */
+/** The arguments of its command line. Rejects for a process that has ended. */
 export const argvOf = async (pid: number, proc = '/proc'): Promise<string[]> =>
   (await readProcess(pid, 'cmdline', proc)).split('\0').slice(0, -1)
 
-/** A file of a process as the kernel shows it. */
+/** The text of a file in /proc/PID. */
 export const readProcess = (pid: number | 'self', file: string, proc = '/proc'): Promise<string> =>
   readBounded(`${proc}/${pid}/${file}`, { maxBytes: MAX_BYTES })
 
@@ -68,13 +68,13 @@ const ifNamed = async (comm: string, proc: string, pid: number): Promise<Running
   }
 }
 
-/** Real, effective, saved and that for files, of user and group. */
+/** The real, effective, saved and file-system ids of user and group. */
 const isRoots = (status: string): boolean =>
   /^Uid:\s+0\s+0\s+0\s+0$/m.test(status) && /^Gid:\s+0\s+0\s+0\s+0$/m.test(status)
 
 /**
- * The kernel shows the link to nobody with fewer capabilities than the process has, which is our case in a hardened unit. In how many
- * namespaces it has a number, anybody may read: one that has a single number in this /proc, as we do, is in our namespace.
+ * The kernel shows the link only to processes with all the capabilities of this one, which we do not have in a hardened unit. But anybody may read in
+ * how many PID namespaces a process has a number: one with a single number in this /proc, as we have, is in our namespace.
  */
 const pidNamespaceOf = async (pid: number, status: string, proc: string): Promise<string> => {
   try {

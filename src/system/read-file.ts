@@ -4,7 +4,7 @@ import { inTime, isOfKernel } from './file-deadline.ts'
 
 export interface ReadLimits {
   readonly maxBytes: number
-  /** False: a symbolic link in the last place is refused, where nobody honest puts one. Default true. */
+  /** False: the file itself must not be a symbolic link. Default true. */
   readonly follow?: boolean
   /** Default 5 seconds. */
   readonly timeoutMs?: number
@@ -21,11 +21,11 @@ export interface FileFacts {
 
 export interface OpenedFile {
   readonly facts: FileFacts
-  /** Undefined where it is no regular file, or holds more than was asked for: then nothing of it is kept. */
+  /** Undefined where it is no regular file, or is longer than the limit. */
   readonly bytes: Buffer | undefined
 }
 
-/** A file that is not what it should be. The message goes on from the file's name. */
+/** A file that may not be used. The message continues the file's name. */
 export class RefusedFileError extends Error {
   override readonly name = 'RefusedFileError'
 }
@@ -33,8 +33,8 @@ export class RefusedFileError extends Error {
 const CHUNK_BYTES = 65_536
 
 /**
- * The one door to files that somebody else may have written. The file is opened once, and its facts and content are those of this one
- * descriptor: nobody can change the one for the other in between. Opening never waits for a writer, as it would for a pipe, and no more than the limit is read.
+ * Every file that somebody else may have written is read here. The file is opened once, and facts and content come from this descriptor, so that no other
+ * file can take its place in between. Opening never waits for a writer, as it would for a pipe, and no more than the limit is read.
  * Rejects with the `code` of `node:fs`, or with `ETIMEDOUT`.
  */
 export function readOnce(path: string, limits: ReadLimits): Promise<OpenedFile> {
@@ -45,7 +45,7 @@ export function readOnce(path: string, limits: ReadLimits): Promise<OpenedFile> 
 export async function readBounded(
   path: string,
   limits: ReadLimits & {
-    /** Only what root alone can have written: where the text gives rights. */
+    /** Refuses a file that others than root can have written, for texts that give rights. */
     readonly byRootAlone?: boolean
   },
 ): Promise<string> {
@@ -69,7 +69,7 @@ export async function readIfThere(
   }
 }
 
-/** Why others than root may have written what bears these facts. Each goes on from the file's name. */
+/** Why others than root may have written a file with these facts. Each text continues the file's name. */
 export function ownershipFaults({ uid, mode }: Pick<FileFacts, 'uid' | 'mode'>): string[] {
   const reasons: string[] = []
   if (uid !== 0) reasons.push(`belongs to user ${uid}, not to root: chown root it`)
@@ -81,7 +81,7 @@ export function ownershipFaults({ uid, mode }: Pick<FileFacts, 'uid' | 'mode'>):
   return reasons
 }
 
-/** @param size 0 for the kernel's own files, which tell none */
+/** @param size 0 for the kernel's own files, which have no size */
 export const tooLarge = (size: number, maxBytes: number): string =>
   size > maxBytes
     ? `is too large: ${size} bytes, of at most ${sizeText(maxBytes)}`
@@ -106,7 +106,7 @@ async function openAndRead(path: string, { maxBytes, follow = true }: ReadLimits
   }
 }
 
-/** Undefined: there is more. What a file says of its size is no promise: one may grow, and the kernel's own say 0. */
+/** Undefined: it is longer than the limit. The size in the facts does not decide, since a file may grow, and the kernel's own files say 0. */
 async function readUpTo(handle: FileHandle, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let total = 0

@@ -14,8 +14,8 @@ const UCRED_BYTES = 12
 const MOST_PATH_BYTES = 108
 
 /**
- * The process that listens on a unix socket, as the kernel noted it when it began to: nobody can pretend to be it. Undefined where nobody listens, the process
- * is in a namespace that we do not see, or Node's own words are all there is. Does not wait.
+ * The process that listens on a unix socket, as the kernel recorded it when it began to listen, so no other process can pretend to be it. Undefined where
+ * no process listens, the process is in a PID namespace that we do not see, or the native part is missing. Does not wait.
  */
 export function listenerOf(path: string, libc: Libc | Error = libcOrWhyNot()): number | undefined {
   const name = Buffer.from(`${path}\0`)

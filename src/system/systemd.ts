@@ -1,8 +1,8 @@
 import type { Run } from './exec.ts'
 
-/** What the service manager is told. Without a manager every method does nothing. */
+/** Messages to the service manager. Without a manager every method does nothing. */
 export interface ServiceManager {
-  /** Half of what the manager waits for; undefined when it does not watch us. */
+  /** How often to send a sign of life: half of the manager's limit. Undefined when it does not watch us. */
   readonly watchdogIntervalMs: number | undefined
   ready(status: string): Promise<void>
   status(status: string): Promise<void>
@@ -15,18 +15,18 @@ export interface ServiceManagerOptions {
   readonly run: Run
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly pid: number
-  /** A message that did not get through; the manager's own time limits decide what follows. */
+  /** Called when a message could not be sent. The manager's own time limits then decide what happens. */
   readonly onError: (error: unknown) => void
 }
 
-/** Node has no datagram sockets of the unix kind, so `systemd-notify` speaks for us; the unit needs `NotifyAccess=all`. */
+/** Node has no unix datagram sockets, so `systemd-notify` sends for us. The unit needs `NotifyAccess=all`. */
 export function createServiceManager(options: ServiceManagerOptions): ServiceManager {
   const { run, environment, pid, onError } = options
   const send = async (...fields: string[]): Promise<void> => {
     const socket = environment['NOTIFY_SOCKET']
     if (!socket) return
     try {
-      // It waits until the manager has read the message: that of a process already gone can be ascribed to no unit.
+      // It waits until the manager has read the message, since the manager cannot find the unit of a process that has ended.
       await run(['systemd-notify', `--pid=${pid}`, ...fields], { env: { NOTIFY_SOCKET: socket } })
     } catch (error) {
       onError(error)

@@ -9,10 +9,10 @@ const MOST_LINKS = 40
 const STICKY = 0o1000
 
 /**
- * Why others than root may decide what a path leads to: a sentence about each directory on the way, links followed, that somebody else owns or can write.
- * In a directory with the sticky bit, such as /tmp, nobody can replace what is root's: there what comes next has to be root's. Where there are no
- * faults, root alone can change what the path leads to, so it may be opened afterwards. What is not there ends the way: opening it says so. A file system
- * that does not answer in time is a fault, too.
+ * Why others than root may decide what a path leads to: a sentence about each directory on the way, links followed, that another user owns or can write to.
+ * In a directory with the sticky bit, such as /tmp, other users cannot replace a file of root's, so there the next part of the path has to be root's. Without
+ * faults root alone can change what the path leads to, and it may be opened afterwards. The check ends at a part that does not exist: opening it
+ * will fail. A file system that does not answer in time is a fault, too.
  */
 export async function pathFaults(path: string): Promise<string[]> {
   try {
@@ -29,7 +29,7 @@ async function faultsOnTheWay(path: string): Promise<string[]> {
     if (seen.has(directory)) return
     seen.add(directory)
     const facts = await lstat(directory)
-    // Who may write to it may add to it, and not take away what is somebody else's.
+    // With the sticky bit, users who may write to it can add files, but not remove those of others.
     const mode = facts.mode & (facts.mode & STICKY ? ~0o022 : -1) & 0o7777
     for (const fault of ownershipFaults({ uid: facts.uid, mode }))
       faults.push(`lies in ${directory}, which ${fault.replace(/it$/, directory)}`)
@@ -49,7 +49,7 @@ async function faultsOnTheWay(path: string): Promise<string[]> {
         faults.push(`leads by ${next}, which belongs to user ${facts.uid}`)
       if (facts.isSymbolicLink()) {
         if ((links += 1) > MOST_LINKS) return faults
-        // What the link itself says is as trustworthy as the directory that holds it.
+        // A link is as trustworthy as the directory that it lies in.
         const target = await readlink(next)
         if (isAbsolute(target)) here = '/'
         ahead = [...partsOf(target), ...rest]
@@ -64,5 +64,5 @@ async function faultsOnTheWay(path: string): Promise<string[]> {
   }
 }
 
-/** `..` stays: behind a link it leads elsewhere than the text says. */
+/** Keeps `..`, since behind a link it leads elsewhere than the text says. */
 const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.')
