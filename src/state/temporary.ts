@@ -5,7 +5,7 @@ import { ControlError } from '../control/error.ts'
 interface Temporary {
   readonly entry: string
   readonly untilMs: number
-  /** The same moment on a clock that nobody sets. */
+  /** The same moment on the monotonic clock, which cannot be set. */
   readonly endsAtMs: number
   readonly parsed: readonly AllowEntry[]
 }

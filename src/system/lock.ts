@@ -3,7 +3,7 @@ import { errorOf, libcOrWhyNot, type Libc } from './libc.ts'
 import { LineSession } from './line-session.ts'
 
 /**
- * Groups of NFLOG that no packet is sent to. The kernel gives each to one socket at a time, to nobody without NET_ADMIN over the network namespace, and
+ * Groups of NFLOG that no packet is sent to. The kernel gives each to one socket at a time, only to processes with NET_ADMIN over the network namespace, and
  * takes it back when the socket closes. So it belongs to the namespace, as the rules do, however many containers or mount namespaces there are; it dies with
  * the process; and no other user can hold it, as anybody could a name in the abstract socket space or a file that he may open.
  */

@@ -63,14 +63,16 @@ export const namesNoNetwork = (
   !inventory.networks.some((network) => isGuardable(network) && networks.includes(network.name))
 
 /**
- * Opening needs a reason, guarding needs none. A network of the engine's list is guarded unless the config excepts it; a bridge of Docker's naming
- * is guarded unless that list says that it belongs to an excepted network; a list of networks to guard that names none of them guards all; any other bridge of the host is opened only when
- * the operator ignores it, or when there is a list and the bridge is not on it.
+ * Decides which interfaces are guarded. Opening needs a reason, guarding needs none:
+ * - A network of the engine's list is guarded unless the config excepts it.
+ * - A bridge that is named as Docker names its bridges is guarded unless the engine lists it for an excepted network.
+ * - A list of networks to guard that names none of the existing ones guards all.
+ * - Any other bridge of the host is opened only when the config ignores it, or when the engine has listed its networks and the bridge is not among them.
  *
- * @param inventory undefined when the engine has not been heard yet: then only ignored interfaces are opened
- * @param settling bridges that appeared so recently that the engine may not list them yet: guarded, so that a network of the
- *   engine's can be used as soon as its creation returns
- * @param seen names of networks to guard that were there before
+ * @param inventory undefined while the engine has not answered: then only ignored interfaces are opened
+ * @param settling bridges that appeared so recently that the engine may not list them yet. They are guarded, so that a network of the engine's can be
+ *   used as soon as it is created.
+ * @param seen names of networks to guard that existed before
  */
 export const decideInterfaces = (
   inventory: Inventory | undefined,
@@ -121,8 +123,8 @@ export const decideInterfaces = (
 }
 
 /**
- * All that lies on top of these bridges, on whatever number of floors, the VRF that they are in, and the far end of a pair whose other end is a port of
- * theirs. A pair that is named as the engine names those of its containers is on its way into one.
+ * All interfaces on top of these bridges, directly or on others of them, the VRF that they are in, and the far end of a pair whose other end is one of
+ * their ports. A pair that is named as the engine names those of containers is about to be moved into a container, so it is left out.
  */
 const stackedOn = (
   bridges: ReadonlyMap<string, unknown>,
@@ -135,7 +137,7 @@ const stackedOn = (
   )
   const isLeg = (one: HostInterface): boolean =>
     one.kind === 'veth' && one.lower !== undefined && ports.has(one.lower) && !isContainersEnd(one)
-  // What comes in by a bridge in a VRF comes in by the VRF, as far as rules are told.
+  // For rules, packets from a bridge in a VRF come in by the VRF.
   const isAbove = ({ kind, ports: below }: HostInterface): boolean =>
     kind === 'vrf' && below.some(({ name }) => bridges.has(name))
   const found = new Set(hostInterfaces.filter((one) => isLeg(one) || isAbove(one)).map(({ name }) => name))
