@@ -1,4 +1,4 @@
-import type { PassResult } from '../reconcile/firewall.ts'
+import type { PassResult } from '../reconcile/model.ts'
 import type { Trigger } from '../reconcile/loop.ts'
 import type { Scope } from '../targets/keeper.ts'
 

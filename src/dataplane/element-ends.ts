@@ -1,7 +1,7 @@
 import type { Address, Hostname } from '../net/types.ts'
 import { endOfAddress, NEVER_HELD, type Ends } from '../policy/ends.ts'
 
-/** When elements of sets lose their right by themselves. Only sets in which something ends are known here: elsewhere a question costs one look-up. */
+/** When the rights to elements of sets expire. Only sets in which some right expires are listed here, so for all others a question costs one look-up. */
 export class ElementEnds {
   readonly #names = new Map<string, Pick<Ends, 'names'>>()
   /** Networks and addresses of the config, in those sets. */

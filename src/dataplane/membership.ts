@@ -18,9 +18,9 @@ export interface Dirty {
 }
 
 /**
- * What every set has to hold: names' addresses, static networks, the host's own bookkeeping.
- * An element stands as long as one owner wants it: two names on one address, or a name inside an allowed network.
- * Kept up to date name by name, since a pass after one changed answer must not look at 100,000 others.
+ * The elements of every set: addresses of names, static networks, and elements that come from the host facts.
+ * An element is wanted as long as it has an owner: two names may share an address, or a name may lie inside an allowed network.
+ * It is updated name by name, since a pass after one changed answer must not look at 100,000 others.
  */
 export class Membership {
   #feeds = new Map<Hostname, Feed[]>()
@@ -31,7 +31,7 @@ export class Membership {
   #ends = new ElementEnds()
   #dirty = new Map<string, Set<string>>()
   #all = true
-  /** Names bring addresses only, so networks change with the policy alone. */
+  /** Only the policy adds networks: names add single addresses. */
   #networks = new Map<string, CidrIndex>()
 
   /** Starts over: after a change of policy or of the networks. */
@@ -104,8 +104,8 @@ export class Membership {
   }
 
   /**
-   * Takes over one more address of a name, which the caller brings into the sets that have to hold it: those are returned. Where that fails it is to be touched, or
-   * no pass would look at it.
+   * Takes over one more address of a name, and returns the sets that have to hold it. The caller writes it into them. When that fails the caller has to `touch` it,
+   * or no pass would look at it.
    */
   include(name: Hostname, { address, family, private: isPrivate }: LiveAddress): string[] {
     const sets = this.setsOf(name, family, isPrivate)
@@ -117,7 +117,7 @@ export class Membership {
       elements.add(address)
       if (elements.size === before) continue
       if (before === 0) ofName?.set(set, elements)
-      // What is written beside it is another now.
+      // The element has a new comment now.
       if (!own(this.#set(set), address, name)) this.touch(set, address)
     }
     return sets
@@ -192,7 +192,7 @@ export class Membership {
     return this.#owners.get(set)?.size ?? 0
   }
 
-  /** After a failed write, or a look that wrote nothing: what was taken counts as not taken. */
+  /** After a failed write, or a plan that was not written: the next pass compares everything. */
   touchAll(): void {
     this.#all = true
   }
@@ -269,7 +269,7 @@ export class Membership {
 }
 
 const NOBODY: ReadonlySet<string> = new Set()
-/** The daemon is to judge live connections first: it knows those on addresses that have expired, which the sets no longer hold. */
+/** Time for the daemon to judge live connections first: it knows those on expired addresses, which the sets no longer hold. */
 const GRACE_MS = 1_000
 const NO_NAMES = { names: new Map() }
 const EVERYTHING = { 4: '0.0.0.0/0' as Cidr, 6: '::/0' as Cidr } as const

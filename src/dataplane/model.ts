@@ -29,14 +29,14 @@ export interface Hook {
   /** The first of these that exists and is reached is used; the last always exists. */
   readonly parents: readonly string[]
   readonly rule: Rule
-  /** Where somebody else's rule accepts packets before they reach that parent, the last parent gets the rule too, and this stands in the other. */
+  /** Where a rule of another program accepts packets before they reach that parent, the last parent gets `rule`, and that parent gets this one. */
   readonly second?: Rule
 }
 
 export interface Rule {
-  /** Identity over rewrites and restarts: counters are kept under it. `[a-z0-9.:/_-]+` */
+  /** Identifies the rule over rewrites and restarts: counters are kept under it. `[a-z0-9.:/_-]+` */
   readonly key: string
-  /** The policy it belongs to, or `host` for what holds for all. */
+  /** The policy that it belongs to, or `host` for rules about all containers. */
   readonly policy: string
   readonly matches: readonly RuleMatch[]
   /** Undefined: the rule only counts. */
@@ -60,7 +60,7 @@ export type RuleMatch =
   /** The destination before any DNAT. */
   | { readonly kind: 'originalDestination'; readonly cidr: Cidr }
   | { readonly kind: 'protocol'; readonly protocol: Protocol | 'igmp' }
-  /** A protocol that nobody allows by name. */
+  /** A protocol that cannot be allowed by name. */
   | { readonly kind: 'protocolNumber'; readonly number: number }
   /** The destination is an address of the host as it stands in the packet, and so after any DNAT. */
   | { readonly kind: 'toHost' }
@@ -100,19 +100,19 @@ export interface Hashlimit {
   readonly burst: number
   /** bySource: one budget a source address; otherwise one for all. */
   readonly bySource: boolean
-  /** A budget that was not asked for so long is forgotten, and whole again at the next packet. Undefined: one `per`. */
+  /** A budget that was not used for this long is forgotten, and is full again at the next packet. Undefined: one `per`. */
   readonly expireMs?: number
 }
 
 export type RuleTarget =
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
-  /** `accept` is for what ends at a service of our own: nobody else has a say in it. */
+  /** `accept` is for packets to a service of our own: no other rule of the host may deny them. */
   | { readonly kind: 'return' | 'drop' | 'accept' }
   /** To this port of the host. */
   | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'reject'; readonly how: 'reset' | 'prohibited' }
   | { readonly kind: 'log'; readonly prefix: string; readonly group: number }
-  /** Whoever reads this queue decides. Where nobody does the packet is dropped. */
+  /** The reader of this queue decides. Without a reader the packet is dropped. */
   | { readonly kind: 'queue'; readonly queue: number }
   | { readonly kind: 'setMark' | 'clearMark'; readonly bit: number }
   /** Writes the value into these bits of the packet's mark. */
@@ -129,7 +129,7 @@ export interface SetSpec {
   readonly name: string
   readonly family: Family
   readonly type: SetType
-  /** Seconds that an element stands when none are given; never 0. */
+  /** Time-out in seconds of elements that are added without one; never 0. */
   readonly timeout: number
   readonly maxelem: number
 }
@@ -140,12 +140,12 @@ export interface SetSpec {
  */
 export type SetType = 'hash:net' | 'hash:ip,port,ip' | 'hash:net,iface' | 'hash:net,port'
 
-/** Who may send as whom on the bridges of containers. */
+/** Which addresses each port of a guarded bridge may send from. */
 export interface Bindings {
   readonly ports: readonly Binding[]
-  /** The host's own addresses on those bridges, which are no container's. */
+  /** The host's own addresses on those bridges. No container may claim them. */
   readonly gateways: readonly Address[]
-  /** Ports of bridges that are left alone: nothing that a container of ours chose for itself may cut them. */
+  /** Ports of bridges that are left alone. An address that a guarded container chose for itself must not cut them off. */
   readonly spared: readonly string[]
 }
 
@@ -157,7 +157,7 @@ export type DesiredBindings = Bindings | 'kept' | undefined
 
 /** What a container may send from: the frames of its port bear these and nothing else. */
 export interface Binding {
-  /** The host's end of its pair. */
+  /** The host's end of the veth pair. */
   readonly port: string
   /** Lower case. */
   readonly mac: string
@@ -170,26 +170,26 @@ export interface Binding {
 export interface HostGroup {
   /** Below the root of the hierarchy, without a slash before or behind it. */
   readonly path: string
-  /** Of its directory: a group that is made anew under the same name is another one. */
+  /** The inode of its directory: a group that is made anew under the same name is another group. */
   readonly inode: number
-  /** The number of its rights, 0 for unknown sources; undefined: it is left alone. */
+  /** Its class, 0 for unknown sources; undefined: it is left alone. */
   readonly class: number | undefined
 }
 
 /** What the table of the host's network has to hold. `kept`: nothing is known, so it stays as it is. Undefined: there must be none. */
 export type DesiredGroups = readonly HostGroup[] | 'kept' | undefined
 
-/** The control groups of containers on the host's network, and who is in none that can be marked. */
+/** The control groups of containers on the host's network, and the containers whose group cannot be marked. */
 export interface HostGroups {
-  /** Undefined: the engine was not heard, so what stands stays. */
+  /** Undefined: the engine does not answer, so the table in the kernel stays as it is. */
   readonly groups: readonly HostGroup[] | undefined
-  /** The host's own, from which they send. */
+  /** The host's own addresses, from which such containers send. */
   readonly addresses: readonly Address[]
   /** Ids of containers whose group is among them. */
   readonly held: ReadonlySet<string>
-  /** By id, why not. */
+  /** Why a container is not guarded, by its id. */
   readonly unheld: ReadonlyMap<string, string>
-  /** Why nobody is. */
+  /** Why no container on the host's network is guarded. */
   readonly problem: string | undefined
 }
 
@@ -197,13 +197,13 @@ export interface HostGroups {
 export interface Backstop {
   readonly marks: MarkLayout
   readonly generation: number
-  /** What connections and packets bore before, accepted too while the rules change. */
+  /** Earlier generations, accepted too while the rules change. */
   readonly former?: readonly { readonly generation: number; readonly marks: MarkLayout }[]
-  /** Bridges that are none of our business. */
+  /** Bridges that are left alone. */
   readonly open: readonly OpenLink[]
-  /** Interfaces on top of guarded bridges, such as their VLANs: what comes in by them comes from containers too. */
+  /** Interfaces on top of guarded bridges, such as their VLANs: packets that come in by them are from containers too. */
   readonly stacked: readonly string[]
-  /** No approval counts, whoever gives it. Rules that somebody saved long ago may stand until the daemon has written its own. */
+  /** No approval counts. Until the daemon has written its rules, old ones may be in force that some other program has saved and restored. */
   readonly closed?: true
 }
 

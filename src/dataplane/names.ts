@@ -7,21 +7,21 @@ export const CHAIN_PREFIX = 'EMBARGOD'
 export const SET_PREFIX = 'embargod-'
 /** The nft table of the backstop, family inet. */
 export const BACKSTOP_TABLE = 'embargod-guard'
-/** Its twin, which belongs to the running daemon: a flush of all rules passes it by, and it ends with its owner. */
+/** Its twin, owned by the running daemon: flushing the whole ruleset does not touch it, and the kernel removes it with its owner. */
 export const OWNED_TABLE = 'embargod-held'
-/** The nft table that holds containers to their own addresses, family bridge. */
+/** The nft table that binds containers to their own addresses, family bridge. */
 export const BINDINGS_TABLE = 'embargod-bindings'
-/** The nft table that marks what containers on the host's network send, family inet. */
+/** The nft table that marks packets of containers on the host's network, family inet. */
 export const HOST_NETWORK_TABLE = 'embargod-hostnet'
-/** The nft table that marks what comes from ports without rights, family bridge. It belongs to the running daemon. */
+/** The nft table that marks packets of ports without rights, family bridge. It is owned by the running daemon. */
 export const HOLD_TABLE = 'embargod-hold'
-/** How the names of ports begin that a proof puts into bridges: what it sends is to be judged at once. */
+/** The ports that a proof puts into bridges. Their packets are never held. */
 export const PROOF_PORTS = { near: 'vethe0b0', neighbour: 'vethe0b2' } as const
-/** The queue of the kernel by which such packets wait for the daemon. */
+/** The queue in which held packets wait for the daemon. */
 export const HOLD_QUEUE = 25_967
 /**
- * The mark of a packet on its way from its port to that queue. Beside this bit stands a part of the number of the port, in bits that say nothing of
- * rights: should such a mark ever stay, it is that of an unknown source.
+ * The mark of a packet on its way from its port to that queue. Other bits of the mark hold a part of the number of the port. They are not the bits of the
+ * class: should such a mark ever stay on a packet, the packet counts as of an unknown source.
  */
 export const HELD_PACKET = 0x80000000
 const PORT_SHIFT = 14
@@ -30,7 +30,7 @@ export const PORT_BITS = { shift: PORT_SHIFT, mask: PORT_MASK << PORT_SHIFT } as
 /** The part of a port's number that its packets bear. */
 export const portNumber = (index: number): number => index & PORT_MASK
 export const portOfMark = (mark: number): number => (mark >>> PORT_SHIFT) & PORT_MASK
-/** Where denied packets are copied to for whoever listens. */
+/** The NFLOG group to which denied packets are copied. */
 export const NFLOG_GROUP = 61
 
 export const CHAIN = {

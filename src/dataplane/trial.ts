@@ -4,8 +4,8 @@ import { beforeTrialChain, trialSet } from './names.ts'
 import { rule } from './rule.ts'
 
 /**
- * The rules of a config on trial, with those before it beside them. Each chain that differs asks a set first, which runs empty at the end
- * of the trial: from then on the chain as it was before decides, though nobody is left who could write it again.
+ * The rules of a config on trial, with the rules before it beside them. Each chain that differs first asks a set that runs empty when the trial
+ * ends. From then on the chain as it was before decides, even if no daemon is left to write it again.
  */
 export function besideBefore(tried: Dataplane, before: Dataplane): Dataplane {
   const named = new Set(tried.sets.map(({ name }) => name))
@@ -13,7 +13,7 @@ export function besideBefore(tried: Dataplane, before: Dataplane): Dataplane {
   return {
     ...tried,
     rules: { 4: four ?? tried.rules[4], 6: six ?? tried.rules[6] },
-    // It has no ends, so it leaves alone what either of them does, and the rules judge.
+    // The backstop has no time-outs, so it leaves alone what either config leaves alone, and the rules decide.
     backstop: {
       ...tried.backstop,
       open: [
@@ -74,7 +74,7 @@ const toBefore = (chain: string, family: Family): Rule =>
     words: 'the trial is over: as it was before',
   })
 
-/** A chain that only one of the two configs has is passed by while the other one holds. */
+/** A chain that only one of the two configs has is skipped while the other config is in force. */
 const passedBy = (family: Family, when: 'on' | 'over'): Rule =>
   rule({
     key: `trial.${when}`,

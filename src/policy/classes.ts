@@ -10,17 +10,17 @@ export interface ClassMember {
   readonly container: Pick<Container, 'id' | 'name' | 'pid'>
   readonly networkId: string
   readonly network: string
-  /** Where others may be met: the network, and of a way out of overlay networks those. */
+  /** The networks on which it reaches other containers: this one, or the overlay networks whose way out it is. */
   readonly segments: readonly string[]
   readonly mac: string | undefined
   readonly addresses: readonly Address[]
   /** The policies that match it here, and by what. */
   readonly matched: readonly Matched[]
-  /** Undefined: there were more combinations of rights than can be told apart, so it has none. */
+  /** Undefined: there are more combinations of rights than classes, so it has none. */
   readonly class: number | undefined
 }
 
-/** Everything that tells containers apart. Undefined on a host without policies, where all are alike. */
+/** The class of every container. Undefined on a host without policies, where all have the same rights. */
 export interface Assignment {
   readonly unknown: 'common' | 'deny'
   /** In order of their numbers. */
@@ -32,7 +32,7 @@ export interface Assignment {
 
 type AssignmentConfig = RightsConfig & { readonly guard: Pick<Config['guard'], 'unknown'> }
 
-/** Who has which rights. Containers that do not run are among them: their rights are then in place when they start. */
+/** Gives every container its class. Containers that do not run are included, so that their rights are in force when they start. */
 export function assign(
   config: AssignmentConfig,
   inventory: Inventory | undefined,
@@ -46,7 +46,7 @@ export function assign(
     container,
     ...matching.of(container, onHostNetwork.has(container.id)),
   }))
-  // An engine that was not heard says nothing of who has what.
+  // Without an answer of the engine it is not known which rights are no longer in use.
   if (inventory) {
     const keys = judged.flatMap(({ standings }) => standings.map(({ rights }) => rights.key))
     numbers.tidy(config.policies, new Set(keys))
@@ -71,7 +71,7 @@ export function assign(
   }
 }
 
-/** As long as a config is in force. */
+/** One matching for each config, as long as it is in force. */
 const matchings = new WeakMap<AssignmentConfig, Matching>()
 
 function matchingOf(config: AssignmentConfig): Matching {
@@ -80,11 +80,11 @@ function matchingOf(config: AssignmentConfig): Matching {
   return matching
 }
 
-/** Who is held to less than what is common must not get it back by being taken for nobody. */
+/** Where a policy gives less than the common rights, its containers must not get those by passing for unknown sources. */
 const unknownOf = ({ policies, guard }: AssignmentConfig): 'common' | 'deny' =>
   policies.every(({ inherit }) => inherit) ? guard.unknown : 'deny'
 
-/** Networks on which running containers of different rights can relay for each other. */
+/** Networks on which running containers of different classes can relay for each other. */
 export function mixedNetworks({ members }: Assignment): string[] {
   const classes = new Map<string, Set<number | undefined>>()
   for (const { container, segments, class: id } of members) {
@@ -106,7 +106,7 @@ export function classesByNetwork({ members }: Assignment): Map<string, number> {
   )
 }
 
-/** The numbers by address; of an address that two claim, neither. */
+/** The class by address. An address that containers of two classes claim has none. */
 export function classesByAddress({ members }: Assignment): Map<Address, number> {
   const claims = new Map<Address, number | undefined>()
   for (const { addresses, class: id } of members) {

@@ -105,10 +105,10 @@ function namesOf(
   return names
 }
 
-/** Everything of the config that can take a right away from a live connection. */
-/** To be counted up when rules admit less than those of a version before: its connections are judged again then. */
+/** To be increased when a new version admits less under the same config: connections of the version before are judged again then. */
 const RULES = 2
 
+/** Covers everything in the config that can take a right away from a live connection. */
 function digestOf(policies: readonly Policy[], config: Config): string {
   const rights = policies.map((policy) => [
     policy.id,
@@ -127,7 +127,7 @@ function digestOf(policies: readonly Policy[], config: Config): string {
     config.dns.servers,
     config.dns.gateway,
     ...config.policies.map((policy) => ({ ...policy, allow: undefined })),
-    // What connections bear in other bits is read as somebody else's.
+    // Marks in other bits would be read as another class.
     marksOf(config),
   ]
   return createHash('sha256')

@@ -25,7 +25,7 @@ export const joinEnds = (known: NameEnd | undefined, entry: AllowEntry): NameEnd
   privateMs: Math.max(known?.privateMs ?? NEVER_HELD, entry.private ? endOfEntry(entry) : NEVER_HELD),
 })
 
-/** Undefined: all of them last, as they mostly do, and nobody has to look. */
+/** Undefined: none of them ends, as is mostly the case, so nothing has to be checked. */
 export function endsOf(
   names: ReadonlyMap<Hostname, NameEnd>,
   cidrs: ReadonlyMap<Cidr, number>,
@@ -60,7 +60,7 @@ export const endOfName = (policies: readonly Policy[], name: Hostname): number =
     ),
   )
 
-/** The end of what nobody may reach. */
+/** The end of a right that was never given. */
 export const NEVER_HELD = -Infinity
 
 const isEnd = (endMs: number): boolean => Number.isFinite(endMs)

@@ -5,10 +5,10 @@ import { isGuarded } from '../workloads/guarded.ts'
 import type { Container, Endpoint } from '../workloads/model.ts'
 import { COMMON } from './compile.ts'
 
-/** A combination of rights that at least one endpoint has. Equal rights have equal keys. */
+/** The rights of at least one endpoint. Equal rights have equal keys. */
 export interface Rights {
   readonly key: string
-  /** Whose allow lists unite, `common` first where it is among them. */
+  /** The policies whose allow lists unite, `common` first where it is among them. */
   readonly policies: readonly string[]
   readonly metadata: boolean
   /** Undefined: mail ports are like any other. */
@@ -16,7 +16,7 @@ export interface Rights {
   readonly denyWith: 'drop' | 'reject'
 }
 
-/** A policy that holds for a container, and by what. */
+/** A policy that applies to a container, and by which condition. */
 export interface Matched {
   readonly policy: string
   readonly why: string
@@ -35,11 +35,11 @@ export interface Standing {
 
 export interface JudgedContainer {
   readonly standings: readonly Standing[]
-  /** Labels that a policy asks for, with the value that it asks for, and that count for nothing since the image of the container brings them. */
+  /** Labels with the value that a policy asks for, which do not count because they come from the image of the container. */
   readonly ignoredLabels: number
 }
 
-/** Who matches what under one config. A container is judged once, and again when it is another object: with thousands of them one event costs one. */
+/** Which policies match which containers under one config. A container is matched once, and again when it is another object: with thousands of them, one event costs one match. */
 export class Matching {
   readonly #tests: readonly PolicyTest[]
   readonly #asked: readonly (readonly [key: string, value: string])[]
@@ -64,7 +64,7 @@ export class Matching {
     ])
   }
 
-  /** @param onHostNetwork by itself, or by a container that it joined */
+  /** @param onHostNetwork itself, or through a container that it joined */
   of(container: Container, onHostNetwork: boolean): JudgedContainer {
     const isHeldThere = onHostNetwork && this.config.guard.hostNetwork
     const known = isHeldThere ? this.#known.host : this.#known.own
@@ -87,7 +87,7 @@ export class Matching {
       })
     const places = endpoints.map((endpoint) => ({ endpoint, here: matchedBy(endpoint, labels) }))
     const anywhere = places.flatMap(({ here }) => here)
-    // An image may give itself nothing, and take nothing off either: what narrows counts whoever wrote the label.
+    // The label of an image gives no rights. A label that takes rights away counts wherever it comes from.
     const inherits = endpoints.every((endpoint) =>
       matchedBy(endpoint, container.labels).every(({ policy }) => policy.inherit),
     )
@@ -131,7 +131,7 @@ export class Matching {
   }
 }
 
-/** Of who joined a container on the host's network the engine tells no network. */
+/** The engine names no network for a container that joined one on the host's network. */
 const ON_THE_HOST: Endpoint = {
   networkId: '',
   networkName: HOST_NETWORK,
@@ -165,11 +165,11 @@ interface AppliedPolicy {
   readonly policy: PolicyConfig
   /** The first of its conditions that holds. */
   readonly why: string
-  /** No other condition holds: whoever starts a container chooses its labels. */
+  /** It matches by labels alone, which the one who starts the container chooses. */
   readonly byLabelAlone: boolean
 }
 
-/** With their key, in whatever order their parts come. */
+/** Adds the key, which does not depend on the order of the properties. */
 export const rightsOf = (rights: Omit<Rights, 'key'>): Rights => ({
   key: JSON.stringify(rights, (_, value: unknown) => (isObject(value) ? inOrder(value) : value)),
   ...rights,
@@ -182,7 +182,7 @@ const isObject = (value: unknown): value is object =>
 
 const isLabel = (why: string): boolean => why.startsWith('label ')
 
-/** All that is given has to hold. */
+/** Every given part of a match has to hold. */
 function conditionOf({ network, compose, container, label }: PolicyMatch): Condition {
   const parts: Condition[] = []
   if (network !== undefined)

@@ -1,13 +1,13 @@
 import type { PortList } from '../net/types.ts'
 import type { Group, Policies, Policy } from './model.ts'
 
-/** A config on trial, and what holds again when its time is over. */
+/** The policies of a config on trial, and those that are in force again when the trial ends. */
 export interface TrialPolicies {
   readonly tried: Policies
   readonly before: Policies
 }
 
-/** Both are to stand beside each other: what differs between them has sets of its own, so that neither opens anything for the other. */
+/** Both are in the kernel at once. Port lists that differ between them get sets of their own, so that neither config opens anything for the other. */
 export function onTrial(tried: Policies, before: Policies, trialEndMs: number): TrialPolicies {
   return {
     tried: { ...tried, trialEndMs, admittedUntilMs: earlier(tried.admittedUntilMs, trialEndMs) },
@@ -20,7 +20,7 @@ export function onTrial(tried: Policies, before: Policies, trialEndMs: number): 
   }
 }
 
-/** What fills the sets that only the rules before the trial ask. */
+/** The parts of the policies that fill sets which only the rules before the trial use. */
 export const onlyBefore = ({ policies }: Policies, tried: Policies): Policy[] =>
   policies.map((policy) => {
     const { groups, internet } = policyOf(tried, policy.id)

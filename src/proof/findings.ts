@@ -5,7 +5,7 @@ import { isWay, WAYS, type Role } from './ways.ts'
 
 const NOTHING: Sighting = { sent: 0, behindRules: 0, approved: 0, admitted: 0, atUplink: 0 }
 
-/** What is sent to a bridge that is being removed is lost, and says nothing about the rules. */
+/** Packets to a bridge that is being removed are lost, which says nothing about the rules. */
 export const bridgeWent = ({ place: { network, bridge }, family }: ProofTrial): ProofFinding => ({
   network,
   what: `IPv${family}, network ${network}`,

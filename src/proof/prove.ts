@@ -20,9 +20,9 @@ import {
 } from './ways.ts'
 import { installTable, readTable, removeTable, type Probe, type Sighting } from './table.ts'
 
-/** No container of the address would use these: nobody has the address. */
+/** Source ports of probes. They clash with no container, since no container has the source address. */
 const FIRST_SOURCE_PORT = 61_001
-/** What was sent is seen at once; on a busy host, or on a port that is not up yet, it is sent again. */
+/** A probe is seen at once as a rule; on a busy host, or on a port that is not up yet, it is sent again after these times. */
 const PATIENCE_MS = [20, 200, 800, 2_000, 4_000]
 
 interface Sent {
@@ -34,8 +34,8 @@ interface Sent {
 }
 
 /**
- * Sends what is forbidden, what is allowed, and what is allowed without the approval of the rules, on every place at once, and tells what
- * became of it. One proof at a time on a host; nothing that is sent leaves it.
+ * Sends forbidden packets, allowed packets, and allowed packets without the approval of the rules, in every place at once, and reports what became
+ * of them. Only one proof runs on a host at a time, and no packet leaves the host.
  * @param turnMs how long another proof is waited for
  * @throws Error when the proof cannot be made: a tool fails, the kernel refuses.
  */
@@ -49,7 +49,7 @@ export async function prove(
   const lock = await waitForTurn(turnMs)
   try {
     const judged = await bridgedFramesAreJudged()
-    // What a proof that was killed has left stands in the way of this one.
+    // The leftovers of a proof that was killed would get in the way of this one.
     await closePorts(run)
     const bridges = [...new Set(trials.map(({ place }) => place.bridge))]
     const ports = await openPorts(run, bridges, judged.size > 0)
@@ -79,7 +79,7 @@ export async function prove(
   }
 }
 
-/** What a proof leaves when its process is killed. Resolves to whether there was anything. */
+/** Removes what a proof has left whose process was killed. Resolves to whether there was anything. */
 export async function removeLeftovers(run: Run): Promise<boolean> {
   const before = await run(['nft', 'list', 'tables'])
   const tables = before.stdout.includes('embargod-verify')
@@ -123,7 +123,7 @@ function packetsOf(
   })
 }
 
-/** By which the host itself could have a connection. */
+/** The host's own address on the bridge, from which it could have a connection. */
 const hostAddressOf = ({ place, family }: ProofTrial): Address | undefined =>
   place.gateways.find((one) => familyOf(one) === family)
 

@@ -24,7 +24,7 @@ export function outcomeOf(findings: readonly ProofFinding[]): ProofOutcome {
 }
 
 /**
- * Findings by network; what is wrong with the whole host is wrong on each, and stands by itself where no network was tried. Where all was skipped
+ * Findings by network. A problem of the whole host counts on each network, and alone where no network was tried. Where everything was skipped
  * nothing is proven.
  */
 export function resultsOf(findings: readonly ProofFinding[]): NetworkResult[] {
@@ -37,8 +37,8 @@ export function resultsOf(findings: readonly ProofFinding[]): NetworkResult[] {
 }
 
 /**
- * How the last of several proofs ended. What failed in it counts where it failed in each of them: networks come and go between two, and one
- * that was made a moment ago is in the kernel a moment later.
+ * The results of the last of several proofs. A failure counts only if the network failed in each of them: networks come and go between two proofs, and
+ * the rules of a new one are in the kernel a moment later.
  */
 export const lastingResults = (proofs: readonly (readonly NetworkResult[])[]): readonly NetworkResult[] =>
   (proofs.at(-1) ?? []).filter(

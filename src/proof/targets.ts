@@ -6,7 +6,7 @@ import { cidrContains, prefixOf } from '../net/cidr.ts'
 import { familyOf, type Address, type Cidr, type Family } from '../net/types.ts'
 import type { ProbeTarget } from './model.ts'
 
-/** Addresses that are set aside for documentation (RFC 5737, RFC 3849): nobody's, so nobody has a reason to allow one by itself. */
+/** Addresses that are reserved for documentation (RFC 5737, RFC 3849): no config has a reason to allow one of them. */
 const NOBODYS: Readonly<Record<Family, Address>> = {
   4: '192.0.2.1' as Address,
   6: '2001:db8:ffff::1' as Address,
@@ -18,7 +18,7 @@ const METADATA: Readonly<Record<Family, Address>> = {
 }
 const PORTS = [9, 7, 1, 65_535, 4_444]
 
-/** Where the rules let everything through, sending here shows it. */
+/** A packet to this target passes only where the rules let everything pass. */
 export const nobodysTarget = (family: Family): ProbeTarget => ({
   destination: NOBODYS[family],
   protocol: 'tcp',
@@ -46,13 +46,13 @@ export async function forbiddenTarget(family: Family, judge: Judge): Promise<Pro
 export interface RulesView {
   readonly chains: ReadonlyMap<string, readonly TraceRule[]>
   readonly elementsOf: (set: string) => Promise<Iterable<string>> | Iterable<string>
-  /** False: the engine or the host takes what goes there, and the verdict of the rules is not the last. */
+  /** False: the engine or the host itself receives packets to this address, so the verdict of the rules is not the last. */
   readonly leaves: (address: Address) => boolean
 }
 
 const MOST_CANDIDATES = 24
 
-/** What the rules ought to allow: out of the sets that they name, else a resolver; rather what no budget can deny. */
+/** A target that the rules should allow: from the sets that they name, else a resolver. A target that no budget can deny is preferred. */
 export async function allowedTarget(
   family: Family,
   view: RulesView,

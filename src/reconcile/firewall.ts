@@ -3,58 +3,20 @@ import type { Dataplane } from '../dataplane/model.ts'
 import { lingerSet, revokedSet } from '../dataplane/names.ts'
 import type { RevokeInput } from '../dataplane/revoke.ts'
 import { FAMILIES, type Address } from '../net/types.ts'
-import type { ConntrackDriver } from '../targets/conntrack/driver.ts'
 import type { SetsChange } from '../targets/ipset/keeper.ts'
-import type { KnownSet } from '../targets/ipset/known.ts'
 import { PARTS, type DesiredState, type DriftKind, type Scope } from '../targets/keeper.ts'
-import type { Desired } from './desired.ts'
 import { Fights, type Fight } from './fight.ts'
 import type { Generation } from './generation.ts'
 import { GenerationChange } from './generation-change.ts'
 import { judgementOf } from './judgement.ts'
-import { createKeepers, type Changes, type Drivers, type Keepers } from './keepers.ts'
+import { createKeepers, type Changes, type Keepers } from './keepers.ts'
 import { LiveConnections } from './live-connections.ts'
+import type { FirewallOptions, PassResult } from './model.ts'
 import { prolongAdmitted } from './prolong-admitted.ts'
 import { Readmission } from './readmission.ts'
 import { driftOf, Reconciler, summaryOf, type Observed } from './reconciler.ts'
 import { rejudge } from './rejudge.ts'
 import { areSameRights, rightsInputs, type RightsInputs } from './rights-inputs.ts'
-
-export interface PassResult {
-  readonly outcome: 'unchanged' | 'changed' | 'partial'
-  readonly summary: readonly string[]
-  readonly observed: Observed
-  /** What of the change nobody asked for, by kind. */
-  readonly drift: readonly DriftKind[]
-  /** Why the backstop could not be written. */
-  readonly backstopError: Error | undefined
-  /** Another program insists on the place of our jump; undefined also when the pass did not look. */
-  readonly fight: Fight | undefined
-  /** Why containers are not bound to their addresses. */
-  readonly bindingsProblem: string | undefined
-  /** Why containers on the host's network are not held to policy. */
-  readonly hostNetworkProblem: string | undefined
-}
-
-export interface FirewallOptions {
-  readonly desired: Desired
-  readonly drivers: Drivers
-  readonly conntrack: ConntrackDriver
-  readonly generation: Generation
-  readonly namesThatHad: RevokeInput['namesThatHad']
-  /** Called before the kernel is written when the generation changes: it must not be used twice. */
-  readonly keepGeneration: (generation: Generation) => Promise<void>
-  /** Called once with what an earlier process left in the sets, before anything is compared. */
-  readonly adopt: (known: ReadonlyMap<string, KnownSet>, nowMs: number) => void
-  /** Containers may have rights in the kernel that they did not have before. */
-  readonly onBound?: () => void
-  /** The connections could not be read: those on expired addresses will be cut by a change of rights. */
-  readonly onBlind: (error: unknown) => void
-  /** Why the kernel still knows revoked connections between containers, whose replies pass; undefined: it knows none any more. */
-  readonly onUnforgotten: (why: unknown) => void
-  /** What the pass waits for from now on. */
-  readonly onStep?: (step: string) => void
-}
 
 /** What a pass works towards. */
 interface Aim {

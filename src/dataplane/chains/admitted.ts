@@ -10,8 +10,8 @@ import { approved } from '../verdict.ts'
 /** Connections that pass since they were admitted, with the rights that they were admitted for. */
 
 /**
- * A connection bears the number of its rights beside its generation, so that who takes over an address of somebody else takes over none of
- * his connections. No rule can compare two marks, but one can mix them.
+ * A connection bears its class beside its generation, so that a container that gets the address of another one does not inherit its connections.
+ * No rule can compare two marks, but a rule can mix them (exclusive or).
  */
 export function admittedRules(input: BuildInput, family: Family): Rule[] {
   const { rights, config } = input
@@ -40,8 +40,8 @@ export function admittedRules(input: BuildInput, family: Family): Rule[] {
 }
 
 /**
- * Where marks are mixed nothing is asked that can change between two rules: another packet of the connection may be given the generation meanwhile,
- * on another processor, and an element of a set may run out. The mark would stay mixed, and would be somebody else's rights.
+ * While marks are mixed, no rule may ask for anything that can change between two rules: on another processor another packet of the connection may get
+ * the generation, and an element of a set may expire. The mark would stay mixed, and would be read as another class.
  */
 const begun: readonly RuleMatch[] = [
   { kind: 'state', states: ['ESTABLISHED'] },
@@ -49,8 +49,8 @@ const begun: readonly RuleMatch[] = [
 ]
 
 /**
- * A connection to an address that has expired since, begun by this container. Who takes over its address takes over none of those, so that the
- * rights are compared as for any admitted connection.
+ * A connection of this container to an address that has expired since. A container that gets its address must not inherit it, so the class is
+ * compared as for any admitted connection.
  */
 export function toLinger(input: BuildInput, family: Family): Rule[] {
   const words = 'connection to an address that has expired since'
@@ -79,8 +79,8 @@ export const lingerRules = (input: BuildInput): Rule[] => [
 ]
 
 /**
- * The daemon begins a new generation when a right ends. Should it be gone by then, the set runs empty, and connections are judged again by what the
- * sets still hold. Never asked where marks are mixed: it may run empty between two rules, and they must not stay so.
+ * The daemon begins a new generation when a right ends. Without a daemon the set runs empty then, and connections are judged again by what the sets
+ * still hold. The set is never asked while marks are mixed: it may run empty between two rules, and the marks would stay mixed.
  */
 export const untilEnd = ({ policies }: BuildInput, family: Family): readonly RuleMatch[] =>
   policies.admittedUntilMs === undefined

@@ -12,7 +12,7 @@ export function budget(
   options: Pick<Hashlimit, 'name' | 'side' | 'burst' | 'bySource'> & { readonly rate: Rate },
 ): RuleMatch {
   const { rate, ...rest } = options
-  // Forgotten before it is full again, a budget would be whole too soon.
+  // A budget that is forgotten before it is full again would be full too soon.
   const expireMs = Math.min(
     Math.ceil(Math.max(1, rest.burst / rate.count) * RATE_UNIT_MS[rate.per]),
     LONGEST_MS,
@@ -21,8 +21,8 @@ export function budget(
 }
 
 /**
- * Sources that the engine knows as containers, and all others. A container can send in the name of every address of its subnet that is
- * nobody's: a budget for each of those would be no limit at all, and would fill the kernel's table, so they have one together.
+ * Sources that the engine knows as containers have a budget each, and all others share one. A container can send from every unused address of its
+ * subnet: a budget for each of those would be no limit at all, and would fill the kernel's table.
  */
 export const container = (family: Family): RuleMatch => ({
   kind: 'set',

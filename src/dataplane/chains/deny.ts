@@ -5,7 +5,7 @@ import * as names from '../names.ts'
 import type { DenyReason } from '../names.ts'
 import { rule } from '../rule.ts'
 
-/** Counted by network, told to who listens, refused. Reached by goto only: nothing comes back from here. */
+/** Counts a packet for its network, copies it to the log group, and refuses it. The chain is reached by goto only, so no packet returns from it. */
 export function denyRules(
   input: BuildInput,
   reason: DenyReason,

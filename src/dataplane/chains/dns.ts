@@ -12,7 +12,7 @@ export function dnsRules(resolvers: readonly Address[]): Rule[] {
   )
 }
 
-/** So many seconds' (or minutes' …) worth may come at once. */
+/** As many seconds' (or minutes' …) worth may come at once. */
 const BURST = 5
 const MOST = 10_000
 

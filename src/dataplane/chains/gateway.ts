@@ -9,7 +9,7 @@ import { dispatch, hook } from './dispatch.ts'
 import { dnsBudget } from './dns.ts'
 
 const DNS = 53
-/** DNS within TLS, which nobody can look into. */
+/** DNS over TLS, which the gateway cannot read. */
 const DNS_OVER_TLS = 853
 const PROTOCOLS = ['udp', 'tcp'] as const
 
@@ -72,8 +72,8 @@ function budgetRules({ config }: BuildInput, family: Family): Rule[] {
 }
 
 /**
- * In INPUT, for every interface: nobody but who was led to the gateway gets to it, be it from outside or from the host itself. It answers by the address
- * that asks, which means nothing elsewhere than on a guarded bridge.
+ * In INPUT, for every interface: only redirected questions reach the gateway, and none from outside or from the host itself. The gateway answers by the
+ * address of the sender, which identifies a container only on a guarded bridge.
  */
 export const notLedHere = ({ config }: BuildInput): Rule[] =>
   config.dns.gateway
@@ -106,7 +106,7 @@ export const toGateway = ({ config }: BuildInput): Rule[] =>
       )
     : []
 
-/** What would get past the gateway, which sees no more than port 53. */
+/** Ways of asking that would bypass the gateway, which sees only port 53. */
 export const pastGateway = ({ config }: BuildInput): Rule[] =>
   config.dns.gateway
     ? PROTOCOLS.map((protocol) =>

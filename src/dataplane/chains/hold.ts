@@ -5,9 +5,9 @@ import { rule } from '../rule.ts'
 import { dispatch } from './dispatch.ts'
 
 /**
- * What comes from a port without rights bears the number of that port in its mark, while a daemon lives that can hold it. From guarded bridges it goes
- * to that daemon, which gives it back with the mark of its rights; from any other the mark is taken off. All of it stands ahead of connection tracking,
- * which would take the second packet that waits for a rival of the first one.
+ * While the daemon runs, packets of a port without rights bear the number of that port in their mark. From guarded bridges they go to the queue of the daemon,
+ * which has them judged again without that mark; from other bridges only the mark is removed. All of this comes before connection tracking, in which a second
+ * packet that waits would clash with the first one.
  */
 export function holdRules({ holds }: BuildInput): Rule[] {
   if (!holds) return []

@@ -17,7 +17,7 @@ import { dnsMatches, dnsRules } from './dns.ts'
 import { toGateway } from './gateway.ts'
 import { metadataRules } from './metadata.ts'
 
-/** What containers may reach on the host itself. Every packet is judged: a service that is closed is closed for those who are connected. */
+/** What containers may reach on the host itself. Every packet is judged, so closing a service also cuts its live connections. */
 export function hostRules(input: BuildInput, family: Family): Rule[] {
   const metadata = metadataOf(input.config.metadata, family)
   // Its own link-local IPv6 addresses are how containers find their gateway.
@@ -85,7 +85,7 @@ const TUNNELS = {
   ports: [4789, 6081, 8472],
 } as const
 
-/** That nobody listens at the container's port to which the host sent something: of any other connection of the host a container says nothing. */
+/** An ICMP error that says that the container's port is closed to which the host sent a packet. A container may report nothing about other connections of the host. */
 const unreachable = (family: Family): Rule =>
   passes('unreachable', 'a closed port of the container, to the host that tried it', [
     { kind: 'icmpType', type: DESTINATION_UNREACHABLE[family] },
@@ -169,7 +169,7 @@ function listed({ published, ports }: HostServices, family: Family): Rule[] {
   ]
 }
 
-/** A published port is a relay: who has nothing of what is common has nothing of it either. */
+/** A published port is a relay to another container: a container without the common rights may not use it. */
 export function publishedRules({ rights, config }: BuildInput): Rule[] {
   const { marks } = config.guard
   const closed = [

@@ -17,7 +17,7 @@ import { metadataForClasses, metadataRules } from './metadata.ts'
 import { hostReply, toError, toReply, toVerdict } from './replies.ts'
 import { smtpRules } from './smtp.ts'
 
-/** What a container sends by the host. Replies are told from the rest first, so that the rest is asked no question about them. */
+/** Packets that a container sends through the host. Replies are separated first, so that other packets need not pass their rules. */
 export const judgeRules = (family: Family): Rule[] => [revoked(family), toReply, toVerdict]
 
 /** What a container on the host's network sends. */
@@ -31,7 +31,7 @@ export const outputRules = (input: BuildInput, family: Family): Rule[] => [
 /** The order of this chain is the product: see the contract of each step beside it. */
 export function verdictRules(input: BuildInput, family: Family, way: 'forward' | 'output'): Rule[] {
   const { smtp } = input.config
-  // Who is on the host's network asks past the gateway, as the host does.
+  // Containers on the host's network ask name servers directly, as the host does.
   const direct = way === 'output' || !input.config.dns.gateway
   const resolvers = direct ? input.resolvers.filter((address) => familyOf(address) === family) : []
   const metadata = metadataOf(input.config.metadata, family)
@@ -56,11 +56,11 @@ export function verdictRules(input: BuildInput, family: Family, way: 'forward' |
   ]
 }
 
-/** A far end that re-creates a revoked connection the other way round would make its packets replies: hence ahead of all. */
+/** Comes before all else: a far end that re-creates a revoked connection the other way round would turn its packets into replies. */
 const revoked = (family: Family): Rule =>
   denied('revoked', [{ kind: 'set', set: names.revokedSet(family), fields: 'src,dst,dst' }], 'revoked flow')
 
-/** Who may mark his own packets could bring an approval along. */
+/** A container that may mark its own packets could set the approval bit itself. */
 const unapprove = ({ config }: BuildInput): Rule =>
   rule({
     key: 'unapprove',

@@ -66,13 +66,13 @@ export function allowRules(
   ]
 }
 
-/** A rule has no time-out in the kernel, so one that is to end by itself asks a set that has. */
+/** A rule has no time-out in the kernel, so a right that expires asks a set whose elements do. */
 const whileItLasts = ({ id, internetEnds }: Policy, ports: PortList, family: Family): RuleMatch[] =>
   internetEnds?.has(ports.text)
     ? [{ kind: 'set', set: names.internetSet(id, ports, family), fields: 'dst' }]
     : []
 
-/** What is common has keys as on a host without policies. */
+/** Rules of the common policy have the same keys as on a host without policies. */
 const of = (policy: string): string => (policy === COMMON ? '' : `${policy}.`)
 
 const shorten = (ports: PortList): string =>
@@ -129,7 +129,7 @@ export function okRules(input: BuildInput): Rule[] {
     action: 'continue',
     words: 'admitted for these rights',
   })
-  // Somebody else opened it, so that the verdict is on this packet alone.
+  // The other side opened the connection, so the verdict is about this packet alone.
   const replies = rule({
     key: 'ok.reply',
     matches: [{ kind: 'direction', direction: 'REPLY' }],

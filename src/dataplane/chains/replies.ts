@@ -8,14 +8,14 @@ import { rule } from '../rule.ts'
 import { denied, passed } from '../verdict.ts'
 import { admittedConnection, mixRights, untilEnd } from './admitted.ts'
 
-/** What answers a connection that somebody else began, or tells of one. */
+/** Replies on connections that another side began, and ICMP errors about connections. */
 
 const isReply: readonly RuleMatch[] = [
   { kind: 'state', states: ['ESTABLISHED'] },
   { kind: 'direction', direction: 'REPLY' },
 ]
 
-/** Who connects to a service on the host's network is the business of the host's own firewall. */
+/** Clients of a service on the host's network are judged by the host's own firewall. */
 export const hostReply = rule({
   key: 'reply',
   matches: isReply,
@@ -25,8 +25,8 @@ export const hostReply = rule({
 })
 
 /**
- * Replies carry whatever the container likes, so they pass only to who was let in: through a published port, or as a container whose connection
- * these rules admitted. Any other reply is judged like a packet that the container sends by itself.
+ * A reply can carry any data, so replies pass only to clients of published ports and to containers whose connection these rules admitted. Any other
+ * reply is judged like a packet that the container sends by itself.
  */
 export function replyRules(input: BuildInput, family: Family): Rule[] {
   return [

@@ -8,11 +8,7 @@ import type { AddressStore } from '../../../src/resolve/address-store.ts'
 import { heldAddress } from '../../support/builders.ts'
 
 /** A address store in which each name holds what is listed for it. */
-function setUp(
-  holds: Readonly<Record<string, readonly string[]>>,
-  changed = false,
-  bringing?: Promise<void>,
-) {
+function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = false, writing?: Promise<void>) {
   const brought: { places: readonly { set: string; element: string }[]; seconds: number }[] = []
   const included: string[] = []
   const touched: string[] = []
@@ -45,7 +41,7 @@ function setUp(
     fastPath: {
       ensure: (places: (typeof brought)[0]['places'], _: Membership, seconds: number) => {
         brought.push({ places, seconds })
-        return bringing
+        return writing
       },
     } as unknown as FastPath,
     onChange: () => changes++,
@@ -80,11 +76,11 @@ test('what is new is to be held by passes too, and saved', () => {
 })
 
 test('what the kernel does not take is left to the next pass', async () => {
-  const bringing = Promise.reject(new Error('the set is full'))
-  const { admit, touched, failures } = setUp({ a: ['192.0.2.1'] }, true, bringing)
+  const writing = Promise.reject(new Error('the set is full'))
+  const { admit, touched, failures } = setUp({ a: ['192.0.2.1'] }, true, writing)
   admit(['a'], '192.0.2.1')
   expect([touched, failures()]).toEqual([[], 0])
-  await bringing.catch(() => undefined)
+  await writing.catch(() => undefined)
   expect([touched, failures()]).toEqual([['set of a: 192.0.2.1'], 1])
 })
 

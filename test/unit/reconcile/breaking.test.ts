@@ -1,4 +1,4 @@
-import type { PassResult } from '../../../src/reconcile/firewall.ts'
+import type { PassResult } from '../../../src/reconcile/model.ts'
 import { describe, expect, test } from 'vitest'
 import { dockerRules, fateOf, packet, TestFirewall, type Probe } from '../../support/builders.ts'
 import { FakeKernel, type Fate } from '../../support/fake-kernel.ts'
