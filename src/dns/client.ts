@@ -37,7 +37,7 @@ interface Round {
   readonly deadlineMs: number
   readonly servers: readonly ServerClient[]
   readonly done: Done
-  /** What the first server said that neither told what there is nor that there is nothing. */
+  /** The first answer of a server that failed or refused. */
   refusal: Buffer | undefined
   refusedBy: string
   /** The last failure that was not silence. */

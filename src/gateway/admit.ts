@@ -7,10 +7,10 @@ import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import type { Resolved } from './resolve.ts'
 
-/** What may be told of a reply. */
+/** What became of a reply whose addresses the kernel has to hold. */
 export type Admitted =
   | {
-      readonly kind: 'told'
+      readonly kind: 'admitted'
       readonly reply: Reply
       /** Addresses that the name may not have were left out. */
       readonly isReduced: boolean
@@ -26,7 +26,7 @@ const CROWDED: Admitted = { kind: 'crowded' }
 const WITHHELD: Admitted = { kind: 'withheld' }
 const NONE: ReadonlySet<Address> = new Set()
 
-/** Has the kernel hold the addresses of a reply before it is told. */
+/** Has the kernel hold the addresses of a reply before that leaves. */
 export class Admitter {
   readonly #admission: Admission
   readonly #onFault: (error: unknown) => void
@@ -50,12 +50,12 @@ export class Admitter {
     if (admission?.isFull === true) return done(CROWDED)
     const refused = admission?.refused ?? NONE
     const isReduced = refused.size > 0
-    const told = isReduced ? without(refused, reply) : reply
+    const admittedReply = isReduced ? without(refused, reply) : reply
     const kernel = admission?.done
-    if (!kernel) return done({ kind: 'told', reply: told, isReduced, hasWaited: false })
+    if (!kernel) return done({ kind: 'admitted', reply: admittedReply, isReduced, hasWaited: false })
     this.#waits.wait(kernel, maxWaitMs, (isDone) => {
       try {
-        done(isDone ? { kind: 'told', reply: told, isReduced, hasWaited: true } : WITHHELD)
+        done(isDone ? { kind: 'admitted', reply: admittedReply, isReduced, hasWaited: true } : WITHHELD)
       } catch (error) {
         this.#onFault(error)
       }
@@ -67,9 +67,9 @@ export class Admitter {
 const FEW_ADDRESSES = 20
 
 /**
- * As much of a reply as this answer can tell. What does not fit into a datagram is not told, so the kernel need not hold it: the client that wants it comes by TCP.
+ * As much of a reply as this answer has room for. What does not fit into a datagram need not be held by the kernel: the client that wants it comes by TCP.
  */
-export function tellable({ query, isUdp }: Request, resolved: Resolved): Resolved {
+export function limitToAnswer({ query, isUdp }: Request, resolved: Resolved): Resolved {
   const { reply, ttlOf } = resolved
   if (!isUdp || countAddresses(reply) <= FEW_ADDRESSES) return resolved
   const message = encodeReply(query, reply, { isUdp, ttlOf })

@@ -49,8 +49,9 @@ const MOST_POLICY_LETTERS = 80
 function policiesOf({ policies }: Asker): string {
   if (policies.length === 0) return 'any policy'
   const joined = policies.join('+')
-  const told = joined.length > MOST_POLICY_LETTERS ? `${joined.slice(0, MOST_POLICY_LETTERS)}...` : joined
-  return `policy ${told}`
+  const shortened =
+    joined.length > MOST_POLICY_LETTERS ? `${joined.slice(0, MOST_POLICY_LETTERS)}...` : joined
+  return `policy ${shortened}`
 }
 
 /** Domains in search lists have fewer labels than this, and a container chooses how many names are looked up here. */

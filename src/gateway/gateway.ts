@@ -1,5 +1,5 @@
 import { parseAddress } from '../net/address.ts'
-import { Admitter, tellable } from './admit.ts'
+import { Admitter, limitToAnswer } from './admit.ts'
 import { AskerWaits } from './asker-waits.ts'
 import { Authorizer, verdictOf } from './authorize.ts'
 import type { Cache } from './cache.ts'
@@ -113,12 +113,12 @@ export class Gateway {
 
     this.#resolver.resolve(request, (resolved) => {
       if (!resolved) return this.#finish(request, failureTo(request), 'failed')
-      const told = tellable(request, resolved)
-      this.#authorizer.learn(request, told.reply.answers, told.ttlOf)
-      this.#admitter.admit(request, told, this.#policy.config.maxHoldMs, (admitted) => {
+      const part = limitToAnswer(request, resolved)
+      this.#authorizer.learn(request, part.reply.answers, part.ttlOf)
+      this.#admitter.admit(request, part, this.#policy.config.maxHoldMs, (admitted) => {
         const waitedForKernel =
-          admitted.kind === 'withheld' || (admitted.kind === 'told' && admitted.hasWaited)
-        this.#finish(request, answerTo(request, told, admitted), outcomeOf(told, admitted), waitedForKernel)
+          admitted.kind === 'withheld' || (admitted.kind === 'admitted' && admitted.hasWaited)
+        this.#finish(request, answerTo(request, part, admitted), outcomeOf(part, admitted), waitedForKernel)
       })
     })
     return true

@@ -19,9 +19,9 @@ export interface Reply {
 }
 
 const HIGHEST_TTL = 0x7fff_ffff
-/** The rest is not even read: who makes answers of 4,000 records that hold for no time would keep us reading. */
+/** The rest is not even read: a server with answers of 4,000 records and a TTL of 0 would keep the gateway busy with reading. */
 const MOST_ANSWERS = 512
-/** Each has to be booked and known to the kernel whenever the answer is given: of more than anybody connects to the first ones serve. */
+/** The kernel has to hold each of them before the answer leaves. A client connects to no more than the first ones. */
 const MOST_ADDRESSES = 256
 
 /**

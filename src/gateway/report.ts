@@ -39,7 +39,7 @@ export const reportUnread = (
 })
 
 export function outcomeOf({ reply, origin }: Resolved, admitted: Admitted): Outcome {
-  if (admitted.kind !== 'told') return admitted.kind
+  if (admitted.kind !== 'admitted') return admitted.kind
   return reply.rcode === RCODE.servFail ? 'failed' : origin
 }
 

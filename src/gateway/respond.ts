@@ -11,7 +11,7 @@ export const send = ({ respond, asker }: Request, message: Buffer): void =>
 
 export function answerTo({ query, isUdp }: Request, { ttlOf }: Resolved, admitted: Admitted): Buffer {
   switch (admitted.kind) {
-    case 'told': {
+    case 'admitted': {
       const why = admitted.isReduced ? WHY.leftOut : undefined
       return encodeReply(query, admitted.reply, { isUdp, ttlOf, why })
     }

@@ -13,7 +13,7 @@ const JITTER = 0.1
 /** Due times lie on a grid of this part of the shortest refresh: names that are asked together wake the process once. */
 const GRID = 1 / 60
 
-/** Which names are due. Time is any clock that never goes back. A name that was taken is not due again before its outcome is told. */
+/** Which names are due. Time is any clock that never goes back. A name that was taken is not due again before its outcome is known. */
 export class Schedule {
   #limits: ScheduleLimits
   readonly #due = new DueHeap<Hostname>()
@@ -78,7 +78,7 @@ export class Schedule {
     }
   }
 
-  /** Takes out up to `max` names whose time has come, the longest due first. Each must be told `succeeded`, `failed` or `calledOff`. */
+  /** Takes out up to `max` names whose time has come, the longest due first. For each `succeeded`, `failed` or `calledOff` must be called. */
   takeDue(nowMs: number, max: number): Hostname[] {
     const names: Hostname[] = []
     while (names.length < max && (this.#due.firstDueMs() ?? Number.POSITIVE_INFINITY) <= nowMs) {
