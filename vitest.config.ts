@@ -7,7 +7,7 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     // A busy machine is no failure.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     maxWorkers: 2,
     // Files share the modules that they import: to load the whole tree again for each of them takes longer than the tests do.
     // So a test puts back what it changes of a module or of the process; `vi.mock` is not for us.

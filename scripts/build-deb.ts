@@ -57,7 +57,7 @@ try {
   await settle(tree, facts.date)
   const name = `embargod_${facts.version}_${facts.architecture}.deb`
   await mkdir(out, { recursive: true })
-  // Written beside its place, so that nobody installs half of it.
+  // Written beside its place and then renamed, so that half a package is never installed.
   const made = join(out, `.${name}.${process.pid}`)
   await tool(['dpkg-deb', '--root-owner-group', `-Z${values.compression}`, '--build', tree, made], {
     SOURCE_DATE_EPOCH: epoch,

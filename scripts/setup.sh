@@ -40,7 +40,7 @@ install_packages() {
     { tail -n 30 "$log" >&2; fail 'apt-get install failed'; }
   restore_policy
   trap - EXIT
-  # Not at the next boot either: a unit that was not there before has nobody who relies on it.
+  # Not at the next boot either: nothing relies on a unit that was not there before.
   local added units
   added=$(comm -13 <(printf '%s\n' "$before") <(packages) | grep -v '^\(lib\)\?\(systemd\|dbus\)' || true)
   units=$(for name in $added; do dpkg -L "$name"; done | sed -n 's#^\(/usr\)\?/lib/systemd/system/\([A-Za-z0-9_-]*\.\(service\|socket\|timer\)\)$#\2#p')

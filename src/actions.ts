@@ -69,7 +69,7 @@ export function composeActions({ environment, pid, signals }: ProgramContext): A
   }
 }
 
-/** Says in a line each what is missing, rather than in the words of the first tool that fails. */
+/** Prints one line for each right or tool that is missing, before the first tool fails in words of its own. */
 const privileged =
   <Args>(action: Action<Args>): Action<Args> =>
   async (args, io) => {

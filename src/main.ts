@@ -50,7 +50,7 @@ const actions = composeActions({ environment: env, pid: process.pid, signals })
 /** A function, since the bundle is CommonJS, which has no await at its top. */
 async function main(): Promise<never> {
   const exitCode = await runCommandLine(process.argv.slice(2), actions, VERSION, io)
-  // A pipe may still hold back what was written; leftovers of a command (sockets, timers) shall not keep the process.
+  // A pipe may not have taken everything yet; and sockets or timers that a command left behind must not keep the process alive.
   for (const stream of [stdout, stderr])
     await new Promise<void>((resolve) => void stream.write('', () => resolve()))
   process.exit(exitCode)

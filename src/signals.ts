@@ -4,6 +4,6 @@ export interface Signals {
   readonly onStop: (listener: () => void) => void
   /** SIGHUP. Without a listener it ends the process, as for any program. */
   readonly onReload: (listener: () => void) => void
-  /** SIGURG: a descriptor that asked for it can be read. */
+  /** SIGURG: a file descriptor that was set up to send it has something to read. */
   readonly onReadable: (listener: () => void) => void
 }

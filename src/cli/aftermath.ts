@@ -2,7 +2,7 @@ import type { Aftermath } from '../control/protocol.ts'
 import { sanitise } from '../observe/sanitise.ts'
 import type { Io } from './command.ts'
 
-/** What does not work after a change, and what of it a restart would not find. It is in force all the same. */
+/** Prints what does not work after a change, and what of the change a restart would lose. The change is in force all the same. */
 export function tellAftermath({ notWorking = [], unsaved }: Aftermath, io: Io): void {
   for (const sentence of notWorking) io.stderr.write(`embargod: ${sanitise(sentence)}\n`)
   if (unsaved !== undefined)

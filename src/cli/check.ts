@@ -10,12 +10,12 @@ import type { Inventory } from '../workloads/model.ts'
 import { configOption, EXIT, explainUse } from './command.ts'
 import type { Action, Bind, ConfigArgs } from './command.ts'
 
-/** What the engine has; undefined when it cannot be asked, as on a host that only writes the file. */
+/** The networks and containers of the engine; undefined when it cannot be asked, as on a host where the file is only written. */
 export type AskEngine = (config: Config) => Promise<Inventory | undefined>
 
 /**
- * Every problem on a line of its own, then the verdict: what the daemon would say of this file. Exit code 0, or 2 when it would refuse it;
- * warnings alone do not, and notes of what a config implies.
+ * Prints every problem on a line of its own, then whether the daemon would accept the file. Exit code 0 if it would, also with warnings and notes;
+ * 2 if it would refuse it.
  */
 export async function check(
   file: string,

@@ -11,7 +11,7 @@ interface CleanupOptions extends CleanupArgs {
   readonly yes: boolean
 }
 
-/** Asks before it opens the host, unless told not to. */
+/** Asks for confirmation before the host is opened, unless `--yes` was given. */
 const asking =
   (action: Action<CleanupArgs>): Action<CleanupOptions> =>
   async ({ stop, yes, config }, io) => {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { parseDuration } from '../config/duration.ts'
 
-/** Where a command speaks, and to whom. */
+/** Where a command writes, and who reads it. */
 export interface Io {
   readonly stdout: { write(text: string): unknown }
   readonly stderr: { write(text: string): unknown }
@@ -10,14 +10,14 @@ export interface Io {
   readonly color: boolean
   /** Columns of the terminal; undefined where there is none. */
   readonly columns?: number
-  /** Asks a person yes or no; undefined where nobody can answer. */
+  /** Asks a person yes or no; undefined where there is no terminal. */
   readonly confirm?: (question: string) => Promise<boolean>
 }
 
 /** What a command does, given its parsed arguments; resolves to the exit code. */
 export type Action<Args> = (args: Args, io: Io) => Promise<number>
 
-/** Runs an action and hands its exit code on. */
+/** Runs an action and passes on its exit code. */
 export type Bind = <Args>(action: Action<Args>, args: Args) => Promise<void>
 
 export const EXIT = {
@@ -39,7 +39,7 @@ export interface ConfigArgs {
 }
 
 export interface ConfirmArgs {
-  /** How long the config is on trial; absent: it is not. */
+  /** How long the config is on trial; absent: it is accepted at once. */
   readonly confirmMs?: number
 }
 

@@ -8,7 +8,7 @@ export interface StatusViewOptions {
   readonly color: boolean
 }
 
-/** The report for people: what is wrong first, then what is held, then what is not. */
+/** The report for people: first what is wrong, then what is guarded, then what is not. */
 export function renderStatus(report: StatusReport, options: StatusViewOptions): string {
   const { nowMs } = options
   const sections: [title: string, body: string][] = [
@@ -37,7 +37,7 @@ export function renderStatus(report: StatusReport, options: StatusViewOptions): 
   ].join('')
 }
 
-/** What is true of a host that is not all well is said ahead of everything, in words. */
+/** The first line, where something is wrong: the worst of it in words. */
 const headline = ({ headline: text, daemon }: StatusReport, { color }: StatusViewOptions): string =>
   text === 'healthy' ? '' : `${paint(sanitise(text), daemon === 'running' ? 33 : 31, color)}\n`
 
@@ -169,10 +169,10 @@ const temporary = ({ temporary }: StatusReport, nowMs: number): string =>
         ]),
       )
 
-/** What only the daemon could tell. */
+/** Shown for what only the daemon knows, while it does not answer. */
 const UNKNOWN = 'unknown'
 
-/** One line an address; what is said of the name itself stands on its first line. */
+/** One line for each address; the facts about the name itself are on its first line. */
 function names({ names, daemon }: StatusReport, nowMs: number): string {
   if (names.length === 0) return ''
   const never = daemon === 'running' ? 'never' : '?'
@@ -198,7 +198,7 @@ function names({ names, daemon }: StatusReport, nowMs: number): string {
   return renderTable(['name', 'state', 'answered', 'address', 'age', 'remaining', 'note'], rows)
 }
 
-/** Verdicts alone: the steps on the way to them stand in `embargod rules`. */
+/** Only rules that give a verdict are listed; `embargod rules` lists the others too. */
 const VERDICTS = new Set(['allow', 'drop', 'reject'])
 
 function counters({ counters }: StatusReport): string {

@@ -13,7 +13,7 @@ export interface StatusArgs extends ConfigArgs {
 export interface StatusSources {
   /** The daemon's own report; undefined when none runs; rejects with SilentDaemonError when it does not answer. */
   readonly fromDaemon: () => Promise<StatusReport | undefined>
-  /** What kernel and state directory tell when no daemon does. */
+  /** A report from the kernel and the state directory, for when no daemon answers. */
   readonly fromHost: (config: string, why: WithoutDaemon) => Promise<StatusReport>
   readonly now: () => number
 }
@@ -34,7 +34,7 @@ export const statusAction =
     return report.health === 'healthy' ? EXIT.ok : EXIT.degraded
   }
 
-/** What a daemon of an older version, which goes on while the package is upgraded, does not tell. */
+/** Fields that a daemon of an older version does not send; one may still run while the package is upgraded. */
 const sinceTold = ({ health, problems }: StatusReport): Pick<StatusReport, 'headline' | 'notes'> => ({
   headline: health === 'healthy' ? health : `${health}: ${problems.join('; ')}`,
   notes: [],

@@ -25,7 +25,7 @@ export function changeOf(before: Config, after: Config, nowMs: number): ConfigCh
   }
 }
 
-/** One line for each kind of change, and no longer than somebody reads. */
+/** One line for each kind of change, of a length that a person reads. */
 export function changeLines({ allowed, removed, settings }: ConfigChange): string[] {
   return [
     ...(allowed.length === 0 ? [] : [`allowed anew: ${listed(allowed)}`]),

@@ -8,7 +8,7 @@ import { problemAt } from './source.ts'
 import { targetText } from './target-text.ts'
 import { nodeAt, placeAt, type Path } from './tree.ts'
 
-/** What a config brings about that its words do not say: nothing is wrong with it, and an operator would look for the reason one day. */
+/** Effects of a config that the file does not state. Nothing is wrong with them, but an operator may look for the reason one day. */
 export function* implied(judged: Judged): Generator<Problem> {
   const { tree } = judged
   for (const [path, message] of [

@@ -14,7 +14,7 @@ const KINDS: Readonly<Record<string, string>> = {
   boolean: 'true or false',
 }
 
-/** The schema's own words for what zod says in general ones; schemas with a message of their own keep it. */
+/** Clearer words for zod's general messages. A schema with a message of its own keeps that. */
 export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') {
     if (issue.input === null) return `must be ${KINDS[issue.expected] ?? issue.expected}, and has no value`

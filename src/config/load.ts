@@ -40,10 +40,10 @@ export async function loadConfig(file: string, env: ConfigEnv): Promise<LoadedCo
 class Loading {
   readonly #problems: Problem[] = []
   readonly #sources = new Map<string, SourceText>()
-  readonly #toldFaults = new Set<string>()
+  readonly #reportedFaults = new Set<string>()
   readonly #files: Pick<ConfigEnv, 'read' | 'pathFaults'> = {
     read: (path, maxBytes) => this.env.read(path, maxBytes),
-    pathFaults: (path) => this.#untold(path),
+    pathFaults: (path) => this.#newFaults(path),
   }
 
   constructor(
@@ -72,8 +72,8 @@ class Loading {
     const directory = join(dirname(this.file), 'conf.d')
     try {
       const names = await this.env.list(directory)
-      // Whoever can write there can add a file.
-      const faults = await this.#untold(join(directory, 'x'))
+      // Who can write to the directory can add a file to it.
+      const faults = await this.#newFaults(join(directory, 'x'))
       this.#problems.push(...faults.map((fault) => aboutFile(directory, `a file in it ${fault}`)))
       const visible = names.filter((name) => !name.startsWith('.')).toSorted((a, b) => (a < b ? -1 : 1))
       for (const name of visible.filter((other) => !other.endsWith('.yaml'))) {
@@ -88,10 +88,10 @@ class Loading {
     }
   }
 
-  /** Of a directory that many files lie in its fault is said once, which refuses the config as a whole. */
-  async #untold(path: string): Promise<string[]> {
-    const faults = (await this.env.pathFaults(path)).filter((fault) => !this.#toldFaults.has(fault))
-    for (const fault of faults) this.#toldFaults.add(fault)
+  /** The faults of a path that were not reported yet: many files share a directory, and its fault is reported once. */
+  async #newFaults(path: string): Promise<string[]> {
+    const faults = (await this.env.pathFaults(path)).filter((fault) => !this.#reportedFaults.has(fault))
+    for (const fault of faults) this.#reportedFaults.add(fault)
     return faults
   }
 

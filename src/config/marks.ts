@@ -1,8 +1,8 @@
 import type { GuardConfig } from './model.ts'
 
 /**
- * Where the marks lie that are ours. A packet bears the approval of the rules, the rights of its sender and, from the host's network, a bit that says
- * so; a connection bears rights in the same bits as packets do, and a generation. docs/marks.md lists whose bits lie beside them.
+ * The layout of embargod's mark bits. A packet bears the approval of the rules, the rights of its sender and, where it comes from the host's network,
+ * a bit for that. A connection bears rights, in the same bits as packets, and a generation. docs/marks.md lists the bits that other programs use.
  */
 export interface MarkLayout {
   readonly approval: number
@@ -13,7 +13,7 @@ export interface MarkLayout {
 
 export const DEFAULT_MARKS: MarkLayout = {
   approval: 0x20000000,
-  // Above small numbers, which people give by hand.
+  // Above the small numbers that people choose by hand.
   rights: 0x00000ff8,
   generation: 0xff000000,
   hostNetwork: 0x10000000,
@@ -30,9 +30,9 @@ export const RIGHTS_BITS = 9
 export const GENERATION_BITS = 8
 
 export const GENERATIONS = 254
-/** In place of a generation: what was bridged, and admitted nowhere else. */
+/** In place of a generation: the connection was bridged, and no rule admitted it. */
 export const BRIDGED = 255
-/** In a packet of the host's network it says that the connection tells the class: there is no process any more whose control group would. */
+/** The class of a packet from the host's network whose process is gone, and with it the control group that would tell: the mark of its connection names the class. */
 export const CLASS_OF_CONNECTION = 511
 
 /** The number of a class as it stands in the marks of packets and connections. */

@@ -8,7 +8,7 @@ export interface Config {
   readonly docker: { readonly socket: string }
   readonly guard: GuardConfig
   readonly resolver: ResolverConfig
-  /** Whom containers may ask; empty: the servers of the host and of the engine. */
+  /** Name servers that containers may ask; empty: those of the host and of the engine. */
   readonly dns: {
     readonly servers: readonly Address[]
     /** New flows of one container to name servers. */
@@ -31,7 +31,7 @@ export interface Config {
 /** How questions of containers are answered, where they are led to the gateway. */
 export interface GatewayConfig {
   readonly gateway: boolean
-  /** Whom the gateway asks; empty: the host's servers. */
+  /** Name servers that the gateway asks; empty: those of the host. */
   readonly upstreams: readonly NameServer[]
   /** What a forbidden name gets; `zero`: 0.0.0.0 and ::. */
   readonly denied: 'nxdomain' | 'refused' | 'zero'
@@ -58,11 +58,11 @@ export interface GuardConfig {
   readonly marks: Omit<MarkLayout, 'approval'>
   /** What containers may reach on the host's own addresses. */
   readonly hostServices: 'all' | HostServices
-  /** Who gets answers from a container that he connected to: clients of published ports, or anybody who can reach it. */
+  /** Who gets answers from a container: clients of its published ports, or anyone who can reach it. */
   readonly inbound: 'published' | 'any'
   /** Are containers on the host's network held to policy? */
   readonly hostNetwork: boolean
-  /** What a source may do that no known container holds. */
+  /** What traffic from sources that are not known containers may reach. */
   readonly unknown: 'common' | 'deny'
   /** How long the first packets of a container are held until its rights are known; 0: not at all. */
   readonly holdNewMs: number
@@ -81,7 +81,7 @@ export interface HostServices {
 export interface PolicyConfig {
   /** `[a-z0-9-]`, at most 16. */
   readonly id: string
-  /** One of these has to hold. */
+  /** The policy applies where one of these matches. */
   readonly match: readonly PolicyMatch[]
   readonly allow: readonly AllowEntry[]
   /** False: the common list does not apply to its containers. */
@@ -93,7 +93,7 @@ export interface PolicyConfig {
   readonly denyWith: 'drop' | 'reject' | undefined
 }
 
-/** Everything that is given has to hold. */
+/** All keys that are given must match. */
 export interface PolicyMatch {
   readonly network?: string | undefined
   readonly compose?: { readonly project: string; readonly service: string | undefined } | undefined
@@ -103,7 +103,7 @@ export interface PolicyMatch {
 }
 
 export interface ResolverConfig {
-  /** Whom embargod itself asks; empty: the host's servers. */
+  /** Name servers that embargod itself asks; empty: those of the host. */
   readonly servers: readonly NameServer[]
   readonly timeoutMs: number
   readonly refresh: { readonly minMs: number; readonly maxMs: number }
@@ -150,7 +150,7 @@ export interface SmtpConfig {
 
 /** One thing wrong with a config, with its place. */
 export interface Problem {
-  /** `note`: nothing is wrong; the config brings about something that its words do not say. */
+  /** `note`: nothing is wrong, but the config has an effect that the file does not state. */
   readonly severity: 'error' | 'warning' | 'note'
   readonly file: string
   readonly line: number

@@ -9,9 +9,9 @@ interface PolicyFinding extends Pick<Problem, 'severity' | 'message'> {
 }
 
 const NAME = /^[a-z0-9-]{1,16}$/
-/** Names that metrics and rules give to what is no policy of the config. */
+/** Names that metrics and rules use for other things than policies of the config. */
 const TAKEN = new Set(['common', 'host'])
-/** As many combinations of rights can be told apart; a policy alone is one. */
+/** So many combinations of rights can be told apart; a single policy is one of them. */
 const MOST_POLICIES = 500
 
 /** What is wrong with or odd about policies whose values are all well-formed. */

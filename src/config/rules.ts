@@ -18,15 +18,15 @@ export interface PlacedEntry {
 /** What the rules look at: values that are well-formed one by one. */
 export interface Judged {
   readonly config: ConfigOutput
-  /** The common list and each policy's: what stands twice is a mistake within one of them only. */
+  /** The common list and the list of each policy. An entry that is listed twice is a mistake only within one list. */
   readonly lists: readonly (readonly PlacedEntry[])[]
   readonly tree: Tree
-  /** Values that were refused already: a rule that involves one has nothing to say. */
+  /** Values that were refused already. Rules that involve one of them are not judged. */
   readonly unusable: readonly Path[]
   readonly nowMs: number
 }
 
-/** The rules that span several values. Each is small, has its own function, and collects instead of throwing. */
+/** The rules that span several values. Each has its own function, and collects problems instead of throwing. */
 export function judge(judged: Judged): Problem[] {
   const found = [
     ...refreshOrder(judged),
@@ -125,7 +125,7 @@ function* markBits(judged: Judged): Generator<Problem> {
   const pairs = [
     [approval, rights],
     [generation, rights],
-    // Nothing bears it where nobody is held there.
+    // Without guard.hostNetwork no packet bears this bit.
     ...(hostNetwork || isGiven(judged, host.key) ? [[host, rights] as const, [approval, host] as const] : []),
   ] as const
   for (const [one, other] of pairs) {
@@ -137,7 +137,7 @@ function* markBits(judged: Judged): Generator<Problem> {
       ])
     )
       continue
-    // The one that somebody wrote is the one to change.
+    // The value that the file sets is the one to change.
     const [named, taken] = isGiven(judged, one.key) ? [one, other] : [other, one]
     yield problemAt(
       placeAt(judged.tree, ['guard', ...named.key]),
@@ -221,7 +221,7 @@ function* entries(judged: Judged, list: readonly PlacedEntry[]): Generator<Probl
   }
 }
 
-/** None of the paths, nor a part or a whole of one, was refused. */
+/** Whether none of the values at these paths was refused, whole or in part. */
 const usable = (judged: Judged, paths: readonly Path[]): boolean =>
   !judged.unusable.some((bad) =>
     paths.some(

@@ -94,7 +94,7 @@ function post(socket: string, path: string, body: string, options: CallOptions):
   })
 }
 
-/** Ends a request whose daemon shows no sign of life. */
+/** Ends a request when the daemon shows no sign of life. */
 function giveUpWhenSilent(request: ClientRequest, { takenMs, silenceMs, answerMs }: Patience): void {
   let signs = 0
   let taken = false

@@ -1,4 +1,4 @@
-/** The daemon, or the way to it, says no. `exitCode` is what the command should end with. */
+/** The daemon refuses, or cannot be asked. `exitCode` is what the command should end with. */
 export class ControlError extends Error {
   override readonly name: string = 'ControlError'
   constructor(
@@ -12,7 +12,7 @@ export class ControlError extends Error {
 
 export const DOES_NOT_ANSWER = 'the daemon does not answer'
 
-/** A daemon has the socket and gives no sign of life: it is stopped, or its event loop is blocked. */
+/** A daemon holds the socket but does not answer: its process is stopped, or its event loop is blocked. */
 export class SilentDaemonError extends ControlError {
   override readonly name = 'SilentDaemonError'
   /** @param taken whether it had taken the request before it fell silent; one that it has not taken it will never carry out */

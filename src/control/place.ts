@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Where the daemon's socket lies: one name a network namespace, so that a CLI finds the daemon of its own and no other. */
+/** The path of the daemon's socket. Its name is that of the network namespace, so that a command finds the daemon of its own namespace only. */
 export async function socketPath(directory: string): Promise<string> {
   const link = await readlink('/proc/self/ns/net')
   const inode = /^net:\[(\d+)\]$/.exec(link)?.[1]
@@ -9,12 +9,12 @@ export async function socketPath(directory: string): Promise<string> {
   return join(directory, `${inode}.sock`)
 }
 
-/** `EMBARGOD_RUNTIME_DIR`, else where services keep such things. */
+/** `EMBARGOD_RUNTIME_DIR`, or `/run/embargod`. */
 export function runtimeDirectory(environment: Readonly<Record<string, string | undefined>>): string {
   return environment['EMBARGOD_RUNTIME_DIR'] || '/run/embargod'
 }
 
-/** Makes the directory, for our user alone. Rejects when somebody else made it: what lies in it could be anybody's. */
+/** Makes the directory, for our user alone. Rejects when it belongs to another user, who could have put anything into it. */
 export async function preparePrivateDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const found = await lstat(directory)

@@ -16,7 +16,7 @@ const MAX_BODY_BYTES = 1024 * 1024
 const SIGN_OF_LIFE_MS = 500
 
 /**
- * The daemon's ear: `POST /<name>` with a JSON body over a unix socket that only our user can reach.
+ * The socket on which the daemon takes requests: `POST /<name>` with a JSON body, over a unix socket that only our user can reach.
  * Answers `{"result": …}`, or `{"error": {"message", "exitCode"}}` with a status of 400 and more. Until then "102 Processing" says again and
  * again that the daemon lives and is at work on it.
  */
@@ -54,7 +54,7 @@ export class ControlServer {
     return new ControlServer(server, path)
   }
 
-  /** Lets answers that are on their way go out, for a second at most. */
+  /** Waits until answers on their way have been sent, for a second at most. */
   async close(): Promise<void> {
     const cut = setTimeout(() => this.#server.closeAllConnections(), 1000)
     await new Promise<void>((resolve) => {
@@ -122,7 +122,7 @@ function parseBody(text: string): unknown {
   }
 }
 
-/** Undefined when it is too large; what is left of it is not read. */
+/** Undefined when the request is too large; the rest of it is not read. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let size = 0

@@ -1,21 +1,21 @@
 import type { CallDaemon } from './client.ts'
 import { DOES_NOT_ANSWER, SilentDaemonError } from './error.ts'
 
-/** What a command says that goes on without a daemon that is silent. */
+/** Printed by a command that goes on without a daemon that does not answer. */
 export const ALONE = `${DOES_NOT_ANSWER}: this is what the kernel and the saved state say`
 
-/** What a command says that needs the daemon to end first. */
+/** Printed by a command that cannot go on while the daemon holds the lock. */
 export const HOLDS_LOCK = `${DOES_NOT_ANSWER} and holds the lock as long as it lives: end its process first (systemctl kill --signal=KILL embargod)`
 
 export interface Asking {
   readonly ask: CallDaemon
-  /** Was the daemon silent? */
+  /** Whether the daemon did not answer. */
   readonly isSilent: () => boolean
 }
 
 /**
- * For a command that can do without the daemon: one that is silent is told of once, and from then on the command goes as where none runs. It is
- * asked no second time, since each question that nobody answers takes seconds.
+ * For a command that can do without the daemon. When the daemon does not answer, that is printed once, and the command goes on as if no daemon
+ * ran. It is not asked again, since each unanswered question takes seconds.
  */
 export function askUnlessSilent(ask: CallDaemon, stderr: { write(text: string): unknown }): Asking {
   let silent = false

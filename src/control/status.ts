@@ -4,12 +4,12 @@ import type { ResolverInUse } from '../workloads/resolvers/resolvers.ts'
 import type { StrayRoute } from '../policy/stray-routes.ts'
 import type { StrayDns } from '../workloads/resolvers/stray-dns.ts'
 
-/** Why the daemon itself says nothing. */
+/** Why the report does not come from the daemon. */
 export type WithoutDaemon = 'not-running' | 'not-answering'
 
-/** What `embargod status --json` prints. Field names are an interface for operators' scripts. What only the daemon knows is null while it says nothing. */
+/** What `embargod status --json` prints. Field names are an interface for operators' scripts. Values that only the daemon knows are null while it does not answer. */
 export interface StatusReport {
-  /** The worst that is true of this host, in one line; `healthy` where nothing is wrong. */
+  /** The worst problem of this host, in one line; `healthy` where nothing is wrong. */
   readonly headline: string
   /** `running` comes from the daemon; the others are put together from the kernel and the state directory. */
   readonly daemon: 'running' | WithoutDaemon
@@ -24,12 +24,12 @@ export interface StatusReport {
     readonly loadedAtMs: number | undefined
     /** False when the file on disk was refused and the last accepted one is enforced. */
     readonly lastReloadSuccessful: boolean
-    /** Until when what is in force has to be confirmed, epoch ms; undefined: it is on no trial. */
+    /** Until when the config in force has to be confirmed, epoch ms; undefined: it is not on trial. */
     readonly confirmUntilMs: number | undefined
   }
   readonly backend: { readonly flavour: 'nft' | 'legacy' | 'unknown'; readonly engine: string }
   readonly docker: { readonly connected: boolean; readonly error: string | undefined }
-  /** rules: the verdict in DOCKER-USER's path; backstop: the independent table behind it. */
+  /** `rules`: the chains that give the verdict, in the path of DOCKER-USER; `backstop`: the independent table behind them. */
   readonly guards: readonly {
     readonly guard: 'rules' | 'backstop'
     readonly enforcing: boolean
@@ -47,16 +47,16 @@ export interface StatusReport {
     readonly addresses: { readonly ipv4: number; readonly ipv6: number }
     readonly entries: number
   }[]
-  /** Where there are policies: who is in which of them, network by network. */
+  /** Where there are policies: which container has which policies, for each network. */
   readonly containers: readonly {
     readonly container: string
     readonly network: string
-    /** Whose allow lists hold. */
+    /** The policies whose allow lists hold. */
     readonly rights: readonly string[]
     readonly matched: readonly { readonly policy: string; readonly why: string }[]
-    /** Is it held to its port and addresses, without which it has the rights of an unknown one? Undefined: it does not run. */
+    /** Whether the container is bound to its port and addresses; without that it has the rights of an unknown source. Undefined: it does not run. */
     readonly bound: boolean | undefined
-    /** Has it, where none can be bound, the rights that all of its network have? */
+    /** Whether it has the rights that all containers of its network share, since containers cannot be bound here. */
     readonly byNetwork: boolean
   }[]
   /** `untilMs`: when the right to the name ends by itself; absent: it lasts. */
@@ -77,20 +77,20 @@ export interface StatusReport {
   readonly lastReconcile: { readonly atMs: number; readonly outcome: string } | undefined | null
   readonly lastVerified: { readonly atMs: number; readonly passed: boolean } | undefined | null
   readonly unprotected: readonly Unprotected[]
-  /** What is odd and may be meant: names in the config that nothing on this host bears. */
+  /** What looks like a mistake and may be intended, such as names in the config that no network or container of this host has. */
   readonly notes: readonly string[]
   /** Absent: there is no DNS gateway. */
   readonly dns?: {
     readonly port: number
     readonly cacheEntries: number | null
     readonly upstreams: readonly { readonly server: string; readonly up: boolean }[] | null
-    /** Questions since the daemon started, by what became of them. */
+    /** Questions since the daemon started, by their outcome. */
     readonly outcomes: Readonly<Record<string, number>> | null
   }
-  /** Whom containers may ask on port 53, each with who named it first. */
+  /** Name servers that containers may ask on port 53, each with the first source that named it. */
   readonly resolvers: readonly ResolverInUse[]
   /** Containers whose own `--dns` servers are denied. */
   readonly strayDns: readonly StrayDns[]
-  /** Containers that leave by a network on which they lack rights that they have on another one. */
+  /** Containers whose default route is a network on which they lack rights that they have on another one. */
   readonly strayRoutes: readonly StrayRoute[]
 }

@@ -4,8 +4,8 @@ import type { UnprotectedReason } from '../workloads/model.ts'
 import { EVENT_ACTIONS, EVENT_TYPES } from './docker-events.ts'
 
 /**
- * The values of a label: one of a list, any `text` of our own, or text that comes from `outside`, of which unsafe characters are escaped. Whoever
- * sets a series may give no other value; the compiler sees to that.
+ * The values of a label: one of a list, any `text` of our own, or text from `outside`, whose unsafe characters are escaped. The compiler refuses a
+ * value that is not in the list.
  */
 type LabelValues = readonly string[] | 'text' | 'outside'
 

@@ -28,7 +28,7 @@ const MOST_CONNECTIONS = 256
  * that, and one packet holds a thousand requests.
  */
 export function keepRoom(server: Server): void {
-  /** The longest idle first; those that are being answered last of all. */
+  /** The connection that has been idle the longest comes first. */
   const connections = new Set<Socket>()
   const answering = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

@@ -39,7 +39,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     () => answering > MANY_ANSWERS,
   )
   const server = createServer(options.limits ?? REQUEST_LIMITS, (request, response) => {
-    // Of questions that came in one packet the rest is nobody's any more.
+    // The client sent several requests at once and was disconnected: the rest of them need no answer.
     if (request.socket.destroyed) return
     answering += 1
     const overdue = setTimeout(() => request.socket.destroy(), ANSWER_MS)
@@ -76,9 +76,9 @@ interface Reply {
   readonly body: string | Buffer
 }
 
-/** Whoever does not read keeps his answer in our memory for no longer. */
+/** A client that does not read its answer is disconnected after this time, since the answer stays in our memory until then. */
 const ANSWER_MS = 10_000
-/** So many answers on their way are no usual scrapes: the page is one for all of a second then. */
+/** More answers than this at a time are not usual scrapes. From then on all of a second get the same page. */
 const MANY_ANSWERS = 8
 const PAGE_MS = 1_000
 
@@ -90,8 +90,8 @@ const json = (status: number, body: unknown): Reply => ({
 })
 
 /**
- * One page for all who ask at the same moment: it takes milliseconds to write, in which nobody's DNS question is answered. Where many are being
- * answered, for all of a second, and one copy of it in memory.
+ * Renders one page for all requests of the same moment: rendering takes milliseconds in which no DNS question is answered. While many answers are
+ * on their way, one page serves all requests of a second, with one copy of it in memory.
  */
 function sharedPage(render: () => Promise<string>, areMany: () => boolean): () => Promise<Buffer> {
   let page: Promise<Buffer> | undefined

@@ -8,7 +8,7 @@ export type { Logger } from 'pino'
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** For people, on a terminal; else one JSON object a line. */
+  /** Lines for people, as on a terminal; otherwise one JSON object a line. */
   readonly pretty: boolean
   readonly color?: boolean
   /** Default: file descriptor 1, written synchronously, so that a crash loses no line. */

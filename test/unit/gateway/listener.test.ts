@@ -293,7 +293,7 @@ describe('connections', () => {
   })
 
   test('of one network leave room for others, whatever sources they name', { timeout: 30_000 }, async () => {
-    const { port } = await listening()
+    const { port } = await listening(echo, { firstQuestionMs: 60_000 })
     const quiet = connect({ port, host: '127.0.0.3' })
     quiet.on('error', () => undefined)
     ends.push(() => void quiet.destroy())
