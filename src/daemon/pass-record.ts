@@ -53,7 +53,7 @@ export class PassRecord {
     const summary = this.#result?.summary ?? []
     return {
       triggers: [...this.triggers],
-      ...(this.#scope === undefined ? {} : { scope: scopeToLog(this.#scope) }),
+      ...(this.#scope && this.#result ? { scope: scopeToLog(this.#scope, this.#result) } : {}),
       changes: summary.slice(0, MOST_CHANGES),
       count: summary.length,
       drift: this.#result?.drift ?? [],
@@ -63,8 +63,12 @@ export class PassRecord {
   }
 }
 
-const scopeToLog = ({ parts, headers, read, everything }: Scope): Readonly<Record<string, unknown>> => ({
-  parts: [...parts],
+/** A pass reads more parts than it was asked for when the desired rules have changed. */
+const scopeToLog = (
+  { headers, read, everything }: Scope,
+  { observed }: PassResult,
+): Readonly<Record<string, unknown>> => ({
+  parts: [...observed.parts],
   headers,
   read: read.length,
   everything,

@@ -30,7 +30,9 @@ export class Reconciler {
     nowMs: number,
   ): Promise<{ readonly changes: Changes; readonly observed: Observed }> {
     const keepers: (readonly [string, Keeper])[] = Object.entries(this.#keepers)
-    await Promise.all(keepers.map(([, keeper]) => keeper.look(desired, scope, nowMs)))
+    const looks = await Promise.allSettled(keepers.map(([, keeper]) => keeper.look(desired, scope, nowMs)))
+    // All are waited for, or a slow look would still change what is known when the next pass has begun.
+    for (const look of looks) if (look.status === 'rejected') throw look.reason
     const changes = Object.fromEntries(
       keepers.map(([target, keeper]) => [target, keeper.plan(desired, nowMs)]),
     )

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answer } from './answer.ts'
 import { bounds } from './bounds.ts'
+import { builds } from './builds.ts'
 import { connections } from './connections.ts'
 import { FULL, QUICK, type Figure } from './figure.ts'
 import { fresh } from './fresh.ts'
@@ -30,6 +31,7 @@ const FIGURES: readonly Figure[] = [
   policies,
   fresh,
   gateway,
+  builds,
   tunnel,
   bounds,
 ]

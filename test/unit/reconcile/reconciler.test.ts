@@ -56,6 +56,30 @@ test('every keeper looks before the first one plans, so all plan for the same mo
   expect(driftOf(changes)).toEqual(['set'])
 })
 
+test('a look that fails ends the pass only when all others have ended', async () => {
+  const ended: string[] = []
+  let endSlow = (): void => undefined
+  const slow = new Promise<void>((resolve) => (endSlow = resolve))
+  const keeper = (look: () => Promise<void>) => ({
+    look,
+    plan: () => undefined,
+    apply: async () => undefined,
+  })
+  const reconciler = new Reconciler({
+    rules: keeper(() => Promise.reject(new Error('cut off'))),
+    sets: keeper(() => slow.then(() => void ended.push('sets'))),
+  } as unknown as Keepers)
+  const failure = reconciler.plan(DESIRED, SCOPE, 0).catch((error: unknown) => {
+    ended.push('pass')
+    return error
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(ended).toEqual([])
+  endSlow()
+  expect(await failure).toMatchObject({ message: 'cut off' })
+  expect(ended).toEqual(['sets', 'pass'])
+})
+
 test('sets come before the rules that name them, deletions after, and the backstop closes first and opens last', async () => {
   expect(await written(TARGETS)).toEqual([
     'backstop before rules',
