@@ -51,7 +51,6 @@ export async function openPorts(
         ]
       : []),
   ])
-  // A bridge that vanishes must not keep the others from it: what is missing shows below.
   const tell = (lines: readonly string[]) =>
     run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1] })
   await tell(
@@ -69,9 +68,7 @@ export async function openPorts(
     run,
     pairs.map(({ far }) => far),
   )
-  await tell(
-    pairs.flatMap(({ bridge, near, far }) => [`link set ${near} master ${bridge} up`, `link set ${far} up`]),
-  )
+  await Promise.all(bridges.map((bridge) => connect(run, bridge, pairs)))
   if (withNeighbours) await placeNeighbours(run, bridges.length)
   const standing = await readBridges(run)
   return new Map(
@@ -100,6 +97,14 @@ export async function stillStanding(
       standing.get(bridge)?.index === bridgeIndex ? [bridge] : [],
     ),
   )
+}
+
+/** A batch for each bridge: at one that is gone `ip` gives up all the rest of a batch (with 255), whatever `-force` says. */
+async function connect(run: Run, bridge: string, pairs: readonly Pair[]): Promise<void> {
+  const lines = pairs
+    .filter((pair) => pair.bridge === bridge)
+    .flatMap(({ near, far }) => [`link set ${near} master ${bridge} up`, `link set ${far} up`])
+  await run(['ip', '-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, okExitCodes: [1, 255] })
 }
 
 interface Pair {

@@ -64,6 +64,10 @@ export async function setSizes(lab: Lab): Promise<ReadonlyMap<string, number>> {
 /** Questions that the little internet was asked since the last `forget`, by name. */
 export async function questions(lab: Lab): Promise<ReadonlyMap<string, number>> {
   const asked = new Map<string, number>()
-  for (const { name } of await lab.inet.queries()) asked.set(name, (asked.get(name) ?? 0) + 1)
+  for (const { name: spelled } of await lab.inet.queries()) {
+    // Questions come in letters of random case.
+    const name = spelled.toLowerCase()
+    asked.set(name, (asked.get(name) ?? 0) + 1)
+  }
   return asked
 }
