@@ -44,11 +44,11 @@ export class KernelAdmission implements Admission {
     const accepted = new Set<Address>()
     let isFull = false
     for (const name of as) {
-      const { held, full, changed } = addressStore.admit(name, addresses, asker, nowMs, isHostAddress)
+      const { live, full, changed } = addressStore.admit(name, addresses, asker, nowMs, isHostAddress)
       if (changed) onChange()
       if (full) onFull(name, asker)
       isFull ||= full
-      for (const one of held) {
+      for (const one of live) {
         accepted.add(one.address)
         // Addresses that a look-up found meanwhile become members of the sets only with the next pass.
         const isNews = changed || addressStore.isChanged(name)

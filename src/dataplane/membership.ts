@@ -38,7 +38,7 @@ export class Membership {
   rebuild(
     policies: Policies,
     statics: ReadonlyMap<string, CommentedElements>,
-    held: (name: Hostname) => readonly LiveAddress[],
+    liveAddresses: (name: Hostname) => readonly LiveAddress[],
   ): void {
     this.#feeds = feedsOf(policies)
     this.#owners = new Map()
@@ -60,7 +60,7 @@ export class Membership {
     if (policies.admittedUntilMs !== undefined)
       this.#fixEverything(admittedSet, 'no right has ended', policies.admittedUntilMs + GRACE_MS)
     if (policies.trialEndMs !== undefined) this.#fixEverything(trialSet, 'on trial', policies.trialEndMs)
-    for (const name of this.#feeds.keys()) this.refresh(name, held(name))
+    for (const name of this.#feeds.keys()) this.refresh(name, liveAddresses(name))
   }
 
   /** Takes over what the sets hold that no policy fills: after a change of the networks. */
@@ -81,11 +81,11 @@ export class Membership {
   }
 
   /** Takes over the addresses that a name has now. */
-  refresh(name: Hostname, held: readonly LiveAddress[]): void {
+  refresh(name: Hostname, live: readonly LiveAddress[]): void {
     const before = this.#ofName.get(name)
     const after = new Map<string, Set<string>>()
     for (const feed of this.#feeds.get(name) ?? []) {
-      for (const { address, family, private: isPrivate } of held) {
+      for (const { address, family, private: isPrivate } of live) {
         if (isPrivate && !feed.private) continue
         const set = feed.sets[family]
         const elements = after.get(set)

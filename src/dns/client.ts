@@ -31,13 +31,17 @@ export interface DnsClientOptions {
  */
 export type Done = (result: Buffer | NoAnswer, host: string) => void
 
+/** Can an answer be used, as far as its records can be read? Must not throw. */
+export type IsWhole = (message: Buffer) => boolean
+
 /** One question, and the servers that are asked one after the other. */
 interface Round {
   readonly question: Question
   readonly deadlineMs: number
   readonly servers: readonly ServerClient[]
   readonly done: Done
-  /** The first answer of a server that failed or refused. */
+  readonly isWhole: IsWhole
+  /** The first answer of a server that failed, refused, or said something that cannot be used. */
   refusal: Buffer | undefined
   refusedBy: string
   /** The last failure that was not silence. */
@@ -116,8 +120,9 @@ export class DnsClient {
   /**
    * A server that fails or refuses is no reason to give up while there is another one. Where all do, what the first of them said is the answer, and a NoAnswer
    * where none said anything.
+   * @param isWhole false for an answer that is no better than a failure; by default every answer is taken that has a useful response code
    */
-  ask(question: Question, done: Done): void {
+  ask(question: Question, done: Done, isWhole: IsWhole = () => true): void {
     if (this.#closed) return done(CLOSED, '')
     if (this.#onTheWay >= MOST_ON_THE_WAY) return done(OVERLOADED, '')
     const ranked = this.#ranked()
@@ -132,6 +137,7 @@ export class DnsClient {
       // A datagram may be lost: a lone server that is silent is asked twice.
       servers: ranked.length === 1 ? [...ranked, ...ranked] : ranked,
       done,
+      isWhole,
       refusal: undefined,
       refusedBy: '',
       failure: undefined,
@@ -157,8 +163,8 @@ export class DnsClient {
     const answered = (result: Buffer | NoAnswer): void => {
       if (!(result instanceof NoAnswer)) {
         // The same server would say the same again.
-        if (isUsefulCode(rcodeOf(result)) || servers[index + 1] === server)
-          return this.#end(round, result, server.host)
+        const isUseful = isUsefulCode(rcodeOf(result)) && round.isWhole(result)
+        if (isUseful || servers[index + 1] === server) return this.#end(round, result, server.host, isUseful)
         if (!round.refusal) round.refusedBy = server.host
         round.refusal ??= result
       } else if (result.kind !== 'timeout')
@@ -175,13 +181,12 @@ export class DnsClient {
     this.#end(round, failure ?? new NoAnswer('timeout', `no answer in time from ${hosts}`), '')
   }
 
-  #end({ done }: Round, result: Buffer | NoAnswer, host: string): void {
+  #end({ done }: Round, result: Buffer | NoAnswer, host: string, isUseful = false): void {
     this.#onTheWay--
     if (this.#closed) return done(CLOSED, '')
     const rcode = result instanceof NoAnswer ? undefined : rcodeOf(result)
-    const isUseful = rcode !== undefined && isUsefulCode(rcode)
     this.#failuresInARow = isUseful ? 0 : this.#failuresInARow + 1
-    this.#lastRefusal = isUseful ? undefined : rcode
+    this.#lastRefusal = rcode === undefined || isUsefulCode(rcode) ? undefined : rcode
     done(result, host)
   }
 

@@ -1,16 +1,17 @@
+import type { IsWhole } from '../dns/client.ts'
 import { RCODE } from '../dns/codes.ts'
 import { MalformedMessage } from '../dns/message-reader.ts'
 import type { Question } from '../dns/question.ts'
 import { forwardedOf } from './askable.ts'
-import { Cache, type CachedAnswer } from './cache.ts'
+import { Cache, type CachedAnswer, type UpstreamAnswer } from './cache.ts'
 import { readReply, type Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import { boundedTtl, staleTtl, ttlAfter, type TtlLimits } from './ttl.ts'
 
 /** Whom the gateway asks. */
 export interface Upstream {
-  /** `done` is called once, now or later, with the answer, or with why there is none. */
-  ask(question: Question, done: (result: Buffer | Error) => void): void
+  /** `done` is called once, now or later, with the answer, or with why there is none. After an answer that is not whole another server is asked. */
+  ask(question: Question, done: (result: Buffer | Error) => void, isWhole: IsWhole): void
 }
 
 /** What is there to be answered, and where it comes from. */
@@ -78,8 +79,12 @@ export class CachingResolver {
     }
     const waiting = [done]
     this.#waiting.set(key, waiting)
+    // Read once, though both the upstream and we want to know whether it can be read.
+    let read: UpstreamAnswer | undefined
+    const isWhole = (message: Buffer): boolean => (read = this.#read(message, question)) !== undefined
     const end = (result: Buffer | Error): void => {
-      const reply = result instanceof Error ? undefined : this.#take(result, key, question)
+      const isRead = !(result instanceof Error) && (read?.message === result || isWhole(result))
+      const reply = isRead && read ? this.#take(read, key, question.type) : undefined
       this.#waiting.delete(key)
       for (const one of waiting) {
         try {
@@ -90,7 +95,7 @@ export class CachingResolver {
       }
     }
     try {
-      this.#upstream.ask(question, end)
+      this.#upstream.ask(question, end, isWhole)
     } catch (error) {
       this.#onFault(error)
       // Otherwise later requests for the name would wait with these for ever.
@@ -98,14 +103,24 @@ export class CachingResolver {
     }
   }
 
-  /** Undefined: the answer is of no use, or of less use than an older one. */
-  #take(message: Buffer, key: string, { name, type }: Question): Reply | undefined {
+  /** Undefined: the answer is of less use than an older one. */
+  #take(answer: UpstreamAnswer, key: string, type: number): Reply | undefined {
+    const { reply } = answer
     try {
-      const reply = readReply(message, name, type)
       if (reply.rcode !== RCODE.noError && reply.rcode !== RCODE.nxDomain)
         return this.cache.stale(key, this.#nowMs()) ? undefined : reply
-      this.cache.put(key, { message, reply }, this.#lifeMs(reply, type), this.#nowMs())
+      this.cache.put(key, answer, this.#lifeMs(reply, type), this.#nowMs())
       return reply
+    } catch (error) {
+      this.#onFault(error)
+      return undefined
+    }
+  }
+
+  /** Undefined: the message cannot be read. */
+  #read(message: Buffer, { name, type }: Question): UpstreamAnswer | undefined {
+    try {
+      return { message, reply: readReply(message, name, type) }
     } catch (error) {
       if (!(error instanceof MalformedMessage)) this.#onFault(error)
       return undefined

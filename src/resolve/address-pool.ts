@@ -31,7 +31,7 @@ export class AddressPool {
   }
 
   /** Which of these are or were here. The smaller of both collections is walked through. */
-  everHeldOf(addresses: ReadonlySet<Address>): Address[] {
+  everLiveOf(addresses: ReadonlySet<Address>): Address[] {
     if (addresses.size <= this.#live.size + this.past.size)
       return [...addresses].filter((address) => this.hasHad(address))
     return [...this.#live.keys(), ...this.past].filter((address) => addresses.has(address))

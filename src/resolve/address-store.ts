@@ -24,7 +24,7 @@ export interface AddressStoreOptions {
 }
 
 const NOTHING: readonly LiveAddress[] = []
-const NOT_CONFIGURED: AdmitResult = { held: [], full: false, changed: false }
+const NOT_CONFIGURED: AdmitResult = { live: [], full: false, changed: false }
 
 /**
  * The live addresses of every configured name: the union of its answers over time. An address leaves for one reason only, a later
@@ -42,7 +42,7 @@ export class AddressStore {
     this.#limits = options.limits
   }
 
-  /** The names in force and how each may be used. New ones start empty; those that are missing here are forgotten with all they held, history too. */
+  /** The names in force and how each may be used. New ones start empty; those that are missing here are forgotten with their addresses, those of the past too. */
   configure(names: ReadonlyMap<Hostname, NameUse>, limits: AddressLimits = this.#limits): void {
     this.#limits = limits
     for (const [name, record] of this.#names) {
@@ -82,8 +82,8 @@ export class AddressStore {
   }
 
   /**
-   * Takes in an address that stands in the kernel under this name and is not known here. False: already held, the name is not
-   * configured or is full, or the address may not be held today.
+   * Takes in an address that stands in the kernel under this name and is not known here. False: it is live already, the name is not
+   * configured or is full, or it may not have the address today.
    */
   adopt(
     name: Hostname,
@@ -132,7 +132,7 @@ export class AddressStore {
     const found = new Map<Address, Set<Hostname>>()
     if (addresses.size === 0) return found
     for (const [name, record] of this.#names)
-      for (const address of record.everHeldOf(addresses)) {
+      for (const address of record.everLiveOf(addresses)) {
         const names = found.get(address)
         if (names) names.add(name)
         else found.set(address, new Set([name]))
@@ -146,7 +146,7 @@ export class AddressStore {
     for (const [name, record] of this.#names) {
       const past = record.pastOf(address)
       if (past === undefined && !record.isLive(address)) continue
-      found.push({ name, ...past, now: record.liveAddresses().map((held) => held.address) })
+      found.push({ name, ...past, now: record.liveAddresses().map(({ address: live }) => live) })
     }
     return found.toSorted((a, b) => (b.leftAtMs ?? Infinity) - (a.leftAtMs ?? Infinity))
   }
@@ -161,7 +161,7 @@ export class AddressStore {
     return this.#changed.size > 0
   }
 
-  /** Names whose set of held addresses changed since the last call, removed names among them. */
+  /** Names whose live addresses changed since the last call, removed names among them. */
   takeChanged(): Hostname[] {
     const names = [...this.#changed]
     this.#changed.clear()

@@ -62,7 +62,7 @@ export type IsHostAddress = (address: Address) => boolean
 
 /** What became of addresses that a container is about to be told of. */
 export interface AdmitResult {
-  readonly held: readonly LiveAddress[]
+  readonly live: readonly LiveAddress[]
   /** Some found no place: all were promised to containers, or are the share of others. */
   readonly full: boolean
   /** The name holds other addresses than before. */

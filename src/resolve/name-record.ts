@@ -74,11 +74,11 @@ export class NameRecord {
     return this.#pool.get(address) !== undefined
   }
 
-  everHeldOf(addresses: ReadonlySet<Address>): Address[] {
-    return this.#pool.everHeldOf(addresses)
+  everLiveOf(addresses: ReadonlySet<Address>): Address[] {
+    return this.#pool.everLiveOf(addresses)
   }
 
-  /** Private addresses go, from the history too, when no entry lets the name have them any more: that is a revocation. True when any was held. */
+  /** Private addresses go, from the history too, when no entry lets the name have them any more: that is a revocation. True when any was live. */
   setUse(use: NameUse): boolean {
     const isRevoked = this.#use.private && !use.private
     this.#use = use
@@ -121,7 +121,7 @@ export class NameRecord {
   /** Takes in what a container is about to be told. */
   admit(given: readonly AnsweredAddress[], asker: string, conditions: Conditions): AdmitResult {
     const { known, fresh } = sift(given, this.#pool, this.#rangeOf, asker, conditions)
-    if (fresh.length === 0) return { held: known, full: false, changed: false }
+    if (fresh.length === 0) return { live: known, full: false, changed: false }
     const { nowMs, limits } = conditions
     const addresses = new Set(given.map(({ address }) => address))
     const isGiven = (address: Address): boolean => addresses.has(address)
@@ -143,7 +143,7 @@ export class NameRecord {
       this.#families[family].everAnswered = true
       added.push(entry)
     }
-    return { held: [...known, ...added], full: isFull[4] || isFull[6], changed: added.length > 0 }
+    return { live: [...known, ...added], full: isFull[4] || isFull[6], changed: added.length > 0 }
   }
 
   /** True: something went. */
@@ -151,7 +151,7 @@ export class NameRecord {
     return this.#pool.expire(nowMs).length > 0
   }
 
-  /** False: it is held already, there is no room, or it may not be held today. */
+  /** False: it is live already, there is no room, or the name may not have it today. */
   adopt(
     address: Address,
     seenAtMs: number,
@@ -218,10 +218,10 @@ export class NameRecord {
     return hasRestored
   }
 
-  /** What may be held today; `private` only where an entry lets it. */
-  readonly #rangeOf: RangeOf = (address, held, isHostAddress) => {
+  /** What the name may have today; `private` only where an entry lets it. */
+  readonly #rangeOf: RangeOf = (address, known, isHostAddress) => {
     if (isHostAddress(address)) return 'refused'
-    const range = held ? (held.private ? 'private' : 'public') : this.#classify(address)
+    const range = known ? (known.private ? 'private' : 'public') : this.#classify(address)
     return range === 'private' && !this.#use.private ? 'refused' : range
   }
 

@@ -70,11 +70,13 @@ export class Resolver {
       if (signal?.aborted || this.#closed) return resolve(CALLED_OFF)
       const callOff = (): void => resolve(CALLED_OFF)
       signal?.addEventListener('abort', callOff, { once: true })
-      this.#client.ask(question, (result, host) => {
+      const answered = (result: Buffer | NoAnswer, host: string): void => {
         signal?.removeEventListener('abort', callOff)
         if (this.#closed || signal?.aborted) return resolve(CALLED_OFF)
         resolve(result instanceof NoAnswer ? lookupWithout(result) : named(lookupOf(result, question), host))
-      })
+      }
+      // A server whose records cannot be read is no reason to give up while there is another one.
+      this.#client.ask(question, answered, (message) => lookupOf(message, question).kind !== 'malformed')
     })
   }
 }

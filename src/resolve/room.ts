@@ -18,7 +18,7 @@ const LOOKED_FOR_TOGETHER = 64
 /** The places that one family of a name has for addresses. */
 export class Room {
   size = 0
-  readonly #held: ReadonlyMap<Address, PooledAddress>
+  readonly #live: ReadonlyMap<Address, PooledAddress>
   readonly #family: Family
   readonly #byAsker = new Map<string, number>()
   /**
@@ -28,9 +28,9 @@ export class Room {
   #leaving: readonly { readonly entry: PooledAddress; readonly seenAtMs: number }[] = []
   #next = 0
 
-  /** @param held of both families, the longest unseen first */
-  constructor(held: ReadonlyMap<Address, PooledAddress>, family: Family) {
-    this.#held = held
+  /** @param live of both families, the longest unseen first */
+  constructor(live: ReadonlyMap<Address, PooledAddress>, family: Family) {
+    this.#live = live
     this.#family = family
   }
 
@@ -59,11 +59,11 @@ export class Room {
     while (this.#next < this.#leaving.length) {
       const next = this.#leaving[this.#next++]
       // An address that was seen again since then is no candidate any more.
-      if (next && next.entry.seenAtMs === next.seenAtMs && this.#held.get(next.entry.address) === next.entry)
+      if (next && next.entry.seenAtMs === next.seenAtMs && this.#live.get(next.entry.address) === next.entry)
         if (mayLeave(next.entry)) return next.entry
     }
     const found: { entry: PooledAddress; seenAtMs: number }[] = []
-    for (const entry of this.#held.values()) {
+    for (const entry of this.#live.values()) {
       if (found.length === LOOKED_FOR_TOGETHER) break
       if (mayLeave(entry)) found.push({ entry, seenAtMs: entry.seenAtMs })
     }

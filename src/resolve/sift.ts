@@ -18,10 +18,10 @@ export interface Conditions {
   readonly limits: AddressLimits
 }
 
-/** @param held what is known of the address already */
+/** @param known what is known of the address already */
 export type RangeOf = (
   address: Address,
-  held: LiveAddress | undefined,
+  known: LiveAddress | undefined,
   isHostAddress: IsHostAddress,
 ) => RangeClass
 

@@ -20,6 +20,8 @@ const INSPECTIONS_AT_ONCE = 8
 /** Asks the engine and puts its answers into the cache. Every `read…` resolves to what was not understood in them, in sentences. */
 export class Inspector {
   readonly #renames = new Renames()
+  /** Images of known containers that are too long to be read. An image never changes, so each would bring its megabytes again. */
+  readonly #unreadableImages = new Set<string>()
 
   constructor(
     private readonly api: DockerApi,
@@ -93,9 +95,9 @@ export class Inspector {
       this.cache.putNetwork(GATEWAY_NETWORK, gateway)
       this.cache.putGateways(gateway)
     }
-    const problems = await mapBounded(this.cache.unseenImages(), INSPECTIONS_AT_ONCE, (id) =>
-      this.#readImage(id),
-    )
+    const unseen = new Set(this.cache.unseenImages())
+    for (const id of this.#unreadableImages) if (!unseen.delete(id)) this.#unreadableImages.delete(id)
+    const problems = await mapBounded([...unseen], INSPECTIONS_AT_ONCE, (id) => this.#readImage(id))
     return problems.flat()
   }
 
@@ -124,6 +126,7 @@ export class Inspector {
       return []
     } catch (error) {
       if (!(error instanceof DockerError && error.isTooLong)) throw error
+      this.#unreadableImages.add(id)
       return [`the image ${id.slice(0, 19)} cannot be read: ${error.message}`]
     }
   }

@@ -20,8 +20,7 @@ function setUp(holds: Readonly<Record<string, readonly string[]>>, changed = fal
     addressStore: {
       isChanged: (name: string) => name === 'looked-up',
       admit: (name: string) => ({
-        held: (holds[name] ?? []).map((one) => heldAddress(one)),
-        refused: [],
+        live: (holds[name] ?? []).map((one) => heldAddress(one)),
         full: fulls.has(name),
         changed,
       }),

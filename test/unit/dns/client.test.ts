@@ -364,6 +364,26 @@ describe('of several servers', () => {
     expect([first.asked.length, second.asked.length]).toEqual([2, 0])
   })
 
+  test('after an answer that the caller cannot use the next one is asked, and it counts as none', async () => {
+    const [first, second] = [await start(good), await start(good)]
+    const client = clientOf([plain(first), plain(second)])
+    const hosts: string[] = []
+    const ask = (isWhole: () => boolean): Promise<void> =>
+      new Promise((resolve) =>
+        client.ask(
+          question(),
+          () => resolve(),
+          () => (hosts.push('asked'), isWhole()),
+        ),
+      )
+    await ask(() => hosts.length > 1)
+    expect([first.asked.length, second.asked.length]).toEqual([1, 1])
+    expect(client.failuresInARow).toBe(0)
+    await ask(() => false)
+    expect([first.asked.length, second.asked.length]).toEqual([2, 2])
+    expect([client.failuresInARow, client.lastRefusal]).toEqual([1, undefined])
+  })
+
   test.each([
     [900, 300],
     [30_000, 1_000],

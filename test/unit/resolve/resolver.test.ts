@@ -219,6 +219,15 @@ describe('forged and broken messages', () => {
 })
 
 describe('several servers', () => {
+  test('after an answer that cannot be read the next one is asked, and it is malformed where all are', async () => {
+    const broken = await server(() => answer(cname(name, 'b.example.net'), cname('b.example.net', name)))
+    const second = await server(() => good)
+    expect((await resolverOf([broken, second]).lookup(name, 4)).kind).toBe('addresses')
+    expect((await resolverOf([broken, broken]).lookup(name, 4)).kind).toBe('malformed')
+    second.script = () => rcode('SERVFAIL')
+    expect((await resolverOf([broken, second]).lookup(name, 4)).kind).toBe('malformed')
+  })
+
   test.each([['SERVFAIL'], ['REFUSED']] as const)('after %s the next one is asked', async (code) => {
     const first = await server(() => rcode(code))
     const second = await server(() => good)

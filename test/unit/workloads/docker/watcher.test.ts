@@ -514,6 +514,15 @@ describe('an answer that goes on and on', () => {
     const big = inventories.at(-1)?.inventory.containers.find(({ name }) => name === 'big')
     expect(big).toMatchObject({ imageLabels: undefined })
     expect(problems.join()).toContain('the image sha256:1 cannot be read: inspecting an image: the answer is')
+    const asked = () => docker.requests.filter((path) => path === '/images/sha256%3A1/json').length
+    const before = inventories.length
+    docker.addContainer(containerJson({ id: 'c3', name: 'later' }))
+    await vi.waitFor(() => expect(inventories.length).toBeGreaterThan(before))
+    expect(latest().containers).toContain('later')
+    expect(asked()).toBe(1)
+    expect(inventories.at(-1)?.inventory.containers.find(({ name }) => name === 'big')).toMatchObject({
+      imageLabels: undefined,
+    })
   })
 
   test.each(['/networks', '/containers/json', '/info'])('of %s is no answer, and is told', async (path) => {
