@@ -52,9 +52,9 @@ export async function prove(
     // The leftovers of a proof that was killed would get in the way of this one.
     await closePorts(run)
     const bridges = [...new Set(trials.map(({ place }) => place.bridge))]
-    const ports = await openPorts(run, bridges, judged.size > 0)
     const sent: Sent[] = []
     try {
+      const ports = await openPorts(run, bridges, judged.size > 0)
       for (const trial of trials) {
         const port = ports.get(trial.place.bridge)
         if (port)
